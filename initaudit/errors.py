@@ -1,0 +1,53 @@
+"""The tree of exceptions. Each becomes one line on stderr and exit code 2; none shows a traceback to a user.
+
+    InitauditError
+    ├── ModelError            the file cannot be audited at all
+    │   ├── UnreadableModel   missing, not ONNX, truncated, a Git LFS pointer, ...
+    │   ├── InvalidModel      parses, but contradicts itself (cycle, undeclared value, wrong byte count, ...)
+    │   └── ExternalDataError external data missing, too short or outside the model's folder
+    ├── UnsupportedWeight     one weight cannot be read or seen through; it is listed as skipped, the audit goes on
+    ├── ProbeError            the signal cannot be measured; the static audit stands
+    ├── FixRefused            `fix` would do harm or cannot do what was asked; nothing is written
+    └── UsageError            options or configuration that contradict themselves
+"""
+
+from __future__ import annotations
+
+
+class InitauditError(Exception):
+    """Base of every error that initaudit raises on purpose; its text is one line for the user."""
+
+    def __str__(self) -> str:
+        return " ".join(super().__str__().split())
+
+
+class ModelError(InitauditError):
+    """The model cannot be audited."""
+
+
+class UnreadableModel(ModelError):
+    """The bytes are not an ONNX model, or cannot be read."""
+
+
+class InvalidModel(ModelError):
+    """The model parses but contradicts itself."""
+
+
+class ExternalDataError(ModelError):
+    """External tensor data is missing, too short, or outside the folder of the model."""
+
+
+class UnsupportedWeight(InitauditError):
+    """One stored weight cannot be read or followed to its operator; the reason goes into the coverage list."""
+
+
+class ProbeError(InitauditError):
+    """The signal could not be measured; the static audit stands."""
+
+
+class FixRefused(InitauditError):
+    """Nothing was written, because it would do harm or cannot be done."""
+
+
+class UsageError(InitauditError):
+    """Options or configuration that cannot be followed."""

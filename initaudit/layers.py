@@ -1,0 +1,132 @@
+"""Layer: one use of a weight by an operator, with everything the file says about it; and the way to find them all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from initaudit.graph import Node, Value
+    from initaudit.tensors import Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class WeightView:
+    """The way from the stored tensor(s) to the operand that the operator multiplies by, or to one part of it."""
+
+    tensors: tuple[Tensor, ...]
+    """Stored tensors the values come from (weight first; scales and zero points of a quantised weight after it)."""
+    steps: tuple[str, ...] = ()
+    """What stands between, in order, e.g. `transpose(1,0)`, `dequantize(axis=0)`, `slice`, `cast(float16)`."""
+    shape: tuple[int, ...]
+    """Of the operand (or part) as `array()` gives it."""
+    dtype: str
+    """Stored element type of the first tensor, e.g. `float32`, `int4`."""
+    part: str | None = None
+    """Which part of a packed tensor: `q`, `k`, `v`, `gate:forget`, `forward/gate:input`, `expert`, ...; None for the whole."""
+    unit_axes: tuple[int, ...]
+    """Axes of `shape` that count output units."""
+    input_axes: tuple[int, ...]
+    """Axes of `shape` that are summed over for one output unit; the axes in neither tuple are independent copies (experts)."""
+    evaluate: Callable[[], np.ndarray] = field(repr=False)
+    """Gives the operand's values; a strided view of a memory map wherever the steps allow it."""
+
+    def array(self) -> np.ndarray:
+        """Values of the operand, shape `self.shape`, in the stored dtype, or float where dequantised or computed.
+
+        Raises UnsupportedWeight, ExternalDataError or InvalidModel.
+        """
+        return self.evaluate()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Layer:
+    """One use of a weight by an operator."""
+
+    name: str
+    """Unique in the model: the node's name, or a stable path where nodes are unnamed; parts of one node append `[part]`."""
+    title: str
+    """Name a person recognises: the parameter's path recovered from the file where the exporter lost it."""
+    kind: str
+    """conv, grouped_conv, depthwise_conv, conv_transpose, linear, embedding, lstm, gru, rnn, attention, einsum, norm, scale, other."""
+    node: Node = field(repr=False)
+    weight: WeightView
+    fan_in: int
+    """Input values that enter one output value (groups respected, stride ignored)."""
+    fan_out: int
+    """Output values that one input value enters."""
+    groups: int = 1
+    hidden_size: int | None = None
+    """Of a recurrent layer."""
+    activation: str | None = None
+    """torch's functional name of the nonlinearity that the layer's own output goes through before anything else."""
+    activation_params: Mapping[str, float] = field(default_factory=dict)
+    normalized_by: str | None = None
+    """batch_norm, layer_norm, group_norm, instance_norm, rms_norm: a normalisation between output and activation (or next layer)."""
+    feeds: tuple[str, ...] = ()
+    """What consumes the output first: an activation, `norm:layer_norm`, `residual_add`, `gate`, `softmax`, `attention`, `layer`, `output`, `recurrent_cell`."""
+    bias: Tensor | None = None
+    """Stored bias added to the output, if any."""
+    bias_slice: tuple[int, int] | None = None
+    """Elements of a packed bias [start, stop) that belong to this part."""
+    input: Value | None = field(default=None, repr=False)
+    """The data operand (not the weight)."""
+    output: Value | None = field(default=None, repr=False)
+    """The layer's own output, after its bias (a following constant Add counts as the bias)."""
+    preactivation: Value | None = field(default=None, repr=False)
+    """What enters the activation (after a normalisation where one stands between); equals `output` where there is no activation."""
+    postactivation: Value | None = field(default=None, repr=False)
+    """What leaves the activation; None where there is none."""
+    channel_axis: int | None = None
+    """Axis of `output` that counts the units: 1 for convolutions (N, C, ...), -1 for linear layers; None if unknown."""
+    unit_slice: tuple[int, int] | None = None
+    """Units [start, stop) of `output` along `channel_axis` that this part computes; None for the whole."""
+    in_residual_branch: bool = False
+    """The output (through linear steps only) is added to a skip connection."""
+    ends_residual_branch: bool = False
+    """It is the last weight layer before that addition."""
+    is_head: bool = False
+    """Nothing but linear steps, softmax and the like lie between the output and a graph output."""
+    normalized_before_use: bool = False
+    """A normalisation removes the scale of the output before anything nonlinear sees it (directly behind the layer or behind the residual add's branch end)."""
+    shared_with: tuple[str, ...] = ()
+    """Names of the other layers that use the same stored weight."""
+    untrainable: str | None = None
+    """Reason why this is no learned weight although an operator multiplies by it (adjacency matrix, fixed table, ...)."""
+    depth: int = 0
+    """Position in topological order, from 0."""
+
+    @property
+    def parameters(self) -> int:
+        """Number of weight elements in this layer (or part)."""
+        size = 1
+        for n in self.weight.shape:
+            size *= n
+        return size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """A stored tensor that no layer stands for, with the reason."""
+
+    initializer: str
+    parameters: int
+    reason: str
+    is_parameter: bool
+    """Whether it looks like a learned parameter at all: shapes, axes, scalars and integer tables are not counted in coverage."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extraction:
+    """All layers of a model and everything that is not one."""
+
+    layers: tuple[Layer, ...]
+    skipped: tuple[Skipped, ...]
+    parameters: int
+    """Elements of stored tensors that are learned parameters, biases and norm parameters included, each stored tensor once."""
+    audited: int
+    """Of these, how many some layer (weight, bias, norm statistic) accounts for."""
+    notes: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,247 @@
+"""Stored tensors: what an initializer, a Constant node or a sparse initializer holds, decoded only when asked.
+
+External data is memory-mapped, never read whole, and only from inside the folder of the model
+(a path that climbs out or follows a link out is refused: CVE-2024-27318, CVE-2025-51480).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import onnx
+from onnx import TensorProto, numpy_helper
+
+from initaudit.errors import ExternalDataError, InvalidModel, UnsupportedWeight
+
+MAX_DENSE_ELEMENTS = 1 << 28
+"""A sparse initializer is made dense only up to this many elements (1 GiB in float32): its dims are untrusted."""
+
+_NUMPY_DTYPES: dict[int, np.dtype[Any]] = {
+    code: np.dtype(onnx.helper.tensor_dtype_to_np_dtype(code))
+    for code in TensorProto.DataType.values()
+    if code not in (TensorProto.UNDEFINED, TensorProto.STRING)
+}
+_SUB_BYTE_BITS = {
+    TensorProto.INT4: 4,
+    TensorProto.UINT4: 4,
+    TensorProto.FLOAT4E2M1: 4,
+    getattr(TensorProto, "INT2", -1): 2,
+    getattr(TensorProto, "UINT2", -2): 2,
+}
+
+
+def dtype_name(code: int) -> str:
+    """ONNX data type as numpy and ml_dtypes spell it (`float32`, `bfloat16`, `int4`, ...), `string`, or `type N`."""
+    if code == TensorProto.STRING:
+        return "string"
+    known = _NUMPY_DTYPES.get(code)
+    return known.name if known is not None else f"type {code}"
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalRange:
+    """Bytes [offset, offset+length) of a file that was checked to lie inside the folder of the model."""
+
+    path: Path
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tensor:
+    """A constant tensor as stored in the file. Identity is the object: two uses of one stored tensor share it."""
+
+    name: str
+    """Name of the initializer, or of the value a Constant node gives; as in the file, before any inlining."""
+    proto: TensorProto | onnx.SparseTensorProto | None
+    """Where the values live: the message that the fixer patches. None for the scalar attributes of a Constant."""
+    dtype: str
+    """numpy or ml_dtypes name, e.g. `float32`, `bfloat16`, `int4`; `string` and unknown types cannot be read."""
+    shape: tuple[int, ...]
+    folder: Path | None = None
+    """Folder of the model, where external data may lie; None when the model came from memory."""
+    literal: np.ndarray | None = field(default=None, repr=False)
+    """Values of a Constant given by `value_float` and its kin."""
+    origin: str = "initializer"
+    """`initializer`, `constant` (a Constant node) or `sparse`."""
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def is_floating(self) -> bool:
+        """Whether the stored values are floating point of any width."""
+        return self.dtype.startswith(("float", "bfloat", "complex"))
+
+    def external(self) -> ExternalRange | None:
+        """The bytes in an external file, or None where the data is inline. Raises ExternalDataError."""
+        if not isinstance(self.proto, TensorProto) or self.proto.data_location != TensorProto.EXTERNAL:
+            return None
+        return _external_range(self.proto, self.folder, self.nbytes())
+
+    def nbytes(self) -> int:
+        """Bytes that the values take when packed as ONNX packs them."""
+        if not isinstance(self.proto, TensorProto):
+            return self.size * 8
+        bits = _SUB_BYTE_BITS.get(self.proto.data_type)
+        if bits is not None:
+            return (self.size * bits + 7) // 8
+        known = _NUMPY_DTYPES.get(self.proto.data_type)
+        return self.size * known.itemsize if known is not None else 0
+
+    def array(self) -> np.ndarray:
+        """The values, read-only, shape `self.shape`; external data comes as a view of a memory map.
+
+        Raises UnsupportedWeight (a type numpy cannot hold) or ExternalDataError or InvalidModel.
+        """
+        if self.literal is not None:
+            return self.literal
+        if isinstance(self.proto, onnx.SparseTensorProto):
+            return _dense(self.proto, self.name)
+        assert self.proto is not None
+        return _decode(self.proto, self.name, self.shape, self.external(), self.nbytes())
+
+
+def tensor_from_proto(proto: TensorProto, *, name: str, folder: Path | None, origin: str = "initializer") -> Tensor:
+    """Wrap a TensorProto after checking that what it declares can be true. Raises InvalidModel."""
+    shape = tuple(proto.dims)
+    if any(d < 0 for d in shape):
+        raise InvalidModel(f"tensor {name!r}: negative dimension in shape {list(shape)}")
+    tensor = Tensor(name=name, proto=proto, dtype=dtype_name(proto.data_type), shape=shape, folder=folder, origin=origin)
+    known = proto.data_type in _NUMPY_DTYPES
+    if known and proto.data_location != TensorProto.EXTERNAL:
+        if proto.HasField("raw_data"):
+            have, want, unit = len(proto.raw_data), tensor.nbytes(), "bytes"
+        else:
+            have, want, unit = _typed_length(proto), _typed_length_wanted(proto, tensor.size), "values"
+        if have != want:
+            raise InvalidModel(f"tensor {name!r}: holds {have} {unit}, shape {list(shape)} needs {want}")
+    return tensor
+
+
+def sparse_tensor(proto: onnx.SparseTensorProto, *, name: str, folder: Path | None, origin: str = "sparse") -> Tensor:
+    """Wrap a SparseTensorProto; it becomes dense when read."""
+    shape = tuple(proto.dims)
+    if any(d < 0 for d in shape):
+        raise InvalidModel(f"sparse tensor {name!r}: negative dimension in shape {list(shape)}")
+    return Tensor(
+        name=name, proto=proto, dtype=dtype_name(proto.values.data_type), shape=shape, folder=folder, origin=origin
+    )
+
+
+def literal_tensor(values: Any, *, name: str) -> Tensor:
+    """A Constant given by `value_float`, `value_ints` and their kin."""
+    array = np.asarray(values)
+    array.flags.writeable = False
+    return Tensor(
+        name=name, proto=None, dtype=array.dtype.name, shape=array.shape, literal=array, origin="constant"
+    )
+
+
+def _typed_length(proto: TensorProto) -> int:
+    return max(len(proto.float_data), len(proto.int32_data), len(proto.int64_data),
+               len(proto.double_data), len(proto.uint64_data))  # fmt: skip
+
+
+def _typed_length_wanted(proto: TensorProto, size: int) -> int:
+    if proto.data_type in (TensorProto.COMPLEX64, TensorProto.COMPLEX128):
+        return 2 * size
+    bits = _SUB_BYTE_BITS.get(proto.data_type)
+    return size if bits is None else (size * bits + 7) // 8
+
+
+def _decode(
+    proto: TensorProto, name: str, shape: tuple[int, ...], external: ExternalRange | None, nbytes: int
+) -> np.ndarray:
+    known = _NUMPY_DTYPES.get(proto.data_type)
+    if known is None:
+        raise UnsupportedWeight(f"element type {dtype_name(proto.data_type)} cannot be read")
+    if external is None and not proto.HasField("raw_data"):
+        array = numpy_helper.to_array(proto)
+        array.flags.writeable = False
+        return array
+    if external is not None:
+        raw: Any = (
+            np.memmap(external.path, dtype=np.uint8, mode="r", offset=external.offset, shape=(external.length,))
+            if external.length
+            else np.empty(0, np.uint8)
+        )
+    else:
+        raw = np.frombuffer(proto.raw_data, dtype=np.uint8)
+    bits = _SUB_BYTE_BITS.get(proto.data_type)
+    if bits is not None:
+        return _unpack(np.asarray(raw), bits, known, shape)
+    array = raw.view(known).reshape(shape) if nbytes else np.empty(shape, known)
+    if not np.little_endian:  # ONNX stores little-endian
+        array = array.byteswap()
+    array.flags.writeable = False
+    return array
+
+
+def _unpack(raw: np.ndarray, bits: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> np.ndarray:
+    per_byte = 8 // bits
+    codes = np.empty((raw.size, per_byte), np.uint8)
+    for k in range(per_byte):  # first element in the low bits (ONNX, TensorProto.int32_data)
+        codes[:, k] = (raw >> (bits * k)) & ((1 << bits) - 1)
+    flat = codes.reshape(-1)[: math.prod(shape)]
+    if dtype == np.dtype(ml_dtypes.float4_e2m1fn):
+        return flat.view(dtype).reshape(shape)
+    values = flat.astype(np.int8)
+    if dtype.name.startswith("int"):
+        half = 1 << (bits - 1)
+        values = np.where(values >= half, values - (1 << bits), values).astype(np.int8)
+    return values.astype(dtype).reshape(shape)
+
+
+def _dense(proto: onnx.SparseTensorProto, name: str) -> np.ndarray:
+    shape = tuple(proto.dims)
+    size = math.prod(shape)
+    if size > MAX_DENSE_ELEMENTS:
+        raise UnsupportedWeight(f"sparse tensor of {size} elements is too large to be made dense")
+    values = numpy_helper.to_array(proto.values)
+    indices = numpy_helper.to_array(proto.indices).astype(np.int64)
+    out = np.zeros(size, values.dtype)
+    flat = np.ravel_multi_index(tuple(indices.T), shape, mode="raise") if indices.ndim == 2 else indices
+    if flat.size and (flat.min() < 0 or flat.max() >= size):
+        raise InvalidModel(f"sparse tensor {name!r}: index out of range")
+    out[flat] = values
+    out.flags.writeable = False
+    return out.reshape(shape)
+
+
+def _external_range(proto: TensorProto, folder: Path | None, nbytes: int) -> ExternalRange:
+    name = proto.name or "?"
+    entries = {entry.key: entry.value for entry in proto.external_data}
+    location = entries.get("location", "")
+    if folder is None:
+        raise ExternalDataError(f"tensor {name!r}: external data {location!r} of a model given without a path")
+    if not location or Path(location).is_absolute() or "\0" in location:
+        raise ExternalDataError(f"tensor {name!r}: external location {location!r} is not a relative path")
+    path = folder / location
+    resolved = path.resolve()
+    if not resolved.is_relative_to(folder.resolve()):
+        raise ExternalDataError(f"tensor {name!r}: external location {location!r} leads outside the model's folder")
+    if not path.exists():
+        raise ExternalDataError(f"tensor {name!r}: external data file {location!r} is missing")
+    if not resolved.is_file():
+        raise ExternalDataError(f"tensor {name!r}: external location {location!r} is not a regular file")
+    try:
+        offset = int(entries.get("offset", "0") or 0)
+        length = int(entries["length"]) if entries.get("length") else nbytes
+    except ValueError as error:
+        raise ExternalDataError(f"tensor {name!r}: external offset or length is not a number") from error
+    if offset < 0 or length != nbytes:
+        raise ExternalDataError(f"tensor {name!r}: external length {length} at {offset}, shape needs {nbytes} bytes")
+    have = resolved.stat().st_size
+    if offset + length > have:
+        raise ExternalDataError(
+            f"tensor {name!r}: external data {location!r} has {have} bytes, {offset + length} are needed"
+        )
+    return ExternalRange(resolved, offset, length)
