@@ -1,0 +1,55 @@
+"""Format: the interface of every output format. One format is one small file in `formats/`, a pure function to str."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, ClassVar
+
+from initaudit.errors import UsageError
+from initaudit.registry import discover
+
+if TYPE_CHECKING:
+    from initaudit.report import Report
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormatOptions:
+    """What a renderer may be asked for."""
+
+    width: int = 80
+    """Columns of the terminal."""
+    color: bool = False
+    verbose: bool = False
+    """Show information-level findings and every layer."""
+    statistics: bool = False
+    """Append counts per rule."""
+
+
+class Format(abc.ABC):
+    """Turns reports into text; opening files is the caller's business."""
+
+    name: ClassVar[str]
+    """As given to `--output-format`."""
+    suffix: ClassVar[str]
+    """Usual file suffix, e.g. `.html`."""
+
+    @abc.abstractmethod
+    def render(self, reports: Sequence[Report], options: FormatOptions) -> str:
+        """The whole document, ending in a newline."""
+
+
+@cache
+def all_formats() -> dict[str, Format]:
+    """Every format by name."""
+    return {cls.name: cls() for cls in discover("initaudit.formats", Format)}
+
+
+def find_format(name: str) -> Format:
+    """The format called `name`. Raises UsageError."""
+    formats = all_formats()
+    if name not in formats:
+        raise UsageError(f"unknown output format {name!r}; there are {', '.join(sorted(formats))}")
+    return formats[name]

@@ -1,0 +1,47 @@
+"""Discovery of rules, operators and formats: built-in modules of a package, then entry points of other distributions.
+
+A part is a concrete subclass of the interface class. A third party adds one by an entry point, e.g. in pyproject.toml
+
+    [project.entry-points."initaudit.rules"]
+    my-rule = "my_package.my_rule:MyRule"
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any, TypeVar
+
+from initaudit.errors import UsageError
+
+T = TypeVar("T")
+
+
+@cache
+def discover(package: str, interface: type[T]) -> tuple[type[T], ...]:
+    """Concrete subclasses of `interface` in the modules of `package` (by module name), then those of entry point group `package`.
+
+    Raises UsageError where an entry point cannot be loaded or is no such class.
+    """
+    found: dict[type[T], None] = {}
+    for module_info in sorted(pkgutil.iter_modules(importlib.import_module(package).__path__), key=lambda m: m.name):
+        module = importlib.import_module(f"{package}.{module_info.name}")
+        for _, member in inspect.getmembers(module, inspect.isclass):
+            if member.__module__ == module.__name__ and _is_part(member, interface):
+                found[member] = None
+    for entry in sorted(entry_points(group=package), key=lambda e: e.name):
+        try:
+            member = entry.load()
+        except Exception as error:
+            raise UsageError(f"entry point {entry.name!r} of {package} cannot be loaded: {error}") from error
+        if not _is_part(member, interface):
+            raise UsageError(f"entry point {entry.name!r} of {package} is not a {interface.__name__}")
+        found[member] = None
+    return tuple(found)
+
+
+def _is_part(member: Any, interface: type[Any]) -> bool:
+    return inspect.isclass(member) and issubclass(member, interface) and not inspect.isabstract(member)

@@ -1,0 +1,101 @@
+"""Rule: the interface of every check. One rule is one small file in `rules/`; its docstring is its documentation."""
+
+from __future__ import annotations
+
+import abc
+import inspect
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import TYPE_CHECKING, ClassVar
+
+from initaudit.findings import Confidence, Finding, Severity
+from initaudit.registry import discover
+
+if TYPE_CHECKING:
+    from initaudit.report import LayerAudit, ModelAudit
+
+DOC_SECTIONS = ("Why", "Harmless when", "Fix", "References")
+"""What every rule's docstring has after its first line."""
+
+
+class Rule(abc.ABC):
+    """One check. Override `check_layer` (called for each layer) or `check` (called once for the model)."""
+
+    code: ClassVar[str]
+    """INI and three digits; unique and stable."""
+    name: ClassVar[str]
+    """Words joined by hyphens, readable after "ignore"."""
+    severity: ClassVar[Severity]
+    """What a finding has unless the consequence says otherwise."""
+
+    def check(self, audit: ModelAudit) -> Iterator[Finding]:
+        """Findings about the model; by default those of each layer."""
+        for layer in audit.layers:
+            yield from self.check_layer(layer, audit)
+
+    def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
+        """Findings about one layer."""
+        del layer, audit
+        return iter(())
+
+    @classmethod
+    def finding(
+        cls,
+        subject: LayerAudit | None,
+        message: str,
+        *,
+        measured: float | None = None,
+        expected: float | None = None,
+        suggestion: str = "",
+        severity: Severity | None = None,
+        confidence: Confidence = Confidence.HIGH,
+        initializer: str | None = None,
+        **more: float | None,
+    ) -> Finding:
+        """A finding of this rule about `subject`, or about the model where it is None."""
+        layer = subject.layer if subject else None
+        if layer is not None and initializer is None and layer.weight.tensors:
+            initializer = layer.weight.tensors[0].name
+        return Finding(
+            code=cls.code,
+            name=cls.name,
+            severity=severity or cls.severity,
+            confidence=confidence,
+            layer=layer.name if layer else None,
+            initializer=initializer,
+            message=" ".join(message.split()),
+            evidence={"measured": measured, "expected": expected, **more},
+            suggestion=suggestion,
+            subject=layer.title if layer else (initializer or ""),
+        )
+
+    @classmethod
+    def documentation(cls) -> dict[str, str]:
+        """The docstring in sections: `summary` and each of DOC_SECTIONS."""
+        text = inspect.getdoc(cls) or ""
+        pattern = rf"^({'|'.join(DOC_SECTIONS)}):"
+        pieces = re.split(pattern, text, flags=re.MULTILINE)
+        sections = {"summary": " ".join(pieces[0].split())}
+        for title, body in zip(pieces[1::2], pieces[2::2], strict=True):
+            sections[title] = " ".join(body.split())
+        return sections
+
+
+@cache
+def all_rules() -> tuple[Rule, ...]:
+    """Every rule, built in and from entry points, in the order of their codes."""
+    return tuple(sorted((rule() for rule in discover("initaudit.rules", Rule)), key=lambda r: r.code))
+
+
+def find_rule(word: str) -> Rule | None:
+    """The rule with this code or name (upper or lower case), or None."""
+    for rule in all_rules():
+        if word.lower() in (rule.code.lower(), rule.name):
+            return rule
+    return None
+
+
+def matches(rule: Rule | Finding, selector: str) -> bool:
+    """Whether a code, a name, or the beginning of a code (`INI4`) selects this rule; `ALL` selects every one."""
+    return selector.upper() == "ALL" or rule.code.startswith(selector.upper()) or rule.name == selector.lower()
