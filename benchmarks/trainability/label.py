@@ -18,14 +18,17 @@ import math
 import random
 import time
 import warnings
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from networks import INPUTS, Recipe, build, draw
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 LEARNING_RATES = (1e-2, 1e-1, 1e-3)
 STEPS, BATCH, MOMENTUM = 250, 128, 0.9

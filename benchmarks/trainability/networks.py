@@ -7,12 +7,15 @@ A `Recipe` fully determines a network: architecture, activation, depth, width, i
 from __future__ import annotations
 
 import math
-import random
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable
 
 INPUTS, OUTPUTS, SIDE = 64, 10, 8
 
@@ -67,7 +70,7 @@ class Residual(nn.Module):
         super().__init__()
         self.branch = nn.Sequential(*branch)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:  # noqa: D102
         return x + self.branch(x)  # type: ignore[no-any-return]
 
 
@@ -79,7 +82,7 @@ class SelfAttention(nn.Module):
         self.heads, self.size = 2, width // 2
         self.query, self.key, self.value, self.out = (nn.Linear(width, width) for _ in range(4))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:  # noqa: D102
         def split(y: Tensor) -> Tensor:
             return y.reshape(-1, x.shape[1], self.heads, self.size).transpose(1, 2)
 
@@ -95,14 +98,14 @@ class Reshape(nn.Module):
         super().__init__()
         self.shape = shape
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:  # noqa: D102
         return x.reshape(-1, *self.shape)
 
 
 class MeanOverTokens(nn.Module):
     """[batch, tokens, width] to [batch, width]."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:  # noqa: D102
         return x.mean(1)
 
 
@@ -166,9 +169,17 @@ def _transformer(recipe: Recipe, *, pre_norm: bool) -> list[nn.Module]:
     blocks: list[nn.Module] = []
     for _ in range(max(1, recipe.depth // 4)):
         if pre_norm:
-            blocks += [Residual(nn.LayerNorm(width), SelfAttention(width)), Residual(nn.LayerNorm(width), *feed_forward())]
+            blocks += [
+                Residual(nn.LayerNorm(width), SelfAttention(width)),
+                Residual(nn.LayerNorm(width), *feed_forward()),
+            ]
         else:
-            blocks += [Residual(SelfAttention(width)), nn.LayerNorm(width), Residual(*feed_forward()), nn.LayerNorm(width)]
+            blocks += [
+                Residual(SelfAttention(width)),
+                nn.LayerNorm(width),
+                Residual(*feed_forward()),
+                nn.LayerNorm(width),
+            ]
     end = [nn.LayerNorm(width)] if pre_norm else []
     return [Reshape(SIDE, SIDE), nn.Linear(SIDE, width), *blocks, *end, MeanOverTokens(), nn.Linear(width, OUTPUTS)]
 
@@ -192,7 +203,7 @@ def _initialise(recipe: Recipe, layers: list[nn.Linear | nn.Conv2d]) -> None:
     if recipe.scheme == "torch_default":
         return
     gain = GAINS[recipe.activation]
-    for number, layer in enumerate(layers):
+    for layer in layers:
         weight, fan_in = layer.weight, layer.weight[0].numel()
         nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
         well_scaled = (1.0 if layer is layers[-1] else gain) / math.sqrt(fan_in)
