@@ -100,6 +100,11 @@ class Layer:
     """Position in topological order, from 0."""
 
     @property
+    def op_type(self) -> str:
+        """Operator of the node."""
+        return self.node.op_type
+
+    @property
     def parameters(self) -> int:
         """Number of weight elements in this layer (or part)."""
         size = 1
