@@ -25,12 +25,18 @@ MAX_DEPTH = 200
 """Nesting of subgraphs and function calls; deeper than any real model, shallower than Python's own stack."""
 
 DEFAULT_DOMAINS = ("", "ai.onnx")
+SHAPE_ONLY = frozenset({"Shape", "Size"})
+"""Operators that see the shape of their input, not its values."""
+RANDOM = frozenset({"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial"})
+"""Operators that draw values; what they give is data, not a constant."""
 
 
 class Value:
     """A named edge: graph input, node output, or constant. `tensor` is set where the value is constant in the file."""
 
-    __slots__ = ("consumers", "dims", "dtype", "graph", "index", "is_input", "is_output", "name", "producer", "tensor")
+    __slots__ = (
+        "consumers", "dims", "dtype", "graph", "index", "is_input", "is_output", "is_static", "name", "producer", "tensor",
+    )  # fmt: skip
 
     def __init__(self, name: str, graph: Graph) -> None:
         self.name = name
@@ -44,6 +50,8 @@ class Value:
         self.is_input = False
         """A graph input without an initializer of the same name."""
         self.is_output = False
+        self.is_static = False
+        """Known without the data: stored in the file, or computed from stored values and from shapes alone."""
         self.dims: tuple[int | str | None, ...] | None = None
         """Declared shape (symbolic dimensions as str, unknown ones None), where the file declares it."""
         self.dtype: str | None = None
@@ -139,7 +147,17 @@ class Graph:
 def build_graph(model: ModelProto, folder: Path | None) -> Graph:
     """View of the main graph. Raises InvalidModel where names do not resolve, cycle, or functions recurse."""
     functions = {(f.domain, f.name, f.overload): f for f in model.functions}
-    return _Builder(functions, folder).main(model.graph)
+    graph = _Builder(functions, folder).main(model.graph)
+    for value, _ in graph.tensors():
+        value.is_static = True
+    for node in graph.walk():
+        static = node.op_type in SHAPE_ONLY or (
+            not node.subgraphs and node.op_type not in RANDOM and all(v is None or v.is_static for v in node.inputs)
+        )
+        for output in node.outputs:
+            if output is not None:
+                output.is_static = static
+    return graph
 
 
 class _Builder:
