@@ -1,0 +1,1 @@
+"""How the sample models are made: one file per family of networks."""
