@@ -1,0 +1,281 @@
+/* Charts with depth along the x axis: one column per layer, read with the mouse or the arrow keys. */
+
+const CHART_HEIGHT = 260;
+/* Up to this many layers each gets a point of its own; beyond, points would run into a band. */
+const MOST_POINTS = 64;
+
+/** What each chart draws. `y` is the scale: "log", "share" (0 to 1) or "asinh"; `lines` name columns of the report's series. */
+const DEPTH_CHARTS = {
+  signal: {
+    y: "log", reference: 1, lost: true,
+    lines: [
+      { key: "variance", label: "variance", colour: "measured", width: 2.5 },
+      { key: "predicted", label: "predicted variance", colour: "predicted", dash: [7, 5] },
+      { key: "meanSquare", label: "mean square", colour: "second", dash: [2, 3] },
+      { key: "after", label: "variance after activation", colour: "third", hidden: true },
+    ],
+  },
+  gradient: {
+    y: "log", lost: true,
+    lines: [
+      { key: "gradient", label: "gradient RMS", colour: "measured", width: 2.5, error: "gradientError", resolved: "resolved" },
+      { key: "weightGradient", label: "weight gradient / weight", colour: "predicted", dash: [7, 5], hidden: true },
+    ],
+  },
+  units: {
+    y: "share", lost: true,
+    lines: [
+      { key: "similarity", label: "similarity", colour: "measured", width: 2.5 },
+      { key: "saturated", label: "saturated", colour: "predicted", dash: [7, 5] },
+      { key: "dead", label: "dead", colour: "third", dash: [2, 3] },
+    ],
+  },
+  scale: {
+    y: "log", reference: 1,
+    lines: [{ key: "ratio", label: "std / target", colour: "measured", bars: true }],
+    alongside: [["std", "std"], ["target", "target"]],
+  },
+};
+
+/** The axes every chart shares, in the colours of the theme. */
+function axes(y, options = {}) {
+  const font = "12px system-ui, sans-serif";
+  const base = { stroke: colour("soft"), font, grid: { stroke: colour("grid"), width: 1 }, ticks: { stroke: colour("line"), width: 1, size: 5 } };
+  return [
+    { ...base, grid: { show: false }, size: 34, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000], space: 36, ...options.x },
+    { ...base, size: 58, values: (_, splits) => splits.map(y === "share" ? (v) => `${Math.round(v * 100)} %` : showPower) },
+  ];
+}
+
+function yScale(y, reference) {
+  if (y === "share") return { range: [-0.02, 1.02] };
+  const near = reference ?? null;
+  return {
+    distr: 3,
+    range: (_, low, high) => {
+      if (low === null) return [0.1, 10];
+      const [from, to] = near === null ? [low, high] : [Math.min(low, near), Math.max(high, near)];
+      return uPlot.rangeLog(from, to === from ? to * 10 : to, 10, true);
+    },
+  };
+}
+
+/** A chart inside `holder`, with legend, readout, cursor, keys and zoom; returns { rebuild, resize, moveTo }. */
+function depthChart(holder, data, title, lines, options) {
+  const count = data.titles.length;
+  const depth = Array.from({ length: count }, (_, index) => index + 1);
+  const canvas = element("div", { className: "canvas", tabIndex: 0, role: "slider" });
+  canvas.setAttribute("aria-label", `${title}: arrow keys move through the layers, Enter opens the layer`);
+  canvas.setAttribute("aria-valuemin", "1");
+  canvas.setAttribute("aria-valuemax", String(count));
+  canvas.setAttribute("aria-valuenow", "1");
+  canvas.setAttribute("aria-valuetext", "no layer chosen");
+  const readout = element("div", { className: "readout" }, "\u00a0");
+  const legend = element("div", { className: "legend", role: "group" });
+  legend.setAttribute("aria-label", "Lines of this chart");
+  holder.append(readout, canvas, legend);
+
+  const shown = lines.map((line) => !line.hidden);
+  const values = lines.map((line, number) => {
+    const swatch = element("span", { className: `swatch ${line.dash ? (line.dash[0] > 4 ? "dashed" : "dotted") : ""}` });
+    const value = element("span", { className: "value" }, "");
+    const button = element("button", { type: "button" }, swatch, line.label, " ", value);
+    button.setAttribute("aria-pressed", String(shown[number]));
+    button.addEventListener("click", () => {
+      shown[number] = !shown[number];
+      button.setAttribute("aria-pressed", String(shown[number]));
+      plot.setSeries(number + 1, { show: shown[number] });
+    });
+    legend.append(button);
+    return { swatch, value };
+  });
+
+  let plot = null;
+  let current = null;
+
+  const describe = (index) => [`${index + 1} ${data.titles[index]}`,
+    ...(options.alongside ?? []).map(([key, label]) => `${label} ${show(data.series[key][index])}`)].join(" · ");
+
+  const onCursor = (u) => {
+    const index = u.cursor.idx;
+    current = index ?? null;
+    readout.textContent = index === null || index === undefined ? "\u00a0" : describe(index);
+    lines.forEach((line, number) => { values[number].value.textContent = index === null || index === undefined || !line.column ? "" : show(line.column[index]); });
+    if (index !== null && index !== undefined) {
+      canvas.setAttribute("aria-valuenow", String(index + 1));
+      const read = lines.filter((line) => line.column).map((line) => `${line.label} ${show(line.column[index])}`);
+      canvas.setAttribute("aria-valuetext", [describe(index), ...read].join(", "));
+    }
+  };
+
+  const build = () => {
+    const zoom = plot ? { min: plot.scales.x.min, max: plot.scales.x.max } : null;
+    plot?.destroy();
+    lines.forEach((line, number) => { values[number].swatch.style.borderTopColor = colour(line.colour); });
+    plot = new uPlot({
+      width: Math.max(200, canvas.clientWidth), height: CHART_HEIGHT,
+      legend: { show: false },
+      cursor: { sync: { key: options.sync, setSeries: false }, drag: { x: true, y: false, dist: 6 }, points: { size: 8 }, y: false },
+      focus: { alpha: 1 },
+      scales: { x: { time: false, range: (_, low, high) => [Math.max(0.5, low - 0.5), Math.min(count + 0.5, high + 0.5)] }, y: options.scale },
+      axes: axes(options.y, options.axes),
+      series: [{}, ...lines.map((line, number) => ({
+        label: line.label, show: shown[number], scale: "y", spanGaps: false,
+        stroke: colour(line.colour), width: line.width ?? 1.75, dash: line.dash,
+        points: { show: count <= MOST_POINTS && !line.resolved, size: 6, fill: colour(line.colour) },
+        ...line.draw?.(),
+      }))],
+      hooks: { setCursor: [onCursor], drawClear: options.under ?? [], draw: options.over ?? [] },
+    }, [depth, ...lines.map((line) => line.plotted)], canvas);
+    if (zoom) plot.setScale("x", { min: zoom.min + 0.5, max: zoom.max - 0.5 });
+    plot.over.addEventListener("click", () => { if (current !== null) options.open(current); });
+  };
+
+  const moveTo = (index) => {
+    const bounded = Math.min(count - 1, Math.max(0, index));
+    plot.setCursor({ left: plot.valToPos(bounded + 1, "x"), top: 20 });
+  };
+  canvas.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 10, PageDown: -10 }[event.key];
+    if (step) options.moveAll(current === null ? (step > 0 ? 0 : count - 1) : current + step);
+    else if (event.key === "Home") options.moveAll(0);
+    else if (event.key === "End") options.moveAll(count - 1);
+    else if (event.key === "Enter" && current !== null) options.open(current);
+    else return;
+    event.preventDefault();
+  });
+
+  build();
+  return { rebuild: build, moveTo, resize: (width) => plot.setSize({ width: width ?? Math.max(200, canvas.clientWidth), height: CHART_HEIGHT }), canvas, plot: () => plot };
+}
+
+/** A vertical line at the layer where the signal is lost, and small marks under the layers that have findings. */
+function landmarks(data, withLost) {
+  return (u) => {
+    const { ctx } = u;
+    const ratio = devicePixelRatio || 1;
+    const bottom = u.bbox.top + u.bbox.height;
+    const within = (x) => x >= u.bbox.left && x <= u.bbox.left + u.bbox.width;
+    ctx.save();
+    data.severities.forEach((severity, index) => {
+      const x = u.valToPos(index + 1, "x", true);
+      if (severity === null || severity === "info" || !within(x)) return;
+      ctx.fillStyle = colour(severity);
+      ctx.beginPath();
+      ctx.moveTo(x, bottom - 7 * ratio);
+      ctx.lineTo(x - 4 * ratio, bottom);
+      ctx.lineTo(x + 4 * ratio, bottom);
+      ctx.fill();
+    });
+    if (withLost && data.lost !== null) {
+      const x = u.valToPos(data.lost + 1, "x", true);
+      if (within(x)) {
+        ctx.strokeStyle = ctx.fillStyle = colour("error");
+        ctx.lineWidth = 1.5 * ratio;
+        ctx.setLineDash([4 * ratio, 3 * ratio]);
+        ctx.beginPath();
+        ctx.moveTo(x, u.bbox.top);
+        ctx.lineTo(x, bottom);
+        ctx.stroke();
+        ctx.font = `600 ${12 * ratio}px system-ui, sans-serif`;
+        const right = x > u.bbox.left + u.bbox.width * 0.75;
+        ctx.textAlign = right ? "right" : "left";
+        ctx.textBaseline = "top";
+        ctx.fillText("lost here", x + (right ? -5 : 5) * ratio, u.bbox.top + 3 * ratio);
+      }
+    }
+    ctx.restore();
+  };
+}
+
+/** The line that healthy networks keep to. */
+function referenceLine(value) {
+  return (u) => {
+    const y = u.valToPos(value, "y", true);
+    if (y < u.bbox.top || y > u.bbox.top + u.bbox.height) return;
+    const { ctx } = u;
+    ctx.save();
+    ctx.strokeStyle = colour("reference");
+    ctx.globalAlpha = 0.7;
+    ctx.lineWidth = 1.5 * (devicePixelRatio || 1);
+    ctx.beginPath();
+    ctx.moveTo(u.bbox.left, y);
+    ctx.lineTo(u.bbox.left + u.bbox.width, y);
+    ctx.stroke();
+    ctx.restore();
+  };
+}
+
+/** Where a logarithmic axis has no place: ▼ at the foot for an exact zero, ▲ at the top for NaN or infinity. */
+function outOfScale(lines) {
+  return (u) => {
+    const ratio = devicePixelRatio || 1;
+    const { ctx } = u;
+    ctx.save();
+    ctx.textAlign = "center";
+    ctx.font = `${11 * ratio}px system-ui, sans-serif`;
+    lines.forEach((line, number) => {
+      if (!u.series[number + 1].show) return;
+      ctx.fillStyle = colour(line.colour);
+      line.column.forEach((value, index) => {
+        const zero = value === 0;
+        if (!zero && typeof value !== "string") return;
+        const x = u.valToPos(index + 1, "x", true);
+        if (x >= u.bbox.left && x <= u.bbox.left + u.bbox.width) ctx.fillText(zero ? "▼" : "▲", x, zero ? u.bbox.top + u.bbox.height - 10 * ratio : u.bbox.top + 12 * ratio);
+      });
+    });
+    ctx.restore();
+  };
+}
+
+/** Points of a line whose values may lie below the float resolution: those are hollow. Whiskers show the standard error. */
+function measuredPoints(line, data) {
+  return (u) => {
+    const number = u.series.findIndex((series) => series.label === line.label);
+    if (!u.series[number].show) return;
+    const resolved = data.series[line.resolved];
+    const error = data.series[line.error];
+    const ratio = devicePixelRatio || 1;
+    const { ctx } = u;
+    const size = (line.plotted.length <= MOST_POINTS ? 3.5 : 2) * ratio;
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(u.bbox.left, u.bbox.top, u.bbox.width, u.bbox.height);
+    ctx.clip();
+    ctx.strokeStyle = colour(line.colour);
+    ctx.lineWidth = 1.5 * ratio;
+    line.plotted.forEach((value, index) => {
+      if (value === null) return;
+      const x = u.valToPos(index + 1, "x", true);
+      const y = u.valToPos(value, "y", true);
+      if (isNumber(error[index]) && error[index] > 0 && error[index] < 1) {
+        ctx.beginPath();
+        ctx.moveTo(x, u.valToPos(value * (1 - error[index]), "y", true));
+        ctx.lineTo(x, u.valToPos(value * (1 + error[index]), "y", true));
+        ctx.stroke();
+      }
+      ctx.beginPath();
+      ctx.arc(x, y, size, 0, 2 * Math.PI);
+      ctx.fillStyle = resolved[index] === 0 || resolved[index] === false ? colour("card") : colour(line.colour);
+      ctx.fill();
+      ctx.stroke();
+    });
+    ctx.restore();
+  };
+}
+
+/** One of DEPTH_CHARTS for a report. */
+function lineChart(holder, data, title, spec, shared) {
+  const lines = spec.lines
+    .map((line) => ({ ...line, column: data.series[line.key] }))
+    .filter((line) => line.column.some((value) => value !== null))
+    .map((line) => ({ ...line, plotted: line.column.map((value) => (isNumber(value) && (spec.y !== "log" || value > 0) ? value : null)) }));
+  for (const line of lines) {
+    if (line.bars) line.draw = () => ({ paths: uPlot.paths.bars({ size: [0.7, 28] }), fill: colour(line.colour), width: 0, fillTo: 1, points: { show: false } });
+    else if (line.resolved) line.draw = () => ({ points: { show: false } });
+  }
+  const under = spec.reference === undefined ? [] : [referenceLine(spec.reference)];
+  const over = [landmarks(data, spec.lost), ...lines.filter((line) => line.resolved).map((line) => measuredPoints(line, data))];
+  if (spec.y === "log") over.push(outOfScale(lines));
+  return depthChart(holder, data, title, lines, { ...shared, y: spec.y, scale: yScale(spec.y, spec.reference), under, over, alongside: spec.alongside });
+}

@@ -1,0 +1,75 @@
+/* What opens under a layer's row: made from the data island when it is asked for, never before. */
+
+function copyable(command) {
+  const code = element("code", {}, command);
+  const button = element("button", { type: "button", className: "ghost" }, "Copy");
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(command);
+      button.textContent = "Copied";
+    } catch {
+      getSelection().selectAllChildren(code);
+      button.textContent = "Selected";
+    }
+    setTimeout(() => { button.textContent = "Copy"; }, 1500);
+  });
+  return element("span", { className: "command" }, code, button);
+}
+
+function targetWords(data, index) {
+  const scheme = data.schemes[index];
+  const std = data.series.target[index];
+  if (scheme === null && std === null) return null;
+  const gain = data.gains[index] === null ? "" : `, gain ${data.gains[index]}`;
+  return `${scheme ?? "target"} with std ${show(std)}${gain}`;
+}
+
+/** The panel of one layer, and the functions that draw its pictures once it stands in the page. */
+function layerPanel(data, index) {
+  const drawings = [];
+  const panel = element("div", { className: "panel" });
+  const findings = data.findings[index];
+  if (findings.length) {
+    panel.append(element("ul", {}, ...findings.map(([severity, code, message]) => {
+      const mark = element("span", { className: `mark ${severity}` }, { error: "✗", warning: "!", info: "i" }[severity]);
+      return element("li", {}, mark, " ", element("code", { className: "code" }, code), " ", message);
+    })));
+  }
+  const target = targetWords(data, index);
+  if (target !== null) {
+    panel.append(element("p", {}, element("b", {}, "Recommended initialisation: "), target, ". ", data.why[index] ?? ""));
+  }
+  if (data.fixes[index] !== null && target !== null) {
+    panel.append(data.trained
+      ? element("p", {}, "The model looks trained: re-initialising this layer would throw away what it has learned, so ", element("code", {}, "initaudit fix"), " asks for ", element("code", {}, "--force"), ".")
+      : element("p", {}, element("b", {}, "To re-initialise this layer alone: "), copyable(data.fixes[index])));
+  }
+  const pictures = element("div", { className: "pictures" });
+  const weights = data.weightHistograms[index];
+  const std = data.series.target[index];
+  if (weights) {
+    const known = isNumber(std) && std > 0;
+    const caption = known ? "Blue: the weights. Dashed: the target density. Each is scaled to its own peak, so compare widths and shapes." : "The weights, scaled to their peak.";
+    const picture = histogramFigure("Weights", caption, weights, known ? targetDensity(data.schemes[index], std) : null, known ? 3 * std : null);
+    pictures.append(picture.figure);
+    drawings.push(picture.build);
+  }
+  const signal = data.signalHistograms[index];
+  if (signal) {
+    const picture = histogramFigure("Pre-activations", "Blue: what the units computed before the activation. Dashed: the unit variance that an ideal signal keeps.", signal, targetDensity("normal", 1), 3);
+    pictures.append(picture.figure);
+    drawings.push(picture.build);
+  }
+  panel.append(pictures);
+  const groups = element("div", { className: "groups" });
+  const headings = [...new Set(data.facts.map(([heading]) => heading))];
+  for (const heading of headings) {
+    const rows = data.facts.filter(([name, , values]) => name === heading && values[index] !== null);
+    if (!rows.length) continue;
+    const list = element("dl");
+    for (const [, label, values] of rows) list.append(element("dt", {}, label), element("dd", {}, values[index]));
+    groups.append(element("div", {}, element("h5", {}, heading), list));
+  }
+  panel.append(groups);
+  return { panel, draw: () => drawings.forEach((draw) => draw()) };
+}

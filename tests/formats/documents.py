@@ -1,0 +1,136 @@
+"""Documents as the JSON format writes them, measured on small dense networks with numpy, for the tests of the pages made from them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+ACTIVATIONS = {
+    "relu": (lambda z: np.maximum(z, 0), lambda z: (z > 0).astype(float), math.sqrt(2)),
+    "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2, 1.5925),
+}
+
+
+def histogram(values):
+    """Counts of the values in 48 bins between the smallest and the largest."""
+    counts, edges = np.histogram(values, bins=48)
+    return {"low": float(edges[0]), "high": float(edges[-1]), "counts": counts.tolist()}
+
+
+def dense_report(*, depth=12, width=48, activation="relu", factor=1.0, name="net", context="fresh", seed=0):
+    """A report on a chain of dense layers whose weights have `factor` times the std that the activation calls for."""
+    rng = np.random.default_rng(seed)
+    phi, slope, gain = ACTIVATIONS[activation]
+    std = gain / math.sqrt(width)
+    weights = [rng.normal(0, std * factor, (width, width)) for _ in range(depth)]
+    value = rng.normal(size=(64, width))
+    outputs = []
+    for weight in weights:
+        outputs.append(value @ weight)
+        value = phi(outputs[-1])
+    gradient = rng.normal(size=value.shape)
+    gradients = []
+    for weight, z in zip(reversed(weights), reversed(outputs), strict=True):
+        gradients.insert(0, float(np.sqrt(np.mean((gradient * slope(z)) ** 2))))
+        gradient = (gradient * slope(z)) @ weight.T
+    layers = [
+        dense_layer(
+            f"/{name}/block.{depth_index // 4}/linear.{depth_index}/MatMul", weight, z, g, activation, gain, depth_index
+        )
+        for depth_index, (weight, z, g) in enumerate(zip(weights, outputs, gradients, strict=True))
+    ]
+    findings = []
+    lost = next((layer["name"] for layer in layers if layer["signal"]["variance"] < 1e-3), None)
+    if lost is not None:
+        message = "the signal variance is 1e-3 of the input's and falls at every layer; the layers behind see noise"
+        findings.append(finding("INI401", "vanishing-signal", "error", lost, message, 1e-3, 1.0))
+        for layer in layers:
+            ratio = layer["target"]["ratio"]
+            findings.append(finding("INI101", "weight-too-small", "warning", layer["name"], f"the weights have {ratio:.2g} times their target std", ratio, 1.0))
+    status = "fail" if lost else "pass"
+    return {
+        "model": {
+            "path": f"models/{name}.onnx",
+            "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+            "bytes": depth * width * width * 4,
+            "ir_version": 10,
+            "opset": {"ai.onnx": 20},
+            "producer": "pytorch 2.6.0",
+            "parameters": depth * width * width,
+        },
+        "verdict": {
+            "status": status,
+            "context": context,
+            "trainability": 0.03 if lost else 0.97,
+            "reason": f"INI401 vanishing-signal at {lost}: the signal dies on its way" if lost else "No problem found in this freshly initialised network.",
+            "evidence": ["12 of 12 layers follow he_normal up to a constant factor"],
+            "first_lost": {"layer": lost, "cause": "its weights are too small for a ReLU"} if lost else None,
+        },
+        "coverage": {"parameters": depth * width * width + 10, "audited": depth * width * width, "skipped": [{"initializer": "rope.table", "parameters": 10, "reason": "a table of constants, not a weight"}]},
+        "probe": {
+            "mode": "full", "status": "complete", "reason": None, "batch": 64, "seed": 0, "batch_norm": None,
+            "inputs": [{"name": "x", "shape": [64, width], "dtype": "float32", "how": "N(0, 1)"}],
+            "notes": ["the free axis of the batch was set to 64"],
+        },
+        "layers": layers,
+        "findings": findings,
+    }  # fmt: skip
+
+
+def dense_layer(name, weight, z, gradient, activation, gain, depth):
+    """One layer of the document, measured."""
+    fan_in, fan_out = weight.shape
+    target = gain / math.sqrt(fan_in)
+    std = float(weight.std())
+    centred = z - z.mean(0)
+    unit = centred.var()
+    return {
+        "name": name, "title": name.strip("/").rsplit("/", 1)[0].replace("/", "."), "op_type": "MatMul", "kind": "linear",
+        "depth": depth, "parameters": weight.size,
+        "weight": {"initializers": [f"onnx::MatMul_{280 + depth}"], "shape": [fan_in, fan_out], "dtype": "float32", "view": [], "part": None, "shared_with": []},
+        "fan_in": fan_in, "fan_out": fan_out, "groups": 1, "activation": activation, "activation_params": {}, "normalized_by": None, "feeds": [activation],
+        "stats": {
+            "count": weight.size, "mean": float(weight.mean()), "std": std, "min": float(weight.min()), "max": float(weight.max()), "zeros": 0,
+            "nonfinite": 0, "subnormal": 0, "skewness": 0.01, "kurtosis": 3.02, "histogram": histogram(weight), "duplicate_units": 0.0,
+            "spectral_norm": float(np.linalg.norm(weight, 2)), "smallest_singular_value": 0.001, "stable_rank": 11.2, "condition": 812.0, "orthogonality_defect": 0.7,
+        },
+        "provenance": {"law": None, "distribution": "normal", "std": std, "p_value": 0.41, "untrained": True},
+        "target": {"scheme": "he_normal", "gain": gain, "std": target, "ratio": std / target, "why": f"{activation} follows and needs a gain of {gain:.3g}; {fan_in} values enter each unit."},
+        "signal": {
+            "mean_square": float(np.mean(z**2)), "variance": float(unit), "similarity": float(1 - unit / np.mean(z**2)), "saturated": 0.0, "dead": float(np.mean((z <= 0).all(0))),
+            "gradient_rms": gradient, "weight_gradient_ratio": gradient * 3, "nonfinite": 0.0, "predicted_variance": float((std / target) ** (2 * depth + 2)), "growth": (std / target) ** 2,
+            "after": {"mean_square": float(np.mean(z**2)) / 2, "variance": float(unit) / 2}, "histogram": histogram(z), "gradient_error": 0.05, "gradient_resolved": gradient > 1e-9,
+        },
+    }  # fmt: skip
+
+
+def finding(code, name, severity, layer, message, measured=None, expected=None, **more):
+    """One finding of the document."""
+    return {
+        "code": code, "name": name, "severity": severity, "confidence": "high", "layer": layer, "initializer": None, "message": message,
+        "evidence": {"measured": measured, "expected": expected}, "suggestion": "Re-initialise with he_normal: `initaudit fix`.", "fingerprint": "0123456789abcdef",
+        "suppressed": None, **more,
+    }  # fmt: skip
+
+
+def error_report(path="models/broken.onnx", reason="models/broken.onnx is a Git LFS pointer, not a model: run `git lfs pull`"):
+    """A report on a model that could not be read."""
+    return {
+        "model": {"path": path, "sha256": None, "bytes": None, "ir_version": None, "opset": None, "producer": None, "parameters": 0},
+        "verdict": {"status": "error", "context": "unknown", "trainability": None, "reason": reason, "evidence": [], "first_lost": None},
+        "coverage": {"parameters": 0, "audited": 0, "skipped": []},
+        "probe": None, "layers": [], "findings": [],
+    }  # fmt: skip
+
+
+def document(*reports):
+    """The document around some reports."""
+    return {"schema_version": "1", "tool": {"name": "initaudit", "version": "0.1.0"}, "reports": list(reports)}
+
+
+RULES = {
+    "INI401": {"name": "vanishing-signal", "summary": "The signal gets smaller at every layer until nothing is left of it.", "Why": "What does not arrive cannot be learned from.", "Harmless when": "never in a fresh network.", "Fix": "Re-initialise.", "References": "He et al. 2015."},
+    "INI101": {"name": "weight-too-small", "summary": "The weights are too small for their fan-in and activation.", "Why": "Each layer shrinks the signal.", "Harmless when": "a normalisation follows.", "Fix": "Re-initialise.", "References": "Glorot and Bengio 2010."},
+    "INI602": {"name": "untouched-layer", "summary": "Equal to the layer of another file.", "Why": "-", "Harmless when": "-", "Fix": "-", "References": "-"},
+}  # fmt: skip
