@@ -1,4 +1,8 @@
-"""Layer: one use of a weight by an operator, with everything the file says about it; and the way to find them all."""
+"""Layer: one use of a weight by an operator, with everything the file says about it; and the way to find them all.
+
+`extract_layers` is short: constants of the graph (`views`), what each operator family says of its nodes (`op`, `ops/`),
+what follows each output (`activations`), names (`names`), and what is left over (`coverage`).
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
+    from initaudit.activations import Following
     from initaudit.graph import Node, Value
+    from initaudit.model import Model
+    from initaudit.op import LayerSpec
     from initaudit.tensors import Tensor
+    from initaudit.views import Operand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -72,6 +80,9 @@ class Layer:
     """Stored bias added to the output, if any."""
     bias_slice: tuple[int, int] | None = None
     """Elements of a packed bias [start, stop) that belong to this part."""
+    companions: Mapping[str, WeightView] = field(default_factory=dict, repr=False)
+    """Other stored constants that belong to the layer, by role: `bias` (also where it is quantised or computed, so that `bias` is None),
+    `running_mean`, `running_var`, `peephole`, `initial_state`, ..."""
     input: Value | None = field(default=None, repr=False)
     """The data operand (not the weight)."""
     output: Value | None = field(default=None, repr=False)
@@ -135,3 +146,88 @@ class Extraction:
     audited: int
     """Of these, how many some layer (weight, bias, norm statistic) accounts for."""
     notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def extract_layers(model: Model) -> Extraction:
+    """Every use of a weight, in topological order, and every stored tensor that is none, with the reason.
+
+    Reads no weight but small tables and a few values where a decision needs them. Time is linear in the size of the graph.
+    """
+    from initaudit.coverage import account
+    from initaudit.find import find_specs
+    from initaudit.names import name_layers
+    from initaudit.views import Constants
+
+    constants = Constants(model.graph, model.opset)
+    finds = find_specs(model.graph, constants)
+    names = name_layers(finds.specs)
+    users: dict[int, list[str]] = {}
+    for (_, spec), (name, _) in zip(finds.specs, names, strict=True):
+        for tensor in spec.operand.tensors[:1]:
+            users.setdefault(id(tensor), []).append(name)
+    followings: dict[Value, Following] = {}
+    layers = tuple(
+        _layer(node, spec, name, title, depth, users, followings)
+        for depth, ((node, spec), (name, title)) in enumerate(zip(finds.specs, names, strict=True))
+    )
+    return account(model.graph, constants, finds, layers)
+
+
+def _layer(
+    node: Node,
+    spec: LayerSpec,
+    name: str,
+    title: str,
+    depth: int,
+    users: Mapping[int, list[str]],
+    followings: dict[Value, Following],
+) -> Layer:
+    from dataclasses import fields
+
+    known: dict[str, Any] = {}
+    if spec.output is not None and not spec.feeds:
+        following = followings.get(spec.output)
+        if following is None:
+            try:
+                from initaudit.activations import follow
+            except ImportError:
+                follow = None
+            if follow is not None:
+                following = followings[spec.output] = follow(spec.output)
+        known = {f.name: getattr(following, f.name) for f in fields(following)} if following else {"output": spec.output}
+    else:
+        known = {"feeds": spec.feeds, "output": spec.output, "preactivation": spec.output}
+    if spec.activation is not None:
+        known |= {"activation": spec.activation, "activation_params": spec.activation_params, "feeds": (spec.activation,)}
+    biases = [c for c in spec.companions if c.role == "bias"]
+    if biases:
+        stored = _plain_tensor(biases[0].operand)
+        known |= {"bias": stored, "bias_slice": biases[0].span if stored is not None else None}
+    shared = tuple(
+        dict.fromkeys(n for t in spec.operand.tensors[:1] for n in users.get(id(t), ()) if n != name)
+    )
+    return Layer(
+        name=name,
+        title=title,
+        kind=spec.kind,
+        node=node,
+        weight=spec.operand.view(unit_axes=spec.unit_axes, input_axes=spec.input_axes, part=spec.part),
+        fan_in=spec.fan_in,
+        fan_out=spec.fan_out,
+        groups=spec.groups,
+        hidden_size=spec.hidden_size,
+        companions={c.role: c.operand.view(unit_axes=(), input_axes=()) for c in spec.companions},
+        input=spec.input,
+        channel_axis=spec.channel_axis,
+        unit_slice=spec.unit_slice,
+        shared_with=shared,
+        untrainable=spec.untrainable,
+        depth=depth,
+        **known,
+    )
+
+
+def _plain_tensor(operand: Operand) -> Tensor | None:
+    """The stored tensor, where the operand is just that in another shape."""
+    whole = operand.exact and len(operand.tensors) == 1 and operand.tensors[0].size == operand.size
+    return operand.tensors[0] if whole else None

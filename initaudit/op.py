@@ -1,0 +1,115 @@
+"""The interface of an operator family that owns weights: which operators, and which layers a node of theirs is.
+
+A family is one class in one file of `initaudit/ops/`; others add theirs through the entry point group `initaudit.ops`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from initaudit.graph import Node, Value
+    from initaudit.views import Constants, Operand
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Companion:
+    """A stored constant that belongs to a layer but is not its weight: bias, running mean, slope, initial state, ..."""
+
+    operand: Operand
+    role: str
+    """`bias`, `running_mean`, `running_var`, `peephole`, `initial_state`, ..."""
+    span: tuple[int, int] | None = None
+    """Elements [start, stop) of the flattened operand that belong to this layer or part; None for all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LayerSpec:
+    """What an operator family says about one layer (or part of one) of a node."""
+
+    kind: str
+    operand: Operand
+    """The weight."""
+    unit_axes: tuple[int, ...]
+    input_axes: tuple[int, ...]
+    fan_in: int
+    fan_out: int
+    part: str | None = None
+    role: str | None = None
+    """Which operand of the node, where a node has several weights: `W` and `R` of a recurrent cell."""
+    groups: int = 1
+    hidden_size: int | None = None
+    input: Value | None = None
+    output: Value | None = None
+    channel_axis: int | None = None
+    unit_slice: tuple[int, int] | None = None
+    companions: tuple[Companion, ...] = ()
+    activation: str | None = None
+    """Nonlinearity that the operator itself applies (FusedConv, FusedGemm)."""
+    activation_params: Mapping[str, float] = field(default_factory=dict)
+    feeds: tuple[str, ...] = ()
+    """What the operator itself does with the product (recurrent cell, attention); empty where the graph says it."""
+    weak: int = 0
+    """0: certainly a weight. Higher: only where no layer of a lower number uses the same stored tensor."""
+    untrainable: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Attachment:
+    """A constant that belongs to the layer whose output `to` is (a bias that a later operator adds)."""
+
+    operand: Operand
+    to: Value
+    role: str = "bias"
+    span: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Aside:
+    """A constant that is no layer and belongs to none, with the reason."""
+
+    operand: Operand
+    reason: str
+    is_parameter: bool = False
+
+
+Found = LayerSpec | Attachment | Aside
+
+
+class Operator(ABC):
+    """A family of operators whose nodes own weights."""
+
+    types: ClassVar[tuple[str, ...]]
+    """Operators as `op_type` (standard domain) or `domain:op_type`."""
+    weights: ClassVar[tuple[int, ...]] = ()
+    """Inputs that are always learned, so that a graph input without value at this place is a weight the file does not hold."""
+
+    @abstractmethod
+    def find(self, node: Node, constants: Constants) -> Iterator[Found]:
+        """Layers of `node` and what belongs to them; nothing where its weights are not constant.
+
+        Raises ValueError, IndexError, TypeError or UnsupportedWeight where shapes and attributes contradict each other.
+        """
+
+
+@cache
+def operators() -> Mapping[str, tuple[Operator, ...]]:
+    """Operator families by the operators they serve."""
+    import initaudit.ops
+    from initaudit.registry import discover
+
+    table: dict[str, list[Operator]] = {}
+    for family in discover(initaudit.ops.__name__, Operator):  # type: ignore[type-abstract]
+        instance = family()
+        for name in family.types:
+            table.setdefault(name, []).append(instance)
+    return {name: tuple(instances) for name, instances in table.items()}
+
+
+def key(node: Node) -> str:
+    """How `Operator.types` names the operator of a node."""
+    return f"{node.domain}:{node.op_type}" if node.domain else node.op_type

@@ -1,0 +1,85 @@
+"""Convolutions: weight [M, C/groups, k...], one bias per output channel."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from initaudit.op import Companion, Found, LayerSpec, Operator
+
+if TYPE_CHECKING:
+    from initaudit.graph import Node, Value
+    from initaudit.views import Constants, Operand
+
+
+class Convolution(Operator):
+    """Conv and the operators that compute the same with another data type or an activation fused in."""
+
+    types = ("Conv", "com.microsoft:FusedConv", "com.microsoft.nchwc:Conv", "com.ms.internal.nhwc:Conv",
+             "com.microsoft:NhwcFusedConv", "com.microsoft:NhwcConv")  # fmt: skip
+    weights = (1,)
+
+    def find(self, node: Node, constants: Constants) -> Iterator[Found]:
+        """The convolution with its bias."""
+        weight = constants.get(node.input(1))
+        if weight is not None:
+            nhwc = node.op_type.startswith("Nhwc") or "nhwc" in node.domain
+            yield convolution(node, weight, constants.get(node.input(2)), channels_last=nhwc)
+
+
+def convolution(
+    node: Node, weight: Operand, bias: Operand | None, *, source: Value | None = None, channels_last: bool = False
+) -> LayerSpec:
+    """A convolution layer from weight [M, C/groups, k...]."""
+    groups = int(node.attr("group", 1))
+    units, per_group, *kernel = weight.shape
+    taps = math.prod(kernel)
+    activation, params = fused_activation(node)
+    return LayerSpec(
+        kind=convolution_kind(groups, per_group),
+        operand=weight,
+        unit_axes=(0,),
+        input_axes=tuple(range(1, weight.rank)),
+        fan_in=per_group * taps,
+        fan_out=units // groups * taps,
+        groups=groups,
+        input=source or node.input(0),
+        output=node.outputs[0],
+        channel_axis=-1 if channels_last else 1,
+        companions=() if bias is None else (Companion(operand=bias, role="bias"),),
+        activation=activation,
+        activation_params=params,
+    )
+
+
+def convolution_kind(groups: int, channels_per_group: int) -> str:
+    """conv, grouped_conv, or depthwise_conv where each group sees one channel."""
+    if groups == 1:
+        return "conv"
+    return "depthwise_conv" if channels_per_group == 1 else "grouped_conv"
+
+
+_FUSED = {
+    "Relu": "relu", "LeakyRelu": "leaky_relu", "Tanh": "tanh", "Sigmoid": "sigmoid", "HardSigmoid": "hardsigmoid",
+    "Clip": "hardtanh", "Elu": "elu", "Gelu": "gelu", "Softplus": "softplus", "HardSwish": "hardswish",
+}  # fmt: skip
+
+
+def fused_activation(node: Node) -> tuple[str | None, dict[str, float]]:
+    """Activation that a fused operator applies: torch's name and parameters."""
+    kind = node.attr("activation")
+    if not isinstance(kind, str) or not kind:
+        return None, {}
+    given = [float(v) for v in node.attr("activation_params", [])] or [
+        float(node.attr(f"activation_{name}")) for name in ("alpha", "beta", "gamma") if f"activation_{name}" in node.attributes
+    ]
+    name = _FUSED.get(kind, "custom")
+    if name == "leaky_relu":
+        return name, {"negative_slope": given[0] if given else 0.01}
+    if name == "elu":
+        return name, {"alpha": given[0] if given else 1.0}
+    if name == "hardtanh" and len(given) >= 2:
+        low, high = given[:2]
+        return ("relu6", {}) if (low, high) == (0.0, 6.0) else (name, {"min_val": low, "max_val": high})
+    return name, {}

@@ -1,0 +1,114 @@
+"""Matrix products with a constant: Gemm and MatMul in all their forms, the weight on either side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from initaudit.op import Companion, Found, LayerSpec, Operator
+from initaudit.ops.convolution import fused_activation
+
+if TYPE_CHECKING:
+    from initaudit.graph import Node, Value
+    from initaudit.views import Constants, Operand
+
+
+def linear(
+    weight: Operand,
+    *,
+    source: Value | None,
+    output: Value | None,
+    on_left: bool = False,
+    transposed: bool = False,
+    companions: tuple[Companion, ...] = (),
+    activation: tuple[str | None, dict[str, float]] = (None, {}),
+) -> LayerSpec:
+    """A linear layer x·W (W [..., K, N], or [..., N, K] if transposed) or W·x (W [..., M, K], or [..., K, M] if transposed).
+
+    Leading axes count independent copies (experts, heads). A vector is one unit.
+    """
+    rank = weight.rank
+    if rank == 1:
+        inputs, units = (0,), ()
+        fan_in, fan_out = weight.shape[0], 1
+    else:
+        contracted = rank - 1 if on_left != transposed else rank - 2
+        free = 2 * rank - 3 - contracted
+        inputs, units = (contracted,), (free,)
+        fan_in, fan_out = weight.shape[contracted], weight.shape[free]
+    return LayerSpec(
+        kind="linear",
+        operand=weight,
+        unit_axes=units,
+        input_axes=inputs,
+        fan_in=fan_in,
+        fan_out=fan_out,
+        input=source,
+        output=output,
+        channel_axis=-2 if on_left else -1,
+        companions=companions,
+        activation=activation[0],
+        activation_params=activation[1],
+    )
+
+
+def scaled(weight: Operand, factor: float) -> Operand:
+    """The weight times a factor of the operator (alpha)."""
+    if factor == 1.0:
+        return weight
+    return weight.then(f"mul({factor:g})", weight.shape, lambda a: a * a.dtype.type(factor), exact=False)
+
+
+class Gemm(Operator):
+    """alpha·A·B + beta·C with either operand transposed."""
+
+    types = ("Gemm", "com.microsoft:FusedGemm", "com.microsoft:GemmFloat8")
+    weights = (1,)
+
+    def find(self, node: Node, constants: Constants) -> Iterator[Found]:
+        """One linear layer; B is the weight unless only A is constant."""
+        left, right = constants.get(node.input(0)), constants.get(node.input(1))
+        on_left = right is None
+        weight = left if right is None else right
+        if weight is None or (left is not None and right is not None and constants.get(node.outputs[0]) is not None):
+            return
+        transposed = bool(node.attr("transA" if on_left else "transB", 0))
+        bias = constants.get(node.input(2))
+        companions = () if bias is None else (Companion(operand=scaled(bias, float(node.attr("beta", 1.0))), role="bias"),)
+        yield linear(
+            scaled(weight, float(node.attr("alpha", 1.0))),
+            source=node.input(1 if on_left else 0),
+            output=node.outputs[0],
+            on_left=on_left,
+            transposed=transposed,
+            companions=companions,
+            activation=fused_activation(node),
+        )
+
+
+class MatMul(Operator):
+    """Matrix product with numpy's rules, and its fused forms."""
+
+    types = ("MatMul", "com.microsoft:FusedMatMul", "com.microsoft:TransposeMatMul", "com.microsoft:FusedMatMulActivation")
+
+    def find(self, node: Node, constants: Constants) -> Iterator[Found]:
+        """One linear layer where exactly one operand is constant."""
+        left, right = constants.get(node.input(0)), constants.get(node.input(1))
+        if (left is None) == (right is None):
+            return
+        on_left = right is None
+        weight = left if right is None else right
+        assert weight is not None
+        if weight.size <= 1 or not weight.is_floating:
+            return
+        side = "A" if on_left else "B"
+        if node.attr(f"transBatch{side}", 0):  # batch axes stand behind the rows: [M, batch..., K]
+            weight = weight.transpose((*range(1, weight.rank - 1), 0, weight.rank - 1))
+        yield linear(
+            scaled(weight, float(node.attr("alpha", 1.0))),
+            source=node.input(1 if on_left else 0),
+            output=node.outputs[0],
+            on_left=on_left,
+            transposed=bool(node.attr(f"trans{side}", 0)),
+            activation=fused_activation(node),
+        )

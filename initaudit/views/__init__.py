@@ -1,0 +1,98 @@
+"""From a value of the graph back to the stored tensors it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from initaudit.errors import InitauditError
+from initaudit.views.arithmetic import ARITHMETIC, RANDOM, evaluated, qonnx_quant
+from initaudit.views.operand import MAX_STEPS, Operand, leaf
+from initaudit.views.steps import MOVES
+
+if TYPE_CHECKING:
+    from initaudit.graph import Graph, Node, Value
+
+__all__ = ["MAX_STEPS", "Constants", "Operand"]
+
+_STEPS = MOVES | ARITHMETIC
+_QONNX = ("qonnx.custom_op.general", "finn.custom_op.general", "onnx.brevitas")
+
+
+class Constants:
+    """Every value of a graph that does not depend on the model's inputs, as an Operand."""
+
+    def __init__(self, graph: Graph, opset: Mapping[str, int]) -> None:
+        self._opset = {d: v for d, v in opset.items() if d in ("", "com.microsoft")} or {"": 17}
+        self._known: dict[Value, Operand] = {}
+        self.opaque: dict[Value, str] = {}
+        """Constants whose values cannot be followed, with the reason."""
+        for value, tensor in graph.tensors():
+            self._known[value] = leaf(tensor)
+        for node in graph.walk():
+            if node.subgraphs:
+                self._loop_invariants(node)
+            elif node.op_type not in RANDOM and self._is_constant(node):
+                self._follow(node)
+
+    def get(self, value: Value | None) -> Operand | None:
+        """The operand behind a value, or None where it depends on the input or cannot be followed."""
+        return None if value is None else self._known.get(value)
+
+    def _is_constant(self, node: Node) -> bool:
+        given = [v for v in node.inputs if v is not None]
+        return bool(given) and all(v in self._known or v in self.opaque for v in given)
+
+    def _follow(self, node: Node) -> None:
+        inputs = [None if v is None else self._known.get(v) for v in node.inputs]
+        reason = next((self.opaque[v] for v in node.inputs if v is not None and v in self.opaque), None)
+        if reason is None:
+            try:
+                outputs = self._outputs(node, inputs)
+            except (InitauditError, ValueError, IndexError, TypeError, ZeroDivisionError, OverflowError) as error:
+                reason = f"{node.op_type} of constants cannot be followed: {error}"
+            else:
+                for value, operand in zip(node.outputs, outputs, strict=False):
+                    if value is not None:
+                        self._known[value] = operand
+                return
+        for value in node.outputs:
+            if value is not None:
+                self.opaque[value] = reason
+
+    def _outputs(self, node: Node, inputs: list[Operand | None]) -> list[Operand]:
+        if node.is_standard and node.op_type in _STEPS:
+            return list(_STEPS[node.op_type](node, inputs))
+        if node.domain in _QONNX and node.op_type == "Quant":
+            return qonnx_quant(node, inputs)
+        if node.domain == "com.microsoft" and node.op_type in ("DequantizeLinear", "QuantizeLinear"):
+            return list(_STEPS[node.op_type](node, inputs))
+        if node.is_standard:
+            return evaluated(node, inputs, self._opset)
+        raise ValueError(f"unknown operator of domain {node.domain}")
+
+    def _loop_invariants(self, node: Node) -> None:
+        """Constants that enter a Loop or Scan as state and leave every iteration unchanged are constants in the body."""
+        if node.op_type not in ("Loop", "Scan") or "body" not in node.subgraphs:
+            return
+        body = node.subgraphs["body"]
+        if node.op_type == "Loop":
+            pairs = zip(node.inputs[2:], body.inputs[2:], body.outputs[1:], strict=False)
+        else:
+            states = len(node.inputs) - int(node.attr("num_scan_inputs", 0))
+            pairs = zip(node.inputs[:states], body.inputs[:states], body.outputs[:states], strict=False)
+        for outer, inner, result in pairs:
+            if outer is not None and outer in self._known and _same(result, inner):
+                self._known[inner] = self._known[outer]
+
+
+def _same(value: Value, source: Value) -> bool:
+    """Whether `value` is `source`, passed through Identity at most."""
+    for _ in range(MAX_STEPS):
+        if value is source:
+            return True
+        node = value.producer
+        if node is None or node.op_type != "Identity" or node.inputs[0] is None:
+            return False
+        value = node.inputs[0]
+    return False

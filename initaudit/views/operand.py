@@ -1,0 +1,281 @@
+"""Operand: a constant value of the graph as an expression over stored tensors, with its shape known and its values lazy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from initaudit.errors import UnsupportedWeight
+
+if TYPE_CHECKING:
+    from initaudit.layers import WeightView
+    from initaudit.tensors import Tensor
+
+MAX_ELEMENTS = 1 << 28
+"""Values computed from constants are made only up to this many elements (1 GiB in float32), or up to what the file stores:
+shapes are untrusted, and ConstantOfShape, Expand, Tile, Pad and Concat promise terabytes in a few bytes."""
+
+MAX_STEPS = 64
+"""Longest chain of operators that is seen through; real files have up to about ten."""
+
+MAX_WORK = 1 << 32
+"""Elements that may be computed to give one operand, every step counted: x·x of x·x of ... doubles with each node."""
+
+STEP_COST = 1000
+"""What a step costs besides its elements, in elements: the call itself."""
+
+Narrow = Callable[[int, int, int], "Operand"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Operand:
+    """A constant: where its values are stored, what is done to them, and a way to compute them."""
+
+    tensors: tuple[Tensor, ...]
+    """Stored tensors that the values come from; the one that holds the weight itself first."""
+    shape: tuple[int, ...]
+    dtype: str
+    """Element type after all steps, numpy or ml_dtypes name."""
+    compute: Callable[[], np.ndarray] = field(repr=False)
+    steps: tuple[str, ...] = ()
+    """What is done to the stored values, in order."""
+    length: int = 0
+    """Operators passed, Identity not counted."""
+    narrowing: Narrow | None = field(default=None, repr=False)
+    """(axis, start, stop) -> the same slice, taken as close to the stored values as possible."""
+    exact: bool = True
+    """The values are the stored values, moved at most: no arithmetic and no change of type."""
+    lookup: bool = False
+    """Rows were picked from a table by constant indices."""
+    work: int = 0
+    """Elements computed on the way, so that a chain that doubles with each step is refused instead of run."""
+    count: int | None = None
+    """Elements that the first tensor stands for where it packs several in one (4-bit weights); None for one each."""
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def rank(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def is_floating(self) -> bool:
+        """Whether the values are floating point."""
+        return self.dtype.startswith(("float", "bfloat"))
+
+    def array(self) -> np.ndarray:
+        """The values, shape `shape`. Raises UnsupportedWeight, ExternalDataError or InvalidModel."""
+        if self.size > max(MAX_ELEMENTS, sum(max(t.size, t.nbytes()) for t in self.tensors)):
+            raise UnsupportedWeight(f"{self.size} elements computed from a constant are too many")
+        if self.work > MAX_WORK:
+            raise UnsupportedWeight("the constant subgraph takes too much computing")
+        array = self.compute()
+        if array.shape != self.shape:
+            raise UnsupportedWeight(f"computed shape {list(array.shape)} is not the inferred {list(self.shape)}")
+        return array
+
+    def integers(self) -> list[int]:
+        """Values of a small integer table (a shape, axes, starts); raises ValueError where it is none."""
+        if self.size > MAX_INDEX_TABLE or self.work > MAX_INDEX_WORK or not self.dtype.startswith(("int", "uint", "bool")):
+            raise ValueError("not a small integer table")
+        return [int(v) for v in self.array().reshape(-1)]
+
+    def narrow(self, axis: int, start: int, stop: int) -> Operand:
+        """Elements [start, stop) along `axis`."""
+        start, stop, _ = slice(start, stop).indices(self.shape[axis])
+        if start == 0 and stop == self.shape[axis]:
+            return self
+        if self.narrowing is not None:
+            return self.narrowing(axis, start, stop)
+        shape = (*self.shape[:axis], max(0, stop - start), *self.shape[axis + 1 :])
+        index = (slice(None),) * axis + (slice(start, stop),)
+        label = f"slice(axis={axis},{start}:{stop})"
+
+        def further(other: int, low: int, high: int) -> Operand:
+            if other == axis:
+                return self.narrow(axis, start + low, start + high)
+            return _plain_narrow(self.narrow(other, low, high), axis, start, stop)
+
+        return self.then(label, shape, lambda a: a[index], narrowing=further)
+
+    def drop(self, axis: int) -> Operand:
+        """Without `axis`, whose length is 1."""
+        shape = (*self.shape[:axis], *self.shape[axis + 1 :])
+
+        def further(other: int, low: int, high: int) -> Operand:
+            return self.narrow(other + (other >= axis), low, high).drop(axis)
+
+        return self.then(f"squeeze({axis})", shape, lambda a: a.reshape(shape), narrowing=further)
+
+    def transpose(self, perm: Sequence[int]) -> Operand:
+        """With the axes in the order `perm`."""
+        order = tuple(perm)
+        if order == tuple(range(self.rank)):
+            return self
+
+        def further(axis: int, low: int, high: int) -> Operand:
+            return self.narrow(order[axis], low, high).transpose(order)
+
+        shape = tuple(self.shape[p] for p in order)
+        label = f"transpose({','.join(map(str, order))})"
+        return self.then(label, shape, lambda a: a.transpose(order), narrowing=further)
+
+    def reshape(self, shape: Sequence[int]) -> Operand:
+        """With the same elements in another shape."""
+        want = tuple(shape)
+        if want == self.shape:
+            return self
+        label = f"reshape({','.join(map(str, want))})"
+        return self.then(label, want, lambda a: a.reshape(want), narrowing=_narrow_reshaped(self, want))
+
+    def then(
+        self,
+        step: str | None,
+        shape: Sequence[int],
+        change: Callable[[np.ndarray], np.ndarray],
+        *,
+        dtype: str | None = None,
+        exact: bool = True,
+        lookup: bool = False,
+        narrowing: Narrow | None = None,
+        with_: Iterable[Tensor] = (),
+    ) -> Operand:
+        """One more step. Raises UnsupportedWeight beyond MAX_STEPS."""
+        if self.length >= MAX_STEPS:
+            raise UnsupportedWeight(f"more than {MAX_STEPS} operators between the stored tensor and its use")
+        source = self.array
+        return Operand(
+            tensors=merge(self.tensors, tuple(with_)),
+            shape=tuple(shape),
+            dtype=dtype or self.dtype,
+            compute=lambda: change(source()),
+            steps=(*self.steps, step) if step else self.steps,
+            length=self.length + 1,
+            narrowing=narrowing,
+            exact=self.exact and exact,
+            lookup=self.lookup or lookup,
+            work=self.work + STEP_COST + (0 if exact else math.prod(shape)),
+            count=self.count,
+        )
+
+    def view(self, *, unit_axes: tuple[int, ...], input_axes: tuple[int, ...], part: str | None = None) -> WeightView:
+        """As the weight of a layer."""
+        from initaudit.layers import WeightView
+
+        return WeightView(
+            tensors=self.tensors,
+            steps=self.steps,
+            shape=self.shape,
+            dtype=self.tensors[0].dtype if self.tensors else self.dtype,
+            part=part,
+            unit_axes=unit_axes,
+            input_axes=input_axes,
+            evaluate=self.array,
+        )
+
+
+MAX_INDEX_TABLE = 4096
+"""Integer constants up to this size are read as shapes, axes and indices while the graph is followed."""
+
+MAX_INDEX_WORK = 1 << 22
+"""Elements that may be computed for one of them."""
+
+
+def leaf(tensor: Tensor) -> Operand:
+    """A stored tensor as it is."""
+    return Operand(tensors=(tensor,), shape=tensor.shape, dtype=tensor.dtype, compute=tensor.array)
+
+
+def merge(*groups: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """The tensors of several operands, each once, in order."""
+    if sum(map(bool, groups)) <= 1:
+        return next((g for g in groups if g), ())
+    return tuple({id(t): t for group in groups for t in group}.values())
+
+
+def retype(operand: Operand, dtype: str, step: str) -> Operand:
+    """With the values cast to `dtype`; a cast to the same type is none."""
+    if dtype == operand.dtype:
+        return operand
+    from initaudit.views.dtypes import numpy_dtype
+
+    target = numpy_dtype(dtype)
+
+    def further(axis: int, low: int, high: int) -> Operand:
+        return retype(operand.narrow(axis, low, high), dtype, step)
+
+    return operand.then(
+        step, operand.shape, lambda a: a.astype(target), dtype=dtype, exact=False, narrowing=further
+    )
+
+
+def concat(parts: Sequence[Operand], axis: int) -> Operand:
+    """Several constants one after the other; a slice that lies in one of them is a slice of that one."""
+    first = parts[0]
+    lengths = [p.shape[axis] for p in parts]
+    shape = (*first.shape[:axis], sum(lengths), *first.shape[axis + 1 :])
+    for part in parts:
+        if part.shape[:axis] != first.shape[:axis] or part.shape[axis + 1 :] != first.shape[axis + 1 :]:
+            raise ValueError("shapes to be concatenated do not fit")
+    operands = tuple(parts)
+
+    def further(other: int, low: int, high: int) -> Operand:
+        if other != axis:
+            return concat([p.narrow(other, low, high) for p in operands], axis)
+        begin, inside = 0, []
+        for part, length in zip(operands, lengths, strict=True):
+            start, stop = max(low, begin), min(high, begin + length)
+            if start < stop:
+                inside.append(part.narrow(axis, start - begin, stop - begin))
+            begin += length
+        return inside[0] if len(inside) == 1 else concat(inside, axis)
+
+    longest = max(operands, key=lambda p: p.length)
+    joined = longest.then(
+        f"concat(axis={axis})",
+        shape,
+        lambda _: np.concatenate([p.array() for p in operands], axis=axis),
+        narrowing=further,
+    )
+    return replace(
+        joined,
+        tensors=merge(*(p.tensors for p in operands)),
+        compute=lambda: np.concatenate([p.array() for p in operands], axis=axis),
+        exact=all(p.exact for p in operands),
+        work=sum(p.work + STEP_COST for p in operands) + math.prod(shape),
+    )
+
+
+def _plain_narrow(operand: Operand, axis: int, start: int, stop: int) -> Operand:
+    """Like narrow, for an operand whose own narrowing along `axis` gave this very request."""
+    shape = (*operand.shape[:axis], max(0, stop - start), *operand.shape[axis + 1 :])
+    index = (slice(None),) * axis + (slice(start, stop),)
+    return operand.then(f"slice(axis={axis},{start}:{stop})", shape, lambda a: a[index])
+
+
+def _narrow_reshaped(source: Operand, shape: tuple[int, ...]) -> Narrow | None:
+    """Slices of a reshaped operand as slices of its source, along axes that the reshape keeps; else computed."""
+    kept: dict[int, int] = {}
+    for axis, length in enumerate(shape):
+        before = math.prod(shape[:axis])
+        for old, old_length in enumerate(source.shape):
+            if old_length == length and math.prod(source.shape[:old]) == before and length != 1:
+                kept[axis] = old
+    if not kept:
+        return None
+
+    def further(axis: int, low: int, high: int) -> Operand:
+        narrowed = (*shape[:axis], high - low, *shape[axis + 1 :])
+        if axis in kept:
+            return source.narrow(kept[axis], low, high).reshape(narrowed)
+        return _plain_narrow(replace(source.reshape(shape), narrowing=None), axis, low, high)
+
+    return further

@@ -1,0 +1,81 @@
+"""Quantised constants: DequantizeLinear and QuantizeLinear with a scale per tensor, axis or block."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from initaudit.views.dtypes import integer_bounds, numpy_dtype
+from initaudit.views.operand import Operand
+
+
+def dequantise(
+    codes: Operand, scale: Operand | None, zero: Operand | None = None, *, axis: int = 1, block: int = 0
+) -> Operand:
+    """(codes - zero) · scale, as ONNX's DequantizeLinear; without a scale, the codes about their zero point."""
+    axis = axis % codes.rank if codes.rank else 0
+    dtype = scale.dtype if scale is not None else "float32"
+    target = numpy_dtype(dtype)
+
+    def compute(values: np.ndarray) -> np.ndarray:
+        result = values.astype(np.float32)
+        if zero is not None:
+            result -= _spread(zero.array().astype(np.float32), values.shape, axis, block)
+        if scale is not None:
+            result *= _spread(scale.array().astype(np.float32), values.shape, axis, block)
+        return result.astype(target, copy=False)
+
+    def further(other: int, low: int, high: int) -> Operand:
+        part = codes.narrow(other, low, high)
+        if other != axis or _per_tensor(scale, zero):
+            along = [o if o is None or o.rank < 2 else o.narrow(other, low, high) for o in (scale, zero)]
+            return dequantise(part, *along, axis=axis, block=block)
+        if not block and all(o is None or o.size == 1 or o.rank == 1 for o in (scale, zero)):
+            along = [o if o is None or o.size == 1 else o.narrow(0, low, high) for o in (scale, zero)]
+            return dequantise(part, *along, axis=axis)
+        whole = replace(dequantise(codes, scale, zero, axis=axis, block=block), narrowing=None)
+        return whole.narrow(other, low, high)
+
+    label = f"dequantize(axis={axis},block={block})" if block else f"dequantize(axis={axis})"
+    if _per_tensor(scale, zero):
+        label = "dequantize"
+    extra = [t for o in (scale, zero) if o is not None for t in o.tensors]
+    return codes.then(label, codes.shape, compute, dtype=dtype, exact=False, narrowing=further, with_=extra)
+
+
+def quantise(values: Operand, scale: Operand, zero: Operand | None, *, axis: int, block: int, dtype: str) -> Operand:
+    """round(values / scale) + zero, saturated, as ONNX's QuantizeLinear."""
+    axis = axis % values.rank if values.rank else 0
+    bounds = integer_bounds(dtype)
+    target = numpy_dtype(dtype)
+
+    def compute(array: np.ndarray) -> np.ndarray:
+        result = array.astype(np.float32) / _spread(scale.array().astype(np.float32), array.shape, axis, block)
+        if bounds is None:
+            return result.astype(target)
+        result = np.rint(result)
+        if zero is not None:
+            result += _spread(zero.array().astype(np.float32), array.shape, axis, block)
+        return np.clip(result, *bounds).astype(np.int64).astype(target)
+
+    return values.then("quantize", values.shape, compute, dtype=dtype, exact=False)
+
+
+def _per_tensor(*operands: Operand | None) -> bool:
+    return all(o is None or o.size == 1 for o in operands)
+
+
+def _spread(values: np.ndarray, shape: tuple[int, ...], axis: int, block: int) -> np.ndarray:
+    """Scales or zero points so that they broadcast against `shape`."""
+    if values.size == 1:
+        return values.reshape(())
+    if values.ndim == 1:
+        if values.shape[0] != shape[axis]:
+            raise ValueError(f"{values.shape[0]} scales for an axis of {shape[axis]}")
+        return values.reshape([-1 if a == axis else 1 for a in range(len(shape))])
+    if values.shape[axis] != shape[axis]:
+        per = block or -(-shape[axis] // values.shape[axis])
+        values = np.repeat(values, per, axis=axis)
+        values = values[(slice(None),) * axis + (slice(0, shape[axis]),)]
+    return values
