@@ -69,8 +69,10 @@ def forward(layers: list[tuple[Array, Array]], x: Array) -> list[Array]:
     return values
 
 
-def train(layers: list[tuple[Array, Array]], images: Array, labels: Array) -> list[tuple[Array, Array]]:
-    """The layers after STEPS steps.
+def train(
+    layers: list[tuple[Array, Array]], images: Array, labels: Array, frozen: int | None = None
+) -> list[tuple[Array, Array]]:
+    """The layers after STEPS steps; the one numbered `frozen` stays as it was drawn, up to rounding.
 
     BLAS libraries add in different orders, and learning multiplies a difference in the last bit until it shows. Here
     all factors lie on grids so coarse that every product and sum is exact in float64 (weights 22 bits, signals 22,
@@ -92,11 +94,8 @@ def train(layers: list[tuple[Array, Array]], images: Array, labels: Array) -> li
             gradients[:0] = [error.T @ x + DECAY * weight, error.sum(0)]
             error = (error @ weight) * (x > 0)
         for i, gradient in enumerate(gradients):
+            if i // 2 == frozen:
+                continue
             velocity[i] = MOMENTUM * velocity[i] - RATE * gradient
             parameters[i] = on_grid(parameters[i] + velocity[i], WEIGHT_GRID)
     return list(zip(parameters[::2], parameters[1::2], strict=True))
-
-
-def accuracy(layers: list[tuple[Array, Array]], images: Array, labels: Array) -> float:
-    """Share of images whose largest logit is at their label."""
-    return float((forward(layers, images)[-1].argmax(1) == labels).mean())

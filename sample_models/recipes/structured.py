@@ -82,7 +82,7 @@ def autoencoder(name: str) -> ModelProto:
     """Two strided convolutions down, two transposed ones up, each drawn by He for the values that really meet."""
     rng = draws.rng_for(name)
     net = Net(name)
-    x = net.input("input", ["batch", 1, 16, 16])
+    x = net.input("input", ["batch", 1, 32, 32])
     geometry: dict[str, Any] = {"kernel_shape": [4, 4], "strides": [2, 2], "pads": [1, 1, 1, 1]}
     for i, (inputs, outputs) in enumerate([(1, 16), (16, 32)]):
         weight = net.weight(f"encoder.{i}.weight", draws.he_normal(rng, (outputs, inputs, 4, 4)))
@@ -102,7 +102,7 @@ def autoencoder(name: str) -> ModelProto:
             **geometry,
         )
         x = net.op("Relu", x, scope=f"/decoder.{i}") if outputs > 1 else x
-    return net.model(x, ["batch", 1, 16, 16])
+    return net.model(x, ["batch", 1, 32, 32])
 
 
 def lstm(name: str, *, careful: bool) -> ModelProto:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 TRAIN_SEED, TRAIN_IMAGES = 1, 12000
 NAMES = ("fc1", "fc2", "head")
-PRUNED = 0.7  # share of the weights with the smallest magnitude that pruning sets to zero
+PRUNED = 0.5  # share of the weights with the smallest magnitude that pruning sets to zero
 DEAD_BIAS = -100.0
 
 
@@ -145,6 +145,7 @@ def samples() -> dict[str, ModelProto | tuple[ModelProto, bytes]]:
     images, labels = digits.digits(TRAIN_SEED, TRAIN_IMAGES)
     start = digits.fresh()
     learned = digits.train(start, images, labels)
+    with_frozen = digits.train(start, images, labels, frozen=1)
     rng = draws.rng_for("head never loaded")
     shape = learned[2][0].shape
     random_head = draws.torch_default(rng, shape), draws.torch_default_bias(rng, shape)
@@ -152,7 +153,7 @@ def samples() -> dict[str, ModelProto | tuple[ModelProto, bytes]]:
         "fresh": start,
         "trained": learned,
         "trained_head_random": replaced(learned, 2, *random_head),
-        "trained_layer_frozen": replaced(learned, 1, *start[1]),
+        "trained_layer_frozen": replaced(with_frozen, 1, *start[1]),
         "trained_layer_dead": replaced(learned, 1, bias=np.full(len(learned[1][1]), DEAD_BIAS)),
         "trained_layer_zero": replaced(learned, 1, np.zeros_like(learned[1][0])),
         "trained_nan": one_nan(learned),
