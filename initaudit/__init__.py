@@ -1,0 +1,65 @@
+"""initaudit: audit the weights of ONNX models.
+
+    import initaudit
+
+    report = initaudit.audit("model.onnx")
+    print(report.verdict.status, report.verdict.reason)
+    initaudit.fix("model.onnx", "fixed.onnx")
+
+Names are loaded when they are first used: importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from initaudit.api import audit as audit
+    from initaudit.api import fix as fix
+    from initaudit.config import Config as Config
+    from initaudit.errors import InitauditError as InitauditError
+    from initaudit.findings import Finding as Finding
+    from initaudit.findings import Severity as Severity
+    from initaudit.fixer import FixResult as FixResult
+    from initaudit.model import load_model as load_model
+    from initaudit.report import Report as Report
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "audit": "initaudit.api",
+    "fix": "initaudit.api",
+    "Config": "initaudit.config",
+    "InitauditError": "initaudit.errors",
+    "Finding": "initaudit.findings",
+    "Severity": "initaudit.findings",
+    "FixResult": "initaudit.fixer",
+    "load_model": "initaudit.model",
+    "Report": "initaudit.report",
+}
+
+__all__ = [
+    "Config",
+    "Finding",
+    "FixResult",
+    "InitauditError",
+    "Report",
+    "Severity",
+    "__version__",
+    "audit",
+    "fix",
+    "load_model",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its module (PEP 562)."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'initaudit' has no attribute {name!r}")
+    return getattr(importlib.import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

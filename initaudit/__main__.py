@@ -1,0 +1,5 @@
+"""`python -m initaudit`."""
+
+from initaudit.cli import main
+
+main()

@@ -1,0 +1,108 @@
+"""The command line: click, one thin file per command, loaded only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any, NoReturn
+
+import click
+
+from initaudit import __version__
+
+COMMANDS = {
+    "check": "Audit models and report what is wrong with their weights.",
+    "fix": "Write a re-initialised copy of a model.",
+    "inspect": "Show the layers of a model, without a verdict.",
+    "diff": "Show which layers changed between two versions of a model.",
+    "rule": "Explain one rule.",
+    "rules": "List all rules.",
+    "baseline": "Accept today's findings, so that later runs fail only on new ones.",
+}
+
+EXIT_FINDINGS = 1
+EXIT_ERROR = 2
+
+
+class _LazyGroup(click.Group):
+    """Imports a command's module when the command is run or its help is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"initaudit.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 nothing found at or above --fail-on; 1 findings; 2 usage, unreadable input or internal error.",
+)
+@click.version_option(__version__, prog_name="initaudit", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Audit the weights of ONNX models: is every layer initialised right, does the signal survive, was every layer trained?"""
+
+
+def main() -> NoReturn:
+    """Entry point: every failure is one line on stderr and exit code 2; 1 is kept for findings."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line and give the exit code."""
+    from initaudit.errors import InitauditError
+
+    try:
+        code: Any = cli.main(args=arguments, prog_name="initaudit", standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("interrupted", err=True)
+        return EXIT_ERROR
+    except click.ClickException as error:
+        error.show()
+        return EXIT_ERROR
+    except InitauditError as error:
+        click.echo(f"initaudit: error: {printable(str(error))}", err=True)
+        return EXIT_ERROR
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        return EXIT_ERROR
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader went away; nothing more can be said
+        return EXIT_ERROR
+    except MemoryError:
+        click.echo("initaudit: error: out of memory", err=True)
+        return EXIT_ERROR
+    except Exception as error:  # noqa: BLE001 - the last resort: a bug, still one line
+        return _internal(error)
+    return code if isinstance(code, int) else 0
+
+
+def _internal(error: Exception) -> int:
+    import os
+    import traceback
+
+    if os.environ.get("INITAUDIT_DEBUG"):
+        traceback.print_exception(error)
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{os.path.basename(frame.filename)}:{frame.lineno}"
+    detail = printable(f"{type(error).__name__}: {error}")
+    click.echo(
+        f"initaudit: internal error at {where}: {detail} (a bug; INITAUDIT_DEBUG=1 shows the traceback)", err=True
+    )
+    return EXIT_ERROR
+
+
+def printable(text: str) -> str:
+    """One line without control characters: names in model files are untrusted (ANSI escapes, newlines)."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)

@@ -1,0 +1,112 @@
+"""`initaudit check`."""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from initaudit.cli import EXIT_ERROR, EXIT_FINDINGS, printable
+from initaudit.cli.options import audit_options, make_config
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from initaudit.config import Config
+    from initaudit.report import Report
+
+
+@click.command("check")
+@click.argument("models", nargs=-1, required=True)
+@click.option("--output-format", "formats", multiple=True, metavar="FORMAT", help="text (default), json, html, sarif, junit, github, gitlab or markdown. Repeatable, each with its own -o.")
+@click.option("-o", "--output", "outputs", multiple=True, type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="File for the report; the n-th -o belongs to the n-th format, which follows from the suffix where none is given.")
+@click.option("--fail-on", type=click.Choice(["error", "warning", "never"]), help="Lowest severity for exit code 1 (default error).")
+@click.option("--exit-zero", is_flag=True, help="Exit 0 even with findings (2 is kept for failures).")
+@click.option("--statistics", is_flag=True, help="Count findings per rule.")
+@click.option("-j", "--jobs", type=click.IntRange(min=1), default=1, help="Models audited at the same time.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no summary on stderr.")
+@click.option("-v", "--verbose", is_flag=True, help="Show information-level findings and every layer.")
+@click.option("--color/--no-color", default=None, help="Colour (default: when writing to a terminal).")
+@audit_options
+def command(models: tuple[str, ...], **options: Any) -> int:
+    """Audit MODELS: files, directories, globs, or - for stdin.
+
+    Reports go to stdout or to the files given with -o; progress and the summary go to stderr.
+    """
+    from initaudit.cli.output import write_reports
+
+    formats, outputs = options.pop("formats"), options.pop("outputs")
+    exit_zero, statistics, jobs = options.pop("exit_zero"), options.pop("statistics"), options.pop("jobs")
+    quiet, verbose, color = options.pop("quiet"), options.pop("verbose"), options.pop("color")
+    config = make_config(options, fail_on=options.pop("fail_on"))
+    reports = _audit_all(expand(models), config, jobs, quiet=quiet)
+    write_reports(reports, formats, outputs, quiet=quiet, verbose=verbose, statistics=statistics, color=color)
+    for report in reports:
+        if report.error is not None:
+            click.echo(f"initaudit: error: {printable(report.error)}", err=True)
+    return exit_code(reports, config.fail_on, exit_zero=exit_zero)
+
+
+def exit_code(reports: Sequence[Report], fail_on: str, *, exit_zero: bool = False) -> int:
+    """2 where a model could not be read, else 1 where a finding reaches `fail_on`, else 0."""
+    from initaudit.findings import Severity
+
+    if any(report.error is not None for report in reports):
+        return EXIT_ERROR
+    if fail_on == "never" or exit_zero:
+        return 0
+    limit = Severity(fail_on).rank
+    return EXIT_FINDINGS if any(f.severity.rank >= limit for r in reports for f in r.active) else 0
+
+
+def expand(models: Sequence[str]) -> list[str]:
+    """Files from files, directories (every *.onnx below), globs and `-`. Raises UsageError where nothing is found."""
+    from glob import glob, has_magic
+
+    from initaudit.errors import UsageError
+
+    found: dict[str, None] = {}
+    for item in models:
+        path = Path(item)
+        if item == "-" or path.is_file():
+            found[item] = None
+        elif path.is_dir():
+            inside = sorted(str(p) for p in path.rglob("*.onnx") if p.is_file())
+            if not inside:
+                raise UsageError(f"{item}: no .onnx file in this directory")
+            found |= dict.fromkeys(inside)
+        elif has_magic(item):
+            matched = sorted(p for p in glob(item, recursive=True) if Path(p).is_file())
+            if not matched:
+                raise UsageError(f"{item}: matches no file")
+            found |= dict.fromkeys(matched)
+        else:
+            found[item] = None  # the audit says why it cannot be read
+    return list(found)
+
+
+def _audit_all(paths: Sequence[str], config: Config, jobs: int, *, quiet: bool) -> list[Report]:
+    show = not quiet and len(paths) > 1 and sys.stderr.isatty()
+
+    def one(numbered: tuple[int, str]) -> Report:
+        index, path = numbered
+        if show:
+            click.echo(f"[{index}/{len(paths)}] {printable(path)}", err=True)
+        return audit_one(path, config)
+
+    with ThreadPoolExecutor(min(jobs, len(paths))) as pool:
+        return list(pool.map(one, enumerate(paths, 1)))
+
+
+def audit_one(path: str, config: Config) -> Report:
+    """The report of one path; a model that cannot be read gives a report with the reason."""
+    from initaudit.auditor import audit, failed
+    from initaudit.errors import ModelError
+
+    try:
+        return audit(sys.stdin.buffer.read() if path == "-" else path, config)
+    except ModelError as error:
+        return failed(path, error)

@@ -1,0 +1,1 @@
+"""One file per rule; found by `initaudit.registry`."""

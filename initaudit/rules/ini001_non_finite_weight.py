@@ -1,0 +1,45 @@
+"""INI001."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from initaudit.findings import Finding, Severity
+from initaudit.rule import Rule
+
+if TYPE_CHECKING:
+    from initaudit.report import LayerAudit, ModelAudit
+
+
+class NonFiniteWeight(Rule):
+    """A weight or bias holds NaN or infinity.
+
+    Why: one such value makes every output that it reaches NaN or infinite; training cannot recover.
+    Harmless when: never in a learned weight; masks that hold -inf on purpose are not learned weights.
+    Fix: find the step that diverged and go back to an earlier checkpoint; for a fresh network re-initialise the layer
+        (`initaudit fix --select INI001`).
+    References: IEEE 754-2019, section 6.
+    """
+
+    code = "INI001"
+    name = "non-finite-weight"
+    severity = Severity.ERROR
+
+    def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
+        """Weight first, then bias."""
+        del audit
+        bias = layer.layer.bias
+        for stats, what, stored in (
+            (layer.stats, "weights", layer.layer.weight.tensors[0].name if layer.layer.weight.tensors else None),
+            (layer.bias, "biases", bias.name if bias else None),
+        ):
+            if stats is not None and stats.nonfinite:
+                yield self.finding(
+                    layer,
+                    f"{stats.nonfinite} of {stats.count} {what} are NaN or infinite; every output they reach is lost.",
+                    measured=float(stats.nonfinite),
+                    expected=0.0,
+                    initializer=stored,
+                    suggestion="Restore the values from a healthy checkpoint, or re-initialise the layer.",
+                )

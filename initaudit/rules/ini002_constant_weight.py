@@ -1,0 +1,49 @@
+"""INI002."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from initaudit.findings import Finding, Severity
+from initaudit.rule import Rule
+
+if TYPE_CHECKING:
+    from initaudit.report import LayerAudit, ModelAudit
+
+FILTER_KINDS = frozenset({"depthwise_conv", "conv_transpose"})
+"""Kinds in which a constant kernel is a known fixed filter (box blur, nearest-neighbour upsampling)."""
+MIN_UNITS = 2
+"""With one output unit there is no symmetry to break."""
+
+
+class ConstantWeight(Rule):
+    """Every weight of the layer has the same value, and it is not zero.
+
+    Why: all units compute the same output and receive the same gradient, so they stay equal for ever: the layer is one unit wide.
+    Harmless when: the layer is a fixed filter (averaging, upsampling), or its single output is meant to be a sum.
+    Fix: draw the weights at random: `initaudit fix --select INI002`.
+    References: Goodfellow, Bengio & Courville 2016, Deep Learning, section 8.4 (symmetry breaking).
+    """
+
+    code = "INI002"
+    name = "constant-weight"
+    severity = Severity.ERROR
+
+    def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
+        """Norm scales and slopes start constant by design and are left out."""
+        stats, facts = layer.stats, layer.layer
+        if facts.kind in ("norm", "scale", "embedding") or facts.untrainable or stats.count < 2:
+            return
+        if stats.min != stats.max or stats.min == 0 or stats.nonfinite:
+            return
+        units = facts.parameters // max(1, facts.fan_in)
+        fixed_filter = facts.kind in FILTER_KINDS or units < MIN_UNITS
+        yield self.finding(
+            layer,
+            f"All {stats.count} weights equal {stats.min:.4g}; the layer's units compute the same output and can never differ.",
+            measured=0.0,
+            expected=layer.target.std if layer.target else None,
+            severity=Severity.INFO if fixed_filter else Severity.ERROR,
+            suggestion=f"Draw the weights from {layer.target.scheme if layer.target else 'a random scheme'}.",
+        )

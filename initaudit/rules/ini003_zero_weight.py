@@ -1,0 +1,56 @@
+"""INI003."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from initaudit.findings import Finding, Severity
+from initaudit.rule import Rule
+
+if TYPE_CHECKING:
+    from initaudit.report import LayerAudit, ModelAudit
+
+
+class ZeroWeight(Rule):
+    """Every weight of the layer is zero.
+
+    Why: nothing passes a zero layer, neither signal nor gradient; where it stands on the only path, no layer before it learns.
+    Harmless when: the network is fresh and the layer ends a residual branch (Fixup, ReZero, zero gamma), is the head, or is the
+        second factor of a low-rank adapter: there zero is a deliberate start, and the first gradient step leaves it.
+    Fix: `initaudit fix --select INI003`; in a trained network load the missing weights.
+    References: Zhang, Dauphin & Ma 2019 (Fixup); Bachlechner et al. 2021 (ReZero); Hu et al. 2022 (LoRA).
+    """
+
+    code = "INI003"
+    name = "zero-weight"
+    severity = Severity.ERROR
+
+    def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
+        """A zero layer is an error unless zero is a sound start there."""
+        stats, facts = layer.stats, layer.layer
+        if facts.kind in ("norm", "scale") or facts.untrainable or stats.count < 2:
+            return
+        if stats.min != 0 or stats.max != 0 or stats.nonfinite:
+            return
+        bypassed = facts.in_residual_branch or facts.ends_residual_branch
+        deliberate = bypassed or facts.is_head or facts.kind == "embedding"
+        if not audit.context.has_training and deliberate:
+            severity = Severity.INFO
+            effect = "a deliberate start for a head" if facts.is_head else "the skip connection carries the signal past it"
+        elif bypassed or facts.kind == "embedding":
+            severity = Severity.WARNING
+            effect = "in a trained network this branch contributes nothing"
+        else:
+            severity = Severity.ERROR
+            effect = "no signal and no gradient passes it"
+        yield self.finding(
+            layer,
+            f"All {stats.count} weights are zero; {effect}.",
+            measured=0.0,
+            expected=layer.target.std if layer.target else None,
+            severity=severity,
+            suggestion=""
+            if severity is Severity.INFO
+            else f"Draw the weights from {layer.target.scheme if layer.target else 'a random scheme'}, or load the missing ones.",
+        )

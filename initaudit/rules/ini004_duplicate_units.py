@@ -1,0 +1,55 @@
+"""INI004."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from initaudit.findings import Finding, Severity
+from initaudit.rule import Rule
+
+if TYPE_CHECKING:
+    from initaudit.report import LayerAudit, ModelAudit
+
+MANY = 0.5
+"""Share of repeating units above which the layer has lost most of its width: an error."""
+SOME = 0.01
+"""Share above which copies are worth a warning; two equal float rows do not happen by chance."""
+MIN_FAN_IN = 4
+"""With fewer incoming weights equal units are ordinary in quantised or integer-valued layers."""
+MIN_FAN_IN_QUANTIZED = 64
+"""4-bit weights have 16 values: rows of fewer weights repeat by chance in narrow layers."""
+
+
+class DuplicateUnits(Rule):
+    """Two or more output units have the same incoming weights.
+
+    Why: equal units compute equal outputs and receive equal gradients, so they stay equal: the layer is narrower than it looks.
+    Harmless when: the copies are meant (tiled or interpolated weights, a widened network); ignore the layer with a reason.
+    Fix: re-initialise the layer (`initaudit fix --select INI004`).
+    References: Goodfellow, Bengio & Courville 2016, Deep Learning, section 8.4.
+    """
+
+    code = "INI004"
+    name = "duplicate-units"
+    severity = Severity.ERROR
+
+    def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
+        """Depthwise filters see different inputs, and table rows are no units: both are left out."""
+        stats, facts = layer.stats, layer.layer
+        if facts.kind in ("norm", "scale", "embedding", "depthwise_conv", "other") or facts.untrainable:
+            return
+        quantized = not facts.weight.tensors[0].is_floating if facts.weight.tensors else False
+        if facts.fan_in < (MIN_FAN_IN_QUANTIZED if quantized else MIN_FAN_IN) or stats.min == stats.max:
+            return
+        share = stats.duplicate_units
+        if share is None or share <= SOME:
+            return
+        yield self.finding(
+            layer,
+            f"{share:.0%} of the units repeat the incoming weights of another unit; the layer is narrower than it looks.",
+            measured=share,
+            expected=0.0,
+            severity=Severity.ERROR if share > MANY else Severity.WARNING,
+            suggestion="Re-initialise the layer so that its units differ, or ignore it if the copies are meant.",
+        )

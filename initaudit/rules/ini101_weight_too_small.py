@@ -1,0 +1,49 @@
+"""INI101."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from initaudit.findings import Finding, Severity
+from initaudit.rule import Rule
+from initaudit.scale import MIN_COUNT, effect_of, scale_severity
+
+if TYPE_CHECKING:
+    from initaudit.report import LayerAudit, ModelAudit
+
+TOO_SMALL = 0.3
+"""Ratio to the target's std below which a fresh layer is named; torch's default Linear is at 0.41 of He's (pytorch#15314)."""
+
+
+class WeightTooSmall(Rule):
+    """The weights are much smaller than their fan-in and activation call for.
+
+    Why: each such layer multiplies the signal, and the gradient on its way back, by less than one; through depth that is geometric.
+    Harmless when: a normalisation follows (the scale is then immaterial to the forward signal), the layer ends a residual branch
+        or is the head, or the network is shallow; then the finding is information.
+    Fix: `initaudit fix --select INI101`.
+    References: Glorot & Bengio 2010, eq. 12; He et al. 2015, eq. 10.
+    """
+
+    code = "INI101"
+    name = "weight-too-small"
+    severity = Severity.WARNING
+
+    def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
+        """Judged together with what the probe saw."""
+        ratio = layer.ratio
+        if ratio is None or layer.target is None or ratio == 0 or layer.stats.count < MIN_COUNT:
+            return
+        severity = scale_severity(layer, audit, TOO_SMALL, smaller=True)
+        if severity is None:
+            return
+        yield self.finding(
+            layer,
+            f"std {layer.stats.std:.3g} is {ratio:.2g} times the {layer.target.std:.3g} that fits: {effect_of(layer, smaller=True)}.",
+            measured=layer.stats.std,
+            expected=layer.target.std,
+            severity=severity,
+            ratio=ratio,
+            suggestion=f"{layer.target.scheme} with std {layer.target.std:.3g}.",
+        )

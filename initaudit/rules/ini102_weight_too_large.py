@@ -1,0 +1,48 @@
+"""INI102."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from initaudit.findings import Finding, Severity
+from initaudit.rule import Rule
+from initaudit.scale import MIN_COUNT, effect_of, scale_severity
+
+if TYPE_CHECKING:
+    from initaudit.report import LayerAudit, ModelAudit
+
+TOO_LARGE = 3.0
+"""Ratio to the target's std above which a fresh layer is named: nine times the variance; the inverse of INI101's bound."""
+
+
+class WeightTooLarge(Rule):
+    """The weights are much larger than their fan-in and activation call for.
+
+    Why: each such layer multiplies the signal by more than one: it explodes, or drives sigmoid-like units into their flat ends.
+    Harmless when: a normalisation follows (the scale is then immaterial to the forward signal); then the finding is information.
+    Fix: `initaudit fix --select INI102`.
+    References: Glorot & Bengio 2010, eq. 12; He et al. 2015, eq. 10.
+    """
+
+    code = "INI102"
+    name = "weight-too-large"
+    severity = Severity.WARNING
+
+    def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
+        """Judged together with what the probe saw."""
+        ratio = layer.ratio
+        if ratio is None or layer.target is None or layer.stats.count < MIN_COUNT:
+            return
+        severity = scale_severity(layer, audit, TOO_LARGE, smaller=False)
+        if severity is None:
+            return
+        yield self.finding(
+            layer,
+            f"std {layer.stats.std:.3g} is {ratio:.3g} times the {layer.target.std:.3g} that fits: {effect_of(layer, smaller=False)}.",
+            measured=layer.stats.std,
+            expected=layer.target.std,
+            severity=severity,
+            ratio=ratio,
+            suggestion=f"{layer.target.scheme} with std {layer.target.std:.3g}.",
+        )

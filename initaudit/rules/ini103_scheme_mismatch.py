@@ -1,0 +1,52 @@
+"""INI103."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from initaudit.findings import Finding, Severity
+from initaudit.rule import Rule
+
+if TYPE_CHECKING:
+    from initaudit.report import LayerAudit, ModelAudit
+
+MISFIT = 1.2
+"""Factor in std between the recognised law and the target from which a scheme counts as another one; 1.44 in variance, x38 over ten layers."""
+SUFFERS = 0.9
+"""Trainability below which a mismatch has a consequence."""
+
+
+class SchemeMismatch(Rule):
+    """The weights were evidently drawn from a scheme that does not fit the activation that follows.
+
+    Why: Xavier before ReLU halves the signal variance in each layer, He before tanh saturates it; over ten layers that is a factor of a thousand.
+    Harmless when: a normalisation follows, or the network is shallow; it is a warning only where the network's signal suffers.
+    Fix: `initaudit fix --select INI103`.
+    References: He et al. 2015, section 2.2 (Xavier stalls a 30-layer ReLU network); Kumar 2017.
+    """
+
+    code = "INI103"
+    name = "scheme-mismatch"
+    severity = Severity.INFO
+
+    def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
+        """Only where a law with a fixed scale was recognised in a fresh network."""
+        origin, target = layer.provenance, layer.target
+        if audit.context.has_training or origin is None or target is None or origin.law is None or not origin.std or not target.std:
+            return
+        factor = origin.std / target.std
+        if 1 / MISFIT <= factor <= MISFIT or layer.layer.normalized_before_use or layer.layer.ends_residual_branch or layer.layer.is_head:
+            return
+        learning = audit.trainability
+        severity = Severity.WARNING if learning is not None and learning.score < SUFFERS else Severity.INFO
+        activation = layer.layer.activation or "the linear output"
+        yield self.finding(
+            layer,
+            f"Drawn from {origin.law} (std {origin.std:.3g}) before {activation}, which calls for {target.scheme} "
+            f"(std {target.std:.3g}): the signal variance changes by a factor of {factor**2:.2g} here.",
+            measured=origin.std,
+            expected=target.std,
+            severity=severity,
+            suggestion=f"Use {target.scheme}.",
+        )

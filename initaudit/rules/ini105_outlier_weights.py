@@ -1,0 +1,56 @@
+"""INI105."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from initaudit.findings import Finding, Severity
+from initaudit.rule import Rule
+
+if TYPE_CHECKING:
+    from initaudit.report import LayerAudit, ModelAudit
+
+DOMINANT = 0.2
+"""Share of the layer's energy (sum of squares) in its largest weight; a normal law of n values has 2 ln(n)/n, 0.4 % for 4,096."""
+MIN_COUNT = 100
+"""With fewer values one of them may well dominate."""
+FAR = 30.0
+"""Multiple of the robust std that the largest weight must exceed as well, so that pruned layers are not named."""
+
+
+class OutlierWeights(Rule):
+    """One weight, or a handful, dominates the layer.
+
+    Why: an output that hangs on a single weight follows a single input; such values come from bit flips, overflow or a diverged step,
+        and they ruin the scale of quantisation.
+    Harmless when: the layer selects or scales one input on purpose.
+    Fix: restore the value from another checkpoint, or clip it.
+    References: Dettmers et al. 2022 (LLM.int8) on outliers of trained transformers, which stay far below this bound.
+    """
+
+    code = "INI105"
+    name = "outlier-weights"
+    severity = Severity.WARNING
+
+    def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
+        """By the share of energy that the largest weight holds."""
+        del audit
+        stats, facts = layer.stats, layer.layer
+        if facts.kind in ("norm", "scale", "other") or facts.untrainable or stats.count < MIN_COUNT or stats.nonfinite:
+            return
+        energy = stats.count * (stats.std**2 + stats.mean**2)
+        largest = max(abs(stats.min), abs(stats.max))
+        if not energy > 0 or stats.outliers is None or stats.outliers.largest < FAR:
+            return
+        share = largest**2 / energy
+        if share < DOMINANT:
+            return
+        yield self.finding(
+            layer,
+            f"The largest weight, {largest:.4g}, holds {share:.0%} of the layer's energy ({stats.outliers.largest:.3g} robust "
+            "standard deviations): its unit follows one input alone.",
+            measured=share,
+            expected=0.0,
+            suggestion="Restore or clip the value.",
+        )

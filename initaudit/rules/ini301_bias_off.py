@@ -1,0 +1,71 @@
+"""INI301."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from initaudit.findings import Finding, Severity
+from initaudit.rule import Rule
+from initaudit.rules.ini404_dead_units import RECTIFIERS
+
+if TYPE_CHECKING:
+    from initaudit.report import LayerAudit, ModelAudit
+
+DECISIVE = 6.0
+"""Bias over the std of the weighted inputs from which the bias decides alone: a normal variable exceeds 6 std once in 10^9."""
+MANY = 0.5
+"""Share of such units from which most of the layer is lost; fewer are ordinary in trained networks."""
+FORGET = 0.5
+"""Mean forget-gate bias below which the gate is half closed; the recommended start is 1."""
+
+
+class BiasOff(Rule):
+    """The bias kills or saturates units, or an LSTM starts by forgetting.
+
+    Why: a bias far outside the range that the weighted inputs can reach decides the unit alone, for every input: a ReLU unit is dead,
+        a sigmoid unit is stuck; no gradient brings it back. An LSTM whose forget gate starts at zero forgets half of its state each step.
+    Harmless when: the head's bias encodes class frequencies (Lin et al. 2017), or a gate is meant to start closed.
+    Fix: set the bias to zero (forget gate: one): `initaudit fix --select INI301`.
+    References: Jozefowicz, Zaremba & Sutskever 2015 (forget bias); He et al. 2015; Lu et al. 2020 (dying ReLU).
+    """
+
+    code = "INI301"
+    name = "bias-off"
+    severity = Severity.WARNING
+
+    def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
+        """Static estimate: inputs of unit second moment, as the probe feeds them."""
+        stats, bias, facts = layer.stats, layer.bias, layer.layer
+        if bias is None or facts.kind in ("norm", "scale", "embedding") or bias.nonfinite or bias.count == 0:
+            return
+        if facts.weight.part and "forget" in facts.weight.part and facts.kind == "lstm":
+            if not audit.context.has_training and bias.mean < FORGET and "recurrent" not in facts.weight.part:
+                yield self.finding(
+                    layer,
+                    f"The forget gate's bias starts at {bias.mean:.2g}: it forgets "
+                    f"{1 - 1 / (1 + math.exp(-bias.mean)):.0%} of the state at each step.",
+                    measured=bias.mean,
+                    expected=1.0,
+                    severity=Severity.INFO,
+                    suggestion="Start the forget gate's bias at 1.",
+                )
+            return
+        if facts.is_head or facts.normalized_by is not None:
+            return
+        input_rms = layer.signal.input_rms if layer.signal is not None and layer.signal.input_rms else 1.0
+        reach = DECISIVE * math.sqrt(facts.fan_in * (stats.std**2 + stats.mean**2)) * max(1.0, input_rms)
+        values = bias.sample
+        share = float((abs(values) > reach).mean()) if reach > 0 and values.size else 0.0
+        if share > MANY:
+            lost = float((values < -reach).mean())
+            effect = "dead" if lost > MANY and facts.activation in RECTIFIERS else "stuck"
+            yield self.finding(
+                layer,
+                f"The bias of {share:.0%} of the units is beyond {reach:.3g}, more than their weighted inputs reach: they are {effect} for every input.",
+                measured=float(abs(values).max()),
+                expected=reach,
+                severity=Severity.ERROR if facts.activation in RECTIFIERS and lost > MANY else Severity.WARNING,
+                suggestion="Set the bias to zero.",
+            )

@@ -1,0 +1,48 @@
+"""INI302."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from initaudit.findings import Finding, Severity
+from initaudit.rule import Rule
+
+if TYPE_CHECKING:
+    from initaudit.report import ModelAudit
+
+
+class NormNeverTrained(Rule):
+    """In a trained network, a BatchNormalization still has running mean 0 and variance 1.
+
+    Why: its statistics were never updated, so at inference the layer does not normalise: the network was trained with other activations than it now sees.
+    Harmless when: the layer was frozen or its momentum set to zero on purpose.
+    Fix: recalibrate the running statistics on data, or load the missing buffers.
+    References: Ioffe & Szegedy 2015, algorithm 2.
+    """
+
+    code = "INI302"
+    name = "norm-never-trained"
+    severity = Severity.WARNING
+
+    def check(self, audit: ModelAudit) -> Iterator[Finding]:
+        """Only where other parts of the network were trained."""
+        if not audit.context.has_training:
+            return
+        for layer in audit.layers:
+            node = layer.layer.node
+            if node.op_type != "BatchNormalization" or len(node.inputs) < 5:
+                continue
+            tensors = [v.tensor if v is not None else None for v in node.inputs[3:5]]
+            if tensors[0] is None or tensors[1] is None:
+                continue
+            mean, variance = (t.array() for t in tensors if t is not None)
+            if mean.size and not mean.any() and (variance == 1).all():
+                yield self.finding(
+                    layer,
+                    f"The running statistics of all {mean.size} channels are still mean 0 and variance 1 in a trained network: it does not normalise.",
+                    measured=1.0,
+                    expected=None,
+                    initializer=tensors[0].name,
+                    suggestion="Recalibrate the running statistics, or load the missing buffers.",
+                )

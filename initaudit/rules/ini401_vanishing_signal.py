@@ -1,0 +1,51 @@
+"""INI401."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from initaudit.findings import Finding, Severity
+from initaudit.rule import Rule
+from initaudit.signal_rules import limiting_factors
+
+if TYPE_CHECKING:
+    from initaudit.report import ModelAudit
+
+VANISHED = 1e-8
+"""Signal variance relative to the input's below which a trained network's layer carries nothing that float32 (1.2e-7 squared: 1e-14) keeps beside a bias of order one."""
+
+
+class VanishingSignal(Rule):
+    """The signal dies on its way through the network.
+
+    Why: what the last layers see no longer depends on the input; neither does the gradient, so nothing can be learned.
+    Harmless when: the network is trained and fed with real data whose scale differs from the probe's unit variance (`--input-data`).
+    Fix: `initaudit fix` draws the layers before the loss anew with the gain of their activation; or add normalisation or skip connections.
+    References: Glorot & Bengio 2010; He et al. 2015; Schoenholz et al. 2017 (depth scales).
+    """
+
+    code = "INI401"
+    name = "vanishing-signal"
+    severity = Severity.ERROR
+
+    def check(self, audit: ModelAudit) -> Iterator[Finding]:
+        """A fresh network: what limits its trainability. A trained one: the first layer that carries no signal."""
+        yield from limiting_factors(self, audit, suggestion="Re-initialise with the gain of the activation: initaudit fix.")
+        if not audit.context.has_training:
+            return
+        for layer in audit.layers:
+            signal = layer.signal
+            if signal is None or signal.variance is None or layer.layer.untrainable or layer.layer.kind == "embedding":
+                continue
+            entered = signal.input_variance
+            if entered and entered > VANISHED and signal.variance < VANISHED * entered:
+                yield self.finding(
+                    layer,
+                    f"The signal variance falls from {entered:.2g} to {signal.variance:.2g} in this layer: what follows no longer depends on the input.",
+                    measured=signal.variance,
+                    expected=entered,
+                    severity=Severity.WARNING,
+                    suggestion="Check whether the layer's weights were loaded and scaled as in training.",
+                )
+                return

@@ -1,0 +1,49 @@
+"""INI402."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from initaudit.findings import Finding, Severity
+from initaudit.rule import Rule
+from initaudit.scale import rms_gain
+from initaudit.signal_rules import limiting_factors
+
+if TYPE_CHECKING:
+    from initaudit.report import ModelAudit
+
+EXPLODED = 1e4
+"""Factor in rms over one layer of a trained network that no trained layer of the public collection reaches (largest: below 1e3, measured)."""
+
+
+class ExplodingSignal(Rule):
+    """The signal grows without bound on its way through the network.
+
+    Why: activations leave the range in which the loss and its gradient are usable, saturate what can saturate, and overflow in half precision.
+    Harmless when: the network is trained and fed with real data whose scale differs from the probe's unit variance (`--input-data`).
+    Fix: `initaudit fix` draws the layers before the loss anew with the gain of their activation; or add normalisation.
+    References: Glorot & Bengio 2010; He et al. 2015; Hanin & Rolnick 2018.
+    """
+
+    code = "INI402"
+    name = "exploding-signal"
+    severity = Severity.ERROR
+
+    def check(self, audit: ModelAudit) -> Iterator[Finding]:
+        """A fresh network: what limits its trainability. A trained one: the first layer that inflates its input beyond reason."""
+        yield from limiting_factors(self, audit, suggestion="Re-initialise with the gain of the activation: initaudit fix.")
+        if not audit.context.has_training:
+            return
+        for layer in audit.layers:
+            gain = rms_gain(layer)
+            if gain is not None and gain > EXPLODED and layer.layer.untrainable is None:
+                yield self.finding(
+                    layer,
+                    f"The signal's rms is multiplied by {gain:.2g} in this layer.",
+                    measured=gain,
+                    expected=1.0,
+                    severity=Severity.WARNING,
+                    suggestion="Check whether the layer's weights were loaded and scaled as in training.",
+                )
+                return

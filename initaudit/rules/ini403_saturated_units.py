@@ -1,0 +1,55 @@
+"""INI403."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from initaudit.findings import Finding, Severity
+from initaudit.rule import Rule
+
+if TYPE_CHECKING:
+    from initaudit.report import LayerAudit, ModelAudit
+
+SATURATED = 0.5
+"""Share of saturated pre-activations from which a fresh layer is named; Xavier before tanh gives less than 0.3 %."""
+NEARLY_ALL = 0.9
+"""Share from which it is an error in a fresh network, and worth a warning in a trained one, whose units saturate in part by learning."""
+SIGMOIDAL = frozenset({"tanh", "sigmoid", "hardtanh", "hardsigmoid", "softsign"})
+"""Activations that are flat on both sides; a rectifier's flat side is INI404's concern."""
+
+
+class SaturatedUnits(Rule):
+    """Most units sit in the flat part of their activation.
+
+    Why: where the slope is below 1 % of its maximum, the gradient is as well: a saturated layer blocks learning in everything before it.
+    Harmless when: the units are gates that are meant to be open or closed, or outputs that are meant to be near 0 or 1.
+    Fix: `initaudit fix --select INI403` (smaller weights, zero bias).
+    References: Glorot & Bengio 2010, section 3; LeCun et al. 1998, Efficient BackProp, section 4.4.
+    """
+
+    code = "INI403"
+    name = "saturated-units"
+    severity = Severity.WARNING
+
+    def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
+        """Heads and gates are named as information only."""
+        signal, facts = layer.signal, layer.layer
+        if signal is None or signal.saturated is None or facts.activation not in SIGMOIDAL or facts.untrainable:
+            return
+        trained = audit.context.has_training
+        if signal.saturated < (NEARLY_ALL if trained else SATURATED):
+            return
+        if facts.is_head or "gate" in facts.feeds:
+            severity = Severity.INFO
+        else:
+            severity = Severity.ERROR if not trained and signal.saturated >= NEARLY_ALL else Severity.WARNING
+        rms = "" if signal.mean_square is None else f" (pre-activation rms {signal.mean_square**0.5:.3g})"
+        yield self.finding(
+            layer,
+            f"{signal.saturated:.0%} of the {facts.activation} inputs lie where the slope is below 1 % of its maximum{rms}: no gradient passes.",
+            measured=signal.saturated,
+            expected=0.0,
+            severity=severity,
+            suggestion="Scale the weights down to their target and set the bias to zero.",
+        )

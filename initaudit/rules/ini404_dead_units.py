@@ -1,0 +1,55 @@
+"""INI404."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from initaudit.findings import Finding, Severity
+from initaudit.rule import Rule
+
+if TYPE_CHECKING:
+    from initaudit.report import LayerAudit, ModelAudit
+
+RECTIFIERS = frozenset({"relu", "relu6", "threshold", "relu_squared"})
+"""Activations with output and slope exactly zero on one side."""
+DEAD = 0.5
+"""Share of dead units from which a fresh layer is named: with symmetric weights and 16 inputs one unit in 65,000 is dead by chance."""
+NEARLY_ALL = 0.95
+"""Share from which the layer passes nothing: an error when fresh, a warning when trained."""
+MIN_UNITS = 4
+"""In layers with fewer units one dead unit is already a large share."""
+
+
+class DeadUnits(Rule):
+    """Units that are never active, whatever the input.
+
+    Why: a rectifier whose input is always negative has output zero and gradient zero: it never comes back.
+    Harmless when: a trained network is fed with the probe's synthetic input, on which some of its units rest (`--input-data` decides).
+    Fix: `initaudit fix --select INI404`; a smaller learning rate or a leaky activation prevents it.
+    References: Lu et al. 2020, Dying ReLU and Initialization; Maas et al. 2013.
+    """
+
+    code = "INI404"
+    name = "dead-units"
+    severity = Severity.WARNING
+
+    def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
+        """Only rectifiers die."""
+        signal, facts = layer.signal, layer.layer
+        if signal is None or signal.dead is None or facts.activation not in RECTIFIERS or facts.untrainable:
+            return
+        trained = audit.context.has_training
+        units = facts.parameters // max(1, facts.fan_in)
+        if signal.dead < (NEARLY_ALL if trained else DEAD) or units < MIN_UNITS:
+            return
+        bypassed = facts.in_residual_branch
+        severity = Severity.ERROR if signal.dead >= NEARLY_ALL and not trained and not bypassed else Severity.WARNING
+        yield self.finding(
+            layer,
+            f"{signal.dead:.0%} of the units are never active, for any of the probe's inputs: they give zero and learn nothing.",
+            measured=signal.dead,
+            expected=0.0,
+            severity=severity,
+            suggestion="Set the bias to zero and draw the weights around zero with the gain of the activation.",
+        )

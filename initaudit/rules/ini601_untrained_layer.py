@@ -1,0 +1,43 @@
+"""INI601."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from initaudit.findings import Confidence, Finding, Severity
+from initaudit.rule import Rule
+
+if TYPE_CHECKING:
+    from initaudit.report import LayerAudit, ModelAudit
+
+
+class UntrainedLayer(Rule):
+    """In a trained network, a layer still has the values of its random initialisation.
+
+    Why: the checkpoint did not hold it (a head that was never loaded, a renamed module), or its branch never received a gradient: its output is random.
+    Harmless when: the layer was frozen at random on purpose (random features, reservoir); ignore it with a reason.
+    Fix: load the missing weights, or train the layer; compare with the checkpoint: `initaudit diff`.
+    References: Glorot & Bengio 2010 and He et al. 2015 for the laws that are recognised.
+    """
+
+    code = "INI601"
+    name = "untrained-layer"
+    severity = Severity.ERROR
+
+    def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
+        """Provenance decides; a constant or zero layer is named by INI002 and INI003."""
+        origin = layer.provenance
+        if not audit.context.has_training or origin is None or origin.untrained is not True or origin.distribution == "constant":
+            return
+        sure = origin.confidence == "high"
+        law = origin.law or f"an independent {origin.distribution} draw"
+        yield self.finding(
+            layer,
+            f"Its {layer.stats.count} weights are still distributed as {law} drew them ({origin.why}); the rest of the network was trained.",
+            measured=layer.stats.std,
+            expected=origin.std,
+            severity=Severity.ERROR if sure else Severity.WARNING,
+            confidence=Confidence.HIGH if sure else Confidence.MEDIUM,
+            suggestion="Load the missing weights or train the layer; if it is frozen on purpose, ignore it with that reason.",
+        )

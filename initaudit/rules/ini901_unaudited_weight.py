@@ -1,0 +1,47 @@
+"""INI901."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from initaudit.findings import Finding, Severity
+from initaudit.rule import Rule
+
+if TYPE_CHECKING:
+    from initaudit.report import ModelAudit
+
+MUCH = 0.1
+"""Share of unaudited parameters from which the audit as a whole cannot be relied on."""
+
+
+class UnauditedWeight(Rule):
+    """Part of the parameters could not be audited.
+
+    Why: a finding that is missing because a weight was not seen would be mistaken for health.
+    Harmless when: the reasons given are acceptable (tables of constants, operators that are no neural layers).
+    Fix: see the list under coverage in the report; export without the operator that hides the weight.
+    References: none; coverage is a result.
+    """
+
+    code = "INI901"
+    name = "unaudited-weight"
+    severity = Severity.INFO
+
+    def check(self, audit: ModelAudit) -> Iterator[Finding]:
+        """One finding for the model, with the largest weight it missed."""
+        extraction = audit.extraction
+        missed = extraction.parameters - extraction.audited
+        if missed <= 0:
+            return
+        share = missed / extraction.parameters
+        largest = max((s for s in extraction.skipped if s.is_parameter), key=lambda s: s.parameters, default=None)
+        example = f"; the largest is {largest.initializer!r}: {largest.reason}" if largest else ""
+        yield self.finding(
+            None,
+            f"{missed:,} of {extraction.parameters:,} parameters ({share:.1%}) were not audited{example}.",
+            measured=share,
+            expected=0.0,
+            severity=Severity.WARNING if share > MUCH else Severity.INFO,
+            suggestion="Read the coverage list; the rest of the report does not speak of these weights.",
+        )

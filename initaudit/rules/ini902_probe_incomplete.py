@@ -1,0 +1,40 @@
+"""INI902."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from initaudit.findings import Finding, Severity
+from initaudit.rule import Rule
+
+if TYPE_CHECKING:
+    from initaudit.report import ModelAudit
+
+
+class ProbeIncomplete(Rule):
+    """The signal could not be measured, or not everywhere.
+
+    Why: what depends on the signal (vanishing, saturation, gradients, trainability) is then not judged.
+    Harmless when: the static audit is all that was wanted.
+    Fix: give what the reason names, e.g. `--input-shape`, `--input-data`, `--max-memory`, `--timeout`; or `--probe none`.
+    References: none; coverage is a result.
+    """
+
+    code = "INI902"
+    name = "probe-incomplete"
+    severity = Severity.INFO
+
+    def check(self, audit: ModelAudit) -> Iterator[Finding]:
+        """One finding with the reason."""
+        probe = audit.probe
+        if probe.status in ("complete", "skipped"):
+            return
+        unprobed = sum(layer.signal is None for layer in audit.layers)
+        yield self.finding(
+            None,
+            f"{unprobed} of {len(audit.layers)} layers were not probed: {probe.reason}",
+            measured=float(unprobed),
+            expected=0.0,
+            suggestion="Give --input-shape or --input-data if the reason names an input.",
+        )

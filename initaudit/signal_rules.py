@@ -1,0 +1,40 @@
+"""What the rules on the signal share: turning the factors that limit trainability into findings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from initaudit.findings import Finding, Severity
+from initaudit.trainability import TRAINABLE
+
+if TYPE_CHECKING:
+    from initaudit.report import ModelAudit
+    from initaudit.rule import Rule
+
+NOTABLE = 0.8
+"""A factor that leaves this much trainability or more is not worth a finding."""
+
+
+def limiting_factors(rule: Rule, audit: ModelAudit, *, suggestion: str) -> Iterator[Finding]:
+    """Findings for the factors of `rule` in a network whose own standard is trainability (fresh or unknown).
+
+    An error where the network as a whole is not trainable and this factor is (nearly) the worst; else a warning.
+    """
+    learning = audit.trainability
+    if learning is None or audit.context.has_training or not learning.factors:
+        return
+    worst = min(factor.score for factor in learning.factors)
+    for factor in learning.factors:
+        if factor.rule != rule.code or factor.score >= NOTABLE or learning.score >= NOTABLE:
+            continue
+        fatal = learning.score < TRAINABLE and (factor.score < TRAINABLE or factor.score == worst)
+        subject = next((a for a in audit.layers if a.layer.name == factor.layer), None)
+        yield rule.finding(
+            subject,
+            factor.message,
+            measured=factor.score,
+            expected=1.0,
+            severity=Severity.ERROR if fatal else Severity.WARNING,
+            suggestion=suggestion,
+        )
