@@ -1,0 +1,207 @@
+"""Elementwise operators in float64, and the value of what is constant: enough to evaluate an activation's subgraph.
+
+A quantise/dequantise pair is taken as exact, except that a QuantizeLinear whose zero point is the smallest code cuts
+off everything below zero: quantisers fold a ReLU into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from initaudit.activations import named
+from initaudit.activations.named import Array
+from initaudit.errors import InitauditError
+from initaudit.graph import Node, Value
+
+MAX_STATIC_STEPS = 64
+"""Nodes that may stand between a stored tensor and a constant operand of an activation; real ones have under ten."""
+
+Operator = Callable[[Node, Sequence[Any]], Array]
+
+
+def _unary(function: Callable[[Array], Array]) -> Operator:
+    return lambda _, x: function(x[0])
+
+
+def _binary(function: Callable[[Array, Array], Array]) -> Operator:
+    def apply(_: Node, x: Sequence[Any]) -> Array:
+        result = x[0]
+        for other in x[1:]:
+            result = function(result, other)
+        return result
+
+    return apply
+
+
+def _clip(node: Node, x: Sequence[Any]) -> Array:
+    low = x[1] if len(x) > 1 and x[1] is not None else node.attr("min", -np.inf)
+    high = x[2] if len(x) > 2 and x[2] is not None else node.attr("max", np.inf)
+    return np.minimum(np.maximum(x[0], low), high)
+
+
+def _gelu(node: Node, x: Sequence[Any]) -> Array:
+    return named.gelu_tanh(x[0]) if node.attr("approximate", "none") == "tanh" else named.gelu(x[0])
+
+
+def _selu(node: Node, x: Sequence[Any]) -> Array:
+    scale, alpha = node.attr("gamma", named.SELU_SCALE), node.attr("alpha", named.SELU_ALPHA)
+    return scale * named.elu(x[0], alpha)
+
+
+def _shrink(node: Node, x: Sequence[Any]) -> Array:
+    lambd, bias, z = node.attr("lambd", 0.5), node.attr("bias", 0.0), x[0]
+    return np.where(z < -lambd, z + bias, np.where(z > lambd, z - bias, 0.0))
+
+
+def _cast(node: Node, x: Sequence[Any]) -> Array:
+    to_bool = node.attr("to") == 9  # noqa: PLR2004 - TensorProto.BOOL
+    return (x[0] != 0) if to_bool else np.asarray(x[0], np.float64)
+
+
+def _quantize(node: Node, x: Sequence[Any]) -> Array:
+    zero_point = node.input(2)
+    if zero_point is not None and zero_point.tensor is not None:
+        codes = np.asarray(zero_point.tensor.array())
+        if np.issubdtype(codes.dtype, np.integer) and codes.size and np.all(codes == np.iinfo(codes.dtype).min):
+            return np.maximum(x[0], 0.0)
+    return np.asarray(x[0], np.float64)
+
+
+def _dequantize(node: Node, x: Sequence[Any]) -> Array:
+    source = node.input(0)
+    if source is not None and not source.is_static:
+        return np.asarray(x[0], np.float64)
+    zero_point = x[2] if len(x) > 2 and x[2] is not None else 0.0
+    return np.asarray((x[0] - zero_point) * x[1])
+
+
+def _identity(_: Node, x: Sequence[Any]) -> Array:
+    return np.asarray(x[0])
+
+
+OPERATORS: dict[str, Operator] = {
+    "Relu": _unary(lambda z: np.maximum(z, 0.0)),
+    "Sigmoid": _unary(named.sigmoid),
+    "Tanh": _unary(np.tanh),
+    "Erf": _unary(named.erf),
+    "Exp": _unary(np.exp),
+    "Log": _unary(np.log),
+    "Sqrt": _unary(np.sqrt),
+    "Reciprocal": _unary(lambda z: 1.0 / z),
+    "Neg": _unary(np.negative),
+    "Abs": _unary(np.abs),
+    "Sign": _unary(np.sign),
+    "Floor": _unary(np.floor),
+    "Ceil": _unary(np.ceil),
+    "Round": _unary(np.round),
+    "Sin": _unary(np.sin),
+    "Cos": _unary(np.cos),
+    "Tan": _unary(np.tan),
+    "Asin": _unary(np.arcsin),
+    "Acos": _unary(np.arccos),
+    "Atan": _unary(np.arctan),
+    "Sinh": _unary(np.sinh),
+    "Cosh": _unary(np.cosh),
+    "Asinh": _unary(np.arcsinh),
+    "Acosh": _unary(np.arccosh),
+    "Atanh": _unary(np.arctanh),
+    "Not": _unary(np.logical_not),
+    "Softplus": _unary(named.softplus),
+    "Softsign": _unary(lambda z: z / (1.0 + np.abs(z))),
+    "Mish": _unary(lambda z: z * np.tanh(named.softplus(z))),
+    "HardSwish": _unary(lambda z: z * named.hardsigmoid(z)),
+    "Elu": lambda n, x: named.elu(x[0], n.attr("alpha", 1.0)),
+    "Celu": lambda n, x: named.celu(x[0], n.attr("alpha", 1.0)),
+    "Selu": _selu,
+    "LeakyRelu": lambda n, x: named.leaky_relu(x[0], n.attr("alpha", 0.01)),
+    "PRelu": lambda _, x: np.where(x[0] >= 0, x[0], x[1] * x[0]),
+    "ThresholdedRelu": lambda n, x: named.threshold(x[0], n.attr("alpha", 1.0)),
+    "Shrink": _shrink,
+    "HardSigmoid": lambda n, x: named.hardsigmoid(x[0], n.attr("alpha", 0.2), n.attr("beta", 0.5)),
+    "Gelu": _gelu,
+    "Swish": lambda n, x: named.silu(x[0], n.attr("alpha", 1.0)),
+    "Clip": _clip,
+    "Identity": _identity,
+    "Dropout": _identity,
+    "Cast": _cast,
+    "CastLike": _identity,
+    "QuantizeLinear": _quantize,
+    "DequantizeLinear": _dequantize,
+    "Add": _binary(np.add),
+    "Sub": _binary(np.subtract),
+    "Mul": _binary(np.multiply),
+    "Div": _binary(np.divide),
+    "Pow": _binary(np.power),
+    "Max": _binary(np.maximum),
+    "Min": _binary(np.minimum),
+    "Sum": _binary(np.add),
+    "Mean": lambda _, x: np.mean(np.broadcast_arrays(*x), axis=0),
+    "Greater": _binary(np.greater),
+    "GreaterOrEqual": _binary(np.greater_equal),
+    "Less": _binary(np.less),
+    "LessOrEqual": _binary(np.less_equal),
+    "Equal": _binary(np.equal),
+    "And": _binary(np.logical_and),
+    "Or": _binary(np.logical_or),
+    "Xor": _binary(np.logical_xor),
+    "Where": lambda _, x: np.where(x[0], x[1], x[2]),
+}
+"""Of the default domain."""
+
+CONTRIB_OPERATORS: dict[str, Operator] = {
+    "Gelu": _unary(named.gelu),
+    "BiasGelu": _unary(named.gelu),
+    "FastGelu": _unary(named.gelu_tanh),
+    "QuickGelu": lambda n, x: named.silu(x[0], n.attr("alpha", 1.702)),
+    "QLinearSigmoid": _unary(named.sigmoid),
+    "QLinearLeakyRelu": lambda n, x: named.leaky_relu(x[0], n.attr("alpha", 0.01)),
+    "QuantizeLinear": _quantize,
+    "DequantizeLinear": _dequantize,
+}
+"""Of com.microsoft (onnxruntime); the operand BiasGelu and FastGelu add is the layer's bias, no part of the function."""
+
+_STATIC_SHAPING = ("Reshape", "Squeeze", "Unsqueeze", "Transpose", "Expand", "Flatten", "Tile", "ConstantOfShape")
+
+
+def operator_of(node: Node) -> Operator | None:
+    """How to evaluate an elementwise node, or None where it is not elementwise (or not known)."""
+    if node.is_standard:
+        return OPERATORS.get(node.op_type)
+    return CONTRIB_OPERATORS.get(node.op_type) if node.domain == "com.microsoft" else None
+
+
+def scalar(value: Value, budget: int = MAX_STATIC_STEPS) -> float | None:
+    """A constant operand as one number: the mean where it holds several (slopes, biases); None where it is unknown."""
+    if value.tensor is not None:
+        if not value.tensor.size or value.tensor.dtype == "string":
+            return None
+        try:
+            return float(np.mean(np.asarray(value.tensor.array(), np.float64)))
+        except (InitauditError, TypeError, ValueError):
+            return None
+    node = value.producer
+    if node is None or not value.is_static or budget <= 0:
+        return None
+    if node.op_type in _STATIC_SHAPING and node.op_type != "ConstantOfShape":
+        source = node.input(0)
+        return scalar(source, budget - 1) if source is not None else None
+    if node.op_type == "ConstantOfShape":
+        attribute = node.attributes.get("value")
+        from onnx import numpy_helper
+
+        return float(numpy_helper.to_array(attribute.t).ravel()[0]) if attribute is not None else 0.0
+    operator = operator_of(node)
+    if operator is None:
+        return None
+    operands: list[Any] = []
+    for operand in node.inputs:
+        number = None if operand is None else scalar(operand, budget // 2)
+        if number is None and operand is not None:
+            return None
+        operands.append(None if number is None else np.float64(number))
+    with np.errstate(all="ignore"):
+        result = float(operator(node, operands))
+    return result if np.isfinite(result) else None

@@ -1,0 +1,212 @@
+"""What an operator does to a value that arrives at one of its inputs, as far as the walk behind a layer cares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from enum import Enum
+
+from initaudit.activations.elementwise import operator_of
+from initaudit.graph import Graph, Node, Value
+
+MAX_ANCESTORS = 600
+"""Values looked at when asking whether one derives from another; a written-out attention block has about 150 nodes."""
+
+
+class Role(Enum):
+    """The values are what `Layer.feeds` says."""
+
+    PASS = "pass"
+    """Moves, rescales, pools or shifts by constants: the walk goes on behind it."""
+    ADD = "residual_add"
+    GATE = "gate"
+    MAXIMUM = "maximum"
+    SOFTMAX = "softmax"
+    ATTENTION = "attention"
+    LAYER = "layer"
+    RECURRENT = "recurrent_cell"
+    OTHER = "other"
+    NOTHING = "nothing"
+    """The value itself is not used, only its shape."""
+
+
+_PASS = frozenset({
+    "Identity", "Cast", "CastLike", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Dropout", "Expand", "Tile",
+    "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "Pad", "Slice", "Split", "SplitToSequence",
+    "SequenceAt", "Concat", "ConcatFromSequence", "SequenceConstruct", "SequenceInsert", "Gather", "GatherND",
+    "GatherElements", "DepthToSpace", "SpaceToDepth", "Upsample", "Resize", "MaxPool", "AveragePool", "LpPool",
+    "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool", "ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "CumSum",
+    "ReverseSequence", "Trilu", "Col2Im", "GridSample", "ScatterND", "ScatterElements", "Scatter", "Compress", "Where",
+    "MaxRoiPool", "RoiAlign", "MaxUnpool", "Crop", "NhwcMaxPool", "QLinearGlobalAveragePool", "QLinearAveragePool",
+    "QLinearReduceMean", "QLinearConcat", "RotaryEmbedding", "GemmaRotaryEmbedding", "Optional", "OptionalGetElement",
+    "TransposedConcat", "RemovePadding", "RestorePadding", "Neg", "CropAndResize", "UnfoldTensor", "BiasAdd", "STFT",
+})  # fmt: skip
+_LAYERS = frozenset({
+    "Conv", "ConvTranspose", "Gemm", "MatMul", "ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul", "DeformConv",
+    "FusedConv", "NhwcConv", "NhwcFusedConv", "FusedGemm", "FusedMatMul", "FusedMatMulActivation", "TransposeMatMul", "QGemm",
+    "DynamicQuantizeMatMul", "MatMulIntegerToFloat", "MatMulNBits", "MatMulBnb4", "MatMulFpQ4", "Einsum", "GemmFastGelu",
+    "GemmFloat8", "SparseToDenseMatMul", "MoE", "QMoE", "CausalConvWithState", "NhwcConvTranspose", "QLinearConvTranspose",
+})  # fmt: skip
+_RECURRENT = frozenset({"LSTM", "GRU", "RNN", "DynamicQuantizeLSTM", "AttnLSTM"})
+_ATTENTION = frozenset({
+    "Attention", "MultiHeadAttention", "GroupQueryAttention", "DecoderMaskedMultiHeadAttention", "PackedAttention",
+    "PackedMultiHeadAttention", "PagedAttention", "SparseAttention", "DecoderAttention", "LinearAttention", "QAttention",
+    "LongformerAttention", "DecoderMaskedSelfAttention",
+})  # fmt: skip
+_ATTENTION_WITH_WEIGHTS = frozenset({"PackedAttention", "QAttention", "LongformerAttention", "DecoderAttention"})
+_ADDING = frozenset({
+    "Add", "Sub", "Sum", "Mean", "QLinearAdd", "SkipLayerNormalization", "SkipSimplifiedLayerNormalization",
+    "SkipGroupNorm", "BiasAdd",
+})  # fmt: skip
+_SOFTMAX = frozenset({"Softmax", "LogSoftmax", "Hardmax", "QLinearSoftmax", "BiasSoftmax", "BitmaskBiasDropout"})
+_SCALES = frozenset({"Mul", "Div", "QLinearMul"})
+_QUANTISED_OPERANDS = {"QLinearAdd": (0, 3), "QLinearMul": (0, 3), "QLinearMatMul": (0, 3), "QLinearConv": (0, 3)}
+
+
+def role_of(node: Node, position: int = 0) -> Role:
+    """What `node` does to the value at input `position`."""
+    op = node.op_type
+    if node.subgraphs:
+        return Role.NOTHING  # bodies list their own uses; carried values are followed through the boundary
+    if node.outputs and all(v is None or v.is_static for v in node.outputs):
+        return Role.NOTHING
+    if op in _LAYERS:
+        return _product(node, position)
+    if op in _RECURRENT:
+        return Role.LAYER if position == 0 else Role.RECURRENT
+    if op in _ATTENTION:
+        packed = op in _ATTENTION_WITH_WEIGHTS or (op == "Attention" and not node.is_standard)
+        return Role.LAYER if packed and position == 0 else Role.ATTENTION
+    if op in _SOFTMAX:
+        return Role.SOFTMAX
+    alone = sum(v is not None and not v.is_static for v in node.inputs) == 1
+    if op in _ADDING:
+        return Role.PASS if alone else Role.ADD
+    if op in _SCALES:
+        if alone and not (op == "Div" and position == 1):
+            return Role.PASS
+        return Role.GATE
+    if op in ("Max", "Min"):
+        return Role.PASS if alone else Role.MAXIMUM
+    if op == "BiasSplitGelu":
+        return Role.GATE
+    if op == "Where":
+        return Role.PASS if position > 0 else Role.OTHER
+    if op in _PASS:
+        return Role.PASS if position == 0 or op in ("Concat", "SequenceConstruct", "SequenceInsert", "QLinearConcat", "ScatterND", "ScatterElements") else Role.OTHER
+    return Role.OTHER
+
+
+def _product(node: Node, position: int) -> Role:
+    """A weight layer, or a product of two values that both depend on the data."""
+    pair = _QUANTISED_OPERANDS.get(node.op_type, tuple(range(len(node.inputs))) if node.op_type == "Einsum" else (0, 1))
+    if position not in pair:
+        if node.op_type in ("Gemm", "FusedGemm") and position == 2:
+            return Role.ADD
+        return Role.ADD if node.op_type in ("FusedConv", "NhwcFusedConv") and position == 3 else Role.OTHER
+    others = [v for i in pair if i != position and (v := node.input(i)) is not None]
+    dynamic = any(not v.is_static for v in others)
+    return Role.ATTENTION if dynamic and node.op_type != "DeformConv" else Role.LAYER
+
+
+def is_scale(node: Node, value: Value) -> bool:
+    """Whether what `value` is multiplied by is no signal: a dynamic quantiser's scale, or rotary sines and cosines."""
+    others = [v for v in node.inputs if v is not None and v is not value and not v.is_static]
+    return bool(others) and all(_is_scale_value(v) for v in others)
+
+
+_SHAPING = frozenset({
+    "Cast", "Identity", "Unsqueeze", "Squeeze", "Reshape", "Gather", "Slice", "Concat", "Expand", "Transpose", "Tile", "Neg", "Split",
+})  # fmt: skip
+
+
+def _is_scale_value(value: Value, budget: int = 12) -> bool:
+    node = value.producer
+    if node is None or budget <= 0:
+        return False
+    if node.op_type == "DynamicQuantizeLinear":
+        return value.index > 0
+    if node.op_type in ("Cos", "Sin"):
+        return True
+    if node.op_type in _SHAPING or node.op_type in ("Mul", "Where"):
+        data = [v for v in node.inputs if v is not None and not v.is_static]
+        if node.op_type in ("Gather", "Slice", "Reshape", "Expand", "Tile"):
+            data = data[:1] if node.input(0) in data else []
+        return bool(data) and all(_is_scale_value(v, budget - 1) for v in data)
+    return False
+
+
+def fused_activation(value: Value) -> tuple[str, Mapping[str, float]] | None:
+    """Name and parameters of the activation that the operator giving `value` applies itself (onnxruntime's fusions)."""
+    node = value.producer
+    if node is None or node.is_standard:
+        return None
+    if node.op_type == "GemmFastGelu":
+        return "gelu_tanh", {}
+    name = node.attr("activation")
+    if node.op_type not in _LAYERS or not isinstance(name, str) or not name:
+        return None
+    given = [float(p) for p in node.attr("activation_params", [])]
+    if name == "LeakyRelu":
+        slope = given[0] if given else node.attr("activation_alpha", 0.01)
+        return "leaky_relu", ({} if abs(slope - 0.01) < 1e-6 else {"negative_slope": slope})
+    if name == "Clip":
+        low, high = (given + [float("-inf"), float("inf")])[:2] if given else (0.0, 6.0)
+        if (low, high) == (0.0, 6.0):
+            return "relu6", {}
+        return ("relu", {}) if low == 0 and high > 1e30 else ("hardtanh", {"min_val": low, "max_val": high})
+    if name == "HardSigmoid":
+        alpha, beta = (given + [0.2, 0.5])[:2] if given else (0.2, 0.5)
+        return "hardsigmoid", {"alpha": alpha, "beta": beta}
+    return _FUSED.get(name, (name.lower())), {}
+
+
+_FUSED = {"Relu": "relu", "Sigmoid": "sigmoid", "Tanh": "tanh", "Gelu": "gelu", "FastGelu": "gelu_tanh",
+          "Silu": "silu", "Swish": "silu", "SiLU": "silu", "Elu": "elu", "Softplus": "softplus", "HardSwish": "hardswish"}  # fmt: skip
+
+
+def through_boundary(value: Value) -> Iterator[Value]:
+    """Values that `value` becomes on the other side of a subgraph's boundary, inwards and outwards."""
+    graph = value.graph
+    if value.is_output and graph.owner is not None:
+        yield from _outwards(value, graph, graph.owner)
+    for node, position in value.consumers:
+        if not node.subgraphs:
+            continue
+        body = node.subgraphs.get("body")
+        if body is None:
+            continue
+        if node.op_type == "Loop" and position >= 2 and position < len(body.inputs):
+            yield body.inputs[position]
+        elif node.op_type == "Scan" and position < len(body.inputs):
+            yield body.inputs[position]
+
+
+def _outwards(value: Value, graph: Graph, owner: Node) -> Iterator[Value]:
+    shift = 1 if owner.op_type == "Loop" else 0  # a Loop body gives its condition first
+    for position, output in enumerate(graph.outputs):
+        if output is value and 0 <= position - shift < len(owner.outputs):
+            result = owner.outputs[position - shift]
+            if result is not None:
+                yield result
+
+
+def derives_from(value: Value, ancestor: Value) -> bool:
+    """Whether `value` is computed from `ancestor`, looking back a bounded number of steps."""
+    queue, seen = [value], {id(value)}
+    while queue and len(seen) < MAX_ANCESTORS:
+        current = queue.pop(0)
+        if current is ancestor:
+            return True
+        node = current.producer
+        if node is None:
+            continue
+        for operand in node.inputs:
+            if operand is not None and not operand.is_static and id(operand) not in seen:
+                seen.add(id(operand))
+                queue.append(operand)
+    return False
+
+
+def is_elementwise(node: Node) -> bool:
+    """Whether the node works on each element alone."""
+    return operator_of(node) is not None
