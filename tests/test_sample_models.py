@@ -1,6 +1,7 @@
 """The sample models are what their table says: first by measurements with numpy and onnxruntime alone."""
 
 import io
+import json
 import math
 import subprocess
 import sys
@@ -342,3 +343,41 @@ def test_planted_faults_are_where_they_should_be(held_out):
     assert len(np.unique(repeated, axis=0)) == len(repeated) / 2
     assert np.ptp(logits("digits_trained_layer_dead", images), axis=0).max() == 0
     assert all((pruned[f"{key}.weight"] == 0).mean() == pytest.approx(0.5, abs=0.01) for key in LEARNED)
+
+
+def table() -> dict[str, dict[str, str]]:
+    """The rows of all tables in the folder's README, by file."""
+    rows = {}
+    for line in (FOLDER / "README.md").read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("| file |"):
+            titles = cells
+        elif line.startswith("| "):
+            rows[cells[0]] = dict(zip(titles, cells, strict=True))
+    return rows
+
+
+def test_every_sample_stands_in_the_table():
+    """No file without a line, no line without a file."""
+    assert sorted(table()) == MODELS
+
+
+@pytest.mark.parametrize("name", sorted(table()))
+def test_the_audit_says_what_the_table_says(name):
+    """Status, context, the codes of all warnings and errors, and whether the network can learn."""
+    from initaudit import audit
+    from initaudit.trainability import TRAINABLE
+
+    expected = table()[name]
+
+    report = json.loads(audit(FOLDER / f"{name}.onnx").to_json())["reports"][0]
+
+    verdict = report["verdict"]
+    codes = sorted(
+        {f["code"] for f in report["findings"] if f["severity"] in ("warning", "error") and not f["suppressed"]}
+    )
+    score = verdict["trainability"]
+    learns = "unknown" if score is None else "yes" if score >= TRAINABLE else "no"
+    assert [verdict["status"], verdict["context"], " ".join(codes) or "—", learns] == [
+        expected[key] for key in ("status", "context", "findings", "learns")
+    ]
