@@ -1,0 +1,244 @@
+"""Evidence that values are independent draws from one family of distributions, whatever the scale.
+
+Every test gives a p-value under the hypothesis "fresh": small means that a fresh weight hardly ever looks like this.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from initaudit.schemes import TRUNCATED_STD, TRUNCATION
+from initaudit.stats.distributions import (
+    ks_distance,
+    ks_p_value,
+    normal_cdf,
+    normal_tail,
+    tracy_widom_p,
+    tracy_widom_score,
+    truncated_normal_cdf,
+    uniform_cdf,
+    variance_ratio_p,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """A symmetric distribution of unit variance."""
+
+    name: str
+    cdf: Callable[[np.ndarray], np.ndarray] = field(repr=False)
+    reach: float
+    """Support, in standard deviations; for a normal as far as 10^23 values go."""
+    m4: float
+    """Fourth, sixth and eighth moments for unit variance."""
+    m6: float
+    m8: float
+
+    @property
+    def square_cumulants(self) -> tuple[float, float, float]:
+        """Second to fourth cumulant of x^2."""
+        k2 = self.m4 - 1.0
+        k3 = self.m6 - 3.0 * self.m4 + 2.0
+        fourth = self.m8 - 4.0 * self.m6 + 6.0 * self.m4 - 3.0
+        return k2, k3, fourth - 3.0 * k2 * k2
+
+    @property
+    def kurtosis_variance(self) -> float:
+        """n times the variance of mean(x^4)/mean(x^2)^2 (delta method)."""
+        m4, m6, m8 = self.m4, self.m6, self.m8
+        return m8 - m4 * m4 + 4.0 * m4 * m4 * (m4 - 1.0) - 4.0 * m4 * (m6 - m4)
+
+
+def _truncated_moment(order: int) -> float:
+    """Moment of N(0,1) cut at TRUNCATION, by the recursion m_k = (k-1) m_(k-2) - 2 c^(k-1) phi(c) / P."""
+    if order == 0:
+        return 1.0
+    density = math.exp(-TRUNCATION**2 / 2.0) / math.sqrt(2.0 * math.pi)
+    mass = math.erf(TRUNCATION / math.sqrt(2.0))
+    return (order - 1) * _truncated_moment(order - 2) - 2.0 * TRUNCATION ** (order - 1) * density / mass
+
+
+NORMAL: Final = Family(name="normal", cdf=normal_cdf, reach=10.0, m4=3.0, m6=15.0, m8=105.0)
+UNIFORM: Final = Family(
+    name="uniform", cdf=lambda z: uniform_cdf(z / math.sqrt(3.0)), reach=math.sqrt(3.0), m4=9 / 5, m6=27 / 7, m8=9.0
+)
+TRUNCATED: Final = Family(
+    name="truncated_normal", cdf=truncated_normal_cdf, reach=TRUNCATION / TRUNCATED_STD,
+    m4=_truncated_moment(4) / TRUNCATED_STD**4, m6=_truncated_moment(6) / TRUNCATED_STD**6,
+    m8=_truncated_moment(8) / TRUNCATED_STD**8,
+)  # fmt: skip
+FAMILIES: Final = (UNIFORM, NORMAL, TRUNCATED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Values:
+    """The nonzero, finite values of a weight, ready to be tested."""
+
+    n: int
+    """In the whole tensor."""
+    mean: float
+    square: float
+    """Mean of squares about zero; likewise third and fourth power."""
+    cube: float
+    fourth: float
+    low: float
+    high: float
+    sample: np.ndarray
+    block: np.ndarray | None
+    """Sampled values in their place [units, inputs], without zero units and inputs; None where zeros are scattered."""
+    unit_energy: np.ndarray
+    """Sum of squares of each unit that is not zero, and of each input."""
+    input_energy: np.ndarray
+    largest_singular_value: float | None
+    """Of the whole tensor as one matrix, where known."""
+
+    @property
+    def scale(self) -> float:
+        """Root mean square."""
+        return math.sqrt(self.square)
+
+    @property
+    def reach(self) -> float:
+        """Largest absolute value."""
+        return max(-self.low, self.high)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """p-values of the tests one family was put to, by name of the test."""
+
+    family: Family
+    tests: dict[str, float]
+
+    @property
+    def p_value(self) -> float:
+        """Smallest p-value, corrected for the number of tests (Bonferroni)."""
+        return min(1.0, min(self.tests.values()) * len(self.tests))
+
+    @property
+    def weakest(self) -> str:
+        """The test that fits worst."""
+        return min(self.tests, key=lambda name: self.tests[name])
+
+
+def shape_evidence(values: Values, family: Family) -> dict[str, float]:
+    """Tests of the distribution of single values, with the scale taken from the values themselves."""
+    n, scale = values.n, values.scale
+    sample = values.sample
+    z = np.asarray(sample / np.float32(scale), np.float32)
+    kurtosis = values.fourth / (values.square * values.square)
+    tests = {
+        "mean": normal_tail(values.mean / scale * math.sqrt(n)),
+        "skewness": normal_tail(values.cube / scale**3 * math.sqrt(n / family.m6)),
+    }
+    if family is UNIFORM:
+        bound = values.reach
+        inner = (n + 1) / n
+        tests["shape"] = ks_p_value(ks_distance(sample / np.float32(bound * inner), uniform_cdf, 1.0), sample.size)
+        gap = 1.0 - min(-values.low, values.high) / (bound * inner)
+        tests["edges"] = min(1.0, math.exp(-0.5 * n * gap) * 2.0) if gap > 0 else 1.0
+    else:
+        tests["shape"] = ks_p_value(ks_distance(z, family.cdf, family.reach), sample.size)
+        tests["largest value"] = _largest_p(values, family)
+    tests["kurtosis"] = _kurtosis_p(kurtosis, n, family)
+    return tests
+
+
+def _kurtosis_p(kurtosis: float, n: int, family: Family) -> float:
+    if family is not NORMAL:
+        return normal_tail((kurtosis - family.m4) / math.sqrt(family.kurtosis_variance / n))
+    # Anscombe & Glynn 1983: the kurtosis of a normal sample is skewed itself
+    mean = 3.0 * (n - 1) / (n + 1)
+    variance = 24.0 * n * (n - 2) * (n - 3) / ((n + 1) ** 2 * (n + 3) * (n + 5))
+    x = (kurtosis - mean) / math.sqrt(variance)
+    skew = 6.0 * (n * n - 5 * n + 2) / ((n + 7) * (n + 9)) * math.sqrt(6.0 * (n + 3) * (n + 5) / (n * (n - 2) * (n - 3)))
+    a = 6.0 + 8.0 / skew * (2.0 / skew + math.sqrt(1.0 + 4.0 / (skew * skew)))
+    inner = (1.0 - 2.0 / a) / (1.0 + x * math.sqrt(2.0 / (a - 4.0)))
+    if inner <= 0:
+        return 0.0
+    return normal_tail((1.0 - 2.0 / (9.0 * a) - inner ** (1.0 / 3.0)) / math.sqrt(2.0 / (9.0 * a)))
+
+
+def _largest_p(values: Values, family: Family) -> float:
+    """Probability that the largest of n values lies as far out as the one found."""
+    peak = values.reach / values.scale
+    if family is NORMAL:
+        return -math.expm1(values.n * math.log1p(-min(math.erfc(peak / math.sqrt(2.0)), 1.0 - 1e-16)))
+    margin = 4.0 * math.sqrt((family.m4 - 1.0) / (4.0 * values.n))  # standard error of the root mean square
+    return 1.0 if peak <= family.reach * (1.0 + margin) else 0.0
+
+
+def norm_evidence(values: Values, family: Family) -> dict[str, float]:
+    """Tests that the norms of units and of inputs scatter as those of independent values do."""
+    pairs = (("unit norms", values.unit_energy), ("input norms", values.input_energy))
+    return {name: _dispersion_p(energy, values.n / energy.size, family) for name, energy in pairs if energy.size > 1}
+
+
+def structure_evidence(values: Values) -> dict[str, float]:
+    """Tests that rows, columns and neighbours know nothing of each other, whatever the family."""
+    tests: dict[str, float] = {}
+    block = values.block
+    if block is None or min(block.shape) < 2:
+        return tests
+    z = block / np.float32(values.scale)
+    rows, columns = z.shape
+    ones = np.ones(max(rows, columns), np.float32)
+    row_sums, column_sums = z @ ones[:columns], ones[:rows] @ z
+    tests["unit means"] = variance_ratio_p(float(row_sums @ row_sums) / (rows * columns), rows)
+    tests["input means"] = variance_ratio_p(float(column_sums @ column_sums) / (rows * columns), columns)
+    along = float(np.vdot(z[:, 1:], z[:, :-1])) / math.sqrt(rows * (columns - 1))
+    across = float(np.vdot(z[1:], z[:-1])) / math.sqrt((rows - 1) * columns)
+    tests["neighbouring inputs"] = normal_tail(along)
+    tests["neighbouring units"] = normal_tail(across)
+    tests["spectrum"] = _spectrum_p(values, z)
+    return tests
+
+
+def _dispersion_p(energy: np.ndarray, per_sum: float, family: Family) -> float:
+    """Whether sums of `per_sum` squares scatter as sums of independent squares do."""
+    count = energy.size
+    mean = float(energy.mean())
+    deviation = energy / mean - 1.0
+    k2, _, k4 = family.square_cumulants
+    expected = k2 / per_sum
+    variance = k4 / per_sum**3 / count + 2.0 * expected * expected / (count - 1)
+    degrees = 2.0 * expected * expected / variance
+    return variance_ratio_p(float(deviation @ deviation) / (count - 1) / expected, degrees)
+
+
+POWER_SIDE: Final = 64
+"""Above this smaller side the largest singular value of a block is found by subspace iteration instead of all of them."""
+
+POWER_STEPS: Final = 6
+POWER_WIDTH: Final = 4
+
+
+def _spectrum_p(values: Values, z: np.ndarray) -> float:
+    rows, columns = z.shape
+    if values.largest_singular_value is not None:
+        return tracy_widom_p(tracy_widom_score(values.largest_singular_value / values.scale, rows, columns))
+    gram_side = min(rows, columns)
+    tall = z if columns == gram_side else z.T
+    if gram_side <= POWER_SIDE:
+        top = float(np.linalg.eigvalsh((tall.T @ tall).astype(np.float64))[-1])
+    else:
+        basis = np.random.default_rng(0).standard_normal((gram_side, POWER_WIDTH)).astype(np.float32)
+        for _ in range(POWER_STEPS):
+            basis, _ = np.linalg.qr(tall.T @ (tall @ basis))
+        image = tall @ basis
+        top = float(np.linalg.eigvalsh((image.T @ image).astype(np.float64))[-1])
+    return tracy_widom_p(tracy_widom_score(math.sqrt(max(top, 0.0)), rows, columns))
+
+
+def gather(values: Values) -> list[Evidence]:
+    """All tests of every family."""
+    structure = structure_evidence(values)
+    return [
+        Evidence(family=family, tests={**shape_evidence(values, family), **norm_evidence(values, family), **structure})
+        for family in FAMILIES
+    ]

@@ -1,0 +1,120 @@
+"""The laws a fresh weight may follow: every scheme, with every fan convention in use.
+
+Frameworks count fans on the shape *they* store: torch ignores groups in fan_out (pytorch#23854), reads a transposed
+convolution the other way round (PR #30079), takes a batched weight [E, K, N] for one kernel of K*N by E*N, and initialises a
+packed projection with its whole width. Keras counts the channels of a depthwise kernel as inputs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from initaudit.schemes import SCHEMES, Distribution, he_gain
+from initaudit.stats.facts import LayerFacts
+
+FIXED_NORMALS: Final = {1.0: 1.0, 0.02: 1.0, 0.01: 2.0, 0.1: 3.0, 0.05: 3.0, 0.001: 3.5, 0.006: 4.0, 0.2: 4.0, 0.5: 4.0, 0.03: 4.0}
+"""Scales in use whatever the fans, with their cost in nats: N(0,1) is torch's embedding and torch.randn, 0.02 BERT, GPT-2, ViT and
+DCGAN, 0.01 detection heads and AlexNet, 0.1 and 0.001 tutorials and the last layers of detectors, 0.05 Keras RandomNormal, 0.006 DeepSeek."""
+
+RESIDUAL_DEPTHS: Final = (2, 4, 6, 12, 24, 32, 36, 48)
+"""Layer counts for GPT-2's residual projections, 0.02/sqrt(2 L)."""
+
+CALCULATED_GAINS: Final = {"tanh": 5.0 / 3.0, "relu": math.sqrt(2.0), "selu": 0.75}
+"""torch.nn.init.calculate_gain."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Law:
+    """A distribution with a known scale."""
+
+    name: str
+    distribution: Distribution
+    std: float
+    gain: float
+    cost: float
+    """How much less usual than the commonest law this is, in nats; ties between equal laws go to the cheapest."""
+
+
+def candidate_laws(facts: LayerFacts) -> tuple[Law, ...]:
+    """Every law whose scale is fixed by the layer, cheapest first; equal scales of one distribution appear once."""
+    best: dict[tuple[str, float], Law] = {}
+    for law in _all_laws(facts):
+        key = (law.distribution, float(f"{law.std:.5g}"))
+        if key not in best or law.cost < best[key].cost:
+            best[key] = law
+    return tuple(sorted(best.values(), key=lambda law: law.cost))
+
+
+def _all_laws(facts: LayerFacts) -> Iterator[Law]:
+    for std, cost in FIXED_NORMALS.items():
+        common = facts.kind == "embedding" and std in (1.0, 0.02)
+        yield Law(name=f"normal_{std:g}", distribution="normal", std=std, gain=1.0, cost=cost - common)
+        yield Law(name=f"truncated_normal_{std:g}", distribution="truncated_normal", std=std * 0.8796256610342398, gain=1.0, cost=cost + 2)
+    for depth in RESIDUAL_DEPTHS:
+        std = 0.02 / math.sqrt(2.0 * depth)
+        yield Law(name=f"normal_0.02/sqrt(2*{depth})", distribution="normal", std=std, gain=1.0, cost=4.5)
+    for bound in (0.1, 0.08, 0.05, 0.01, 1.0):
+        yield Law(name=f"uniform_{bound:g}", distribution="uniform", std=bound / math.sqrt(3.0), gain=1.0, cost=4.0)
+    if facts.hidden_size and facts.kind in ("lstm", "gru", "rnn"):
+        yield Law(name="torch_recurrent", distribution="uniform", std=1.0 / math.sqrt(3.0 * facts.hidden_size), gain=1.0, cost=-1.0)
+    for fan_in, fan_out, cost in _fans(facts):
+        yield from _fan_laws(facts, fan_in, fan_out, cost)
+
+
+def _fans(facts: LayerFacts) -> Iterator[tuple[float, float, float]]:
+    """(fan_in, fan_out, cost) for every convention that fits the layer."""
+    fan_in, fan_out = facts.fan_in, facts.fan_out
+    if not fan_in or not fan_out:
+        return
+    swapped = facts.kind in ("embedding", "conv_transpose")  # torch reads these the other way round
+    yield fan_in, fan_out, 0.5 * swapped
+    yield fan_out, fan_in, 0.5 * (not swapped) + 2.0 * (not swapped)
+    if facts.groups > 1:
+        g = facts.groups
+        yield fan_in, fan_out * g, 0.2
+        yield fan_out, fan_in * g, 0.2 if swapped else 3.0
+        yield fan_in * g, fan_out, 1.0
+    if facts.packed_units:
+        yield fan_in, facts.packed_units, 0.3
+    elif facts.kind in ("attention", "linear", "einsum"):
+        yield fan_in, 3.0 * fan_out, 3.0
+    if facts.kind in ("lstm", "gru", "rnn"):
+        for gates in (4.0, 3.0):
+            yield fan_in, gates * fan_out, 1.0
+    if len(facts.shape) > 2 and facts.kind not in ("conv", "conv_transpose", "depthwise_conv", "grouped_conv"):
+        rest = math.prod(facts.shape[2:])
+        yield float(facts.shape[1] * rest), float(facts.shape[0] * rest), 2.0
+
+
+def _fan_laws(facts: LayerFacts, fan_in: float, fan_out: float, cost: float) -> Iterator[Law]:
+    def law(scheme: str, extra: float, gain: float = 1.0, label: str = "") -> Law:
+        entry = SCHEMES[scheme]
+        return Law(
+            name=label or scheme, distribution=entry.distribution, std=entry.std(fan_in, fan_out, gain), gain=gain, cost=cost + extra
+        )  # fmt: skip
+
+    yield law("torch_default", 0.0)
+    for kind, rarity in (("uniform", 1.0), ("normal", 1.0), ("truncated_normal", 2.0)):
+        yield law(f"xavier_{kind}", rarity)
+        yield law(f"he_{kind}", rarity)
+        yield law(f"lecun_{kind}", rarity + 0.5)
+    yield law("he_uniform_fan_out", 2.0)
+    yield law("he_normal_fan_out", 1.5)
+    slopes = {0.01, 0.2}
+    slope = facts.activation_params.get("alpha")
+    if slope is not None and facts.activation == "leaky_relu":
+        slopes.add(slope)
+    for a in sorted(slopes):
+        extra = 1.5 if a == slope else 3.0
+        for kind in ("uniform", "normal"):
+            yield law(f"he_{kind}", extra, he_gain(a), f"he_{kind}(a={a:g})")
+    for activation, gain in CALCULATED_GAINS.items():
+        extra = 2.0 if activation == facts.activation else 3.5
+        for kind in ("uniform", "normal"):
+            yield law(f"xavier_{kind}", extra, gain, f"xavier_{kind}(gain={gain:.3g})")
+    small = math.sqrt(2.0 / (5.0 * fan_in))
+    yield Law(name="small_init", distribution="normal", std=small, gain=1.0, cost=cost + 3.0)
+    yield Law(name="he_normal(gain=1/sqrt(3))", distribution="normal", std=math.sqrt(1.0 / (3.0 * fan_in)), gain=1.0, cost=cost + 3.5)

@@ -1,0 +1,304 @@
+"""Where the values of a weight came from: the law of a scheme, or training.
+
+Fresh values are independent draws from a known distribution, often at a scale that the fans fix; trained ones are not. The
+verdict combines the evidence of `evidence.py` with the laws of `laws.py`, by likelihood where several fit.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+
+from initaudit.schemes import TRUNCATED_STD, Distribution
+from initaudit.stats.evidence import FAMILIES, NORMAL, TRUNCATED, UNIFORM, Evidence, Family, Values, gather
+from initaudit.stats.distributions import normal_tail
+from initaudit.stats.facts import LayerFacts
+from initaudit.stats.laws import Law, candidate_laws
+from initaudit.stats.weigh import WeightStats
+
+Confidence = Literal["high", "medium", "low"]
+
+ACCEPT: Final = 2e-3
+"""A family is kept when no test, corrected for their number, gives a smaller p-value: one fresh tensor in 500 is lost."""
+
+REJECT: Final = 1e-6
+"""Below this p-value for every family the values are called trained; between the two the verdict stays open."""
+
+SHARP_LAW: Final = 48
+"""Values needed to tell a uniform law at a known scale: each of them speaks against the closest bell shape with 0.18 nats
+(Kullback-Leibler divergence of a uniform from a normal of equal variance), so 48 of them with odds of 5,000 to 1."""
+
+BELL_LAW: Final = 1000
+"""Values needed to tell a normal law at a known scale from a trained layer of similar scale, most of which are bell-shaped."""
+
+SCALE_FREE: Final = 1000
+"""Values needed to believe in independent draws at a scale that no scheme explains."""
+
+FEWEST: Final = 16
+"""Below this many values nothing is said about a distribution."""
+
+UNKNOWN_SCALE_COST: Final = 5.0
+"""Nats by which a scale that no scheme explains is less usual than the commonest law, besides half the logarithm of n (Schwarz 1978)."""
+
+SCATTERED_ZEROS: Final = 0.01
+"""Beyond this share of zeros outside zero units and inputs a weight is treated as sparse: a fresh one has none."""
+
+ROUNDING: Final = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
+"""By how much, relatively, storing may have moved a value past the law's bound; float32 arithmetic gives 1e-6."""
+
+ORTHOGONAL_DEFECT: Final = 1e-3
+"""Deviation from orthonormality that float32 factorisations and rounding leave behind (measured: 1e-6 in float32, 4e-4 in float16)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """The verdict on one weight."""
+
+    law: str | None
+    """Name of the scheme whose law the values follow; None where none does or its scale is unknown."""
+    distribution: Distribution | None
+    std: float | None
+    """Standard deviation of the law; of the values where the law's scale is unknown; None without a distribution."""
+    gain: float | None
+    p_value: float | None
+    """How well the law fits: corrected for the number of tests; None where nothing was tested."""
+    untrained: bool | None
+    """True: still as drawn. False: certainly not. None: cannot be told."""
+    confidence: Confidence
+    why: str
+    candidates: tuple[str, ...] = ()
+    """Other laws that fit."""
+
+
+def recognise(stats: WeightStats, facts: LayerFacts) -> Provenance:
+    """Name the law of a weight from what was measured."""
+    if stats.nonfinite:
+        return _nothing(f"{stats.nonfinite} values are not finite")
+    if stats.count < 2:
+        return _nothing("too few values")
+    if stats.min == stats.max:
+        value = stats.min
+        name = {0.0: "zeros", 1.0: "ones"}.get(value, "constant")
+        return Provenance(
+            law=name, distribution="constant", std=0.0, gain=None, p_value=None, untrained=None, confidence="high",
+            why=f"all {stats.count} values are {value:g}",
+        )  # fmt: skip
+    structured = _identity(stats) or _orthogonal(stats, facts)
+    if structured:
+        return structured
+    values = _values(stats)
+    if values is None or values.n < FEWEST:
+        return _nothing("too few values that are not zero")
+    return _judge(values, gather(values), facts)
+
+
+def _nothing(why: str) -> Provenance:
+    return Provenance(
+        law=None, distribution=None, std=None, gain=None, p_value=None, untrained=None, confidence="low", why=why
+    )
+
+
+def _identity(stats: WeightStats) -> Provenance | None:
+    """Ones (or one other value) on a diagonal, zeros elsewhere."""
+    nonzero = round(stats.count * (1.0 - stats.zeros))
+    if stats.zeros < 0.5 or not stats.complete:
+        return None
+    found = stats.block[stats.block != 0]
+    if found.size != nonzero or float(found.min()) != float(found.max()):
+        return None
+    per_unit, per_input = (stats.block != 0).sum(axis=1), (stats.block != 0).sum(axis=0)
+    if per_unit.max() > 1 or per_input.max() > 1:
+        return None
+    return Provenance(
+        law="identity", distribution="identity", std=stats.std, gain=float(found[0]), p_value=None, untrained=True,
+        confidence="high", why=f"{nonzero} values are {found[0]:g}, one per unit and input, all others zero",
+    )  # fmt: skip
+
+
+def _orthogonal(stats: WeightStats, facts: LayerFacts) -> Provenance | None:
+    """Rows or columns that are orthonormal up to one factor, for the matrix a framework would have formed of the shape."""
+    if not stats.complete or stats.block.size != math.prod(facts.shape):
+        return None
+    best: tuple[float, float, int] | None = None
+    for matrix in _matrices(stats, facts):
+        side = min(matrix.shape)
+        if side < 2:
+            continue
+        tall = matrix if matrix.shape[1] == side else matrix.T
+        norms = np.einsum("ij,ij->j", tall, tall)
+        level = float(norms.mean())
+        if level == 0 or float(np.abs(norms / level - 1.0).max()) > ORTHOGONAL_DEFECT:
+            continue
+        gram = tall.T @ tall / level
+        gram[np.diag_indices(side)] -= 1.0
+        defect = float(np.abs(gram).max())
+        if defect < ORTHOGONAL_DEFECT and (best is None or defect < best[0]):
+            best = (defect, math.sqrt(level), max(matrix.shape))
+    if best is None:
+        return None
+    defect, gain, longer = best
+    return Provenance(
+        law="orthogonal", distribution="orthogonal", std=gain / math.sqrt(longer), gain=gain, p_value=None, untrained=True,
+        confidence="high", why=f"rows or columns are orthonormal up to the factor {gain:.4g}, within {defect:.0e}",
+    )  # fmt: skip
+
+
+def _matrices(stats: WeightStats, facts: LayerFacts) -> list[np.ndarray]:
+    """The block as units by inputs, and as (first axis, rest) and (rest, last axis) of the stored shape."""
+    block = stats.block.astype(np.float64)
+    found = [block]
+    shape = facts.shape
+    if len(shape) > 2:
+        stored = _stored(block, facts)
+        if stored is not None:
+            found += [stored.reshape(shape[0], -1), stored.reshape(-1, shape[-1])]
+    return found
+
+
+def _stored(block: np.ndarray, facts: LayerFacts) -> np.ndarray | None:
+    """The block with its axes in stored order; None with groups, whose split moves them."""
+    shape = facts.shape
+    if facts.groups > 1:
+        return block.reshape(shape) if 0 in facts.unit_axes else None
+    units = [a for a in facts.unit_axes if a < len(shape)]
+    inputs = [a for a in range(len(shape)) if a not in units]
+    if facts.input_axes is not None:
+        inputs = [a for a in facts.input_axes if a < len(shape)]
+    copies = [a for a in range(len(shape)) if a not in units and a not in inputs]
+    order = copies + sorted(units) + sorted(inputs)
+    return block.reshape([shape[a] for a in order]).transpose(np.argsort(order))
+
+
+def _values(stats: WeightStats) -> Values | None:
+    """Leave out zeros: whole units and inputs (padding, pruning) keep the structure, scattered ones do not."""
+    moments = stats.moments
+    n = moments.count - moments.zeros
+    if n == 0:
+        return None
+    first, second, third, fourth = moments.power_sums()
+    unit_energy = stats.unit_energy[stats.unit_energy > 0]
+    input_energy = stats.input_energy[stats.input_energy > 0]
+    block, sample, singular = stats.block, stats.sample, None
+    scattered = False
+    if moments.zeros:
+        rows, columns = block.any(axis=1), block.any(axis=0)
+        block = block[rows][:, columns]
+        sample = sample[sample != 0]
+        scattered = np.count_nonzero(block == 0) > SCATTERED_ZEROS * block.size
+    elif stats.complete and stats.unit_energy.shape[0] == 1 and stats.spectrum_how == "exact":
+        singular = stats.spectral_norm
+    if scattered:
+        unit_energy = input_energy = np.empty(0)
+    return Values(
+        n=n, mean=first / n, square=second / n, cube=third / n, fourth=fourth / n, low=moments.minimum, high=moments.maximum,
+        sample=sample, block=None if scattered else block, unit_energy=unit_energy, input_energy=input_energy,
+        largest_singular_value=singular,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fit:
+    """One law that the evidence allows."""
+
+    family: Family
+    law: Law | None
+    std: float
+    p_value: float
+    score: float
+    """Logarithm of likelihood and prior."""
+
+
+def _judge(values: Values, evidence: list[Evidence], facts: LayerFacts) -> Provenance:
+    kept = [e for e in evidence if e.p_value >= ACCEPT]
+    if not kept:
+        return _rejected(values, evidence)
+    fits = [fit for e in kept for fit in _fits(values, e, facts)]
+    fits.sort(key=lambda fit: -fit.score)
+    best = fits[0]
+    others = tuple(dict.fromkeys(fit.law.name for fit in fits[1:] if fit.law and (best.law is None or fit.law.name != best.law.name)))
+    untrained, confidence = _untrained(values, best)
+    name = best.law.name if best.law else f"{best.family.name.replace('_', ' ')} of unexplained scale"
+    return Provenance(
+        law=best.law.name if best.law else None,
+        distribution=best.family.name,  # type: ignore[arg-type]
+        std=best.std,
+        gain=best.law.gain if best.law else None,
+        p_value=best.p_value,
+        untrained=untrained,
+        confidence=confidence,
+        why=f"{values.n} independent values fit {name}, std {best.std:.4g} (p = {best.p_value:.2g})",
+        candidates=others,
+    )
+
+
+def _rejected(values: Values, evidence: list[Evidence]) -> Provenance:
+    best = max(evidence, key=lambda e: e.p_value)
+    sure = best.p_value < REJECT
+    return Provenance(
+        law=None, distribution=None, std=None, gain=None, p_value=best.p_value, untrained=False if sure else None,
+        confidence="high" if sure else "low",
+        why=f"no law fits: the nearest, {best.family.name.replace('_', ' ')}, fails by its {best.weakest} (p = {best.p_value:.1g})",
+    )  # fmt: skip
+
+
+def _fits(values: Values, evidence: Evidence, facts: LayerFacts) -> list[_Fit]:
+    """The laws of one family whose scale agrees with the values, and the family at a free scale."""
+    family, n = evidence.family, values.n
+    free_std = values.reach * (n + 1) / n / math.sqrt(3.0) if family is UNIFORM else values.scale
+    free = _Fit(
+        family=family, law=None, std=free_std, p_value=evidence.p_value,
+        score=_log_likelihood(values, family, free_std) - 0.5 * math.log(n) - UNKNOWN_SCALE_COST,
+    )  # fmt: skip
+    fits = [free]
+    for law in candidate_laws(facts):
+        if law.distribution != family.name:
+            continue
+        p = _scale_p(values, family, law.std, ROUNDING.get(facts.dtype, 1e-6))
+        if p >= ACCEPT:
+            fits.append(
+                _Fit(
+                    family=family, law=law, std=law.std, p_value=min(p, evidence.p_value),
+                    score=_log_likelihood(values, family, law.std) - law.cost,
+                )  # fmt: skip
+            )
+    return fits
+
+
+def _scale_p(values: Values, family: Family, std: float, tolerance: float) -> float:
+    """Whether the values can have this standard deviation."""
+    n = values.n
+    if family is UNIFORM:
+        share = values.reach / (math.sqrt(3.0) * std)
+        if share > 1.0 + tolerance:
+            return 0.0
+        return min(1.0, share) ** n
+    return normal_tail((values.square / (std * std) - 1.0) / math.sqrt((family.m4 - 1.0) / n))
+
+
+def _log_likelihood(values: Values, family: Family, std: float) -> float:
+    n = values.n
+    if family is UNIFORM:
+        return -n * math.log(2.0 * math.sqrt(3.0) * std)
+    sigma = std / TRUNCATED_STD if family is TRUNCATED else std
+    mass = 0.9544997361036416 if family is TRUNCATED else 1.0
+    return -n * (math.log(sigma * mass) + 0.5 * math.log(2.0 * math.pi) + 0.5 * values.square / (sigma * sigma))
+
+
+def _untrained(values: Values, fit: _Fit) -> tuple[bool | None, Confidence]:
+    """Whether this fit proves that the values are as drawn."""
+    n = values.n
+    if fit.family is UNIFORM:
+        if n >= (SHARP_LAW if fit.law else 4 * SHARP_LAW):
+            return True, "high" if n >= 4 * SHARP_LAW and (fit.law or n >= SCALE_FREE) else "medium"
+        return None, "low"
+    if fit.law and n >= BELL_LAW:
+        return True, "high"
+    if fit.law is None and n >= SCALE_FREE:
+        return True, "low"
+    return None, "low"
+
+
+__all__ = ["FAMILIES", "NORMAL", "LayerFacts", "Provenance", "recognise"]

@@ -1,0 +1,299 @@
+"""Weigh one tensor: everything the audit wants to know about its values, in one pass over memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from initaudit.stats.decode import decode, working_dtype
+from initaudit.stats.layout import Layout, chunks, lay_out
+from initaudit.stats.moments import SMALLEST_NORMAL, Moments
+from initaudit.stats.spectrum import Spectrum, spectrum_of
+from initaudit.stats.units import duplicate_shares
+
+SAMPLE_SIZE: Final = 1 << 16
+"""Values kept per tensor: a Kolmogorov-Smirnov test on 65,536 values sees a difference of 0.008 between distribution
+functions at p = 0.001, less than any trained layer shows, and 256 KiB are quickly read."""
+
+SAMPLE_RUN: Final = 64
+"""Sampled inputs come in runs of this length, so that a sample also shows whether neighbours resemble each other."""
+
+HISTOGRAM_BINS: Final = 48
+"""Bins of the histogram in reports: enough to see a cut-off edge, few enough for a terminal or a thumbnail."""
+
+MAD_TO_STD: Final = 1.4826
+"""1/Phi^-1(3/4): median absolute value to standard deviation for a normal law (Rousseeuw & Croux 1993)."""
+
+OUTLIER_MULTIPLE: Final = 10.0
+"""Beyond this many robust standard deviations a weight is counted as an outlier: a normal law gives none in 10^22 values."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NormSummary:
+    """Euclidean norms of the weights that enter each unit, or leave each input."""
+
+    count: int
+    mean: float
+    minimum: float
+    maximum: float
+    dispersion: float
+    """Standard deviation over mean; 0 where all norms are zero."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Histogram:
+    """Counts of the sampled values in equal bins over [low, high]."""
+
+    low: float
+    high: float
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outliers:
+    """How far the largest values lie from the bulk."""
+
+    scale: float
+    """Robust standard deviation: 1.4826 times the median |w| of the sampled values that are not zero."""
+    largest: float
+    """Largest |w| over that scale; infinity where the scale is 0 and the tensor is not."""
+    share: float
+    """Share of the sampled values beyond OUTLIER_MULTIPLE scales."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightStats:
+    """What was measured on one weight. Quantities that need a finite value are NaN where there is none."""
+
+    count: int
+    """Elements, finite or not."""
+    mean: float
+    std: float
+    min: float
+    max: float
+    zeros: float
+    """Share of the elements that are exactly zero."""
+    nonfinite: int
+    subnormal: int
+    skewness: float
+    kurtosis: float
+    """Fourth standardised moment: 3 for a normal law, 1.8 for a uniform one; NaN for a constant."""
+    unit_norms: NormSummary | None
+    input_norms: NormSummary | None
+    duplicate_units: float
+    """Share of the units that repeat another unit of their copy exactly (zero units aside)."""
+    duplicate_units_scaled: float
+    """Share of the units that are a multiple of another one (exact repeats and sign flips included, zero units aside)."""
+    spectral_norm: float | None
+    smallest_singular_value: float | None
+    stable_rank: float | None
+    condition: float | None
+    orthogonality_defect: float | None
+    """Largest deviation of W W' (or W' W, whichever is smaller) from a multiple of the identity, relative to that multiple."""
+    spectrum_how: str | None
+    """`exact`, `randomised` (a lower bound for the norm) or None."""
+    spectrum_error: float | None
+    """Bound on the relative error of the spectral norm; holds with probability 0.9999 where randomised."""
+    histogram: Histogram | None
+    outliers: Outliers | None
+    sample: np.ndarray = field(repr=False, compare=False)
+    """Finite sampled values, float32, one axis; all of them for at most SAMPLE_SIZE elements."""
+    block: np.ndarray = field(repr=False, compare=False)
+    """The sample in its place, float32 [units of all copies, inputs]; 0 where a value is not finite."""
+    moments: Moments = field(repr=False, compare=False)
+    unit_energy: np.ndarray = field(repr=False, compare=False)
+    """Sum of squares of the weights entering each unit, float64 [copies, units]."""
+    input_energy: np.ndarray = field(repr=False, compare=False)
+    """Sum of squares of the weights leaving each input, float64 [copies, inputs]."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the block holds the whole tensor."""
+        return self.block.size == self.count
+
+
+def weigh(
+    array: np.ndarray,
+    unit_axes: Sequence[int] = (0,),
+    input_axes: Sequence[int] | None = None,
+    groups: int = 1,
+    seed: int = 0,
+) -> WeightStats:
+    """Measure `array`: any shape, any dtype that ONNX can hold, memory-mapped or strided.
+
+    `unit_axes` count output units, `input_axes` (default: all others) are summed over, further axes hold independent copies;
+    with `groups` the first axis is ordered by group. `seed` chooses the sample of a tensor larger than SAMPLE_SIZE.
+    """
+    with np.errstate(all="ignore"):
+        return _weigh(lay_out(array, unit_axes, input_axes, groups), seed)
+
+
+def _weigh(layout: Layout, seed: int) -> WeightStats:
+    array = layout.view
+    smallest_normal = SMALLEST_NORMAL.get(array.dtype.name, 0.0)
+    block = _block(layout, seed)
+    if array.size == 0:
+        return _summarise(layout, Moments(), block, np.zeros((1, 0)), np.zeros((1, 0)), None)
+    if array.size == block.size:
+        wide = block
+        moments = Moments.of(wide, smallest_normal)
+        finite = np.where(np.isfinite(wide), wide, 0) if moments.nonfinite else wide
+        cube = finite.reshape(layout.copies, layout.units, layout.inputs)
+        square = np.square(cube, dtype=np.float64)
+        return _summarise(layout, moments, block, square.sum(axis=2), square.sum(axis=1), spectrum_of(cube))
+    moments, unit_energy, input_energy = _stream(layout, smallest_normal)
+    return _summarise(layout, moments, block, unit_energy, input_energy, None)
+
+
+def _stream(layout: Layout, smallest_normal: float) -> tuple[Moments, np.ndarray, np.ndarray]:
+    """One pass in memory order: moments, and the energies of units and inputs."""
+    shape = layout.view.shape
+    totals = {
+        role: np.zeros([n if r in ("copy", role) else 1 for n, r in zip(shape, layout.roles, strict=True)])
+        for role in ("unit", "input")
+    }
+    drop = {
+        role: tuple(a for a, r in enumerate(layout.roles) if r not in ("copy", role)) for role in ("unit", "input")
+    }
+    moments = Moments()
+    for where, raw in chunks(layout):
+        values = decode(raw)
+        part = Moments.of(values, smallest_normal)
+        moments = moments + part
+        if part.nonfinite:
+            values = np.where(np.isfinite(values), values, 0)
+        square = np.square(values)
+        for role, total in totals.items():
+            at = tuple(slice(None) if a in drop[role] else s for a, s in enumerate(where))
+            total[at] += square.sum(axis=drop[role], keepdims=True, dtype=np.float64)
+    return (
+        moments,
+        _canonical_energy(layout, totals["unit"], "unit", layout.units),
+        _canonical_energy(layout, totals["input"], "input", layout.inputs),
+    )
+
+
+def _canonical_energy(layout: Layout, total: np.ndarray, role: str, size: int) -> np.ndarray:
+    """Energies with axes in memory order, as [copies, size]."""
+    axes = [a for a, r in enumerate(layout.roles) if r == "copy"] + [a for a, r in enumerate(layout.roles) if r == role]
+    rest = [a for a in range(total.ndim) if a not in axes]
+    return total.transpose(axes + rest).reshape(layout.copies, size)
+
+
+def _block(layout: Layout, seed: int) -> np.ndarray:
+    """The whole tensor as [rows, inputs] if it is small, else a seeded sample of its rows and of runs of its inputs."""
+    rows, inputs = layout.rows, layout.inputs
+    canonical = layout.canonical
+    if rows * inputs <= SAMPLE_SIZE:
+        return decode(canonical).reshape(rows, inputs)
+    side = math.isqrt(SAMPLE_SIZE)
+    take_rows = min(rows, max(side, SAMPLE_SIZE // inputs))
+    take_inputs = min(inputs, SAMPLE_SIZE // take_rows)
+    rng = np.random.default_rng(seed)
+    row = np.sort(rng.choice(rows, take_rows, replace=False)) if take_rows < rows else np.arange(rows)
+    if take_inputs < inputs:
+        runs = -(-take_inputs // SAMPLE_RUN)
+        starts = np.sort(rng.choice(inputs // SAMPLE_RUN, min(runs, inputs // SAMPLE_RUN), replace=False)) * SAMPLE_RUN
+        column = (starts[:, None] + np.arange(SAMPLE_RUN)).reshape(-1)[:take_inputs]
+    else:
+        column = np.arange(inputs)
+    split = layout.copy_rank + layout.unit_rank
+    at_rows = np.unravel_index(row, canonical.shape[:split]) if split else ()
+    at_columns = np.unravel_index(column, canonical.shape[split:]) if canonical.ndim > split else ()
+    index = tuple(i[:, None] for i in at_rows) + tuple(i[None, :] for i in at_columns)
+    return decode(np.asarray(canonical[index])).reshape(row.size, column.size)
+
+
+def _summarise(
+    layout: Layout,
+    moments: Moments,
+    block: np.ndarray,
+    unit_energy: np.ndarray,
+    input_energy: np.ndarray,
+    spectrum: Spectrum | None,
+) -> WeightStats:
+    sample = block.reshape(-1)
+    if moments.nonfinite:
+        finite = np.isfinite(block)
+        sample, block = block[finite], np.where(finite, block, 0)
+    total = moments.count + moments.nonfinite
+    copy = np.arange(layout.rows) // max(layout.units, 1)
+    exact, scaled = duplicate_shares(block, copy) if block.size == total else (0.0, 0.0)
+    nothing = moments.count == 0
+    sample = sample.astype(np.float32, copy=False)
+    block = block.astype(np.float32, copy=False)
+    return WeightStats(
+        count=total,
+        mean=moments.mean if moments.count else math.nan,
+        std=moments.std,
+        min=math.nan if nothing else moments.minimum,
+        max=math.nan if nothing else moments.maximum,
+        zeros=moments.zeros / total if total else 0.0,
+        nonfinite=moments.nonfinite,
+        subnormal=moments.subnormal,
+        skewness=moments.skewness,
+        kurtosis=moments.kurtosis,
+        unit_norms=_norms(unit_energy),
+        input_norms=_norms(input_energy),
+        duplicate_units=exact,
+        duplicate_units_scaled=scaled,
+        spectral_norm=spectrum.largest if spectrum else None,
+        smallest_singular_value=spectrum.smallest if spectrum else None,
+        stable_rank=spectrum.stable_rank if spectrum else None,
+        condition=spectrum.condition if spectrum else None,
+        orthogonality_defect=spectrum.orthogonality_defect if spectrum else None,
+        spectrum_how=spectrum.how if spectrum else None,
+        spectrum_error=spectrum.error if spectrum else None,
+        histogram=_histogram(sample),
+        outliers=_outliers(sample, moments),
+        sample=sample,
+        block=block,
+        moments=moments,
+        unit_energy=unit_energy,
+        input_energy=input_energy,
+    )
+
+
+def _norms(energy: np.ndarray) -> NormSummary | None:
+    if energy.size == 0 or not np.isfinite(energy).all():  # squares beyond float64
+        return None
+    norms = np.sqrt(energy)
+    mean = float(norms.mean())
+    return NormSummary(
+        count=norms.size, mean=mean, minimum=float(norms.min()), maximum=float(norms.max()),
+        dispersion=float(norms.std()) / mean if mean > 0 else 0.0,
+    )  # fmt: skip
+
+
+def _histogram(sample: np.ndarray) -> Histogram | None:
+    if sample.size == 0:
+        return None
+    low, high = float(sample.min()), float(sample.max())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return None
+    if low == high:
+        return Histogram(low=low, high=high, counts=(sample.size,))
+    scaled = (sample.astype(np.float64) - low) * (HISTOGRAM_BINS / (high - low))
+    bins = np.minimum(scaled.astype(np.int64), HISTOGRAM_BINS - 1)
+    return Histogram(low=low, high=high, counts=tuple(np.bincount(bins, minlength=HISTOGRAM_BINS).tolist()))
+
+
+def _outliers(sample: np.ndarray, moments: Moments) -> Outliers | None:
+    size = np.abs(sample[sample != 0])
+    if size.size == 0:
+        return None
+    half = size.size // 2
+    scale = MAD_TO_STD * float(np.partition(size, half)[half])
+    largest = max(-moments.minimum, moments.maximum)
+    return Outliers(
+        scale=scale,
+        largest=largest / scale if scale > 0 else math.inf,
+        share=float(np.count_nonzero(size > OUTLIER_MULTIPLE * scale)) / sample.size,
+    )
+
+
+__all__ = ["Histogram", "NormSummary", "Outliers", "WeightStats", "weigh", "working_dtype"]

@@ -1,0 +1,213 @@
+"""What weigh() says of a tensor is what slow, plain numpy says."""
+
+import math
+import warnings
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from initaudit.stats import WeightStats, weigh
+
+RNG = np.random.default_rng(0)
+
+
+def norms(matrix: np.ndarray, axis: int) -> np.ndarray:
+    """Euclidean norms in float64."""
+    return np.sqrt(np.square(matrix.astype(np.float64)).sum(axis=axis))
+
+
+@pytest.mark.parametrize("shape", [(40, 30), (700, 300), (1, 90_000), (90_000, 1)])
+@pytest.mark.parametrize("transpose", [False, True])
+def test_plain_quantities_match_numpy(shape: tuple[int, int], transpose: bool) -> None:
+    """Mean, std, extremes, norms of units and inputs: small or streamed, in either memory order."""
+    stored = RNG.standard_normal(shape[::-1] if transpose else shape).astype(np.float32)
+    array = stored.T if transpose else stored
+
+    stats = weigh(array)
+
+    wide = array.astype(np.float64)
+    assert stats.count == array.size
+    assert stats.mean == pytest.approx(wide.mean(), abs=1e-7)
+    assert stats.std == pytest.approx(wide.std(), rel=1e-6)
+    assert (stats.min, stats.max) == (array.min(), array.max())
+    assert stats.unit_norms is not None
+    assert stats.input_norms is not None
+    assert stats.unit_norms.count == shape[0]
+    assert stats.unit_norms.mean == pytest.approx(norms(array, 1).mean(), rel=1e-5)
+    assert stats.unit_norms.maximum == pytest.approx(norms(array, 1).max(), rel=1e-5)
+    assert stats.input_norms.minimum == pytest.approx(norms(array, 0).min(), rel=1e-5)
+    assert stats.sample.size <= 65_536
+    assert stats.sample.dtype == np.float32
+
+
+@pytest.mark.parametrize("big", [False, True])
+def test_axes_of_a_transposed_convolution(big: bool) -> None:
+    """[inputs, units, kernel] with groups: the energy of a unit sums over its group's inputs and the kernel only."""
+    groups, inputs, units = 2, 20 if big else 4, 300 if big else 3
+    array = RNG.standard_normal((groups * inputs, units, 4, 4)).astype(np.float32)
+
+    stats = weigh(array, unit_axes=(1,), input_axes=(0, 2, 3), groups=groups)
+
+    want = np.square(array.reshape(groups, inputs, units, 16).astype(np.float64)).sum(axis=(1, 3))
+    assert stats.unit_energy == pytest.approx(want, rel=1e-5)
+    assert stats.input_energy.shape == (groups, inputs * 16)
+    assert stats.input_energy.sum() == pytest.approx(want.sum(), rel=1e-5)
+
+
+def test_experts_are_independent_copies() -> None:
+    """[experts, inputs, units]: one row of energies per expert, singular values over all experts."""
+    array = RNG.standard_normal((3, 10, 6))
+
+    stats = weigh(array, unit_axes=(2,), input_axes=(1,))
+
+    assert stats.unit_energy == pytest.approx(np.square(array).sum(axis=1))
+    singular = np.array([np.linalg.svd(expert, compute_uv=False) for expert in array])
+    assert stats.spectral_norm == pytest.approx(singular.max())
+    assert stats.smallest_singular_value == pytest.approx(singular.min())
+    assert stats.condition == pytest.approx((singular[:, 0] / singular[:, -1]).max())
+
+
+DTYPES = [
+    np.float64, np.float32, np.float16, np.int8, np.uint8, np.int16, np.int32, np.int64, np.bool_,
+    ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2, ml_dtypes.float4_e2m1fn, ml_dtypes.int4,
+    ml_dtypes.uint4, ml_dtypes.int2,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: np.dtype(d).name)
+@pytest.mark.parametrize("size", [60, 400])
+def test_every_dtype_of_onnx(dtype: type, size: int) -> None:
+    """Statistics are those of the values cast to float64, small and streamed."""
+    array = np.clip(RNG.standard_normal((size, size)) * 2, -2, 1).astype(dtype)
+
+    stats = weigh(array)
+
+    wide = array.astype(np.float64)
+    assert stats.mean == pytest.approx(wide.mean(), abs=1e-6, rel=1e-6)
+    assert stats.std == pytest.approx(wide.std(), rel=1e-5)
+    assert stats.zeros == pytest.approx((wide == 0).mean())
+    assert stats.max == wide.max()
+
+
+def test_subnormal_halves_are_counted_and_kept() -> None:
+    """float16 below 6.1e-5 is subnormal: neither flushed to zero nor mistaken for it."""
+    array = np.array([[6e-8, 1e-5], [7e-5, 0.0]], np.float16)
+
+    stats = weigh(array)
+
+    assert stats.subnormal == 2
+    assert stats.zeros == 0.25
+    assert stats.min == 0.0
+    assert stats.mean == pytest.approx(float(array.astype(np.float64).mean()), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros((0, 5), np.float32),
+        np.zeros((5, 0, 3), np.float32),
+        np.float32(3.0).reshape(()),
+        np.full((1,), -2.0, np.float16),
+        np.zeros((4, 4), np.float32),
+        np.full((300, 300), 0.1, np.float32),
+        np.full((4, 4), np.nan, np.float32),
+        np.full((300, 300), np.nan, np.float32),
+        np.array([[np.inf, 1.0], [-np.inf, np.nan]], np.float16),
+        np.full((3, 3), np.finfo(np.float64).max),
+        np.full((3, 3), 1e-320),
+        np.array([[1e200, -1e300], [3e-200, 1.0]]),
+        np.full((300, 300), 3e38, np.float32) * np.sign(RNG.standard_normal((300, 300))).astype(np.float32),
+    ],
+    ids=lambda a: f"{a.dtype}{list(a.shape)}",
+)
+def test_odd_tensors_give_a_sound_answer_without_a_warning(array: np.ndarray) -> None:
+    """Empty, single, constant, all-NaN, infinite, enormous: a count that is right, no exception, no warning."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+
+        stats = weigh(array)
+
+    assert isinstance(stats, WeightStats)
+    assert stats.count == array.size
+    assert stats.nonfinite == np.count_nonzero(~np.isfinite(array.astype(np.float64)))
+    assert stats.nonfinite == stats.count or math.isfinite(stats.max)
+
+
+def test_one_nan_spoils_nothing_but_the_count() -> None:
+    """The finite values of a streamed tensor are weighed as if the NaN were not there."""
+    array = RNG.standard_normal((500, 400)).astype(np.float32)
+    array[123, 45] = np.nan
+
+    stats = weigh(array)
+
+    assert stats.nonfinite == 1
+    assert stats.std == pytest.approx(float(np.nanstd(array.astype(np.float64))), rel=1e-5)
+    assert np.isfinite(stats.sample).all()
+    assert np.isfinite(stats.unit_energy).all()
+
+
+def test_duplicate_units_exact_and_scaled() -> None:
+    """Two equal rows of ten are a share of 0.2; a doubled and a negated one count as scaled only; zero rows never."""
+    array = RNG.standard_normal((10, 7)).astype(np.float32)
+    array[3] = array[1]
+    array[5] = -2 * array[4]
+    array[8:] = 0
+
+    stats = weigh(array)
+
+    assert stats.duplicate_units == pytest.approx(0.2)
+    assert stats.duplicate_units_scaled == pytest.approx(0.4)
+
+
+def test_units_of_different_experts_are_no_duplicates() -> None:
+    """Equal weights in two experts see different inputs; the same within one expert repeat."""
+    array = np.stack([RNG.standard_normal((6, 5))] * 2).astype(np.float32)
+
+    stats = weigh(array, unit_axes=(1,), input_axes=(2,))
+
+    assert stats.duplicate_units == 0.0
+
+
+def test_orthogonal_matrix_has_no_defect_and_condition_one() -> None:
+    """The defect of an orthonormal matrix is rounding, that of a Gaussian one is of order one."""
+    q = np.linalg.qr(RNG.standard_normal((50, 20)))[0]
+
+    stats = weigh(q.T)
+
+    assert stats.orthogonality_defect == pytest.approx(0.0, abs=1e-12)
+    assert stats.condition == pytest.approx(1.0)
+    assert stats.stable_rank == pytest.approx(20.0)
+    assert weigh(RNG.standard_normal((50, 20))).orthogonality_defect > 0.3
+
+
+def test_rank_one_matrix_is_recognised() -> None:
+    """Stable rank 1, infinite condition."""
+    stats = weigh(np.outer(np.arange(1, 9.0), np.arange(1, 6.0)))
+
+    assert stats.stable_rank == pytest.approx(1.0)
+    assert stats.condition == math.inf
+
+
+def test_memory_mapped_slice_is_read_in_place(tmp_path) -> None:
+    """A sliced, reshaped view over a memory map gives the same numbers as a copy, and the same on a second run."""
+    raw = RNG.standard_normal(400_000).astype(np.float32)
+    raw.tofile(tmp_path / "weights.bin")
+    mapped = np.memmap(tmp_path / "weights.bin", np.float32, "r")[20_000:].reshape(380, 1000)[:, 100:900]
+
+    stats, again, copied = weigh(mapped), weigh(mapped), weigh(np.array(mapped))
+
+    assert stats == again == copied
+    assert (stats.sample == copied.sample).all()
+
+
+def test_outliers_stand_out_from_the_bulk() -> None:
+    """One weight at 1000 robust deviations is seen in the ratio and the share."""
+    array = RNG.standard_normal((50, 50)).astype(np.float32)
+    array[0, 0] = 1000.0
+
+    stats = weigh(array)
+
+    assert stats.outliers is not None
+    assert stats.outliers.largest == pytest.approx(1000, rel=0.1)
+    assert stats.outliers.share == pytest.approx(1 / 2500)
