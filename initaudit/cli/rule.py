@@ -1,0 +1,32 @@
+"""`initaudit rule CODE`."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("rule")
+@click.argument("code")
+def command(code: str) -> int:
+    """Explain one rule, by code or name: what it finds, why it matters, when it is harmless, what to do."""
+    import shutil
+    import textwrap
+
+    from initaudit.errors import UsageError
+    from initaudit.rule import DOC_SECTIONS, all_rules, find_rule
+
+    rule = find_rule(code)
+    if rule is None:
+        from difflib import get_close_matches
+
+        names = [n for r in all_rules() for n in (r.code, r.name)]
+        close = get_close_matches(code, names, n=1)
+        raise UsageError(f"no rule is called {code!r}" + (f"; did you mean {close[0]}?" if close else "; see `initaudit rules`"))
+    width = min(shutil.get_terminal_size((80, 24)).columns, 100)
+    documentation = rule.documentation()
+    click.echo(f"{rule.code} {rule.name} ({rule.severity.value})\n")
+    click.echo(textwrap.fill(documentation["summary"], width))
+    for title in DOC_SECTIONS:
+        click.echo()
+        click.echo(textwrap.fill(f"{title}: {documentation[title]}", width, subsequent_indent="  "))
+    return 0

@@ -1,0 +1,114 @@
+"""The layer table without a verdict: what `initaudit inspect` shows."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from initaudit.layers import Extraction, Layer
+    from initaudit.model import Model, Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """A model and what was found in it."""
+
+    model: Model
+    extraction: Extraction
+
+
+def inspect_model(source: Source) -> Inspection:
+    """Load and extract; no weight is read. Raises ModelError."""
+    from initaudit.layers import extract_layers
+    from initaudit.model import load_model
+
+    model = load_model(source)
+    return Inspection(model=model, extraction=extract_layers(model))
+
+
+def as_json(found: Inspection) -> str:
+    """`{"model": ..., "layers": [...], "skipped": [...]}` as text."""
+    extraction = found.extraction
+    document = {
+        "model": found.model.label,
+        "parameters": extraction.parameters,
+        "audited": extraction.audited,
+        "layers": [_row(layer) for layer in extraction.layers],
+        "skipped": [
+            {
+                "initializer": s.initializer,
+                "parameters": s.parameters,
+                "reason": s.reason,
+                "is_parameter": s.is_parameter,
+            }
+            for s in extraction.skipped
+        ],
+    }
+    return json.dumps(document, indent=2) + "\n"
+
+
+def as_text(found: Inspection, width: int) -> str:
+    """A table of `width` columns with totals."""
+    import io
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from initaudit.formats.text import clean
+
+    out = io.StringIO()
+    console = Console(file=out, width=width, color_system=None, highlight=False, markup=False, emoji=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="")
+    table.add_column("layer", overflow="ellipsis", no_wrap=True, ratio=1)
+    table.add_column("kind", no_wrap=True)
+    table.add_column("shape", no_wrap=True)
+    table.add_column("fan in/out", no_wrap=True, justify="right")
+    table.add_column("feeds", no_wrap=True, overflow="ellipsis", max_width=14)
+    table.add_column("params", no_wrap=True, justify="right")
+    table.add_column("dtype", no_wrap=True)
+    for layer in found.extraction.layers:
+        title = layer.title if layer.weight.part is None else f"{layer.title}[{layer.weight.part}]"
+        table.add_row(
+            clean(title),
+            layer.kind,
+            "x".join(map(str, layer.weight.shape)),
+            f"{layer.fan_in}/{layer.fan_out}",
+            layer.activation or (layer.feeds[0] if layer.feeds else "-"),
+            f"{layer.parameters:,}",
+            layer.weight.dtype,
+        )
+    if found.extraction.layers:
+        console.print(table)
+    extraction = found.extraction
+    console.print(
+        f"{len(extraction.layers)} layers; {extraction.audited:,} of {extraction.parameters:,} parameters belong to them."
+    )
+    for skipped in extraction.skipped:
+        if skipped.is_parameter:
+            console.print(clean(f"  not a layer: {skipped.initializer} ({skipped.parameters:,}): {skipped.reason}"))
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+
+
+def _row(layer: Layer) -> dict[str, Any]:
+    return {
+        "name": layer.name,
+        "title": layer.title,
+        "op_type": layer.op_type,
+        "kind": layer.kind,
+        "initializers": list(dict.fromkeys(t.name for t in layer.weight.tensors)),
+        "shape": list(layer.weight.shape),
+        "part": layer.weight.part,
+        "view": list(layer.weight.steps),
+        "dtype": layer.weight.dtype,
+        "fan_in": layer.fan_in,
+        "fan_out": layer.fan_out,
+        "groups": layer.groups,
+        "activation": layer.activation,
+        "normalized_by": layer.normalized_by,
+        "feeds": list(layer.feeds),
+        "parameters": layer.parameters,
+        "shared_with": list(layer.shared_with),
+        "untrainable": layer.untrainable,
+    }
