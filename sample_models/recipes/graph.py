@@ -86,10 +86,7 @@ class Net:
 
     def constant(self, value: Any, dtype: Any = np.float32) -> str:
         """A Constant node, as exporters write scalars and shapes."""
-        self._counter += 1
-        return str(
-            self.op("Constant", scope=f"/c{self._counter}", value=numpy_helper.from_array(np.asarray(value, dtype)))
-        )
+        return str(self.op("Constant", value=numpy_helper.from_array(np.asarray(value, dtype))))
 
     def model(
         self,
