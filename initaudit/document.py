@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from initaudit import __version__
@@ -213,7 +214,16 @@ def _provenance(origin: Provenance | None) -> dict[str, Any] | None:
 
 
 def _signal(signal: Signal | None) -> dict[str, Any] | None:
-    return None if signal is None else signal.to_dict()
+    return None if signal is None else {key: _plain(value) for key, value in asdict(signal).items()}
+
+
+def _plain(value: Any) -> Any:
+    """Numbers made fit for JSON, in nested dicts and sequences."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return number(value) if isinstance(value, float) else value
 
 
 def _finding(finding: Finding) -> dict[str, Any]:

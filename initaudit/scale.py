@@ -52,11 +52,14 @@ def effect_of(layer: LayerAudit, *, smaller: bool) -> str:
 def rms_gain(layer: LayerAudit) -> float | None:
     """Measured rms behind the layer over the rms that enters it; None where not probed."""
     signal = layer.signal
-    if signal is None or not signal.input_mean_square or signal.mean_square is None:
+    if signal is None or signal.input is None or not signal.input.mean_square > 0:
         return None
-    if not math.isfinite(signal.mean_square) or not math.isfinite(signal.input_mean_square):
+    behind = signal.own.mean_square if signal.own is not None else signal.mean_square
+    if layer.layer.normalized_by == "batch_norm":
+        behind = signal.mean_square  # running statistics are constants: the scale passes through
+    if not math.isfinite(behind) or not math.isfinite(signal.input.mean_square):
         return None
-    return math.sqrt(signal.mean_square / signal.input_mean_square)
+    return math.sqrt(behind / signal.input.mean_square)
 
 
 def _trained(layer: LayerAudit, off: float, *, smaller: bool) -> Severity | None:

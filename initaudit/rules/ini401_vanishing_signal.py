@@ -36,10 +36,10 @@ class VanishingSignal(Rule):
             return
         for layer in audit.layers:
             signal = layer.signal
-            if signal is None or signal.variance is None or layer.layer.untrainable or layer.layer.kind == "embedding":
+            if signal is None or signal.input is None or layer.layer.untrainable or layer.layer.kind == "embedding":
                 continue
-            entered = signal.input_variance
-            if entered and entered > VANISHED and signal.variance < VANISHED * entered:
+            entered = signal.input.variance
+            if entered > VANISHED and signal.variance < VANISHED * entered:
                 yield self.finding(
                     layer,
                     f"The signal variance falls from {entered:.2g} to {signal.variance:.2g} in this layer: what follows no longer depends on the input.",

@@ -44,7 +44,7 @@ class SaturatedUnits(Rule):
             severity = Severity.INFO
         else:
             severity = Severity.ERROR if not trained and signal.saturated >= NEARLY_ALL else Severity.WARNING
-        rms = "" if signal.mean_square is None else f" (pre-activation rms {signal.mean_square**0.5:.3g})"
+        rms = f" (pre-activation rms {signal.mean_square**0.5:.3g})"
         yield self.finding(
             layer,
             f"{signal.saturated:.0%} of the {facts.activation} inputs lie where the slope is below 1 % of its maximum{rms}: no gradient passes.",

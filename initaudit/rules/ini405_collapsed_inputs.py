@@ -37,11 +37,11 @@ class CollapsedInputs(Rule):
             return
         for layer in audit.layers:
             signal = layer.signal
-            if signal is None or signal.similarity is None or not signal.input_variance or layer.layer.untrainable:
+            if signal is None or signal.similarity is None or signal.input is None or layer.layer.untrainable:
                 continue
-            if layer.layer.kind == "embedding" or not signal.mean_square:
+            if layer.layer.kind == "embedding" or not signal.input.variance > 0:
                 continue
-            if 1 - signal.similarity < COLLAPSED and signal.variance is not None:
+            if 1 - signal.similarity < COLLAPSED:
                 yield self.finding(
                     layer,
                     f"Different inputs are {signal.similarity:.6%} alike behind this layer: what follows no longer depends on the input.",
