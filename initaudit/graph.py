@@ -63,7 +63,9 @@ class Value:
 class Node:
     """One operator call."""
 
-    __slots__ = ("attributes", "domain", "graph", "inputs", "metadata", "name", "op_type", "outputs", "proto", "subgraphs")
+    __slots__ = (
+        "attributes", "domain", "graph", "inputs", "metadata", "name", "op_type", "outputs", "position", "proto", "subgraphs",
+    )  # fmt: skip
 
     def __init__(self, proto: NodeProto, graph: Graph, name: str, attributes: Mapping[str, AttributeProto]) -> None:
         self.proto = proto
@@ -77,6 +79,8 @@ class Node:
         self.inputs: list[Value | None] = []
         self.outputs: list[Value | None] = []
         self.subgraphs: dict[str, Graph] = {}
+        self.position = 0
+        """Index in `graph.nodes`: what a node depends on stands at smaller positions of its graph."""
         self.metadata: dict[str, str] = {entry.key: entry.value for entry in proto.metadata_props}
 
     def __repr__(self) -> str:
@@ -417,6 +421,8 @@ def _sort(graph: Graph) -> None:
         stuck = next(n for n in graph.nodes if waiting[id(n)])
         raise InvalidModel(f"the graph has a cycle through node {stuck.name or stuck.op_type!r}")
     graph.nodes = done
+    for place, node in enumerate(done):
+        node.position = place
 
 
 def _producers(node: Node, graph: Graph) -> Iterator[Node]:

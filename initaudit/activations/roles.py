@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from enum import Enum
 
-from initaudit.activations.elementwise import operator_of
 from initaudit.graph import Graph, Node, Value
 
-MAX_ANCESTORS = 600
-"""Values looked at when asking whether one derives from another; a written-out attention block has about 150 nodes."""
+MAX_ANCESTORS = 5000
+"""Values looked at when asking whether one derives from another; an unrolled state-space block has over a thousand."""
 
 
 class Role(Enum):
@@ -192,21 +191,17 @@ def _outwards(value: Value, graph: Graph, owner: Node) -> Iterator[Value]:
 
 def derives_from(value: Value, ancestor: Value) -> bool:
     """Whether `value` is computed from `ancestor`, looking back a bounded number of steps."""
+    oldest = ancestor.producer.position if ancestor.producer is not None else -1
     queue, seen = [value], {id(value)}
     while queue and len(seen) < MAX_ANCESTORS:
-        current = queue.pop(0)
+        current = queue.pop()
         if current is ancestor:
             return True
         node = current.producer
-        if node is None:
+        if node is None or (node.graph is ancestor.graph and node.position <= oldest):
             continue
         for operand in node.inputs:
             if operand is not None and not operand.is_static and id(operand) not in seen:
                 seen.add(id(operand))
                 queue.append(operand)
     return False
-
-
-def is_elementwise(node: Node) -> bool:
-    """Whether the node works on each element alone."""
-    return operator_of(node) is not None

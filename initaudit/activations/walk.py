@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from initaudit.activations.named import Parameters
-from initaudit.activations.reductions import Reduced, match_reduction
+from initaudit.activations.reductions import NORMALISATIONS, Reduced, match_reduction
 from initaudit.activations.region import Match, match_activation
 from initaudit.activations.roles import (
     Role,
@@ -21,6 +21,12 @@ from initaudit.tensors import Tensor
 
 MAX_VALUES = 400
 """Values followed behind one layer before the walk gives up; a packed attention projection reaches about 60."""
+MAX_SHORTCUT = 12
+"""Nodes looked back through on a shortcut; pooling, padding, convolution and normalisation are four."""
+MAX_RESIDUAL_DEPTH = 3
+"""Additions and linear layers that may stand between a layer and the addition of the skip (parallel branches, LoRA)."""
+LINKS = frozenset({"sigmoid", "logsigmoid", "tanh", "softplus", "hardsigmoid", "custom"})
+"""Activations that turn the output of a head into a probability, a bounded or a positive number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -53,7 +59,12 @@ class _Ending:
     """Where it arrives; None at an output of the graph and where a normalisation is passed."""
     match: Match | None = None
     norm: str | None = None
-    """Normalisation passed on the way."""
+    """Normalisation passed on the way, or the one that is met."""
+
+    @property
+    def comes_first(self) -> bool:
+        """Whether no normalisation stands before it."""
+        return self.norm is None or self.what.startswith("norm:")
 
 
 def follow(value: Value, part: Value | None = None) -> Following:
@@ -66,12 +77,8 @@ def follow(value: Value, part: Value | None = None) -> Following:
     if fused is not None:
         return _fused(value, *fused)
     output, bias = _with_bias(value)
-    whole = _Trace(output)
-    whole.run()
-    trace = whole
-    if part is not None and part is not value and part is not output:
-        trace = _Trace(part)
-        trace.run()
+    whole = _traced(output)
+    trace = whole if part is None or part is value or part is output else _traced(part)
     first = next((e for e in trace.endings if e.match is not None), None)
     gated = _gated_linear_unit(whole.endings)
     if gated is not None and (trace is whole or any(e.node is gated[1] or e.match is gated[0].match for e in trace.endings)):
@@ -102,19 +109,19 @@ def _following(
     norm: str | None = None,
     feeds: tuple[str, ...] | None = None,
 ) -> Following:
-    ends, inside = trace.residual(value)
+    ends, inside = _residual(trace, value)
     return Following(
         output=output,
         bias=bias if bias is not None else trace.late_bias,
         activation=activation,
         activation_params=dict(parameters or {}),
         normalized_by=norm,
-        feeds=feeds or tuple(dict.fromkeys(e.what for e in trace.endings if not (e.norm and e.node is not None))),
+        feeds=feeds or tuple(dict.fromkeys(e.what for e in trace.endings if e.comes_first)),
         preactivation=pre if pre is not None else output,
         postactivation=post,
         in_residual_branch=inside,
         ends_residual_branch=ends,
-        is_head=not ends and leads_to_output_only(output),
+        is_head=not ends and _is_head(trace),
         normalized_before_use=_normalized(trace),
     )
 
@@ -128,7 +135,7 @@ def _fused(value: Value, name: str, parameters: Mapping[str, float]) -> Followin
         feeds=(name,),
         preactivation=value,
         postactivation=value,
-        is_head=leads_to_output_only(value),
+        is_head=name in LINKS and leads_to_output_only(value),
     )
 
 
@@ -230,52 +237,60 @@ class _Trace:
                 found = Match(name="maxout", start=self.start, end=result, nodes=frozenset({key}))
                 self.end("maxout", value, node, norm, found)
 
-    def residual(self, origin: Value) -> tuple[bool, bool]:
-        """(ends a residual branch, lies in one with only linear layers behind it)."""
-        adds = [e for e in self.endings if e.what == Role.ADD.value and e.node is not None]
-        if any(_is_skip_addition(e.node, self.reached, origin) for e in adds if e.node is not None):
-            return True, True
-        for ending in self.endings:
-            if ending.what == Role.LAYER.value and ending.node is not None and ending.match is None:
-                result = next((v for v in ending.node.outputs if v is not None), None)
-                if result is None:
-                    continue
-                further = _Trace(result)
-                further.run()
-                ahead = [e for e in further.endings if e.what == Role.ADD.value and e.node is not None]
-                if any(_is_skip_addition(e.node, further.reached, origin) for e in ahead if e.node is not None):
-                    return False, True
-        return False, False
 
 
-def _is_skip_addition(node: Node, reached: Mapping[int, str | None], origin: Value) -> bool:
-    """Whether what `node` adds to the branch is (a projection of) something the branch started from.
+def _residual(trace: _Trace, origin: Value, depth: int = 0) -> tuple[bool, bool]:
+    """(ends a residual branch, lies in one with only linear layers behind it).
 
     Sums of several branches (attention and feed-forward in parallel) are followed to the addition of the skip.
     """
+    added = [e.node for e in trace.endings if e.what == Role.ADD.value and e.node is not None]
+    if any(_adds_skip(node, trace.reached, origin) for node in added):
+        return True, True
+    if depth >= MAX_RESIDUAL_DEPTH:
+        return False, False
+    if any(_residual(_traced(_first_output(node)), origin, depth + 1)[0] for node in added):
+        return True, True
+    layers = [e.node for e in trace.endings if e.what == Role.LAYER.value and e.node is not None]
+    return False, any(_residual(_traced(_first_output(node)), origin, depth + 1)[1] for node in layers)
+
+
+def _adds_skip(node: Node, reached: Mapping[int, str | None], origin: Value) -> bool:
+    """Whether what `node` adds is something that the branch started from, or a projection of it."""
     inputs = node.inputs[:2] if node.op_type.startswith("Skip") else node.inputs
-    for operand in inputs:
-        if operand is None or operand.is_static or id(operand) in reached:
-            continue
-        if derives_from(origin, operand):
-            return True
-        source = _before_projection(operand)
-        if source is not None and derives_from(origin, source):
-            return True
-    return False
+    return any(
+        derives_from(origin, source)
+        for operand in inputs
+        if operand is not None and not operand.is_static and id(operand) not in reached
+        for source in _shortcut(operand)
+    )
 
 
-def _before_projection(value: Value) -> Value | None:
-    """The input of the one weight layer that a projection shortcut consists of, or None."""
-    node, steps = value.producer, 0
-    while node is not None and steps < 8:
-        data = [v for v in node.inputs if v is not None and not v.is_static]
-        if len(data) != 1:
-            return None
-        if role_of(node) is Role.LAYER:
-            return data[0]
-        node, steps = data[0].producer, steps + 1
-    return None
+def _shortcut(value: Value) -> Iterator[Value]:
+    """The value, and what it was before the linear steps and the one weight layer that a projection shortcut holds."""
+    projected = False
+    for _ in range(MAX_SHORTCUT):
+        yield value
+        node = value.producer
+        data = [v for v in node.inputs if v is not None and not v.is_static] if node is not None else []
+        if node is None or not data:
+            return
+        role = role_of(node)
+        if role is Role.LAYER and not projected:
+            projected = True
+        elif role is not Role.PASS and node.op_type not in NORMALISATIONS:
+            return
+        value = data[0]
+
+
+def _first_output(node: Node) -> Value:
+    return next(v for v in node.outputs if v is not None)
+
+
+def _traced(value: Value) -> _Trace:
+    trace = _Trace(value)
+    trace.run()
+    return trace
 
 
 def _with_bias(value: Value) -> tuple[Value, Tensor | None]:
@@ -338,7 +353,7 @@ def _products(value: Value) -> Iterator[Node]:
 
 def _normalized(trace: _Trace) -> bool:
     """Every way from the output meets a normalisation before anything else, or the addition that one follows."""
-    met = [e for e in trace.endings if not (e.norm and e.node is not None)]
+    met = [e for e in trace.endings if e.comes_first]
     return bool(met) and all(e.what.startswith("norm:") or _norm_follows(e) for e in met)
 
 
@@ -355,6 +370,17 @@ def _norm_follows(ending: _Ending) -> bool:
         and result is not None
         and all(id(n) in reduced.nodes or n.op_type in ("Shape", "Size") for n, _ in result.consumers)
     )
+
+
+def _is_head(trace: _Trace, depth: int = 0) -> bool:
+    """Whether nothing but linear steps, softmax and link functions lie between the layer and outputs of the model."""
+    for ending in trace.endings:
+        if ending.what == Role.ADD.value and ending.node is not None and depth < MAX_RESIDUAL_DEPTH:
+            if not _is_head(_traced(_first_output(ending.node)), depth + 1):
+                return False
+        elif ending.what not in ("output", "softmax", "other") and ending.what not in LINKS:
+            return False
+    return bool(trace.endings) and leads_to_output_only(trace.start)
 
 
 def leads_to_output_only(value: Value, limit: int = MAX_VALUES) -> bool:
