@@ -1,0 +1,70 @@
+"""How the probe's parent and child talk: frames of a JSON header followed by raw blobs, over a pipe.
+
+    4 bytes  magic, so that stray output is recognised as garbage
+    8 bytes  length of the header, little-endian
+    header   JSON: {"kind": ..., "body": ..., "blobs": [length, ...]}
+    blobs    one after the other
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+MAGIC = b"IAP\x01"
+MAX_HEADER = 1 << 30
+"""A header is a plan or a report of a model; anything larger is garbage."""
+
+
+class GarbledFrame(Exception):
+    """The bytes on the pipe are not a frame."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """One message."""
+
+    kind: str
+    """`job` from the parent; `progress`, `result` or `error` from the child."""
+    body: Any
+    """Whatever JSON holds; NaN and infinities included."""
+    blobs: tuple[bytes, ...] = ()
+
+
+def write_frame(stream: BinaryIO, frame: Frame) -> None:
+    """Write and flush one frame. Raises OSError where the other side is gone."""
+    header = json.dumps({"kind": frame.kind, "body": frame.body, "blobs": [len(b) for b in frame.blobs]}).encode()
+    stream.write(MAGIC + struct.pack("<Q", len(header)) + header)
+    for blob in frame.blobs:
+        stream.write(blob)
+    stream.flush()
+
+
+def read_frame(stream: BinaryIO) -> Frame | None:
+    """The next frame, or None at the end of the stream. Raises GarbledFrame."""
+    head = _exactly(stream, len(MAGIC) + 8)
+    if not head:
+        return None
+    if len(head) < len(MAGIC) + 8 or not head.startswith(MAGIC):
+        raise GarbledFrame
+    (length,) = struct.unpack("<Q", head[len(MAGIC) :])
+    if length > MAX_HEADER:
+        raise GarbledFrame
+    raw = _exactly(stream, length)
+    try:
+        header = json.loads(raw)
+        blobs = tuple(_exactly(stream, size) for size in header["blobs"])
+        frame = Frame(kind=header["kind"], body=header["body"], blobs=blobs)
+    except (ValueError, LookupError, TypeError) as error:
+        raise GarbledFrame from error
+    if [len(b) for b in blobs] != header["blobs"]:
+        raise GarbledFrame
+    return frame
+
+
+def _exactly(stream: BinaryIO, size: int) -> bytes:
+    """`size` bytes, or fewer where the stream ends."""
+    data = stream.read(size)
+    return data or b""

@@ -1,0 +1,65 @@
+"""Feeds: the inputs of a probe, and the options that shape them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+DEFAULT_BATCH = 16
+"""Inputs at once where the user names no number: the variance over inputs is then known within
+sqrt(2/15) = 37 % per unit, and within a few percent as the mean over the units of a layer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputOptions:
+    """What the user may say about inputs."""
+
+    batch: int | None = None
+    seed: int = 0
+    max_memory: int = 4 << 30
+    """Bytes for the whole process."""
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """--input-shape, by input."""
+    data: str | None = None
+    """--input-data, an .npz file."""
+
+    @staticmethod
+    def from_json(options: Mapping[str, Any]) -> InputOptions:
+        """From the `options` of a job, which may hold more than these."""
+        return InputOptions(
+            batch=options.get("batch"),
+            seed=options.get("seed", 0),
+            max_memory=options.get("max_memory", 4 << 30),
+            shapes={name: tuple(shape) for name, shape in (options.get("input_shapes") or {}).items()},
+            data=options.get("input_data"),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feeds:
+    """Inputs for the probe."""
+
+    arrays: dict[str, np.ndarray]
+    """What one run is fed, by input."""
+    batch: int
+    """Independent samples in one run; 1 where no axis counts samples."""
+    batch_axes: dict[str, int | None]
+    """Input -> the axis that counts samples; None where the input is the same for all of them."""
+    descriptions: list[dict[str, Any]]
+    """For the report: {"name", "shape", "dtype", "how"} per input."""
+    notes: list[str]
+    """What a reader should know: sizes found by trial, batch fixed by the file, ..."""
+    more: tuple[dict[str, np.ndarray], ...] = ()
+    """Further independent draws of `arrays`, where the file fixes a batch smaller than the probe needs."""
+    batch_is_free: bool = False
+    """Whether the model takes any batch size, so that samples may be repeated or split along `batch_axes`."""
+    bytes_per_sample: int | None = None
+    """Estimated bytes of activations alive at once for one sample; None where shapes are unknown."""
+
+    def runs(self) -> Iterator[dict[str, np.ndarray]]:
+        """Every draw, the first one first."""
+        yield self.arrays
+        yield from self.more

@@ -1,0 +1,265 @@
+"""make_feeds(): from a model to the inputs of its probe."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from initaudit.errors import ProbeError, UsageError
+from initaudit.graph import build_graph
+from initaudit.probe.inputs.data import check_shape, read_data
+from initaudit.probe.inputs.dimensions import Layout, layout_of
+from initaudit.probe.inputs.facts import Facts, facts_of
+from initaudit.probe.inputs.feeds import DEFAULT_BATCH, Feeds, InputOptions
+from initaudit.probe.inputs.search import read_hint, search
+from initaudit.probe.inputs.values import Setting, dtype_of, draw
+from initaudit.probe.session import open_session, run_session
+
+if TYPE_CHECKING:
+    import onnxruntime
+    from onnx import ModelProto, ValueInfoProto
+
+TRIAL_BATCH = 3
+"""Batch size of trial runs: small, and a size that no model has built in by accident."""
+MAX_DRAWS = 16
+"""Runs of a model with a fixed batch of one."""
+BOUND_CORRECTIONS = 4
+"""Times that ids are redrawn from a smaller range after the runtime refused them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Port:
+    """A graph input as the file declares it."""
+
+    name: str
+    dtype: np.dtype[Any]
+    dims: tuple[int | str | None, ...]
+
+
+def make_feeds(model: ModelProto, folder: Path | None, options: InputOptions) -> Feeds:
+    """Inputs that `model` accepts, found by inspection and confirmed by a trial run.
+
+    Args:
+        model: without calls of model-local functions.
+        folder: where external data lies.
+        options: what the user demands.
+
+    Raises:
+        ProbeError: with the reason, where no inputs can be made.
+        UsageError: where --input-shape or --input-data does not fit the model.
+    """
+    ports = [_port(info) for info in _free_inputs(model)]
+    _check_names(options.shapes, ports)
+    session = open_session(model, folder)
+    if options.data is not None:
+        return _real(ports, options, session)
+    graph = build_graph(model, folder)
+    facts = {port.name: facts_of(graph.values[port.name], len(port.dims)) for port in ports}
+    _refuse_weights(facts)
+    batch = options.batch or DEFAULT_BATCH
+    layout = layout_of(
+        {port.name: port.dims for port in ports},
+        facts,
+        {port.name: port.dtype.kind in "iu" for port in ports},
+        min(batch, TRIAL_BATCH),
+        options.shapes,
+    )
+    maker = _Maker(ports, facts, layout, options, session)
+    sizes, trials = search(layout, maker.attempt)
+    return maker.feeds(sizes, trials, batch)
+
+
+class _Maker:
+    """Turns sizes into arrays and remembers what trial runs taught."""
+
+    def __init__(
+        self,
+        ports: list[Port],
+        facts: Mapping[str, Facts],
+        layout: Layout,
+        options: InputOptions,
+        session: onnxruntime.InferenceSession,
+    ) -> None:
+        self.ports = ports
+        self.facts = dict(facts)
+        self.layout = layout
+        self.options = options
+        self.session = session
+        self.inverted: frozenset[str] = frozenset()
+
+    def attempt(self, sizes: Mapping[str, int]) -> None:
+        """Run once. Raises ProbeError. Ids out of range are corrected on the way."""
+        for _ in range(BOUND_CORRECTIONS):
+            arrays, _how = self.arrays(sizes, 0)
+            try:
+                outputs = run_session(self.session, None, arrays)
+            except ProbeError as error:
+                bound = read_hint(str(error)).bound
+                if bound is None or not self._lower_bounds(bound, arrays):
+                    raise
+                continue
+            self._settle_flags(sizes, outputs)
+            return
+        raise ProbeError("the range of the ids was not found")
+
+    def _lower_bounds(self, bound: int, arrays: Mapping[str, np.ndarray]) -> bool:
+        """Draw ids below `bound` from now on; False where no input reaches it."""
+        changed = False
+        for port in self.ports:
+            values = arrays[port.name]
+            if port.dtype.kind in "iu" and values.size and values.max() >= bound:
+                self.facts[port.name] = replace(self.facts[port.name], bound=bound)
+                changed = True
+        return changed
+
+    def _settle_flags(self, sizes: Mapping[str, int], outputs: list[Any]) -> None:
+        """Invert boolean inputs where that makes non-finite outputs finite: in half of the conventions True masks."""
+        flags = frozenset(port.name for port in self.ports if port.dtype == np.bool_)
+        if not flags or self.inverted or _finite(outputs):
+            return
+        self.inverted = flags
+        try:
+            better = _finite(run_session(self.session, None, self.arrays(sizes, 0)[0]))
+        except ProbeError:
+            better = False
+        if not better:
+            self.inverted = frozenset()
+
+    def arrays(self, sizes: Mapping[str, int], number: int) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+        """Draw `number` of the arrays for these sizes, and how each was made."""
+        shapes = self.layout.shapes(sizes)
+        setting = self._setting(sizes, shapes)
+        arrays: dict[str, np.ndarray] = {}
+        how: dict[str, str] = {}
+        for port in self.ports:
+            seed = [self.options.seed, number, zlib.crc32(port.name.encode())]
+            arrays[port.name], how[port.name] = draw(
+                port.name, port.dtype, shapes[port.name], self.facts[port.name], setting, np.random.default_rng(seed)
+            )
+        return arrays, how
+
+    def _setting(self, sizes: Mapping[str, int], shapes: Mapping[str, tuple[int, ...]]) -> Setting:
+        def size(kind: str, default: int) -> int:
+            return next((sizes[k] for k, d in self.layout.dimensions.items() if d.kind == kind), default)
+
+        declared = next((shapes[p.name][1] for p in self.ports if p.dtype.kind in "iu" and len(p.dims) == 2), 1)
+        recurrent = next(
+            (shapes[n][a] for n, f in self.facts.items() for a, k in f.kinds.items() if k == "time"), declared
+        )
+        image = next(
+            (shapes[p.name][2:4] for p in self.ports if len(p.dims) == 4 and p.dtype.kind in "fiu"), None
+        )
+        return Setting(
+            time=size("time", recurrent),
+            past=size("past", 0),
+            image=(image[0], image[1]) if image else None,
+            inverted=self.inverted,
+        )
+
+    def feeds(self, sizes: Mapping[str, int], trials: int, wanted: int) -> Feeds:
+        """The final inputs: the batch enlarged where it is free, further draws where it is fixed."""
+        trial_batch = min(wanted, TRIAL_BATCH)
+        free = [k for k, d in self.layout.dimensions.items() if d.kind == "batch" and sizes[k] == trial_batch]
+        final = {**sizes, **dict.fromkeys(free, wanted)}
+        notes: list[str] = []
+        arrays, how = self.arrays(final, 0)
+        axes = self.layout.batch_axes(self.facts)
+        counts = {arrays[name].shape[axis] for name, axis in axes.items() if axis is not None}
+        if len(counts) > 1:
+            axes, counts = dict.fromkeys(axes, None), set()
+        batch = next(iter(counts), 1)
+        draws = min(MAX_DRAWS, math.ceil(wanted / batch)) if not free and self.ports else 1
+        if trials > 1:
+            chosen = ", ".join(f"{k} = {v}" for k, v in sizes.items() if k not in free)
+            notes.append(f"sizes found by trial ({trials} runs): {chosen or 'batch'}")
+        if draws > 1:
+            notes.append(f"the model fixes its batch at {batch}: {draws} separate inputs")
+        return Feeds(
+            arrays=arrays,
+            batch=batch,
+            batch_axes=axes,
+            descriptions=[_description(name, array, how[name]) for name, array in arrays.items()],
+            notes=notes,
+            more=tuple(self.arrays(final, number)[0] for number in range(1, draws)),
+            batch_is_free=bool(free),
+        )
+
+
+def _real(ports: list[Port], options: InputOptions, session: onnxruntime.InferenceSession) -> Feeds:
+    """Feeds from the user's file."""
+    assert options.data is not None
+    stored = read_data(options.data, {p.name: (p.dtype, p.dims) for p in ports})
+    leading = {a.shape[0] for a in stored.values() if a.ndim}
+    free = [p.name for p in ports if p.dims and not (isinstance(p.dims[0], int) and p.dims[0] > 0)]
+    notes: list[str] = []
+    total = next(iter(leading)) if len(leading) == 1 else None
+    wanted = options.batch or DEFAULT_BATCH
+    if total is not None and total > wanted and len(free) == len(ports):
+        stored = {name: array[:wanted] for name, array in stored.items()}
+        notes.append(f"the first {wanted} of {total} inputs in {Path(options.data).name}")
+    run_session(session, None, stored)
+    batch = next(iter(stored.values())).shape[0] if total is not None and stored else 1
+    how = f"from {Path(options.data).name}"
+    return Feeds(
+        arrays=stored,
+        batch=batch,
+        batch_axes={name: 0 if total is not None and array.ndim else None for name, array in stored.items()},
+        descriptions=[_description(name, array, how) for name, array in stored.items()],
+        notes=notes,
+        batch_is_free=total is not None and len(free) == len(ports) and bool(ports),
+    )
+
+
+def _free_inputs(model: ModelProto) -> list[ValueInfoProto]:
+    constants = {t.name for t in model.graph.initializer} | {t.values.name for t in model.graph.sparse_initializer}
+    return [info for info in model.graph.input if info.name not in constants]
+
+
+def _port(info: ValueInfoProto) -> Port:
+    """Raises ProbeError for what is no dense tensor of known rank and type."""
+    kind = info.type.WhichOneof("value")
+    if kind != "tensor_type":
+        what = (kind or "value of unknown type").removesuffix("_type").replace("_", " ")
+        raise ProbeError(f"input {info.name!r} is a {what}; only tensors can be fed")
+    tensor = info.type.tensor_type
+    dtype = dtype_of(tensor.elem_type)
+    if dtype is None:
+        raise ProbeError(f"input {info.name!r} has element type {tensor.elem_type}, which cannot be fed")
+    if not tensor.HasField("shape"):
+        raise ProbeError(f"input {info.name!r} has no declared rank; give its shape with --input-shape")
+    dims: list[int | str | None] = [
+        d.dim_value if d.HasField("dim_value") else (d.dim_param or None) for d in tensor.shape.dim
+    ]
+    return Port(name=info.name, dtype=dtype, dims=tuple(dims))
+
+
+def _check_names(shapes: Mapping[str, tuple[int, ...]], ports: list[Port]) -> None:
+    known = {port.name: port.dims for port in ports}
+    for name, shape in shapes.items():
+        if name not in known:
+            raise UsageError(f"--input-shape: the model has no input {name!r}; it has {', '.join(known) or 'none'}")
+        check_shape(name, shape, known[name], "--input-shape")
+
+
+def _refuse_weights(facts: Mapping[str, Facts]) -> None:
+    weights = [name for name, found in facts.items() if "weight" in found.roles]
+    if weights:
+        shown = ", ".join(weights[:4]) + (f" and {len(weights) - 4} more" if len(weights) > 4 else "")
+        raise ProbeError(
+            f"weights are graph inputs without values ({shown}): nothing can be measured without them; "
+            "give them with --input-data"
+        )
+
+
+def _finite(outputs: list[Any]) -> bool:
+    return all(np.isfinite(o).all() for o in outputs if isinstance(o, np.ndarray) and o.dtype.kind == "f")
+
+
+def _description(name: str, array: np.ndarray, how: str) -> dict[str, Any]:
+    return {"name": name, "shape": list(array.shape), "dtype": str(array.dtype), "how": how}

@@ -1,0 +1,88 @@
+"""Find sizes that the model accepts: by what the graph demands first, by trial where that does not settle it."""
+
+from __future__ import annotations
+
+import heapq
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from initaudit.errors import ProbeError
+from initaudit.probe.inputs.dimensions import Layout, sizes_for
+
+MAX_TRIALS = 80
+"""Runs before giving up; the search goes by likelihood, and what is not found in this many is not guessable."""
+MAX_SECONDS = 20.0
+"""Time for all trials together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hint:
+    """What an error of the runtime says about the inputs."""
+
+    axis: tuple[str, int, int] | None = None
+    """(input, axis, size it must have)"""
+    bound: int | None = None
+    """A table was indexed beyond this many rows."""
+
+
+def assignments(layout: Layout) -> Iterator[dict[str, int]]:
+    """Every combination of candidate sizes, the likeliest first: ordered by the sum of the ranks of its sizes."""
+    keys = [k for k, d in layout.dimensions.items() if d.sizes]
+    heap: list[tuple[int, tuple[int, ...]]] = [(0, (0,) * len(keys))]
+    seen = {heap[0][1]}
+    while heap:
+        total, ranks = heapq.heappop(heap)
+        yield sizes_for(layout, {k: layout.dimensions[k].sizes[r] for k, r in zip(keys, ranks, strict=True)})
+        for place, rank in enumerate(ranks):
+            if rank + 1 < len(layout.dimensions[keys[place]].sizes):
+                following = (*ranks[:place], rank + 1, *ranks[place + 1 :])
+                if following not in seen:
+                    seen.add(following)
+                    heapq.heappush(heap, (total + 1, following))
+
+
+def search(
+    layout: Layout, attempt: Callable[[Mapping[str, int]], None], *, max_seconds: float = MAX_SECONDS
+) -> tuple[dict[str, int], int]:
+    """The first assignment with which `attempt` does not raise ProbeError, and the number of trials.
+
+    Raises the ProbeError of the first attempt, the likeliest sizes, with the number of trials.
+    """
+    start = time.monotonic()
+    first: ProbeError | None = None
+    pinned: dict[str, int] = {}
+    trials = 0
+    tried: set[tuple[tuple[str, int], ...]] = set()
+    for proposal in assignments(layout):
+        sizes = proposal | pinned
+        while (key := tuple(sorted(sizes.items()))) not in tried:
+            tried.add(key)
+            trials += 1
+            try:
+                attempt(sizes)
+            except ProbeError as error:
+                first = first or error
+                axis = read_hint(str(error)).axis
+                symbol = layout.axes[axis[0]][axis[1]] if axis and axis[0] in layout.axes else None
+                if axis and isinstance(symbol, str) and axis[2] > 0 and pinned.get(symbol) is None:
+                    pinned[symbol] = axis[2]
+                    sizes = sizes | pinned
+            else:
+                return sizes, trials
+        if trials >= MAX_TRIALS or time.monotonic() - start > max_seconds:
+            break
+    assert first is not None
+    if trials == 1:
+        raise first
+    raise ProbeError(f"no input sizes were found in {trials} trials; with the likeliest ones {first}; use --input-shape") from first
+
+
+def read_hint(message: str) -> Hint:
+    """What the text of an error says about the size of an axis or the range of ids."""
+    if found := re.search(r"invalid dimensions for input: (.+?) for the following indices index: (\d+) Got: \d+ Expected: (\d+)", message):
+        return Hint(axis=(found[1], int(found[2]), int(found[3])))
+    if found := re.search(r"must be within the inclusive range \[-?\d+,(\d+)\]", message):
+        return Hint(bound=int(found[1]) + 1)
+    return Hint()

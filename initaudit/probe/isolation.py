@@ -1,0 +1,233 @@
+"""Run the probe in a child process, so that no model can take the audit down with it.
+
+A model is untrusted: its kernels may crash, loop for ever or fill the memory. The child has a memory limit and a time
+limit, is killed with its whole process group at either, and goes when the parent goes, however that ends: it reads the
+pipe from the parent all the time and leaves at its end. Nothing is written to disk.
+
+Memory is limited twice. The parent looks at the child's private memory (`RssAnon`: mapped weight files do not count,
+the kernel can drop their pages) every few milliseconds, which says what really happened; and the child limits its own
+data segment (RLIMIT_DATA), so that one huge allocation fails at once inside onnxruntime with a message that names the
+node. An address-space limit (RLIMIT_AS) would be wrong: the file maps of large models count there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from initaudit.errors import ProbeError
+from initaudit.probe.frames import Frame, GarbledFrame, read_frame, write_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+    Progress = Callable[[str], None]
+
+POLL_SECONDS = 0.01
+"""Between two looks at the child's memory: at 5 GB/s, the speed of filling memory, 50 MB can slip through."""
+STDERR_KEPT = 64
+"""Lines of the child's stderr kept for the reason."""
+
+
+class Child:
+    """A probe process, started before there is work for it so that its imports overlap with the parent's.
+
+    Use as a context manager: whatever happens, the process is gone at the end.
+    """
+
+    def __init__(self, command: Sequence[str] | None = None) -> None:
+        """Start the process. `command` replaces `python -m initaudit.probe.child` in tests."""
+        self._process = subprocess.Popen(
+            command or [sys.executable, "-m", "initaudit.probe.child"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            env=_environment(),
+        )
+        self._frames: queue.SimpleQueue[Frame | GarbledFrame | None] = queue.SimpleQueue()
+        self._stderr: deque[str] = deque(maxlen=STDERR_KEPT)
+        self._doing = "starting"
+        self._threads = [
+            threading.Thread(target=self._read_frames, daemon=True),
+            threading.Thread(target=self._read_stderr, daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int:
+        """Process id, also its process group."""
+        return self._process.pid
+
+    def submit(
+        self,
+        job: dict[str, Any],
+        blobs: Sequence[bytes] = (),
+        *,
+        timeout: float,
+        max_memory: int,
+        progress: Progress | None = None,
+    ) -> Any:
+        """Hand over the one job of this process and wait for its result.
+
+        Args:
+            job: what JSON can hold; see `initaudit.probe.child`.
+            blobs: bytes that go with it, such as a serialised model.
+            timeout: seconds from now.
+            max_memory: bytes of private memory.
+            progress: called with a phrase for what is being done, such as "measuring the forward signal".
+
+        Returns:
+            The JSON value that the child answers.
+
+        Raises:
+            ProbeError: with the child's own reason, or with what became of the child.
+        """
+        deadline = time.monotonic() + timeout
+        sender = threading.Thread(
+            target=self._send,
+            args=(Frame(kind="job", body={**job, "max_memory": max_memory}, blobs=tuple(blobs)),),
+            daemon=True,
+        )
+        sender.start()
+        try:
+            while True:
+                frame = self._next_frame()
+                if isinstance(frame, GarbledFrame):
+                    raise ProbeError(f"onnxruntime's process gave an unreadable answer while {self._doing}")
+                if frame is not None and frame.kind == "progress":
+                    self._doing = str(frame.body)
+                    if progress is not None:
+                        progress(self._doing)
+                elif frame is not None and frame.kind == "result":
+                    return frame.body
+                elif frame is not None:
+                    raise ProbeError(str(frame.body))
+                if frame is None and not self._alive():
+                    raise ProbeError(self._obituary())
+                if (used := private_memory(self.pid)) > max_memory:
+                    raise ProbeError(
+                        f"needed more than {_gib(max_memory)} of memory ({_gib(used)} in use) while {self._doing}; "
+                        "raise --max-memory or lower --batch"
+                    )
+                if time.monotonic() > deadline:
+                    raise ProbeError(f"took more than {timeout:g} s (while {self._doing}); raise --timeout")
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Kill the process and everything it started; wait for it. Harmless when it is gone already."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if os.name == "posix":
+                os.killpg(self.pid, signal.SIGKILL)
+            else:
+                self._process.kill()
+        self._process.wait()
+        for thread in self._threads:
+            thread.join(timeout=1.0)
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+
+    def _send(self, frame: Frame) -> None:
+        with contextlib.suppress(OSError, ValueError):  # a child that is gone shows itself in the reading loop
+            write_frame(_pipe(self._process.stdin), frame)
+
+    def _next_frame(self) -> Frame | GarbledFrame | None:
+        try:
+            return self._frames.get(timeout=POLL_SECONDS)
+        except queue.Empty:
+            return None
+
+    def _alive(self) -> bool:
+        """Whether the process runs or left something unread."""
+        return self._process.poll() is None or self._threads[0].is_alive() or not self._frames.empty()
+
+    def _read_frames(self) -> None:
+        try:
+            while (frame := read_frame(_pipe(self._process.stdout))) is not None:
+                self._frames.put(frame)
+        except (GarbledFrame, OSError, ValueError):
+            self._frames.put(GarbledFrame())
+
+    def _read_stderr(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            for line in _pipe(self._process.stderr):
+                self._stderr.append(line[:2000].decode(errors="replace").strip())
+
+    def _obituary(self) -> str:
+        """Why the process ended without an answer."""
+        self._threads[1].join(timeout=1.0)
+        code = self._process.wait()
+        last = next((line for line in reversed(self._stderr) if line), "")
+        detail = f": {last[:200]}" if last else ""
+        if code >= 0:
+            return f"onnxruntime's process ended without an answer (exit code {code}) while {self._doing}{detail}"
+        try:
+            name = signal.Signals(-code).name
+        except ValueError:
+            name = f"signal {-code}"
+        if name == "SIGKILL":
+            return f"onnxruntime's process was killed (SIGKILL, perhaps for want of memory) while {self._doing}"
+        return f"onnxruntime crashed ({name}) while {self._doing}{detail}"
+
+
+def run_child(
+    job: dict[str, Any],
+    blobs: Sequence[bytes] = (),
+    *,
+    timeout: float,
+    max_memory: int,
+    progress: Progress | None = None,
+) -> Any:
+    """Start a child, give it the job, return its result; arguments and errors as for `Child.submit`."""
+    with Child() as child:
+        return child.submit(job, blobs, timeout=timeout, max_memory=max_memory, progress=progress)
+
+
+def private_memory(pid: int) -> int:
+    """Bytes of anonymous resident memory of a process; 0 where the system does not tell (only Linux does)."""
+    try:
+        text = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return 0
+    for line in text.splitlines():
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def _environment() -> dict[str, str]:
+    """The parent's environment, with this package importable wherever it was imported from."""
+    root = str(Path(__file__).resolve().parents[2])
+    known = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{known}" if known else root}
+
+
+def _pipe(stream: IO[bytes] | None) -> Any:
+    assert stream is not None
+    return stream
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"

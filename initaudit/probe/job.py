@@ -1,0 +1,94 @@
+"""What the probe's process does with a job: read the model, make inputs, measure.
+
+    {"path": file or null, "folder": of external data or null, "sha256": of the file or null, "max_memory": bytes,
+     "options": {...}, "plan": {...}}
+
+with the serialised model as the only blob where `path` is null. `options` and `plan` are the business of
+`initaudit.probe.measure`, apart from the keys of `InputOptions`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from initaudit.errors import ProbeError
+from initaudit.probe.session import NoKernel, external_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from onnx import ModelProto
+
+    from initaudit.probe.inputs import Feeds, InputOptions
+
+DATA_HEADROOM = 512 << 20
+"""Bytes of data segment beyond the memory limit: thread stacks and allocator reserves that are never touched.
+Measured: 121 MiB with numpy, onnx and onnxruntime imported, up to 64 MiB more for each thread that allocates."""
+
+
+def run_job(job: dict[str, Any], blobs: Sequence[bytes], progress: Callable[[str], None]) -> dict[str, Any]:
+    """The measurements as a JSON value. Raises ProbeError with the reason where there are none."""
+    from initaudit.probe.inputs import InputOptions
+    from initaudit.probe.measure import measure
+
+    progress("reading the model")
+    model = read_model(job, blobs)
+    limit_memory(job["max_memory"], external_bytes(model))
+    folder = Path(job["folder"]) if job.get("folder") else None
+    progress("making inputs")
+    model, feeds, notes = prepare(model, folder, InputOptions.from_json(job["options"]))
+    progress("measuring")
+    answer = measure(model, feeds, job["plan"], job["options"])
+    answer["inputs"] = feeds.descriptions
+    answer["notes"] = [*notes, *feeds.notes, *answer.get("notes", [])]
+    return answer
+
+
+def prepare(model: ModelProto, folder: Path | None, options: InputOptions) -> tuple[ModelProto, Feeds, list[str]]:
+    """The model as onnxruntime runs it, inputs for it, and notes on what was changed.
+
+    The model is changed in place. Raises ProbeError or UsageError.
+    """
+    from initaudit.probe.flatten import flatten
+    from initaudit.probe.inputs import make_feeds
+    from initaudit.probe.shadow import adapt, shadow
+
+    model, notes = adapt(flatten(model))
+    try:
+        return model, make_feeds(model, folder, options), notes
+    except NoKernel:
+        made = shadow(model)
+        if not made:
+            raise
+        return model, make_feeds(model, folder, options), [*notes, *made]
+
+
+def read_model(job: dict[str, Any], blobs: Sequence[bytes]) -> ModelProto:
+    """The model of the job. Raises ProbeError where the file has changed since the parent read it."""
+    from onnx import ModelProto
+
+    if job.get("path") is None:
+        raw = blobs[0]
+    else:
+        try:
+            raw = Path(job["path"]).read_bytes()
+        except OSError as error:
+            raise ProbeError(f"the file went away during the audit: {error.strerror or error}") from error
+        if job.get("sha256") not in (None, hashlib.sha256(raw).hexdigest()):
+            raise ProbeError("the file changed during the audit")
+    model = ModelProto()
+    model.ParseFromString(raw)
+    return model
+
+
+def limit_memory(max_memory: int, mapped: int) -> None:
+    """Let allocations far beyond the limit fail at once. Maps of weight files are private and count: they are added,
+    twice, for two sessions may be open at a time."""
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        limit = max_memory + DATA_HEADROOM + 2 * mapped
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
