@@ -69,6 +69,8 @@ class Layer:
     groups: int = 1
     hidden_size: int | None = None
     """Of a recurrent layer."""
+    role: str | None = None
+    """`W` (input weights) or `R` (recurrent weights) of a recurrent layer."""
     activation: str | None = None
     """torch's functional name of the nonlinearity that the layer's own output goes through before anything else."""
     activation_params: Mapping[str, float] = field(default_factory=dict)
@@ -188,13 +190,10 @@ def _layer(
     if spec.output is not None and not spec.feeds:
         following = followings.get(spec.output)
         if following is None:
-            try:
-                from initaudit.activations import follow
-            except ImportError:
-                follow = None
-            if follow is not None:
-                following = followings[spec.output] = follow(spec.output)
-        known = {f.name: getattr(following, f.name) for f in fields(following)} if following else {"output": spec.output}
+            from initaudit.activations import follow
+
+            following = followings[spec.output] = follow(spec.output)
+        known = {f.name: getattr(following, f.name) for f in fields(following)}
     else:
         known = {"feeds": spec.feeds, "output": spec.output, "preactivation": spec.output}
     if spec.activation is not None:
@@ -216,6 +215,7 @@ def _layer(
         fan_out=spec.fan_out,
         groups=spec.groups,
         hidden_size=spec.hidden_size,
+        role=spec.role,
         companions={c.role: c.operand.view(unit_axes=(), input_axes=()) for c in spec.companions},
         input=spec.input,
         channel_axis=spec.channel_axis,
