@@ -41,7 +41,7 @@ def run_job(job: dict[str, Any], blobs: Sequence[bytes], progress: Callable[[str
     progress("making inputs")
     model, feeds, notes = prepare(model, folder, InputOptions.from_json(job["options"]))
     progress("measuring")
-    answer = measure(model, feeds, job["plan"], job["options"])
+    answer = measure(model, folder, feeds, job["plan"], job["options"])
     answer["inputs"] = feeds.descriptions
     answer["notes"] = [*notes, *feeds.notes, *answer.get("notes", [])]
     return answer

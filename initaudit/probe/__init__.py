@@ -1,0 +1,101 @@
+"""The probe: random inputs through the network, in a process of its own; what arrives at each layer, and what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from initaudit.errors import ProbeError
+from initaudit.probe.plan import ProbeOptions, make_plan
+from initaudit.probe.signal import Signal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from initaudit.layers import Layer
+    from initaudit.model import Model
+    from initaudit.report import LayerAudit
+
+__all__ = ["ProbeOptions", "ProbeResult", "Signal", "probe"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeResult:
+    """What the probe found out, or why nothing."""
+
+    mode: str
+    """full, forward or none: what was asked for."""
+    status: str
+    """complete, partial (some layers were not probed), failed or skipped."""
+    reason: str | None = None
+    """Why it is not complete, in words."""
+    signals: Mapping[str, Signal] = field(default_factory=dict)
+    """By `Layer.name`."""
+    not_probed: Mapping[str, str] = field(default_factory=dict)
+    """Layer name -> why there is no signal for it."""
+    inputs: tuple[Mapping[str, Any], ...] = ()
+    """{"name", "shape", "dtype", "how"} per graph input."""
+    batch: int | None = None
+    """Number of inputs that were compared."""
+    seed: int = 0
+    batch_norm: str | None = None
+    """batch or running: the statistics that BatchNormalization used; None where there is none."""
+    nonfinite_node: str | None = None
+    """First node that makes NaN or infinity from finite values."""
+    notes: tuple[str, ...] = ()
+
+    def attach(self, layers: Sequence[LayerAudit]) -> tuple[LayerAudit, ...]:
+        """The layers with their signals."""
+        return tuple(replace(audit, signal=self.signals.get(audit.layer.name)) for audit in layers)
+
+
+def probe(
+    model: Model, layers: Sequence[Layer], options: ProbeOptions, progress: Callable[[str], None] | None = None
+) -> ProbeResult:
+    """Measure the signal at every layer that lies in the main graph. Never raises for what the model does: see `status`."""
+    if options.mode == "none":
+        return ProbeResult(mode="none", status="skipped", reason="not asked for", seed=options.seed)
+    plan = make_plan(model.graph, layers)
+    if not plan.layers:
+        return ProbeResult(
+            mode=options.mode, status="skipped", reason="no layer to probe", not_probed=plan.skipped, seed=options.seed
+        )
+    from initaudit.probe.isolation import run_child
+
+    path = None if model.path is None else model.path.resolve()
+    job = {
+        "path": None if path is None else str(path),
+        "folder": None if path is None else str(path.parent),
+        "sha256": None if path is None else model.sha256,
+        "plan": plan.to_json(),
+        "options": options.to_json(),
+    }
+    blobs = [model.proto.SerializeToString()] if path is None else []
+    try:
+        answer = run_child(
+            job, blobs, timeout=options.timeout, max_memory=options.max_memory, progress=progress
+        )
+    except ProbeError as error:
+        return ProbeResult(
+            mode=options.mode, status="failed", reason=str(error), not_probed=plan.skipped, seed=options.seed
+        )
+    return _result(answer, plan.skipped, options)
+
+
+def _result(answer: Mapping[str, Any], skipped: Mapping[str, str], options: ProbeOptions) -> ProbeResult:
+    missing = {**skipped, **answer["skipped"]}
+    reasons = sorted(set(missing.values()))
+    return ProbeResult(
+        mode=options.mode,
+        status="partial" if missing else "complete",
+        reason=f"{len(missing)} layers were not probed: {'; '.join(reasons)}" if missing else None,
+        signals={name: Signal.from_json(values) for name, values in answer["signals"].items()},
+        not_probed=missing,
+        inputs=tuple(answer["inputs"]),
+        batch=answer["batch"],
+        seed=options.seed,
+        batch_norm=answer["batch_norm"],
+        nonfinite_node=answer["nonfinite_node"],
+        notes=tuple(answer["notes"]),
+    )

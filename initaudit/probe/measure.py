@@ -1,0 +1,118 @@
+"""measure(): everything the probe's process finds out about a model whose inputs are made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from onnx import ModelProto, TensorProto, numpy_helper
+
+from initaudit.errors import ProbeError
+from initaudit.probe.forward import Runs, observe, summarise
+from initaudit.probe.plan import LayerPlan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from initaudit.probe.inputs import Feeds
+
+STATISTICS_ROWS = 16
+"""Inputs that share batch statistics in one run; the batch of a small training run, and a bound on memory."""
+
+
+def measure(
+    model: ModelProto, folder: Path | None, feeds: Feeds, plan: Mapping[str, Any], options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Signals of the planned layers.
+
+    Args:
+        model: flattened, runnable; not changed.
+        folder: where its external data lies.
+        feeds: its inputs.
+        plan: `Plan.to_json()`.
+        options: `ProbeOptions.to_json()`.
+
+    Returns:
+        {"signals": {layer: fields of `Signal`}, "skipped": {layer: reason}, "batch", "batch_norm": "batch" | "running" |
+        None, "nonfinite_node": str | None, "notes": [str]}.
+
+    Raises:
+        ProbeError: the network cannot be run.
+    """
+    layers = tuple(LayerPlan.from_json(layer) for layer in plan["layers"])
+    fresh, trained = batch_norms(model)
+    runs = batched_runs(feeds) if fresh else single_runs(feeds)
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    untouched = [n for n in copy.graph.node if n.op_type == "BatchNormalization" and n.output[0] in fresh]
+    forward = observe(copy, folder, layers, runs, seed=options["seed"], batch_norms=untouched)
+    del copy
+    signals: dict[str, Any] = {}
+    skipped: dict[str, str] = {}
+    for layer in layers:
+        signal = summarise(layer, forward)
+        if signal is None:
+            skipped[layer.name] = "its output holds no floating-point values"
+        else:
+            signals[layer.name] = signal
+    return {
+        "signals": signals,
+        "skipped": skipped,
+        "batch": runs.inputs,
+        "batch_norm": "batch" if fresh else "running" if trained else None,
+        "nonfinite_node": None,
+        "notes": [],
+    }
+
+
+def single_runs(feeds: Feeds) -> Runs:
+    """One input per run where the model takes any batch; else its own batch, as often as there are draws of it."""
+    if feeds.batch_is_free and feeds.batch > 1:
+        return Runs(feeds=[_rows(feeds, i, i + 1) for i in range(feeds.batch)])
+    draws = list(feeds.runs())
+    return Runs(feeds=draws, rows=feeds.batch if len(draws) == 1 else 1)
+
+
+def batched_runs(feeds: Feeds) -> Runs:
+    """Whole batches, of at most STATISTICS_ROWS inputs where the model takes any batch."""
+    if feeds.batch_is_free and feeds.batch > STATISTICS_ROWS:
+        pieces = -(-feeds.batch // STATISTICS_ROWS)
+        rows = feeds.batch // pieces
+        return Runs(feeds=[_rows(feeds, i * rows, (i + 1) * rows) for i in range(pieces)], rows=rows)
+    draws = list(feeds.runs())
+    return Runs(feeds=draws, rows=feeds.batch if len(draws) == 1 else 1)
+
+
+def _rows(feeds: Feeds, start: int, stop: int) -> dict[str, np.ndarray]:
+    cut: dict[str, np.ndarray] = {}
+    for name, array in feeds.arrays.items():
+        axis = feeds.batch_axes[name]
+        cut[name] = array if axis is None else np.ascontiguousarray(array.take(range(start, stop), axis=axis))
+    return cut
+
+
+def batch_norms(model: ModelProto) -> tuple[frozenset[str], frozenset[str]]:
+    """First outputs of the BatchNormalization nodes whose running statistics are at their defaults, and of the others.
+
+    The defaults are mean 0 and variance 1, with which a network starts its training; there the statistics of the batch
+    are what it will see.
+    """
+    tensors = {t.name: t for t in model.graph.initializer}
+    fresh: set[str] = set()
+    trained: set[str] = set()
+    for node in model.graph.node:
+        if node.op_type != "BatchNormalization" or len(node.input) < 5:
+            continue
+        default = _is(tensors.get(node.input[3]), 0.0) and _is(tensors.get(node.input[4]), 1.0)
+        (fresh if default and len([o for o in node.output if o]) == 1 else trained).add(node.output[0])
+    return frozenset(fresh), frozenset(trained)
+
+
+def _is(tensor: TensorProto | None, value: float) -> bool:
+    if tensor is None or tensor.data_location == TensorProto.EXTERNAL:
+        return False
+    return bool(np.all(numpy_helper.to_array(tensor) == value))
+
+
+__all__ = ["ProbeError", "measure"]

@@ -1,0 +1,159 @@
+"""The plan of a probe: what to measure at which value, as plain JSON values that cross the process boundary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from initaudit.probe.saturation import flat_ends
+
+if TYPE_CHECKING:
+    from initaudit.config import Config
+    from initaudit.graph import Graph, Value
+    from initaudit.layers import Layer
+
+NOT_PROBED_KINDS = frozenset({"norm", "scale"})
+"""Kinds that carry no fan-in; their effect is seen at the layer in front of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeOptions:
+    """How to probe. Field names are the keys of the job that the probe's process reads."""
+
+    mode: str = "full"
+    """full, forward or none."""
+    batch: int | None = None
+    """Inputs to feed; None for the default."""
+    seed: int = 0
+    input_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    input_data: str | None = None
+    max_memory: int = 4 << 30
+    timeout: float = 120.0
+
+    @classmethod
+    def from_config(cls, config: Config) -> ProbeOptions:
+        """The options of an audit that concern the probe."""
+        return cls(
+            mode=config.probe,
+            batch=config.batch,
+            seed=config.seed,
+            input_shapes=dict(config.input_shapes),
+            input_data=config.input_data,
+            max_memory=config.max_memory,
+            timeout=config.timeout,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        values = asdict(self)
+        values["input_shapes"] = {name: list(shape) for name, shape in self.input_shapes.items()}
+        return values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerPlan:
+    """The values to look at for one layer, by their names in the main graph."""
+
+    name: str
+    output: str
+    preactivation: str
+    postactivation: str | None
+    input: str | None
+    weight: int | None
+    """Input position of the weight at the layer's node, where that node is a product whose weight can be perturbed."""
+    channel_axis: int | None
+    unit_slice: tuple[int, int] | None
+    """Units of `output` that belong to this layer; None for all."""
+    pre_slice: tuple[int, int] | None
+    """The same for `preactivation` and `postactivation`."""
+    flat: tuple[tuple[float, float], ...]
+    """Intervals of the preactivation where the activation is flat; ends may be infinite."""
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> LayerPlan:
+        """From plain values."""
+        fields = dict(values)
+        fields["flat"] = tuple((float(low), float(high)) for low, high in fields["flat"])
+        for name in ("unit_slice", "pre_slice"):
+            fields[name] = tuple(fields[name]) if fields[name] is not None else None
+        return cls(**fields)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to measure, and what cannot be."""
+
+    layers: tuple[LayerPlan, ...]
+    skipped: Mapping[str, str]
+    """Layer name -> why it is not probed."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"layers": [asdict(layer) for layer in self.layers]}
+
+
+def make_plan(graph: Graph, layers: Sequence[Layer]) -> Plan:
+    """What to look at for each layer of the main graph, and why nothing is looked at for the others."""
+    planned: list[LayerPlan] = []
+    skipped: dict[str, str] = {}
+    flat: dict[tuple[int, int], tuple[tuple[float, float], ...]] = {}
+    for layer in layers:
+        if layer.kind in NOT_PROBED_KINDS:
+            continue
+        if layer.output is None:
+            skipped[layer.name] = "its output is not a value of the graph"
+        elif layer.output.graph is not graph or layer.output.name not in graph.values:
+            skipped[layer.name] = "it lies inside a loop or branch, whose values cannot be brought out"
+        else:
+            planned.append(_layer_plan(graph, layer, flat))
+    return Plan(layers=tuple(planned), skipped=skipped)
+
+
+def _layer_plan(
+    graph: Graph, layer: Layer, flat: dict[tuple[int, int], tuple[tuple[float, float], ...]]
+) -> LayerPlan:
+    output = layer.output
+    assert output is not None
+    before = layer.preactivation if _visible(layer.preactivation, graph) else output
+    after = layer.postactivation if _visible(layer.postactivation, graph) else None
+    assert before is not None
+    key = (id(before), id(after))
+    if key not in flat:
+        flat[key] = _flat(before, after) if after is not None else ()
+    return LayerPlan(
+        name=layer.name,
+        output=output.name,
+        preactivation=before.name,
+        postactivation=after.name if after is not None else None,
+        input=layer.input.name if layer.input is not None and _visible(layer.input, graph) else None,
+        weight=_weight_position(layer),
+        channel_axis=layer.channel_axis,
+        unit_slice=layer.unit_slice,
+        pre_slice=layer.unit_slice if before is output else None,
+        flat=flat[key],
+    )
+
+
+def _visible(value: Value | None, graph: Graph) -> bool:
+    """Whether the value is data of the main graph."""
+    return value is not None and value.graph is graph and not value.is_static
+
+
+def _flat(before: Value, after: Value) -> tuple[tuple[float, float], ...]:
+    from initaudit.activations.region import function_between
+
+    function = function_between(before, after)
+    return flat_ends(function) if function is not None else ()
+
+
+PRODUCTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+"""Operators whose output is linear in the weight, so that a random weight gives a random direction of it."""
+
+
+def _weight_position(layer: Layer) -> int | None:
+    node = layer.node
+    if node.op_type not in PRODUCTS or not node.is_standard or layer.weight.part is not None or layer.input is None:
+        return None
+    positions = [i for i, value in enumerate(node.inputs[:2]) if value is not layer.input]
+    return positions[0] if len(positions) == 1 else None
