@@ -1,0 +1,83 @@
+"""`initaudit fix`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from initaudit.cli.options import audit_options, make_config
+
+if TYPE_CHECKING:
+    from initaudit.fixer import FixResult
+
+
+@click.command("fix")
+@click.argument("model", type=click.Path())
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="OUT", help="File to write.")
+@click.option("--in-place", is_flag=True, help="Replace MODEL itself.")
+@click.option("--scheme", default="auto", show_default=True, help="auto (what fits each layer), xavier_uniform, xavier_normal, he_uniform, he_normal, lecun_normal, orthogonal, ...")
+@click.option("--mode", type=click.Choice(["resample", "rescale"]), default="resample", show_default=True, help="Draw anew, or multiply the weights and keep their direction.")
+@click.option("--layers", multiple=True, metavar="GLOB", help="Change only layers with such a name. Repeatable.")
+@click.option("--all", "every", is_flag=True, help="Change every layer that has a target, flagged or not.")
+@click.option("--dry-run", "--diff", "dry_run", is_flag=True, help="Say what would change; write nothing.")
+@click.option("--force", is_flag=True, help="Also change trained layers, and overwrite OUT.")
+@click.option("--fail-on", type=click.Choice(["error", "warning", "never"]), help="Lowest remaining severity for exit code 1 (default error).")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+@audit_options
+def command(model: str, output: Path | None, **options: Any) -> int:
+    """Write a copy of MODEL in which the flagged weights are drawn anew; everything else stays as it is.
+
+    Exit code 0: written, or nothing to fix (OUT is then an unchanged copy); 1: written, but findings remain; 2: refused, nothing written.
+    --select chooses what is fixed, by rule.
+    """
+    from initaudit.errors import FixRefused, UsageError
+    from initaudit.fixer import FixOptions, exit_code, fix
+
+    in_place, quiet = options.pop("in_place"), options.pop("quiet")
+    if in_place:
+        if output is not None:
+            raise UsageError("give either -o OUT or --in-place")
+        output = Path(model)
+    fix_options = FixOptions(
+        scheme=options.pop("scheme"),
+        mode=options.pop("mode"),
+        layers=options.pop("layers"),
+        every=options.pop("every"),
+        force=options.pop("force"),
+        dry_run=options.pop("dry_run"),
+        select=tuple(part.strip() for item in options["select"] for part in item.split(",")),
+    )
+    options["select"] = ()
+    if output is None and not fix_options.dry_run:
+        raise UsageError("give -o OUT, --in-place or --dry-run")
+    if output is not None and output.exists() and not (in_place or fix_options.force or fix_options.dry_run):
+        raise FixRefused(f"{output}: exists already; --force overwrites it")
+    config = make_config(options, fail_on=options.pop("fail_on"))
+    result = fix(model, output, config, fix_options)
+    if not quiet:
+        _print(result, model, fix_options.dry_run)
+    return exit_code(result, config.fail_on)
+
+
+def _print(result: FixResult, model: str, dry_run: bool) -> None:
+    from initaudit.formats.text import clean, short
+
+    for change in result.changes:
+        bias = f", bias {clean(change.bias)} reset" if change.bias else ""
+        click.echo(f"{clean(change.title)}: std {short(change.std_before)} -> {short(change.std_after)} ({change.scheme}{bias}) [{change.reason}]")
+    for refusal in result.refusals:
+        click.echo(f"{clean(refusal.layer)}: left as it is: {refusal.reason}")
+    if not result.changes:
+        copied = f"; {clean(str(result.written[0]))} is an unchanged copy" if result.written else ""
+        click.echo(f"{clean(model)}: nothing to fix{copied}")
+        return
+    if dry_run or result.after is None:
+        click.echo(f"{len(result.changes)} layers would change; nothing was written")
+        return
+    click.echo(f"wrote {', '.join(clean(str(p)) for p in result.written)}")
+    for word, report in (("before", result.before), ("after", result.after)):
+        learn = report.verdict.trainability
+        score = "" if learn is None else f", trainability {learn:.2f}"
+        click.echo(f"{word + ':':8} {report.verdict.status}{score}: {clean(report.verdict.reason)}")
