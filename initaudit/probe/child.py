@@ -12,7 +12,7 @@ import sys
 import threading
 from typing import BinaryIO
 
-from initaudit.errors import InitauditError
+from initaudit.errors import InitauditError, UsageError
 from initaudit.probe.frames import Frame, read_frame, write_frame
 
 
@@ -46,6 +46,8 @@ def serve(frame: Frame, answers: BinaryIO) -> Frame:
 
     try:
         return Frame(kind="result", body=run_job(frame.body, frame.blobs, progress))
+    except UsageError as error:
+        return Frame(kind="usage", body=str(error))
     except InitauditError as error:
         return Frame(kind="error", body=str(error))
     except MemoryError:

@@ -24,7 +24,7 @@ from collections import deque
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from initaudit.errors import ProbeError
+from initaudit.errors import ProbeError, UsageError
 from initaudit.probe.frames import Frame, GarbledFrame, read_frame, write_frame
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ class Child:
 
         Raises:
             ProbeError: with the child's own reason, or with what became of the child.
+            UsageError: an option about the inputs does not fit the model.
         """
         deadline = time.monotonic() + timeout
         sender = threading.Thread(
@@ -120,6 +121,8 @@ class Child:
                         progress(self._doing)
                 elif frame is not None and frame.kind == "result":
                     return frame.body
+                elif frame is not None and frame.kind == "usage":
+                    raise UsageError(str(frame.body))
                 elif frame is not None:
                     raise ProbeError(str(frame.body))
                 if frame is None and not self._alive():

@@ -1,10 +1,9 @@
 """What the probe's process does with a job: read the model, make inputs, measure.
 
     {"path": file or null, "folder": of external data or null, "sha256": of the file or null, "max_memory": bytes,
-     "options": {...}, "plan": {...}}
+     "options": ProbeOptions.to_json(), "plan": Plan.to_json()}
 
-with the serialised model as the only blob where `path` is null. `options` and `plan` are the business of
-`initaudit.probe.measure`, apart from the keys of `InputOptions`.
+with the serialised model as the only blob where `path` is null.
 """
 
 from __future__ import annotations

@@ -66,6 +66,8 @@ class Facts:
     """weight, state, lengths, last_position, total_length, mask, count, condition, image."""
     equals: list[float] = field(default_factory=list)
     """Constants that the values are compared with."""
+    integer: bool = False
+    """Whether the values are integers: sums and products with masks and token types are then still ids."""
 
     def demand(self, axis: int | None, size: int, kind: str | None = None) -> None:
         """Note that `axis` must have `size`; the first demand counts."""
@@ -90,7 +92,7 @@ class Facts:
 
 def facts_of(value: Value, rank: int | None) -> Facts:
     """Follow the graph input `value` of `rank` (None: unknown) forward."""
-    facts = Facts()
+    facts = Facts(integer=value.dtype is not None and value.dtype.lstrip("u").startswith("int"))
     seen: set[tuple[int, Axes, int | None]] = set()
     stack: list[tuple[Value, Axes, int | None]] = [(value, tuple(range(rank)) if rank is not None else None, 0)]
     while stack and len(seen) < MAX_STEPS:
@@ -151,7 +153,10 @@ def _broadcast(
         if len(added) == 1 and float(added[0]).is_integer() and not (node.op_type == "Sub" and position == 1):
             yield output, result, offset + int(added[0]) * (1 if node.op_type == "Add" else -1)
             return
-    yield output, result, offset if node.op_type in ("Where", "Max", "Min") and position > 0 else None
+    kept = (node.op_type in ("Where", "Max", "Min") and position > 0) or (
+        facts.integer and node.op_type in ("Add", "Mul") and all(other.tensor is None for other in others)
+    )
+    yield output, result, offset if kept else None
 
 
 def _transpose(node: Node, position: int, axes: Axes, offset: int | None, facts: Facts) -> Iterable[Step]:
