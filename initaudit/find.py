@@ -47,7 +47,8 @@ def find_specs(graph: Graph, constants: Constants) -> Finds:
             try:
                 for found in family.find(node, constants):
                     if isinstance(found, LayerSpec):
-                        specs.append((node, found))
+                        if found.operand.tensors:  # a constant made of shapes alone is no weight
+                            specs.append((node, found))
                     elif isinstance(found, Attachment):
                         attachments.append(found)
                     else:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from initaudit.errors import InitauditError
 from initaudit.views.arithmetic import ARITHMETIC, RANDOM, evaluated, qonnx_quant
 from initaudit.views.operand import MAX_STEPS, Operand, leaf
+from initaudit.views.shapes import MAX_VECTOR, Dims, Vector, dims_of_outputs, vector_of_output
 from initaudit.views.steps import MOVES
 
 if TYPE_CHECKING:
@@ -20,11 +23,13 @@ _QONNX = ("qonnx.custom_op.general", "finn.custom_op.general", "onnx.brevitas")
 
 
 class Constants:
-    """Every value of a graph that does not depend on the model's inputs, as an Operand."""
+    """Every value of a graph that does not depend on the model's inputs, as an Operand; and what is known of all shapes."""
 
     def __init__(self, graph: Graph, opset: Mapping[str, int]) -> None:
         self._opset = {d: v for d, v in opset.items() if d in ("", "com.microsoft")} or {"": 17}
         self._known: dict[Value, Operand] = {}
+        self._dims: dict[Value, Dims] = {}
+        self._vectors: dict[Value, Vector] = {}
         self.opaque: dict[Value, str] = {}
         """Constants whose values cannot be followed, with the reason."""
         for value, tensor in graph.tensors():
@@ -34,10 +39,38 @@ class Constants:
                 self._loop_invariants(node)
             elif node.op_type not in RANDOM and self._is_constant(node):
                 self._follow(node)
+            elif node.is_standard or node.domain == "com.microsoft":
+                self._follow_shape(node)
 
     def get(self, value: Value | None) -> Operand | None:
         """The operand behind a value, or None where it depends on the input or cannot be followed."""
         return None if value is None else self._known.get(value)
+
+    def dims(self, value: Value | None) -> Dims | None:
+        """Shape of a value with None for unknown lengths; None where the rank is unknown."""
+        if value is None:
+            return None
+        operand = self._known.get(value)
+        if operand is not None:
+            return operand.shape
+        known = self._dims.get(value)
+        if known is None and value.dims is not None:
+            return tuple(d if isinstance(d, int) else None for d in value.dims)
+        return known
+
+    def vector(self, value: Value | None) -> Vector | None:
+        """Elements of a small integer vector, None for the unknown ones; None where it is no such vector."""
+        if value is None:
+            return None
+        operand = self._known.get(value)
+        if operand is None:
+            return self._vectors.get(value)
+        if operand.size > MAX_VECTOR or operand.rank > 1:
+            return None
+        try:
+            return list(operand.integers())
+        except (InitauditError, ValueError):
+            return None
 
     def _is_constant(self, node: Node) -> bool:
         given = [v for v in node.inputs if v is not None]
@@ -60,13 +93,38 @@ class Constants:
             if value is not None:
                 self.opaque[value] = reason
 
+    def _follow_shape(self, node: Node) -> None:
+        """Shapes of what depends on the input; a vector of which all elements are known is a constant after all."""
+        output = node.outputs[0] if node.outputs else None
+        if output is None:
+            return
+        try:
+            vector = vector_of_output(node, self.dims, self.vector)
+            shapes = dims_of_outputs(node, self.dims, self.vector)
+        except (ValueError, IndexError, TypeError):
+            return
+        if vector is not None and None not in vector:
+            values = np.asarray(vector, np.int64)
+            scalar = node.op_type in ("Gather", "Squeeze") and self._is_scalar(node)
+            values = values.reshape(()) if scalar and values.size == 1 else values
+            self._known[output] = Operand(tensors=(), shape=values.shape, dtype="int64", compute=lambda: values)
+        elif vector is not None:
+            self._vectors[output] = vector
+        for value, dims in zip(node.outputs, shapes, strict=False):
+            if value is not None and dims is not None and (value.dims is None or None not in dims):
+                self._dims[value] = dims
+
+    def _is_scalar(self, node: Node) -> bool:
+        if node.op_type == "Squeeze":
+            return True
+        index = self._known.get(node.inputs[1]) if len(node.inputs) > 1 and node.inputs[1] is not None else None
+        return index is not None and index.rank == 0
+
     def _outputs(self, node: Node, inputs: list[Operand | None]) -> list[Operand]:
-        if node.is_standard and node.op_type in _STEPS:
+        if (node.is_standard or node.domain == "com.microsoft") and node.op_type in _STEPS:
             return list(_STEPS[node.op_type](node, inputs))
         if node.domain in _QONNX and node.op_type == "Quant":
             return qonnx_quant(node, inputs)
-        if node.domain == "com.microsoft" and node.op_type in ("DequantizeLinear", "QuantizeLinear"):
-            return list(_STEPS[node.op_type](node, inputs))
         if node.is_standard:
             return evaluated(node, inputs, self._opset)
         raise ValueError(f"unknown operator of domain {node.domain}")

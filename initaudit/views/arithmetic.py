@@ -130,7 +130,10 @@ def evaluated(node: Node, inputs: Sequence[Operand | None], opset: Mapping[str, 
     proto.output.extend(names_out)
     proto.attribute.extend(node.attributes.values())
     model = _model_of_one_node(proto, inputs, names_in, opset)
-    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+    try:
+        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+    except Exception as error:
+        raise UnsupportedWeight(f"ONNX cannot infer the shape of {node.op_type} of constants: {error}") from error
     known = {v.name: v.type.tensor_type for v in (*inferred.value_info, *inferred.output)}
 
     def run() -> list[np.ndarray]:
@@ -173,7 +176,7 @@ def _model_of_one_node(proto: Any, inputs: Sequence[Operand | None], names: list
         code = helper.np_dtype_to_tensor_dtype(numpy_dtype(operand.dtype))
         infos.append(helper.make_tensor_value_info(name, code, operand.shape))
         if operand.size <= MAX_INDEX_TABLE and operand.dtype.startswith("int"):
-            tables.append(onnx.numpy_helper.from_array(np.ascontiguousarray(operand.array()), name))
+            tables.append(onnx.numpy_helper.from_array(np.array(operand.array()), name))
     graph = helper.make_graph([proto], "constant", infos, [helper.make_empty_tensor_value_info(o) for o in proto.output], tables)
     versions = [helper.make_opsetid(domain, version) for domain, version in opset.items()]
     return helper.make_model(graph, opset_imports=versions)

@@ -1,0 +1,159 @@
+"""Integer forms of convolutions and matrix products: the layer of the float operator, its weight dequantised."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from initaudit.op import Companion, Found, LayerSpec, Operator
+from initaudit.ops.convolution import convolution
+from initaudit.ops.linear import linear
+from initaudit.views.quantised import dequantise
+
+if TYPE_CHECKING:
+    from initaudit.graph import Node, Value
+    from initaudit.views import Constants, Operand
+
+MAX_SEARCH = 4
+"""Operators between an integer product and the multiplication by its scales: a Cast, at most a Reshape or two."""
+
+
+class Places(NamedTuple):
+    """Input positions of an integer operator; None where it has no such input."""
+
+    weight: int
+    scale: int | None = None
+    zero: int | None = None
+    bias: int | None = None
+    input_scale: int | None = None
+
+
+CONVOLUTIONS = {
+    "ConvInteger": Places(weight=1, zero=3),
+    "com.microsoft:ConvInteger": Places(weight=1, zero=3),
+    "QLinearConv": Places(weight=3, scale=4, zero=5, bias=8, input_scale=1),
+    "com.microsoft:QLinearConv": Places(weight=3, scale=4, zero=5, bias=8, input_scale=1),
+}
+PRODUCTS = {
+    "MatMulInteger": Places(weight=1, zero=3),
+    "QLinearMatMul": Places(weight=3, scale=4, zero=5),
+    "com.microsoft:QGemm": Places(weight=3, scale=4, zero=5, bias=6, input_scale=1),
+    "com.microsoft:DynamicQuantizeMatMul": Places(weight=1, scale=2, zero=3, bias=4),
+    "com.microsoft:MatMulIntegerToFloat": Places(weight=1, scale=3, zero=5, bias=6),
+}
+
+
+def _key(node: Node) -> str:
+    return f"{node.domain}:{node.op_type}" if node.domain else node.op_type
+
+
+class IntegerConvolution(Operator):
+    """ConvInteger and QLinearConv."""
+
+    types = tuple(CONVOLUTIONS)
+
+    def find(self, node: Node, constants: Constants) -> Iterator[Found]:
+        """The convolution; scales count along the output channels."""
+        places = CONVOLUTIONS[_key(node)]
+        weight = _float_weight(node, places, constants, axis=0)
+        if weight is not None:
+            bias = _float_bias(node, places, constants)
+            yield convolution(node, weight, bias, channels_last=bool(node.attr("channels_last", 0)))
+
+
+class IntegerProduct(Operator):
+    """MatMulInteger, QLinearMatMul, QGemm and relatives: x·W with W of 8 bits."""
+
+    types = tuple(PRODUCTS)
+
+    def find(self, node: Node, constants: Constants) -> Iterator[Found]:
+        """The linear layer; scales count along the units."""
+        places = PRODUCTS[_key(node)]
+        transposed = bool(node.attr("transB", 0))
+        stored = constants.get(node.input(places.weight))
+        if stored is None:
+            yield from self._on_left(node, constants)
+            return
+        weight = _float_weight(node, places, constants, axis=0 if transposed else stored.rank - 1)
+        if weight is not None and weight.size > 1:
+            bias = _float_bias(node, places, constants)
+            yield linear(
+                weight,
+                source=node.input(0),
+                output=node.outputs[0],
+                transposed=transposed,
+                companions=() if bias is None else (Companion(operand=bias, role="bias"),),
+            )
+
+    def _on_left(self, node: Node, constants: Constants) -> Iterator[LayerSpec]:
+        """W·x, where the first operand is constant."""
+        stored = constants.get(node.input(0))
+        if node.op_type not in ("QLinearMatMul", "MatMulInteger") or stored is None or stored.size <= 1:
+            return
+        linear_form = node.op_type == "QLinearMatMul"
+        scale = constants.get(node.input(1)) if linear_form else _scale_behind(node.outputs[0], constants)
+        weight = dequantise(stored, scale, constants.get(node.input(2)), axis=max(stored.rank - 2, 0))
+        yield linear(weight, source=node.input(3 if linear_form else 1), output=node.outputs[0], on_left=True)
+
+
+def _float_weight(node: Node, places: Places, constants: Constants, *, axis: int) -> Operand | None:
+    codes = constants.get(node.input(places.weight))
+    if codes is None:
+        return None
+    zero = None if places.zero is None else constants.get(node.input(places.zero))
+    if places.scale is not None:
+        scale = constants.get(node.input(places.scale))
+    else:
+        scale = _scale_behind(node.outputs[0], constants)
+    if scale is not None and scale.size > 1:
+        scale = _as_factors(scale, codes, axis)
+    if zero is not None and zero.size > 1:
+        zero = _as_factors(zero, codes, axis)
+    return dequantise(codes, scale, zero, axis=axis)
+
+
+def _as_factors(factor: Operand, codes: Operand, axis: int) -> Operand | None:
+    """Factors in any shape that holds one per unit, as a vector; None where they do not fit."""
+    return factor.reshape((factor.size,)) if factor.size == codes.shape[axis] else None
+
+
+def _scale_behind(output: Value | None, constants: Constants) -> Operand | None:
+    """Scale of the weight of an integer product: exporters multiply the product by (input scale · weight scale)."""
+    at = output
+    for _ in range(MAX_SEARCH):
+        if at is None or len(at.consumers) != 1:
+            return None
+        node, position = at.consumers[0]
+        if node.op_type == "Mul":
+            factor = node.input(1 - position)
+            fixed = constants.get(factor)
+            if fixed is not None:
+                return fixed
+            maker = factor.producer if factor is not None else None
+            if maker is None or maker.op_type != "Mul":
+                return None
+            return next((c for c in map(constants.get, maker.inputs) if c is not None), None)
+        if node.op_type not in ("Cast", "Reshape", "Add"):
+            return None
+        at = node.outputs[0]
+    return None
+
+
+def _float_bias(node: Node, places: Places, constants: Constants) -> Operand | None:
+    """The bias in real units: integers of QLinearConv and QGemm count input scale · weight scale."""
+    bias = None if places.bias is None else constants.get(node.input(places.bias))
+    if bias is None or bias.is_floating:
+        return bias
+    given = [constants.get(node.input(i)) for i in (places.input_scale, places.scale) if i is not None]
+    scales = [s for s in given if s is not None]
+    if len(scales) != 2:
+        return bias
+    first, second = scales
+
+    def compute(codes: np.ndarray) -> np.ndarray:
+        factor = first.array().astype(np.float32) * second.array().astype(np.float32)
+        return np.asarray(codes.astype(np.float32) * factor.reshape(-1 if factor.size > 1 else ()))
+
+    import numpy as np
+
+    return bias.then("dequantize", bias.shape, compute, dtype="float32", exact=False)
