@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from initaudit.probe.saturation import flat_ends
+from initaudit.gains import saturation
 
 if TYPE_CHECKING:
     from initaudit.config import Config
@@ -144,7 +144,7 @@ def _flat(before: Value, after: Value) -> tuple[tuple[float, float], ...]:
     from initaudit.activations.region import function_between
 
     function = function_between(before, after)
-    return flat_ends(function) if function is not None else ()
+    return saturation(function) if function is not None else ()
 
 
 PRODUCTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
