@@ -30,15 +30,16 @@ class NonFiniteActivation(Rule):
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:
         """Names the first node that makes a non-finite value."""
-        origin = audit.probe.first_nonfinite
+        origin = audit.probe.nonfinite_node
         if origin is None or any(layer.stats.nonfinite or (layer.bias and layer.bias.nonfinite) for layer in audit.layers):
             return
-        layer = next((a for a in audit.layers if a.layer.node.name == origin.node or a.layer.name == origin.layer), None)
-        doubtful = origin.op_type in UNDEFINED_ELSEWHERE or audit.context.has_training
+        node = next((n for n in audit.model.graph.walk() if n.name == origin), None)
+        layer = next((a for a in audit.layers if a.layer.node is node), None) if node is not None else None
+        doubtful = audit.context.has_training or node is None or node.op_type in UNDEFINED_ELSEWHERE
         yield self.finding(
             layer,
-            f"Node {origin.node!r} ({origin.op_type}) is the first to give NaN or infinity, from finite synthetic input.",
-            measured=origin.share,
+            f"Node {origin!r} is the first to give NaN or infinity, from finite synthetic input.",
+            measured=1.0,
             expected=0.0,
             severity=Severity.WARNING if doubtful else Severity.ERROR,
             confidence=Confidence.MEDIUM if doubtful else Confidence.HIGH,
