@@ -34,12 +34,18 @@ class Scheme:
     source: str
     """Paper and equation, or the framework that defines the scheme."""
     variance: Callable[[float, float], float] = field(repr=False)
-    """Variance for gain 1 as a function of (fan_in, fan_out)."""
+    """Variance for gain 1 as a function of (fan_in, fan_out); of (fan_in, units) for orthogonal and identity."""
 
-    def std(self, fan_in: float, fan_out: float, gain: float = 1.0) -> float:
-        """Standard deviation of one weight. Raises ValueError for fans that are not positive."""
+    def std(self, fan_in: float, fan_out: float, gain: float = 1.0, *, units: float | None = None) -> float:
+        """Standard deviation of one weight. Raises ValueError for fans that are not positive.
+
+        `units` counts the rows of the weight matrix where that is not fan_out, as in a convolution: an orthogonal matrix has
+        the scale of its longer side.
+        """
         if fan_in <= 0 or fan_out <= 0:
             raise ValueError(f"scheme {self.name}: fans must be positive, got fan_in={fan_in}, fan_out={fan_out}")
+        if units is not None and self.distribution in ("orthogonal", "identity"):
+            fan_out = units
         return gain * math.sqrt(self.variance(fan_in, fan_out))
 
     def bound(self, fan_in: float, fan_out: float, gain: float = 1.0) -> float:

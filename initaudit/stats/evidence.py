@@ -89,8 +89,11 @@ class Values:
     low: float
     high: float
     sample: np.ndarray
+    """float32, sorted where it has at most EXACT_KS values."""
     block: np.ndarray | None
     """Sampled values in their place [units, inputs], without zero units and inputs; None where zeros are scattered."""
+    kernel: int
+    """Neighbouring inputs of `block` that form the kernel of one channel; 1 where there is none."""
     unit_energy: np.ndarray
     """Sum of squares of each unit that is not zero, and of each input."""
     input_energy: np.ndarray
@@ -126,26 +129,45 @@ class Evidence:
         return min(self.tests, key=lambda name: self.tests[name])
 
 
+def gather(values: Values) -> list[Evidence]:
+    """All tests of every family."""
+    z = None if values.block is None else values.block * np.float32(1.0 / values.scale)
+    structure = {} if z is None else structure_evidence(z, values.kernel, _known_largest(values))
+    found = []
+    for family in FAMILIES:
+        tests = shape_evidence(values, family)
+        for name, energy in (("unit norms", values.unit_energy), ("input norms", values.input_energy)):
+            if energy.size > 1:
+                tests[name] = _dispersion_p(energy, values.n / energy.size, family)
+        if z is not None and 1 < values.kernel < z.shape[1]:
+            tests["kernel norms"] = _dispersion_p(_kernels(z * z, values.kernel).sum(axis=1), values.kernel, family)
+        found.append(Evidence(family=family, tests={**tests, **structure}))
+    return found
+
+
+def _known_largest(values: Values) -> float | None:
+    known = values.largest_singular_value
+    return None if known is None else known / values.scale
+
+
 def shape_evidence(values: Values, family: Family) -> dict[str, float]:
     """Tests of the distribution of single values, with the scale taken from the values themselves."""
-    n, scale = values.n, values.scale
-    sample = values.sample
-    z = np.asarray(sample / np.float32(scale), np.float32)
-    kurtosis = values.fourth / (values.square * values.square)
+    n, scale, sample = values.n, values.scale, values.sample
     tests = {
         "mean": normal_tail(values.mean / scale * math.sqrt(n)),
         "skewness": normal_tail(values.cube / scale**3 * math.sqrt(n / family.m6)),
+        "kurtosis": _kurtosis_p(values.fourth / (values.square * values.square), n, family),
     }
     if family is UNIFORM:
-        bound = values.reach
-        inner = (n + 1) / n
-        tests["shape"] = ks_p_value(ks_distance(sample / np.float32(bound * inner), uniform_cdf, 1.0), sample.size)
-        gap = 1.0 - min(-values.low, values.high) / (bound * inner)
-        tests["edges"] = min(1.0, math.exp(-0.5 * n * gap) * 2.0) if gap > 0 else 1.0
+        bound = values.reach * (n + 1) / n  # unbiased for the bound of n values
+        tests["shape"] = ks_p_value(ks_distance(sample * np.float32(1.0 / bound), uniform_cdf, 1.0), sample.size)
+        gap = max(0.0, 1.0 - min(-values.low, values.high) / bound)
+        tests["edges"] = min(1.0, 2.0 * math.exp(-0.5 * n * gap))
     else:
-        tests["shape"] = ks_p_value(ks_distance(z, family.cdf, family.reach), sample.size)
+        tests["shape"] = ks_p_value(
+            ks_distance(sample * np.float32(1.0 / scale), family.cdf, family.reach), sample.size
+        )  # fmt: skip
         tests["largest value"] = _largest_p(values, family)
-    tests["kurtosis"] = _kurtosis_p(kurtosis, n, family)
     return tests
 
 
@@ -158,10 +180,11 @@ def _kurtosis_p(kurtosis: float, n: int, family: Family) -> float:
     x = (kurtosis - mean) / math.sqrt(variance)
     skew = 6.0 * (n * n - 5 * n + 2) / ((n + 7) * (n + 9)) * math.sqrt(6.0 * (n + 3) * (n + 5) / (n * (n - 2) * (n - 3)))
     a = 6.0 + 8.0 / skew * (2.0 / skew + math.sqrt(1.0 + 4.0 / (skew * skew)))
-    inner = (1.0 - 2.0 / a) / (1.0 + x * math.sqrt(2.0 / (a - 4.0)))
-    if inner <= 0:
+    stretched = 1.0 + x * math.sqrt(2.0 / (a - 4.0))
+    if stretched <= 0:
         return 0.0
-    return normal_tail((1.0 - 2.0 / (9.0 * a) - inner ** (1.0 / 3.0)) / math.sqrt(2.0 / (9.0 * a)))
+    root = ((1.0 - 2.0 / a) / stretched) ** (1.0 / 3.0)
+    return normal_tail((1.0 - 2.0 / (9.0 * a) - root) / math.sqrt(2.0 / (9.0 * a)))
 
 
 def _largest_p(values: Values, family: Family) -> float:
@@ -173,37 +196,59 @@ def _largest_p(values: Values, family: Family) -> float:
     return 1.0 if peak <= family.reach * (1.0 + margin) else 0.0
 
 
-def norm_evidence(values: Values, family: Family) -> dict[str, float]:
-    """Tests that the norms of units and of inputs scatter as those of independent values do."""
-    pairs = (("unit norms", values.unit_energy), ("input norms", values.input_energy))
-    return {name: _dispersion_p(energy, values.n / energy.size, family) for name, energy in pairs if energy.size > 1}
+def structure_evidence(z: np.ndarray, kernel: int = 1, largest: float | None = None) -> dict[str, float]:
+    """Tests that rows, columns and neighbours of `z` [units, inputs], unit variance, know nothing of each other.
 
-
-def structure_evidence(values: Values) -> dict[str, float]:
-    """Tests that rows, columns and neighbours know nothing of each other, whatever the family."""
-    tests: dict[str, float] = {}
-    block = values.block
-    if block is None or min(block.shape) < 2:
-        return tests
-    z = block / np.float32(values.scale)
+    `kernel` neighbouring inputs are the taps of one channel; `largest` is the largest singular value where it is known.
+    """
     rows, columns = z.shape
+    if min(rows, columns) < 2:
+        return {}
+    tests: dict[str, float] = {}
     ones = np.ones(max(rows, columns), np.float32)
     row_sums, column_sums = z @ ones[:columns], ones[:rows] @ z
-    tests["unit means"] = variance_ratio_p(float(row_sums @ row_sums) / (rows * columns), rows)
-    tests["input means"] = variance_ratio_p(float(column_sums @ column_sums) / (rows * columns), columns)
+    tests["unit means"] = variance_ratio_p(float(row_sums @ row_sums) / z.size, rows)
+    tests["input means"] = variance_ratio_p(float(column_sums @ column_sums) / z.size, columns)
     along = float(np.vdot(z[:, 1:], z[:, :-1])) / math.sqrt(rows * (columns - 1))
     across = float(np.vdot(z[1:], z[:-1])) / math.sqrt((rows - 1) * columns)
     tests["neighbouring inputs"] = normal_tail(along)
     tests["neighbouring units"] = normal_tail(across)
-    tests["spectrum"] = _spectrum_p(values, z)
+    tests["spectrum"] = _spectrum_p(z, largest)
+    if 1 < kernel < columns:
+        taps = _kernels(z, kernel)
+        sums = taps @ ones[:kernel] if kernel <= ones.size else taps.sum(axis=1)
+        tests["kernel means"] = variance_ratio_p(float(sums @ sums) / taps.size, taps.shape[0])
+        if taps.shape[0] >= TAP_RATIO * kernel:
+            tests["kernel taps"] = _sphericity_p(taps)
     return tests
+
+
+TAP_RATIO: Final = 8
+"""Kernels per tap from which the likelihood ratio of `_sphericity_p` follows its chi^2 law closely enough."""
+
+
+def _kernels(z: np.ndarray, kernel: int) -> np.ndarray:
+    """The kernels of all channels and units as rows; what a sample cut in two is left out."""
+    whole = z.shape[1] // kernel * kernel
+    return z[:, :whole].reshape(-1, kernel)
+
+
+def _sphericity_p(rows: np.ndarray) -> float:
+    """Whether the columns of `rows` are uncorrelated and of one variance (Mauchly 1940, with Bartlett's factor)."""
+    n, k = rows.shape
+    cov = (rows.T @ rows).astype(np.float64) / n
+    sign, logarithm = np.linalg.slogdet(cov / (np.trace(cov) / k))
+    if sign <= 0:
+        return 0.0
+    degrees = k * (k + 1) / 2.0 - 1.0
+    factor = n - (2.0 * k * k + k + 2.0) / (6.0 * k)
+    return variance_ratio_p(max(0.0, -factor * float(logarithm)) / degrees, degrees)
 
 
 def _dispersion_p(energy: np.ndarray, per_sum: float, family: Family) -> float:
     """Whether sums of `per_sum` squares scatter as sums of independent squares do."""
     count = energy.size
-    mean = float(energy.mean())
-    deviation = energy / mean - 1.0
+    deviation = energy / float(energy.mean()) - 1.0
     k2, _, k4 = family.square_cumulants
     expected = k2 / per_sum
     variance = k4 / per_sum**3 / count + 2.0 * expected * expected / (count - 1)
@@ -218,27 +263,23 @@ POWER_STEPS: Final = 6
 POWER_WIDTH: Final = 4
 
 
-def _spectrum_p(values: Values, z: np.ndarray) -> float:
+def _spectrum_p(z: np.ndarray, largest: float | None) -> float:
     rows, columns = z.shape
-    if values.largest_singular_value is not None:
-        return tracy_widom_p(tracy_widom_score(values.largest_singular_value / values.scale, rows, columns))
-    gram_side = min(rows, columns)
-    tall = z if columns == gram_side else z.T
-    if gram_side <= POWER_SIDE:
+    if largest is None:
+        largest = _largest_singular_value(z)
+    return tracy_widom_p(tracy_widom_score(largest, rows, columns))
+
+
+def _largest_singular_value(z: np.ndarray) -> float:
+    """Exact for a small side, else a lower bound that a value outside the bulk raises to itself."""
+    side = min(z.shape)
+    tall = z if z.shape[1] == side else z.T
+    if side <= POWER_SIDE:
         top = float(np.linalg.eigvalsh((tall.T @ tall).astype(np.float64))[-1])
     else:
-        basis = np.random.default_rng(0).standard_normal((gram_side, POWER_WIDTH)).astype(np.float32)
+        basis = np.random.default_rng(0).standard_normal((side, POWER_WIDTH)).astype(np.float32)
         for _ in range(POWER_STEPS):
             basis, _ = np.linalg.qr(tall.T @ (tall @ basis))
         image = tall @ basis
         top = float(np.linalg.eigvalsh((image.T @ image).astype(np.float64))[-1])
-    return tracy_widom_p(tracy_widom_score(math.sqrt(max(top, 0.0)), rows, columns))
-
-
-def gather(values: Values) -> list[Evidence]:
-    """All tests of every family."""
-    structure = structure_evidence(values)
-    return [
-        Evidence(family=family, tests={**shape_evidence(values, family), **norm_evidence(values, family), **structure})
-        for family in FAMILIES
-    ]
+    return math.sqrt(max(top, 0.0))

@@ -15,7 +15,7 @@ from typing import Final
 from initaudit.schemes import SCHEMES, Distribution, he_gain
 from initaudit.stats.facts import LayerFacts
 
-FIXED_NORMALS: Final = {1.0: 1.0, 0.02: 1.0, 0.01: 2.0, 0.1: 3.0, 0.05: 3.0, 0.001: 3.5, 0.006: 4.0, 0.2: 4.0, 0.5: 4.0, 0.03: 4.0}
+FIXED_NORMALS: Final = {1.0: 1.0, 0.02: 1.0, 0.01: 2.0, 0.1: 2.5, 0.05: 3.0, 0.001: 3.5, 0.006: 4.0, 0.2: 4.0, 0.5: 4.0, 0.03: 4.0}
 """Scales in use whatever the fans, with their cost in nats: N(0,1) is torch's embedding and torch.randn, 0.02 BERT, GPT-2, ViT and
 DCGAN, 0.01 detection heads and AlexNet, 0.1 and 0.001 tutorials and the last layers of detectors, 0.05 Keras RandomNormal, 0.006 DeepSeek."""
 
@@ -112,7 +112,7 @@ def _fan_laws(facts: LayerFacts, fan_in: float, fan_out: float, cost: float) -> 
         for kind in ("uniform", "normal"):
             yield law(f"he_{kind}", extra, he_gain(a), f"he_{kind}(a={a:g})")
     for activation, gain in CALCULATED_GAINS.items():
-        extra = 2.0 if activation == facts.activation else 3.5
+        extra = 2.0 if activation == facts.activation else 5.0
         for kind in ("uniform", "normal"):
             yield law(f"xavier_{kind}", extra, gain, f"xavier_{kind}(gain={gain:.3g})")
     small = math.sqrt(2.0 / (5.0 * fan_in))

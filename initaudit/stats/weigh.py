@@ -20,7 +20,7 @@ SAMPLE_SIZE: Final = 1 << 16
 functions at p = 0.001, less than any trained layer shows, and 256 KiB are quickly read."""
 
 SAMPLE_RUN: Final = 64
-"""Sampled inputs come in runs of this length, so that a sample also shows whether neighbours resemble each other."""
+"""Sampled inputs come in runs of about this length (whole kernels), so that a sample also shows whether neighbours resemble each other."""
 
 HISTOGRAM_BINS: Final = 48
 """Bins of the histogram in reports: enough to see a cut-off edge, few enough for a terminal or a thumbnail."""
@@ -193,12 +193,15 @@ def _block(layout: Layout, seed: int) -> np.ndarray:
     side = math.isqrt(SAMPLE_SIZE)
     take_rows = min(rows, max(side, SAMPLE_SIZE // inputs))
     take_inputs = min(inputs, SAMPLE_SIZE // take_rows)
+    kernel = math.prod(canonical.shape[layout.copy_rank + layout.unit_rank + 1 :])
+    run = kernel * max(1, round(SAMPLE_RUN / kernel))
     rng = np.random.default_rng(seed)
     row = np.sort(rng.choice(rows, take_rows, replace=False)) if take_rows < rows else np.arange(rows)
     if take_inputs < inputs:
-        runs = -(-take_inputs // SAMPLE_RUN)
-        starts = np.sort(rng.choice(inputs // SAMPLE_RUN, min(runs, inputs // SAMPLE_RUN), replace=False)) * SAMPLE_RUN
-        column = (starts[:, None] + np.arange(SAMPLE_RUN)).reshape(-1)[:take_inputs]
+        run = min(run, inputs)
+        runs = min(max(1, take_inputs // run), inputs // run)
+        starts = np.sort(rng.choice(inputs // run, runs, replace=False)) * run
+        column = (starts[:, None] + np.arange(run)).reshape(-1)
     else:
         column = np.arange(inputs)
     split = layout.copy_rank + layout.unit_rank

@@ -1,0 +1,215 @@
+"""Fresh weights are recognised as what they are; trained, correlated and heavy-tailed ones are not."""
+
+import dataclasses
+import math
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from initaudit.schemes import SCHEMES
+from initaudit.stats import weigh
+from initaudit.stats.provenance import LayerFacts, Provenance, recognise
+
+
+def facts(kind: str = "linear", shape: tuple[int, ...] = (48, 64), **changes: object) -> LayerFacts:
+    """A linear layer [out, in] or a convolution [out, in, k, k]."""
+    kernel = math.prod(shape[2:])
+    base = LayerFacts(kind=kind, shape=shape, fan_in=shape[1] * kernel, fan_out=shape[0] * kernel)
+    return dataclasses.replace(base, **changes)
+
+
+def verdict(array: np.ndarray, about: LayerFacts) -> Provenance:
+    """weigh and recognise."""
+    return recognise(weigh(array, about.unit_axes, about.input_axes, about.groups), about)
+
+
+def drawn(scheme: str, about: LayerFacts, seed: int = 0, gain: float = 1.0) -> np.ndarray:
+    """A fresh float32 weight."""
+    rng = np.random.default_rng(seed)
+    return SCHEMES[scheme].draw(about.shape, rng, fan_in=about.fan_in, fan_out=about.fan_out, gain=gain).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", [s for s in SCHEMES if s not in ("zeros", "constant_1", "torch_recurrent")])
+@pytest.mark.parametrize("about", [facts(shape=(96, 128)), facts("conv", (40, 24, 3, 3))], ids=["linear", "conv"])
+def test_every_scheme_is_recognised(name: str, about: LayerFacts) -> None:
+    """Its own name, distribution and exact standard deviation; still untrained."""
+    found = verdict(drawn(name, about), about)
+
+    scheme = SCHEMES[name]
+    assert found.distribution == scheme.distribution
+    assert found.law == name
+    assert found.untrained is True
+    if scheme.distribution != "identity":
+        assert found.std == pytest.approx(scheme.std(about.fan_in, about.fan_out, units=about.shape[0]), rel=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float64])
+@pytest.mark.parametrize("name", ["torch_default", "he_normal", "xavier_uniform", "orthogonal", "he_truncated_normal"])
+def test_storage_type_does_not_hide_the_law(name: str, dtype: type) -> None:
+    """Rounding to half or bfloat16 leaves the law recognisable."""
+    about = facts(shape=(96, 128), dtype=np.dtype(dtype).name)
+
+    found = verdict(drawn(name, about).astype(dtype), about)
+
+    assert found.law == name
+
+
+@pytest.mark.parametrize("scheme", ["torch_default", "he_normal"])
+def test_fresh_batch_norm_folded_into_a_convolution(scheme: str) -> None:
+    """A factor 1/sqrt(1 + 1e-5) changes nothing."""
+    about = facts("conv", (40, 24, 3, 3))
+
+    found = verdict(drawn(scheme, about) / np.float32(math.sqrt(1 + 1e-5)), about)
+
+    assert found.law == scheme
+    assert found.untrained is True
+
+
+@pytest.mark.parametrize("scheme", ["torch_default", "he_normal"])
+def test_trained_batch_norm_folded_into_a_fresh_convolution(scheme: str) -> None:
+    """Units rescaled by 0.4 to 1.6 keep their distribution; the scale is gone, so no law is named."""
+    about = facts("conv", (40, 24, 3, 3))
+    factor = np.random.default_rng(1).uniform(0.4, 1.6, (40, 1, 1, 1)).astype(np.float32)
+
+    found = verdict(drawn(scheme, about) * factor, about)
+
+    assert found.distribution == SCHEMES[scheme].distribution
+    assert found.law is None
+    assert found.untrained is True
+    assert found.confidence == "medium"
+
+
+def test_conventions_of_torch_for_transposed_and_grouped_convolutions() -> None:
+    """torch reads a transposed convolution's fan_in off the second axis and ignores groups in fan_out."""
+    rng = np.random.default_rng(0)
+    bound = 1 / math.sqrt(20 * 16)
+    transposed = facts("conv_transpose", (12, 20, 4, 4), fan_in=12 * 16, fan_out=20 * 16, unit_axes=(1,))
+    grouped = facts("grouped_conv", (32, 8, 3, 3), fan_out=8 * 9, groups=4)
+
+    first = verdict(rng.uniform(-bound, bound, (12, 20, 4, 4)).astype(np.float32), transposed)
+    second = verdict(rng.normal(0, math.sqrt(2 / (32 * 9)), (32, 8, 3, 3)).astype(np.float32), grouped)
+
+    assert first.law == "torch_default"
+    assert second.law == "he_normal_fan_out"
+
+
+def test_recurrent_default_and_padding_row_of_an_embedding() -> None:
+    """U(+-1/sqrt(hidden)) for a gate; a zeroed padding row does not hide N(0,1)."""
+    rng = np.random.default_rng(0)
+    gate = rng.uniform(-1, 1, (24, 20)).astype(np.float32) / np.float32(math.sqrt(24))
+    table = rng.standard_normal((50, 20)).astype(np.float32)
+    table[0] = 0
+
+    lstm = verdict(gate, facts("lstm", (24, 20), hidden_size=24))
+    embedding = verdict(table, facts("embedding", (50, 20), fan_in=50, fan_out=20, unit_axes=(1,)))
+
+    assert lstm.law == "torch_recurrent"
+    assert (embedding.law, embedding.std) == ("normal_1", 1.0)
+
+
+def test_sparse_initialisation_keeps_its_law() -> None:
+    """torch's sparse_: a tenth of each column N(0, 0.01), the rest zero."""
+    rng = np.random.default_rng(0)
+    array = np.where(rng.random((200, 300)) < 0.1, rng.normal(0, 0.01, (200, 300)), 0).astype(np.float32)
+
+    found = verdict(array, facts(shape=(200, 300)))
+
+    assert found.law == "normal_0.01"
+    assert found.untrained is True
+
+
+def test_unknown_scale_is_named_with_less_confidence() -> None:
+    """Independent values at a scale that no scheme explains: distribution and sample std, no law."""
+    rng = np.random.default_rng(0)
+    about = facts(shape=(96, 128))
+
+    normal = verdict(rng.normal(0, 7.3, (96, 128)).astype(np.float32), about)
+    uniform = verdict(rng.uniform(-7.3, 7.3, (96, 128)).astype(np.float32), about)
+
+    assert (normal.law, normal.distribution, normal.untrained) == (None, "normal", True)
+    assert normal.confidence == "low"
+    assert (uniform.law, uniform.distribution, uniform.untrained) == (None, "uniform", True)
+    assert uniform.std == pytest.approx(7.3 / math.sqrt(3), rel=1e-3)
+
+
+def test_constants_are_named_and_not_judged() -> None:
+    """Zeros may be deliberate: the law is certain, whether it was trained is not asked."""
+    found = verdict(np.zeros((40, 30), np.float32), facts(shape=(40, 30)))
+
+    assert (found.law, found.distribution, found.std, found.untrained) == ("zeros", "constant", 0.0, None)
+
+
+@pytest.mark.parametrize("scheme", ["he_normal", "lecun_normal", "xavier_truncated_normal"])
+def test_few_bell_shaped_values_are_inconclusive(scheme: str) -> None:
+    """144 values of a normal law may come from anywhere."""
+    about = facts("conv", (16, 1, 3, 3))
+
+    assert verdict(drawn(scheme, about), about).untrained is None
+
+
+def test_few_uniform_values_at_the_known_bound_are_not() -> None:
+    """The sharp edge of torch's default shows already in 144 values, at a lower confidence."""
+    about = facts("conv", (16, 1, 3, 3))
+
+    found = verdict(drawn("torch_default", about), about)
+
+    assert (found.law, found.untrained, found.confidence) == ("torch_default", True, "medium")
+
+
+def _smooth(x: np.ndarray) -> np.ndarray:
+    return x + 0.5 * np.roll(x, 1, axis=1)
+
+
+ALTERED = {
+    "low rank added": lambda x, rng: x + 0.2 * np.outer(rng.standard_normal(x.shape[0]), rng.standard_normal(x.shape[1])),
+    "inputs smoothed": lambda x, rng: _smooth(x),
+    "units smoothed": lambda x, rng: _smooth(x.T).T,
+    "inputs rescaled": lambda x, rng: x * rng.uniform(0.5, 1.5, (1, x.shape[1])),
+    "shifted": lambda x, rng: x + 0.15 * x.std(),
+    "a few grown": lambda x, rng: np.where(rng.random(x.shape) < 0.02, 4 * x, x),
+    "student t": lambda x, rng: rng.standard_t(5, x.shape) * x.std(),
+    "laplace": lambda x, rng: rng.laplace(0, 1, x.shape) * x.std(),
+    "pruned": lambda x, rng: np.where(np.abs(x) > x.std(), x, 0),
+    "weight decayed": lambda x, rng: np.sign(x) * np.abs(x) ** 1.5,
+}
+
+
+@pytest.mark.parametrize("change", ALTERED)
+@pytest.mark.parametrize("scheme", ["he_normal", "torch_default"])
+def test_altered_weights_are_not_taken_for_fresh(change: str, scheme: str) -> None:
+    """Structure, shape or tails that training leaves are seen in 12,288 values."""
+    about = facts(shape=(96, 128))
+    scale = SCHEMES[scheme].std(about.fan_in, about.fan_out)
+    array = ALTERED[change](drawn(scheme, about) / scale, np.random.default_rng(1)) * scale
+
+    found = verdict(array.astype(np.float32), about)
+
+    assert found.untrained is not True
+    assert found.law is None
+
+
+def test_values_that_are_not_finite_or_whole_numbers_are_not_judged() -> None:
+    """A NaN or integer codes say nothing about a law, and the reason is given."""
+    array = np.random.default_rng(0).standard_normal((48, 64)).astype(np.float32)
+    array[3, 4] = np.nan
+
+    broken = verdict(array, facts())
+    codes = verdict(np.random.default_rng(0).integers(-127, 128, (48, 64)).astype(np.float32), facts())
+
+    assert broken.untrained is None
+    assert "not finite" in broken.why
+    assert codes.untrained is None
+    assert "whole numbers" in codes.why
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (1, 1), (2, 1), (1, 500), (500, 1), (3, 3), (7,)])
+def test_degenerate_shapes_get_a_verdict(shape: tuple[int, ...]) -> None:
+    """No shape raises or warns."""
+    array = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    about = LayerFacts(kind="linear", shape=shape, fan_in=None, fan_out=None)
+
+    found = verdict(array, about)
+
+    assert found.untrained is not False
+    assert found.why
