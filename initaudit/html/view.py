@@ -47,6 +47,7 @@ FACTS = {
         "Reached through": "weight.view",
         "Part": "weight.part",
         "Shared with": "weight.shared_with",
+        "Bias": "bias",
         "Parameters": "parameters",
         "Fan in": "fan_in",
         "Fan out": "fan_out",
@@ -55,6 +56,7 @@ FACTS = {
         "Activation parameters": "activation_params",
         "Normalised by": "normalized_by",
         "Feeds": "feeds",
+        "Cannot be trained": "untrainable",
     },
     "Weights": {
         "Mean": "stats.mean",
@@ -67,6 +69,9 @@ FACTS = {
         "Skewness": "stats.skewness",
         "Kurtosis": "stats.kurtosis",
         "Duplicate units (share)": "stats.duplicate_units",
+        "Duplicates up to scale (share)": "stats.duplicate_units_scaled",
+        "Dispersion of the units' norms": "stats.unit_norm_dispersion",
+        "Largest / robust std": "stats.largest_over_robust_std",
         "Spectral norm": "stats.spectral_norm",
         "Smallest singular value": "stats.smallest_singular_value",
         "Stable rank": "stats.stable_rank",
@@ -79,6 +84,8 @@ FACTS = {
         "Std of that law": "provenance.std",
         "p-value": "provenance.p_value",
         "Still untrained": "provenance.untrained",
+        "Confidence": "provenance.confidence",
+        "Why": "provenance.why",
     },
     "Signal": {
         "Variance": "signal.variance",
@@ -146,6 +153,7 @@ def report_view(report: Mapping[str, Any], index: int, rules: Mapping[str, Any])
         "severities": [(severity, _groups(kept, severity, rules)) for severity in SEVERITIES],
         "suppressed": [finding for finding in findings if finding["suppressed"] is not None],
         "codes": {finding["code"] for finding in findings},
+        "ends": {name: words.ends([at(layer, SERIES[name]) for layer in layers]) for name in ("variance", "gradient")},
         "journeys": {
             name: words.journey([at(layer, SERIES[name]) for layer in layers]) for name in ("variance", "gradient")
         },
@@ -162,6 +170,9 @@ def _finding(finding: Mapping[str, Any], anchors: Mapping[str, str]) -> dict[str
         "anchor": anchors.get(finding["layer"]),
         "measured": evidence.get("measured"),
         "expected": evidence.get("expected"),
+        "more": {
+            key: value for key, value in evidence.items() if key not in ("measured", "expected") and value is not None
+        },
     }
 
 
@@ -211,11 +222,18 @@ def _row(layer: Mapping[str, Any], position: int, findings: Sequence[Mapping[str
 
 
 def _by_reason(skipped: Iterable[Mapping[str, Any]]) -> list[tuple[str, list[Mapping[str, Any]]]]:
-    """What was not audited, by reason, the reason with most parameters first."""
+    """What was not audited, by reason: weights before mere constants, the reason with most parameters first."""
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for entry in skipped:
         groups.setdefault(entry["reason"], []).append(entry)
-    return sorted(groups.items(), key=lambda item: -sum(entry["parameters"] or 0 for entry in item[1]))
+
+    def rank(group: tuple[str, list[Mapping[str, Any]]]) -> tuple[bool, int]:
+        entries = group[1]
+        return not any(entry.get("is_parameter", True) for entry in entries), -sum(
+            e["parameters"] or 0 for e in entries
+        )
+
+    return sorted(groups.items(), key=rank)
 
 
 def _drawable(layers: Sequence[Mapping[str, Any]]) -> dict[str, bool]:
@@ -253,6 +271,7 @@ def _island(
     return htmlsafe_json_dumps(
         {
             "anchors": list(anchors.values()),
+            "names": [words.plain(name) for name in names],
             "titles": [words.plain(row["title"]) for row in rows],
             "kinds": [row["kind"] for row in rows],
             "activations": [row["activation"] for row in rows],
@@ -269,7 +288,10 @@ def _island(
             "facts": facts,
             "weightHistograms": [_histogram(at(layer, "stats.histogram")) for layer in layers],
             "signalHistograms": [_histogram(at(layer, "signal.histogram")) for layer in layers],
-            "fixes": [words.fix_command(path, row["name"], names) if row["findings"] else None for row in rows],
+            "fixes": [
+                words.fix_command(path, row["name"], names) if row["severity"] in ("error", "warning") else None
+                for row in rows
+            ],
             "trained": context == "trained",
         },
         separators=(",", ":"),

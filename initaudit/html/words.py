@@ -51,6 +51,15 @@ def plain(value: Any) -> str:
     return str(visible(shorten(str(value), LONGEST_TEXT)))
 
 
+def prose(value: str) -> Markup:
+    """A message as HTML: escaped, hidden characters visible, what stands between backticks as code."""
+    pieces = str(visible(shorten(value, LONGEST_TEXT))).split("`")
+    if len(pieces) % 2 == 0:  # the last backtick has no partner and is an ordinary character
+        pieces[-2:] = ["`".join(pieces[-2:])]
+    code = Markup("<code>{}</code>")
+    return Markup("").join(code.format(piece) if index % 2 else piece for index, piece in enumerate(pieces))
+
+
 def finite(value: Any) -> bool:
     """True for a number that a chart can place."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
@@ -128,6 +137,12 @@ def fact(value: Any) -> str | None:
     return plain(number(value))
 
 
+def ends(values: Sequence[Any]) -> tuple[str, str] | None:
+    """The first and the last known value; None where fewer than two are known."""
+    known = [value for value in values if finite(value)]
+    return (number(known[0]), number(known[-1])) if len(known) > 1 else None
+
+
 def journey(values: Sequence[Any]) -> str | None:
     """How a quantity goes from the first to the last layer where it is known, in one sentence; the chart's text twin."""
     known = [(position + 1, value) for position, value in enumerate(values) if finite(value)]
@@ -138,8 +153,8 @@ def journey(values: Sequence[Any]) -> str | None:
         return f"{number(start)} at layer {first}"
     sentence = f"{number(start)} at layer {first}, {number(end)} at layer {last}"
     if start > 0 and end > 0 and not 0.1 < end / start < 10:
-        factor = max(end / start, start / end)
-        sentence += f": {'grows' if end > start else 'falls'} {number(float(factor))} times on the way"
+        decades = abs(math.log10(end) - math.log10(start))
+        sentence += f": {'grows' if end > start else 'falls'} by a factor of {number(float(10**decades) if decades < 300 else math.inf)} on the way"
     return sentence
 
 
@@ -147,7 +162,7 @@ def fix_command(path: str, layer: str | None = None, names: Sequence[str] = ()) 
     """`initaudit fix` for a POSIX shell, for the whole model or one layer; None where no safe line can be written.
 
     The layer is given as a glob that matches it alone: its own glob characters are escaped, and a hidden character becomes `?`, so the line
-    that a person copies holds nothing they cannot see.
+    that a person copies holds nothing they cannot see. `--all` because the person chose the layer, whether a rule flags its weights or not.
     """
     if any(is_hidden(c) for c in path):
         return None
@@ -158,5 +173,5 @@ def fix_command(path: str, layer: str | None = None, names: Sequence[str] = ()) 
             return None
         if "?" in pattern and sum(fnmatchcase(name, pattern) for name in names) != 1:
             return None
-        words += ["--layers", pattern]
+        words += ["--all", "--layers", pattern]
     return shlex.join(words)

@@ -3,6 +3,8 @@
 const CHART_HEIGHT = 260;
 /* Up to this many layers each gets a point of its own; beyond, points would run into a band. */
 const MOST_POINTS = 64;
+/* Logarithmic axes end here: float32 holds nothing beyond 1e±45, and a prediction beyond 1e±60 says no more than that line. */
+const LOG_REACH = 60;
 
 /** What each chart draws. `y` is the scale: "log", "share" (0 to 1) or "asinh"; `lines` name columns of the report's series. */
 const DEPTH_CHARTS = {
@@ -37,25 +39,55 @@ const DEPTH_CHARTS = {
   },
 };
 
+/* Labels that fit one above the other on an axis. */
+const MOST_LABELS = 8;
+
+/** Places of the grid on each kind of axis. The library's own lists of powers of ten end at 1e±32. */
+const GRIDS = {
+  share: () => [0, 0.2, 0.4, 0.6, 0.8, 1],
+  log: (low, high) => {
+    const [from, to] = [Math.round(Math.log10(low)), Math.round(Math.log10(high))];
+    const within = to - from > 2 ? [1] : [1, 2, 5];
+    const step = Math.ceil((to - from) / MOST_LABELS);
+    const places = [];
+    for (let power = Math.ceil(from / step) * step; power <= to; power += step) places.push(...within.map((digit) => digit * 10 ** power));
+    return places.filter((place) => place <= high * 1.001);
+  },
+  asinh: (_, reach) => {
+    if (reach < 6) return [-5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5].filter((place) => Math.abs(place) <= reach);
+    const powers = Math.floor(Math.log10(reach));
+    const step = Math.ceil((powers + 1) / (MOST_LABELS / 2));
+    const side = [];
+    for (let power = powers; power >= 0; power -= step) side.unshift(10 ** power);
+    return [...side.map((place) => -place).reverse(), 0, ...side];
+  },
+};
+
 /** The axes every chart shares, in the colours of the theme. */
-function axes(y, options = {}) {
+function axes(y) {
   const font = "12px system-ui, sans-serif";
   const base = { stroke: colour("soft"), font, grid: { stroke: colour("grid"), width: 1 }, ticks: { stroke: colour("line"), width: 1, size: 5 } };
   return [
-    { ...base, grid: { show: false }, size: 34, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000], space: 36, ...options.x },
-    { ...base, size: 58, values: (_, splits) => splits.map(y === "share" ? (v) => `${Math.round(v * 100)} %` : showPower) },
+    { ...base, grid: { show: false }, size: 34, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000], space: 36 },
+    {
+      ...base, size: 58, filter: (_, splits) => splits,
+      splits: (u, _, low, high) => GRIDS[y](low, high),
+      values: (_, splits) => splits.map(y === "share" ? (v) => `${Math.round(v * 100)} %` : showPower),
+    },
   ];
 }
 
 function yScale(y, reference) {
   if (y === "share") return { range: [-0.02, 1.02] };
-  const near = reference ?? null;
+  const decade = (value, round) => 10 ** Math.min(LOG_REACH, Math.max(-LOG_REACH, round(Math.log10(value))));
   return {
     distr: 3,
     range: (_, low, high) => {
       if (low === null) return [0.1, 10];
-      const [from, to] = near === null ? [low, high] : [Math.min(low, near), Math.max(high, near)];
-      return uPlot.rangeLog(from, to === from ? to * 10 : to, 10, true);
+      const from = decade(Math.min(low, reference ?? low), Math.floor);
+      const to = decade(Math.max(high, reference ?? high), Math.ceil);
+      if (to > from) return [from, to];
+      return [from / 10, to * 10];
     },
   };
 }
@@ -70,10 +102,11 @@ function depthChart(holder, data, title, lines, options) {
   canvas.setAttribute("aria-valuemax", String(count));
   canvas.setAttribute("aria-valuenow", "1");
   canvas.setAttribute("aria-valuetext", "no layer chosen");
-  const readout = element("div", { className: "readout" }, "\u00a0");
+  const silent = () => element("small", {}, "point at the chart to read a layer");
+  const readout = element("div", { className: "readout" }, silent());
   const legend = element("div", { className: "legend", role: "group" });
   legend.setAttribute("aria-label", "Lines of this chart");
-  holder.append(readout, canvas, legend);
+  holder.append(canvas, readout, legend);
 
   const shown = lines.map((line) => !line.hidden);
   const values = lines.map((line, number) => {
@@ -99,7 +132,7 @@ function depthChart(holder, data, title, lines, options) {
   const onCursor = (u) => {
     const index = u.cursor.idx;
     current = index ?? null;
-    readout.textContent = index === null || index === undefined ? "\u00a0" : describe(index);
+    readout.replaceChildren(index === null || index === undefined ? silent() : describe(index));
     lines.forEach((line, number) => { values[number].value.textContent = index === null || index === undefined || !line.column ? "" : show(line.column[index]); });
     if (index !== null && index !== undefined) {
       canvas.setAttribute("aria-valuenow", String(index + 1));
@@ -118,7 +151,7 @@ function depthChart(holder, data, title, lines, options) {
       cursor: { sync: { key: options.sync, setSeries: false }, drag: { x: true, y: false, dist: 6 }, points: { size: 8 }, y: false },
       focus: { alpha: 1 },
       scales: { x: { time: false, range: (_, low, high) => [Math.max(0.5, low - 0.5), Math.min(count + 0.5, high + 0.5)] }, y: options.scale },
-      axes: axes(options.y, options.axes),
+      axes: axes(options.y),
       series: [{}, ...lines.map((line, number) => ({
         label: line.label, show: shown[number], scale: "y", spanGaps: false,
         stroke: colour(line.colour), width: line.width ?? 1.75, dash: line.dash,
@@ -161,6 +194,10 @@ function landmarks(data, withLost) {
       const x = u.valToPos(index + 1, "x", true);
       if (severity === null || severity === "info" || !within(x)) return;
       ctx.fillStyle = colour(severity);
+      if (data.severities.length > MOST_POINTS) {
+        ctx.fillRect(x - ratio / 2, bottom - 5 * ratio, Math.max(1, ratio), 5 * ratio);
+        return;
+      }
       ctx.beginPath();
       ctx.moveTo(x, bottom - 7 * ratio);
       ctx.lineTo(x - 4 * ratio, bottom);
@@ -271,7 +308,7 @@ function lineChart(holder, data, title, spec, shared) {
     .filter((line) => line.column.some((value) => value !== null))
     .map((line) => ({ ...line, plotted: line.column.map((value) => (isNumber(value) && (spec.y !== "log" || value > 0) ? value : null)) }));
   for (const line of lines) {
-    if (line.bars) line.draw = () => ({ paths: uPlot.paths.bars({ size: [0.7, 28] }), fill: colour(line.colour), width: 0, fillTo: 1, points: { show: false } });
+    if (line.bars) line.draw = () => ({ paths: uPlot.paths.bars({ size: [0.7, 28] }), fill: colour(line.colour), width: 0, fillTo: 1, points: { show: data.titles.length <= MOST_POINTS, size: 6, fill: colour(line.colour) } });
     else if (line.resolved) line.draw = () => ({ points: { show: false } });
   }
   const under = spec.reference === undefined ? [] : [referenceLine(spec.reference)];

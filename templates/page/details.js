@@ -32,12 +32,12 @@ function layerPanel(data, index) {
   if (findings.length) {
     panel.append(element("ul", {}, ...findings.map(([severity, code, message]) => {
       const mark = element("span", { className: `mark ${severity}` }, { error: "✗", warning: "!", info: "i" }[severity]);
-      return element("li", {}, mark, " ", element("code", { className: "code" }, code), " ", message);
+      return element("li", {}, mark, " ", element("code", { className: "code" }, code), " ", ...prose(message));
     })));
   }
   const target = targetWords(data, index);
   if (target !== null) {
-    panel.append(element("p", {}, element("b", {}, "Recommended initialisation: "), target, ". ", data.why[index] ?? ""));
+    panel.append(element("p", {}, element("b", {}, "Recommended initialisation: "), target, ". ", ...prose(data.why[index] ?? "")));
   }
   if (data.fixes[index] !== null && target !== null) {
     panel.append(data.trained

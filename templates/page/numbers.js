@@ -18,6 +18,13 @@ function showPower(value) {
   return size >= 1e-3 && size < 1e5 ? String(Number(value.toPrecision(6))) : value.toExponential(0).replace("e+", "e");
 }
 
+/** Text of the report with what stands between backticks as code. */
+function prose(text) {
+  const pieces = text.split("`");
+  if (pieces.length % 2 === 0) pieces.push(pieces.splice(-2).join("`"));
+  return pieces.map((piece, index) => (index % 2 ? element("code", {}, piece) : piece));
+}
+
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
 
 /** An element with properties and children; text only ever goes in as text. */

@@ -44,7 +44,7 @@ function layerTable(section, data, count) {
     });
   }
 
-  const haystacks = data.titles.map((title, index) => [title, data.kinds[index], data.activations[index], data.laws[index], ...data.findings[index].map(([, code]) => code)].filter(Boolean).join(" ").toLowerCase());
+  const haystacks = data.titles.map((title, index) => [title, data.names[index], data.kinds[index], data.activations[index], data.laws[index], ...data.findings[index].map(([, code]) => code)].filter(Boolean).join(" ").toLowerCase());
   const filter = () => {
     const words = form.elements.text.value.toLowerCase().split(/\s+/).filter(Boolean);
     const kind = form.elements.kind.value;
@@ -66,7 +66,7 @@ function layerTable(section, data, count) {
   const open = (index) => {
     if (opened.has(index)) return;
     const { panel, draw } = layerPanel(data, index);
-    const cell = element("td", { colSpan: 14 }, panel);
+    const cell = element("td", { colSpan: 13 }, panel);
     const row = element("tr", { className: "detail", id: `${data.anchors[index]}-detail` }, cell);
     rows[index].after(row);
     fit(panel);

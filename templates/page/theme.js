@@ -9,9 +9,14 @@ const colour = (() => {
   const probe = document.createElement("span");
   probe.hidden = true;
   document.body.append(probe);
+  const known = new Map();
+  themeChanged.push(() => known.clear());
   return (name) => {
-    probe.style.color = `var(--${name})`;
-    return getComputedStyle(probe).color;
+    if (!known.has(name)) {
+      probe.style.color = `var(--${name})`;
+      known.set(name, getComputedStyle(probe).color);
+    }
+    return known.get(name);
   };
 })();
 

@@ -40,6 +40,10 @@ def dense_report(*, depth=12, width=48, activation="relu", factor=1.0, name="net
         )
         for depth_index, (weight, z, g) in enumerate(zip(weights, outputs, gradients, strict=True))
     ]
+    predicted = 1.0
+    for layer in layers:
+        predicted *= layer["target"]["ratio"] ** 2
+        layer["signal"]["predicted_variance"] = predicted
     findings = []
     lost = next((layer["name"] for layer in layers if layer["signal"]["variance"] < 1e-3), None)
     if lost is not None:
@@ -47,7 +51,17 @@ def dense_report(*, depth=12, width=48, activation="relu", factor=1.0, name="net
         findings.append(finding("INI401", "vanishing-signal", "error", lost, message, 1e-3, 1.0))
         for layer in layers:
             ratio = layer["target"]["ratio"]
-            findings.append(finding("INI101", "weight-too-small", "warning", layer["name"], f"the weights have {ratio:.2g} times their target std", ratio, 1.0))
+            findings.append(
+                finding(
+                    "INI101",
+                    "weight-too-small",
+                    "warning",
+                    layer["name"],
+                    f"the weights have {ratio:.2g} times their target std",
+                    ratio,
+                    1.0,
+                )
+            )
     status = "fail" if lost else "pass"
     return {
         "model": {
@@ -99,7 +113,7 @@ def dense_layer(name, weight, z, gradient, activation, gain, depth):
         "target": {"scheme": "he_normal", "gain": gain, "std": target, "ratio": std / target, "why": f"{activation} follows and needs a gain of {gain:.3g}; {fan_in} values enter each unit."},
         "signal": {
             "mean_square": float(np.mean(z**2)), "variance": float(unit), "similarity": float(1 - unit / np.mean(z**2)), "saturated": 0.0, "dead": float(np.mean((z <= 0).all(0))),
-            "gradient_rms": gradient, "weight_gradient_ratio": gradient * 3, "nonfinite": 0.0, "predicted_variance": float((std / target) ** (2 * depth + 2)), "growth": (std / target) ** 2,
+            "gradient_rms": gradient, "weight_gradient_ratio": gradient * 3, "nonfinite": 0.0, "predicted_variance": None, "growth": (std / target) ** 2,
             "after": {"mean_square": float(np.mean(z**2)) / 2, "variance": float(unit) / 2}, "histogram": histogram(z), "gradient_error": 0.05, "gradient_resolved": gradient > 1e-9,
         },
     }  # fmt: skip
@@ -114,7 +128,9 @@ def finding(code, name, severity, layer, message, measured=None, expected=None, 
     }  # fmt: skip
 
 
-def error_report(path="models/broken.onnx", reason="models/broken.onnx is a Git LFS pointer, not a model: run `git lfs pull`"):
+def error_report(
+    path="models/broken.onnx", reason="models/broken.onnx is a Git LFS pointer, not a model: run `git lfs pull`"
+):
     """A report on a model that could not be read."""
     return {
         "model": {"path": path, "sha256": None, "bytes": None, "ir_version": None, "opset": None, "producer": None, "parameters": 0},
@@ -127,6 +143,16 @@ def error_report(path="models/broken.onnx", reason="models/broken.onnx is a Git 
 def document(*reports):
     """The document around some reports."""
     return {"schema_version": "1", "tool": {"name": "initaudit", "version": "0.1.0"}, "reports": list(reports)}
+
+
+def everywhere(value, text):
+    """The same document with this text before every string that a model file can write to."""
+    chosen = ("status", "context", "severity", "code", "kind", "confidence", "mode", "batch_norm")
+    if isinstance(value, dict):
+        return {k: v if k in chosen else everywhere(v, text) for k, v in value.items()}
+    if isinstance(value, list):
+        return [everywhere(item, text) for item in value]
+    return text + value if isinstance(value, str) else value
 
 
 RULES = {

@@ -1,0 +1,269 @@
+"""The HTML report as text, without a browser."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import hashlib
+import json
+import re
+import shlex
+from fnmatch import fnmatchcase
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from initaudit.html import words
+from initaudit.html.page import page
+import documents
+
+HOSTILE = "</script><script>owned=1</script><img src=x onerror=owned=1>\"'&{{7*7}}<!--`"
+
+
+class Page(HTMLParser):
+    """Elements, attributes and texts of a page as a browser's parser sees them."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.elements = []
+        self.texts = {}
+        self.inside = []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        self.inside.append(len(self.elements) - 1)
+
+    def handle_endtag(self, tag):
+        while self.inside and self.elements[self.inside.pop()][0] != tag:
+            pass
+
+    def handle_data(self, data):
+        if self.inside:
+            self.texts[self.inside[-1]] = self.texts.get(self.inside[-1], "") + data
+
+    def contents(self, tag):
+        return [self.texts.get(i, "") for i, (name, _) in enumerate(self.elements) if name == tag]
+
+    def islands(self):
+        return [
+            json.loads(self.texts[i])
+            for i, (_, attributes) in enumerate(self.elements)
+            if attributes.get("class") == "island"
+        ]
+
+
+def render(*reports):
+    return page(documents.document(*reports), documents.RULES)
+
+
+def without(value, names):
+    """The same document without these keys."""
+    if isinstance(value, dict):
+        return {k: without(v, names) for k, v in value.items() if k not in names}
+    return [without(item, names) for item in value] if isinstance(value, list) else value
+
+
+def test_page_needs_nothing_from_anywhere():
+    """No element of the page names another file or a server."""
+    elements = Page(render(documents.dense_report(depth=3))).elements
+
+    places = [
+        v
+        for _, attributes in elements
+        for k, v in attributes.items()
+        if k in ("src", "href", "action", "data", "srcset")
+    ]
+    assert places
+    assert all(place.startswith("#") or place == "data:," for place in places)
+
+
+def test_policy_allows_exactly_the_script_and_style_of_the_page():
+    """The hashes in the content security policy are those of the two inline blocks, and nothing else may run or load."""
+    html = Page(render(documents.dense_report(depth=3)))
+    policy = next(a["content"] for _, a in html.elements if a.get("http-equiv") == "Content-Security-Policy")
+
+    script = html.contents("script")[-1]
+    for block in (script, html.contents("style")[0]):
+        assert base64.b64encode(hashlib.sha256(block.encode()).digest()).decode() in policy
+    assert policy.startswith("default-src 'none'")
+    assert "unsafe" not in policy
+
+
+def test_hostile_names_add_no_element():
+    """HTML in any name or message of the model changes texts, never the structure of the page."""
+    report = documents.dense_report(depth=6, factor=0.3)
+
+    html = render(documents.everywhere(report, HOSTILE))
+    plain, hostile = Page(render(report)), Page(html)
+    structure = [tag for tag, _ in plain.elements if tag != "code"]
+    assert [tag for tag, _ in hostile.elements if tag != "code"] == structure
+    assert "owned=1</script>" not in html
+    assert "{{7*7}}" in html
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.text(st.characters(), min_size=1, max_size=30))
+def test_no_character_of_a_name_is_hidden(name):
+    """Control characters, bidirectional overrides and lone surrogates are written out, so that the page shows what the name holds."""
+    report = documents.everywhere(documents.dense_report(depth=2, factor=0.01, width=4), name)
+
+    html = render(report)
+    assert not [c for c in html if words.is_hidden(c) and c != "\n"]
+    html.encode("utf-8")
+
+
+def test_same_document_gives_same_page():
+    """Nothing but the document decides what the page is."""
+    report = documents.dense_report(depth=4)
+
+    assert render(report) == render(copy.deepcopy(report))
+
+
+def test_island_holds_one_value_per_layer():
+    """Every column of the data island has an entry for each layer, and numbers that JSON lacks stand as words or null."""
+    report = documents.dense_report(depth=5)
+    report["layers"][2]["signal"]["variance"] = "NaN"
+    report["layers"][3]["signal"] = None
+    report["layers"][4]["stats"]["std"] = float("inf")
+
+    (island,) = Page(render(report)).islands()
+    columns = [
+        *island["series"].values(),
+        *(values for _, _, values in island["facts"]),
+        island["titles"],
+        island["fixes"],
+    ]
+    assert {len(column) for column in columns} == {5}
+    assert island["series"]["variance"][2:4] == ["NaN", None]
+    assert island["series"]["std"][4] == "∞"
+
+
+def test_contract_alone_is_enough():
+    """A document with nothing beyond the published keys gives a page: the other keys are a bonus."""
+    extra = {"title", "depth", "probe", "evidence_", "first_lost", "histogram", "after", "predicted_variance", "growth", "gradient_error",
+             "gradient_resolved", "activation_params", "duplicate_units", "subnormal", "spectral_norm"}  # fmt: skip
+    report = without(documents.dense_report(depth=3, factor=0.1), extra)
+    del report["verdict"]["evidence"]
+
+    texts = Page(render(report)).contents("h3")
+    assert any("Through depth" in text for text in Page(render(report)).contents("h2"))
+    assert texts
+
+
+@pytest.mark.parametrize("missing", ["signal", "target", "provenance", "activation"])
+def test_what_is_unknown_is_a_dash(missing):
+    """A layer without signal, target or provenance is shown with a dash in its place."""
+    report = documents.dense_report(depth=3)
+    for layer in report["layers"]:
+        layer[missing] = None
+    report["verdict"]["trainability"] = None
+
+    html = render(report)
+    assert f"<td>{words.NOTHING}</td>" in html
+    assert "not measured" in html
+    assert "None" not in re.sub(r"<script.*?</script>", "", html, flags=re.DOTALL)
+
+
+def test_error_report_says_why():
+    """A model that could not be read gets its reason, and no empty tables."""
+    html = render(documents.error_report(reason="is a Git LFS pointer: run `git lfs pull`"))
+
+    assert "is a Git LFS pointer: run <code>git lfs pull</code>" in html
+    assert "<table" not in html
+    assert "<figure" not in html
+
+
+def test_suppressed_findings_are_folded_with_their_reason():
+    """A suppressed finding counts nowhere but can be read, with the reason it does not count."""
+    report = documents.dense_report(depth=3, factor=0.01)
+    for finding in report["findings"]:
+        finding["suppressed"] = "accepted in the baseline"
+
+    html = render(report)
+    assert f"No findings ({len(report['findings'])} suppressed)" in html
+    assert "suppressed: accepted in the baseline" in html
+
+
+def test_only_rules_with_findings_are_explained():
+    """The page explains the rules its findings come from, and no others."""
+    html = render(documents.dense_report(depth=6, factor=0.3))
+
+    assert 'id="rule-INI401"' in html
+    assert "INI602" not in html
+
+
+def test_report_on_500_layers_stays_below_3_mb():
+    """Ten times the layers of a ResNet-50 still make a file that a mail server takes."""
+    report = documents.dense_report(depth=500, width=32, factor=0.99)
+
+    assert len(render(report).encode()) < 3_000_000
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(None, "–"), (0.0, "0"), (0.0589256, "0.0589"), (1.2e-17, "1.2e-17"), (12345.6, "12,346"), (11689512, "11,689,512"), (123456.7, "1.23e5"),
+     (1.0, "1"), (100.0, "100"), (-0.5, "-0.5"), (float("nan"), "NaN"), (float("-inf"), "-∞"), (True, "yes"), ("inf", "inf")],
+)  # fmt: skip
+def test_numbers_have_three_digits(value, shown):
+    """Three significant digits, whole numbers in full, the way people write them."""
+    assert words.number(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0.0, "0 %"), (0.001, "<1 %"), (0.5, "50 %"), (0.9999, ">99 %"), (1.0, "100 %"), (None, "–")]
+)
+def test_shares_are_never_rounded_to_all_or_nothing(value, shown):
+    """99.99 % is not all, and one in a thousand is not none."""
+    assert words.share(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0, "0 bytes"), (999, "999 bytes"), (1500, "1.5 kB"), (46_800_000, "46.8 MB"), (4e9, "4 GB")]
+)
+def test_sizes_have_decimal_units(value, shown):
+    """A kB is 1000 bytes, as on a disk."""
+    assert words.size(value) == shown
+
+
+def test_journey_names_both_ends_and_the_factor():
+    """The sentence under a chart says where the quantity starts and ends, and how much it changed if it did."""
+    assert words.journey([1.0, None, 1e-6]) == "1 at layer 1, 1e-6 at layer 3: falls by a factor of 1e6 on the way"
+    assert words.journey([1.0, 1.1]) == "1 at layer 1, 1.1 at layer 2"
+    assert words.journey([None, "NaN"]) is None
+
+
+@given(st.lists(st.text(st.characters(), min_size=1, max_size=20), min_size=1, max_size=5, unique=True))
+def test_fix_command_names_its_layer_alone(names):
+    """Read by a shell, the command selects the layer it was made for and no other, and holds no hidden character."""
+    command = words.fix_command("models/net.onnx", names[0], names)
+
+    if command is not None:
+        assert not [c for c in command if words.is_hidden(c)]
+        *rest, pattern = shlex.split(command)
+        assert rest == ["initaudit", "fix", "models/net.onnx", "-o", "fixed.onnx", "--all", "--layers"]
+        assert [name for name in names if fnmatchcase(name, pattern)] == [names[0]]
+
+
+@pytest.mark.parametrize("path", ["a b.onnx", "$(reboot).onnx", "a';reboot;'.onnx", "`x`.onnx"])
+def test_fix_command_quotes_the_path(path):
+    """A path with shell characters stays one argument."""
+    assert shlex.split(words.fix_command(path))[2] == path
+
+
+def test_fix_command_shields_a_leading_dash_and_refuses_hidden_characters():
+    """A path must not become an option, and what cannot be seen must not be pasted."""
+    assert shlex.split(words.fix_command("-o.onnx"))[2] == "./-o.onnx"
+    assert words.fix_command("a\x1b[2J.onnx") is None
+    assert words.fix_command("a.onnx", "x" * 1000, ["x" * 1000]) is None
+
+
+def test_trained_model_is_offered_no_fix():
+    """Re-initialising a trained model destroys it: the page does not propose that."""
+    fresh = documents.dense_report(depth=6, factor=0.3)
+    trained = documents.dense_report(depth=6, factor=0.3, context="trained")
+
+    assert "What to do:" in render(fresh)
+    assert "What to do:" not in render(trained)
