@@ -31,8 +31,6 @@ class Finds:
     """Constants that are no layer, with the reason."""
     refused: Mapping[int, str]
     """By id of the stored tensor: why its use could not be understood."""
-    loose: tuple[Attachment, ...]
-    """Constants that should belong to a layer which was not found."""
 
 
 def find_specs(graph: Graph, constants: Constants) -> Finds:
@@ -58,45 +56,56 @@ def find_specs(graph: Graph, constants: Constants) -> Finds:
                     operand = constants.get(value)
                     for tensor in operand.tensors if operand is not None else ():
                         refused[id(tensor)] = f"{node.op_type} {node.name!r}: {error}"
-    specs = _strongest(specs)
-    specs, loose = _attach(specs, attachments)
-    return Finds(specs=tuple(specs), asides=tuple(asides), refused=refused, loose=tuple(loose))
+    specs = _strongest(_attach(specs, attachments))
+    return Finds(specs=tuple(sorted(specs, key=_Order(graph))), asides=tuple(asides), refused=refused)
+
+
+class _Order:
+    """Sort key: the position of a layer's node."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.positions = {node: i for i, node in enumerate(graph.walk())}
+
+    def __call__(self, found: tuple[Node, LayerSpec]) -> int:
+        return self.positions[found[0]]
 
 
 def _strongest(specs: list[tuple[Node, LayerSpec]]) -> list[tuple[Node, LayerSpec]]:
+    """Without the weak claims to tensors that a stronger one uses."""
     best: dict[int, int] = {}
     for _, spec in specs:
-        for tensor in spec.operand.tensors:
-            best[id(tensor)] = min(best.get(id(tensor), spec.weak), spec.weak)
-    return [
-        (node, spec)
-        for node, spec in specs
-        if not spec.operand.tensors or spec.weak <= max(best[id(t)] for t in spec.operand.tensors)
-    ]
+        for operand in (spec.operand, *(c.operand for c in spec.companions)):
+            for tensor in operand.tensors:
+                best[id(tensor)] = min(best.get(id(tensor), spec.weak), spec.weak)
+    return [(n, s) for n, s in specs if s.weak <= max(best[id(t)] for t in s.operand.tensors)]
 
 
 def _attach(
     specs: list[tuple[Node, LayerSpec]], attachments: list[Attachment]
-) -> tuple[list[tuple[Node, LayerSpec]], list[Attachment]]:
-    """Give each attachment to the layer that made the value it is added to."""
+) -> list[tuple[Node, LayerSpec]]:
+    """Give each attachment to the layer that made the value it is added to, if it has as many units."""
     makers: dict[Value, list[int]] = {}
     for index, (_, spec) in enumerate(specs):
         if spec.output is not None:
             makers.setdefault(spec.output, []).append(index)
     loose = []
     for attachment in attachments:
-        indices = makers.get(made_by(attachment.to, makers), [])
-        if not indices:
-            loose.append(attachment)
-        for index in indices:
-            node, spec = specs[index]
-            companion = Companion(operand=attachment.operand, role=attachment.role, span=attachment.span or _span(spec))
-            specs[index] = node, replace(spec, companions=(*spec.companions, companion))
-    return specs, loose
-
-
-def _span(spec: LayerSpec) -> tuple[int, int] | None:
-    return spec.unit_slice
+        taken = False
+        for value in (attachment.to, *attachment.also):
+            for index in makers.get(made_by(value, makers), ()):
+                node, spec = specs[index]
+                span = attachment.span or (0, attachment.operand.size)
+                if spec.feeds or spec.kind == "embedding":
+                    continue
+                if span[1] - span[0] == spec.units and not any(c.role == attachment.role for c in spec.companions):
+                    companion = Companion(operand=attachment.operand, role=attachment.role, span=attachment.span)
+                    specs[index] = node, replace(spec, companions=(*spec.companions, companion))
+                    taken = True
+            if taken:
+                break
+        if not taken and attachment.otherwise is not None:
+            loose.append(attachment.otherwise)
+    return specs + loose
 
 
 def made_by(value: Value, known: Mapping[Value, object]) -> Value:

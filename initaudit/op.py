@@ -5,6 +5,7 @@ A family is one class in one file of `initaudit/ops/`; others add theirs through
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -57,6 +58,12 @@ class LayerSpec:
     """0: certainly a weight. Higher: only where no layer of a lower number uses the same stored tensor."""
     untrainable: str | None = None
 
+    @property
+    def units(self) -> int:
+        """Output units of the layer; as many biases belong to it."""
+        units = math.prod(self.operand.shape[a] for a in self.unit_axes)
+        return units * self.groups if self.kind == "conv_transpose" else units
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Attachment:
@@ -66,6 +73,10 @@ class Attachment:
     to: Value
     role: str = "bias"
     span: tuple[int, int] | None = None
+    also: tuple[Value, ...] = ()
+    """Further values whose layer it may belong to, tried in order."""
+    otherwise: tuple[Node, LayerSpec] | None = None
+    """What it is where no layer with as many units made the value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

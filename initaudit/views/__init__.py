@@ -9,7 +9,7 @@ import numpy as np
 
 from initaudit.errors import InitauditError
 from initaudit.views.arithmetic import ARITHMETIC, RANDOM, evaluated, qonnx_quant
-from initaudit.views.operand import MAX_STEPS, Operand, leaf
+from initaudit.views.operand import MAX_INDEX_TABLE, MAX_INDEX_WORK, MAX_STEPS, Operand, leaf
 from initaudit.views.shapes import MAX_VECTOR, Dims, Vector, dims_of_outputs, vector_of_output
 from initaudit.views.steps import MOVES
 
@@ -81,8 +81,8 @@ class Constants:
         reason = next((self.opaque[v] for v in node.inputs if v is not None and v in self.opaque), None)
         if reason is None:
             try:
-                outputs = self._outputs(node, inputs)
-            except (InitauditError, ValueError, IndexError, TypeError, ZeroDivisionError, OverflowError) as error:
+                outputs = [o.settled() if _is_index(o) else o for o in self._outputs(node, inputs)]
+            except (InitauditError, ValueError, IndexError, TypeError, ArithmeticError) as error:
                 reason = f"{node.op_type} of constants cannot be followed: {error}"
             else:
                 for value, operand in zip(node.outputs, outputs, strict=False):
@@ -142,6 +142,11 @@ class Constants:
         for outer, inner, result in pairs:
             if outer is not None and outer in self._known and _same(result, inner):
                 self._known[inner] = self._known[outer]
+
+
+def _is_index(operand: Operand) -> bool:
+    """Whether these are shapes, axes, positions: chains of them are long, and everything behind reads them."""
+    return operand.dtype in ("int64", "int32", "bool") and operand.size <= MAX_INDEX_TABLE and operand.work <= MAX_INDEX_WORK
 
 
 def _same(value: Value, source: Value) -> bool:

@@ -88,6 +88,11 @@ class Operand:
             raise ValueError("not a small integer table")
         return [int(v) for v in self.array().reshape(-1)]
 
+    def settled(self) -> Operand:
+        """With the values computed now, once for all."""
+        values = self.array()
+        return replace(self, compute=lambda: values, length=0, work=0)
+
     def narrow(self, axis: int, start: int, stop: int) -> Operand:
         """Elements [start, stop) along `axis`."""
         start, stop, _ = slice(start, stop).indices(self.shape[axis])

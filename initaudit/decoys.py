@@ -1,0 +1,115 @@
+"""Constants that an operator multiplies by although nobody learns them. Pure numpy; each test says yes only when it is evident.
+
+Zeros, ones and identities are never taken for decoys: they are deliberate initialisations (LoRA's B, ReZero, Dirac, identity
+recurrence) as often as tables.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+MAX_READ = 1 << 22
+"""Elements that a decision may read; larger constants are taken for weights unless a sample says otherwise."""
+
+SAMPLE = 256
+"""Values read first; one that does not fit ends the test."""
+
+TOLERANCE = 2e-2
+"""Of sinusoids: tables are stored in half precision too, and angles of thousands of radians lose digits."""
+
+SPECTRAL_SHARE = 0.98
+"""Energy of a filter within WINDOW_BINS around its peak that makes it a windowed sinusoid (Hann and Hamming leave < 1 % outside)."""
+
+WINDOW_BINS = 3
+MIN_TAPS = 32
+"""Shorter filters have too few frequencies to tell."""
+
+MIN_ZEROS = 0.3
+"""Share of exact zeros in a normalised adjacency matrix; a graph with more edges than that is no sparse graph."""
+
+
+def sample(array: np.ndarray) -> np.ndarray:
+    """A few values spread over the array, as float64."""
+    flat = array.reshape(-1)
+    return np.asarray(flat[:: max(1, flat.size // SAMPLE)][: 2 * SAMPLE]).astype(np.float64)
+
+
+def is_selection(array: np.ndarray) -> bool:
+    """Zeros and ones (or zeros and signs), both present, and no identity: one-hot, selection, decision tree, adjacency."""
+    few = sample(array)
+    if not np.isin(few, (-1.0, 0.0, 1.0)).all() or array.size > MAX_READ or array.size < 2:
+        return False
+    values = np.asarray(array).astype(np.float32)
+    signs = np.abs(values)
+    if not ((signs == 0) | (signs == 1)).all() or signs.min() == signs.max():
+        return False
+    matrix = values.reshape(-1, values.shape[-1]) if values.ndim == 2 else values.reshape(values.shape[0], -1)
+    return not _is_identity(matrix)
+
+
+def _is_identity(matrix: np.ndarray) -> bool:
+    """At most one entry per row and column, in order: an identity or Dirac kernel of any shape."""
+    rows, columns = np.nonzero(matrix)
+    once = len(set(rows.tolist())) == len(rows) and len(set(columns.tolist())) == len(columns)
+    return once and bool(np.all(np.diff(columns) > 0)) and bool((matrix[rows, columns] == 1).all())
+
+
+def is_mask(array: np.ndarray) -> bool:
+    """Two values, one of them 0 and the other so negative that it can only mean minus infinity."""
+    few = sample(array)
+    low = few.min() if few.size else 0.0
+    if not (low <= -1e4 or low == -np.inf) or array.size > MAX_READ:
+        return False
+    return len(np.unique(np.asarray(array).astype(np.float64))) <= 2
+
+
+def is_constant_fill(array: np.ndarray) -> bool:
+    """One value everywhere."""
+    few = sample(array)
+    return few.size > 0 and bool((few == few[0]).all()) and array.size <= MAX_READ and bool((np.asarray(array) == array.flat[0]).all())
+
+
+def is_sinusoidal(table: np.ndarray) -> bool:
+    """Rows of sin(p·w) and cos(p·w) for p = 0, 1, 2, ...: each column obeys the double angle formula.
+
+    Vaswani et al. 2017, section 3.5; rotary embeddings (Su et al. 2021) hold the same numbers.
+    """
+    if table.ndim != 2 or table.shape[0] < 4 or table.shape[1] < 2:
+        return False
+    first = np.asarray(table[:3]).astype(np.float64)
+    cosine, sine = np.abs(first[0] - 1) < TOLERANCE, np.abs(first[0]) < TOLERANCE
+    if not (cosine | sine).all() or np.abs(first).max() > 1 + TOLERANCE:
+        return False
+    one, two = first[1], first[2]
+    doubled = np.where(cosine, 2 * one**2 - 1, 2 * one * np.sqrt(np.clip(1 - one**2, 0, None)))
+    fits = np.where(cosine, np.abs(two - doubled), np.abs(np.abs(two) - np.abs(doubled))) < TOLERANCE
+    return bool(fits.all()) and float(np.ptp(np.asarray(table[1]).astype(np.float64))) > TOLERANCE
+
+
+def is_fourier_basis(filters: np.ndarray) -> bool:
+    """Rows [filters, taps] are windowed sinusoids of many frequencies: the fixed basis of a Fourier transform in the graph."""
+    if filters.ndim != 2 or filters.shape[1] < MIN_TAPS or filters.shape[0] < MIN_TAPS or filters.size > MAX_READ:
+        return False
+    rows = np.asarray(filters).astype(np.float64)
+    rows = rows[np.abs(rows).max(axis=1) > 0]
+    if len(rows) < MIN_TAPS:
+        return False
+    power = np.abs(np.fft.rfft(rows, axis=1)) ** 2
+    peaks = power.argmax(axis=1)
+    bins = np.arange(power.shape[1])
+    near = np.abs(bins[None, :] - peaks[:, None]) <= WINDOW_BINS
+    share = (power * near).sum(axis=1) / power.sum(axis=1)
+    return bool((share > SPECTRAL_SHARE).all()) and len(set(peaks.tolist())) > len(rows) // 3
+
+
+def is_adjacency(matrix: np.ndarray) -> bool:
+    """Square, symmetric, non-negative, many exact zeros: a (normalised) adjacency matrix."""
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.shape[0] < 3 or matrix.size > MAX_READ:
+        return False
+    few = sample(matrix)
+    if few.min() < 0 or not (few == 0).any():
+        return False
+    values = np.asarray(matrix).astype(np.float64)
+    zeros = float((values == 0).mean())
+    off_diagonal = values[~np.eye(len(values), dtype=bool)]
+    return values.min() >= 0 and zeros >= MIN_ZEROS and bool((off_diagonal != 0).any()) and bool(np.allclose(values, values.T))

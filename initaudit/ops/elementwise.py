@@ -1,0 +1,242 @@
+"""Constants that are added or multiplied element by element: biases, positions, scales, and what only looks like them."""
+
+from __future__ import annotations
+
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from initaudit import decoys
+from initaudit.errors import InitauditError
+from initaudit.op import Aside, Attachment, Found, LayerSpec, Operator
+from initaudit.ops.embedding import table
+from initaudit.ops.normalisation import norm
+
+if TYPE_CHECKING:
+    from initaudit.graph import Node, Value
+    from initaudit.views import Constants, Operand
+
+WEAK = 2
+"""Strength of these claims: a tensor that a product, a lookup or a norm uses is theirs."""
+
+MAX_BACK = 8
+"""Operators between the division by a standard deviation and the scale that follows it."""
+
+
+def learned_table(constant: Operand, *, source: Value | None, output: Value | None) -> LayerSpec:
+    """A learned constant that enters the graph as it is: positions [.., T, D] as a table, vectors and the rest as they are."""
+    wide = [axis for axis, length in enumerate(constant.shape) if length > 1]
+    if len(wide) == 2:
+        spec = table(constant, axis=wide[0], source=source, output=output, weak=WEAK)
+        if constant.rank == 2:
+            return spec
+        # Axes of length 1 (the batch) count as copies.
+        return LayerSpec(
+            kind="embedding",
+            operand=constant,
+            unit_axes=(wide[1],),
+            input_axes=(wide[0],),
+            fan_in=constant.shape[wide[0]],
+            fan_out=constant.shape[wide[1]],
+            input=source,
+            output=output,
+            channel_axis=wide[1] - constant.rank,
+            weak=WEAK,
+        )
+    return LayerSpec(
+        kind="other",
+        operand=constant,
+        unit_axes=tuple(range(constant.rank)),
+        input_axes=(),
+        fan_in=1,
+        fan_out=1,
+        input=source,
+        output=output,
+        channel_axis=wide[0] - constant.rank if len(wide) == 1 else None,
+        weak=WEAK,
+    )
+
+
+def fixed_reason(constant: Operand) -> str | None:
+    """Why these values are evidently no learned ones, or None. Reads little; what cannot be read is not evident."""
+    if constant.size > decoys.MAX_READ:
+        return None
+    try:
+        values = constant.array()
+    except InitauditError:
+        return None
+    if decoys.is_mask(values):
+        return "mask of zeros and minus infinity"
+    if decoys.is_selection(values):
+        return "table of zeros and ones"
+    wide = [n for n in constant.shape if n > 1]
+    if len(wide) == 2 and decoys.is_sinusoidal(values.reshape(wide)):
+        return "table of sines and cosines"
+    return None
+
+
+def _split(node: Node, constants: Constants) -> tuple[Operand, Value, int] | None:
+    """(constant, other operand, position of the constant) where exactly one of two operands is a constant of floats."""
+    left, right = (constants.get(node.input(i)) for i in (0, 1))
+    if (left is None) == (right is None):
+        return None
+    position = 0 if right is None else 1
+    constant, other = (left if right is None else right), node.input(1 - position)
+    if constant is None or other is None or constant.size <= 1 or not constant.is_floating:
+        return None
+    return constant, other, position
+
+
+class Additive(Operator):
+    """Add and Sub of a constant: the bias of the layer before, a learned table of positions, or a fixed table."""
+
+    types = ("Add", "Sub")
+
+    def find(self, node: Node, constants: Constants) -> Iterator[Found]:
+        """An attachment to the layer before, and what the constant is where no layer fits."""
+        found = _split(node, constants)
+        if found is None:
+            return
+        constant, other, position = found
+        if other.is_input:
+            yield Aside(operand=constant, reason="shift of the model's input", is_parameter=False)
+            return
+        reason = fixed_reason(constant)
+        if reason is not None:
+            yield Aside(operand=constant, reason=reason)
+            return
+        spec = learned_table(constant, source=other, output=node.outputs[0])
+        candidates = [other]
+        maker = other.producer
+        if node.op_type == "Sub" and position == 0 and maker is not None and maker.op_type == "Mul":
+            candidates += [v for v in maker.inputs if v is not None]  # beta - mean · (scale / std), as TensorFlow writes it
+        yield Attachment(operand=constant, to=candidates[0], also=tuple(candidates[1:]), otherwise=(node, spec))
+
+
+class FusedBias(Operator):
+    """Operators of onnxruntime that add a bias (input 1) before they do something else."""
+
+    types = ("com.microsoft:BiasGelu", "com.microsoft:FastGelu", "com.microsoft:BiasAdd", "com.microsoft:BiasSplitGelu",
+             "com.microsoft:BiasDropout", "com.microsoft:BitmaskBiasDropout")  # fmt: skip
+
+    def find(self, node: Node, constants: Constants) -> Iterator[Found]:
+        """The bias, for the layer before."""
+        constant, other = constants.get(node.input(1)), node.input(0)
+        if constant is not None and other is not None and constant.size > 1:
+            spec = learned_table(constant, source=other, output=node.outputs[0])
+            yield Attachment(operand=constant, to=other, otherwise=(node, spec))
+
+
+class Multiplicative(Operator):
+    """Mul and Div by a constant: the scale of a decomposed norm, LayerScale, or a fixed table."""
+
+    types = ("Mul", "Div")
+
+    def find(self, node: Node, constants: Constants) -> Iterator[Found]:
+        """A scale layer, or why it is none."""
+        found = _split(node, constants)
+        if found is None:
+            return
+        constant, other, _ = found
+        if other.is_input:
+            yield Aside(operand=constant, reason="scale of the model's input")
+            return
+        reason = fixed_reason(constant)
+        if reason is None and goes_to_sine_and_cosine(node.outputs[0]):
+            reason = "frequencies of sines and cosines"
+        if reason is not None:
+            yield Aside(operand=constant, reason=reason)
+            return
+        wide = [axis for axis, length in enumerate(constant.shape) if length > 1]
+        channel_axis = wide[0] - constant.rank if len(wide) == 1 else None
+        spec = norm(constant, source=other, output=node.outputs[0], channel_axis=channel_axis)
+        from dataclasses import replace
+
+        yield replace(spec, kind="norm" if is_normalised(other) else "scale", weak=WEAK)
+
+
+class Slope(Operator):
+    """PRelu: a learned slope per channel."""
+
+    types = ("PRelu",)
+    weights = (1,)
+
+    def find(self, node: Node, constants: Constants) -> Iterator[Found]:
+        """The slopes as a scale layer."""
+        from dataclasses import replace
+
+        slope = constants.get(node.input(1))
+        if slope is not None:
+            wide = [axis for axis, length in enumerate(slope.shape) if length > 1]
+            axis = wide[0] - slope.rank if len(wide) == 1 else None
+            spec = norm(slope, source=node.input(0), output=node.outputs[0], channel_axis=axis)
+            yield replace(spec, kind="scale", role="slope")
+
+
+_MOVES = frozenset({"Cast", "Reshape", "Transpose", "Identity", "Flatten", "Squeeze", "Unsqueeze", "Dropout"})
+_NORMS = frozenset({"InstanceNormalization", "LayerNormalization", "LpNormalization", "MeanVarianceNormalization",
+                    "BatchNormalization", "GroupNormalization", "RMSNormalization"})  # fmt: skip
+
+
+def is_normalised(value: Value) -> bool:
+    """Whether a value is (or is the reciprocal of) something divided by its own spread: x / sqrt(...), x · rsqrt, a norm operator."""
+    at: Value | None = value
+    for _ in range(MAX_BACK):
+        node = at.producer if at is not None else None
+        if node is None:
+            return False
+        if node.op_type in _NORMS or _is_reciprocal_root(node):
+            return True
+        if node.op_type == "Div":
+            return _is_root(node.input(1))
+        if node.op_type == "Mul":
+            return any(v is not None and v.producer is not None and _is_reciprocal_root(v.producer) for v in node.inputs)
+        if node.op_type not in _MOVES:
+            return False
+        at = node.inputs[0]
+    return False
+
+
+def _is_root(value: Value | None) -> bool:
+    """Produced by Sqrt or a norm, with a clip or an epsilon at most in between."""
+    at = value
+    for _ in range(MAX_BACK):
+        node = at.producer if at is not None else None
+        if node is None:
+            return False
+        if node.op_type in ("Sqrt", "ReduceL2", "LpNormalization"):
+            return True
+        if node.op_type not in _MOVES | {"Add", "Clip", "Max", "Expand"}:
+            return False
+        at = next((v for v in node.inputs if v is not None and v.tensor is None), None)
+    return False
+
+
+def _is_reciprocal_root(node: Node) -> bool:
+    if node.op_type == "Reciprocal" or node.op_type == "Div":
+        return _is_root(node.input(0 if node.op_type == "Reciprocal" else 1)) and (
+            node.op_type == "Reciprocal" or node.inputs[0] is not None and node.inputs[0].tensor is not None
+        )
+    exponent = node.input(1)
+    return node.op_type == "Pow" and exponent is not None and exponent.tensor is not None and _is_negative(exponent)
+
+
+def _is_negative(value: Value) -> bool:
+    assert value.tensor is not None
+    return value.tensor.size == 1 and float(value.tensor.array().reshape(-1)[0]) < 0
+
+
+def goes_to_sine_and_cosine(output: Value | None) -> bool:
+    """Whether a value ends, through moves and scalings at most, in both Sin and Cos: angles of fixed frequencies."""
+    seen: set[str] = set()
+    front = [output]
+    for _ in range(MAX_BACK):
+        following: list[Value | None] = []
+        for value in front:
+            for node, _ in value.consumers if value is not None else ():
+                if node.op_type in ("Sin", "Cos"):
+                    seen.add(node.op_type)
+                elif node.op_type in _MOVES | {"Mul", "Concat", "Slice"} and node.outputs:
+                    following.append(node.outputs[0])
+        front = following[:MAX_BACK]
+    return len(seen) == 2
