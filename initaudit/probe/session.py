@@ -51,7 +51,7 @@ def open_session(
     try:
         return onnxruntime.InferenceSession(raw, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # noqa: BLE001  onnxruntime raises a dozen unrelated classes
-        raise load_error(error) from error
+        raise load_error(error, model) from error
 
 
 def quiet_options(threads: int | None = None) -> onnxruntime.SessionOptions:
@@ -84,8 +84,8 @@ def run_session(
         raise run_error(error) from error
 
 
-def load_error(error: Exception) -> ProbeError:
-    """Why onnxruntime does not load a model, in words."""
+def load_error(error: Exception, model: ModelProto) -> ProbeError:
+    """Why onnxruntime does not load `model`, in words."""
     text = " ".join(str(error).split())
     if found := re.search(r"Could not find an implementation for (\S+)\((\d+)\) node with name '([^']*)'", text):
         return NoKernel(f"onnxruntime has no CPU kernel for {found[1]} (opset {found[2]}){_node(found[3])}")
@@ -101,7 +101,10 @@ def load_error(error: Exception) -> ProbeError:
         return ProbeError(f"onnxruntime refuses {operator}{_node(found[1])}: {found[4].removeprefix('Error ')}")
     if found := re.search(r"Fatal error: (\S+?)\(-?\d+\) is not a registered function/op", text):
         domain, _, operator = found[1].rpartition(":")
-        return ProbeError(f"onnxruntime knows no operator {operator} of domain {domain!r}: a custom operator needs its library")
+        node = next((n.name for n in model.graph.node if n.op_type == operator and n.domain == domain), "")
+        return ProbeError(
+            f"onnxruntime knows no operator {operator} of domain {domain!r}{_node(node)}: a custom operator needs its library"
+        )
     if found := re.search(r"Opset (\d+) is under development.*domain (\S+) is till opset (\d+)", text):
         return ProbeError(f"the model uses opset {found[1]} of {found[2]}, onnxruntime knows up to {found[3]}")
     if found := re.search(r"Unsupported model IR version: (\d+), max supported IR version: (\d+)", text):
@@ -112,6 +115,9 @@ def load_error(error: Exception) -> ProbeError:
 def run_error(error: Exception) -> ProbeError:
     """Why a run failed, in words."""
     text = " ".join(str(error).split())
+    if found := re.search(r"(?:while running (\S+) node\. Name:'([^']*)'.*)?Failed to allocate memory for requested buffer of size (\d+)", text):
+        where = f" for {found[1]}{_node(found[2])}" if found[1] else ""
+        return ProbeError(f"onnxruntime could not get {int(found[3]) / 2**30:.1f} GiB of memory{where}")
     if found := re.search(r"while running (\S+) node\. Name:'([^']*)' Status Message: (.*)", text):
         return ProbeError(f"onnxruntime fails in {found[1]}{_node(found[2])}: {_plain(found[3])}")
     return ProbeError(f"onnxruntime fails: {_plain(text)}")

@@ -1,0 +1,229 @@
+"""The probe's process: whatever a model does to it, the audit gets a reason in words and no process stays behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from initaudit.errors import ProbeError, UsageError
+from initaudit.probe.frames import Frame, GarbledFrame, read_frame, write_frame
+from initaudit.probe.isolation import Child, private_memory, run_child
+
+ROOT = Path(__file__).resolve().parents[2]
+GIB = 1 << 30
+
+
+def job(**options: object) -> dict:
+    return {"path": None, "folder": None, "sha256": None, "plan": {"layers": []}, "options": {"seed": 0, **options}}
+
+
+def model(nodes: list, inputs: list, output: str = "y", initializers: tuple = (), **kinds: object) -> bytes:
+    graph = helper.make_graph(
+        nodes, "g", inputs, [helper.make_tensor_value_info(output, TensorProto.FLOAT, None)], list(initializers)
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8, **kinds).SerializeToString()
+
+
+def floats(name: str, *dims: object) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, list(dims))
+
+
+def endless() -> bytes:
+    """A Loop whose condition stays true."""
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["c"], ["c2"]), helper.make_node("Tanh", ["v"], ["v2"])],
+        "body",
+        [
+            helper.make_tensor_value_info("i", TensorProto.INT64, []),
+            helper.make_tensor_value_info("c", TensorProto.BOOL, []),
+            floats("v", 4),
+        ],
+        [helper.make_tensor_value_info("c2", TensorProto.BOOL, []), floats("v2", 4)],
+    )
+    return model(
+        [helper.make_node("Loop", ["", "true", "x"], ["y"], body=body)],
+        [floats("x", 4)],
+        initializers=(numpy_helper.from_array(np.array(True), "true"),),
+    )
+
+
+def gone(pid: int) -> bool:
+    """Whether no process has this id any more."""
+    for _ in range(200):
+        stat = Path(f"/proc/{pid}/stat")
+        if not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z":
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_endless_model_is_stopped_at_the_time_limit():
+    """A model that never ends costs the time limit and nothing more."""
+    with Child() as child:
+        pid = child.pid
+        with pytest.raises(ProbeError, match=r"took more than 1\.5 s \(while making inputs\)"):
+            child.submit(job(), [endless()], timeout=1.5, max_memory=GIB)
+
+    assert gone(pid)
+
+
+def test_one_huge_tensor_is_refused_by_name():
+    """A tensor larger than any memory fails at once, and the reason names the node that wanted it."""
+    huge = model(
+        [helper.make_node("ConstantOfShape", ["s"], ["y"], name="bomb")],
+        [helper.make_tensor_value_info("s", TensorProto.INT64, [2])],
+    )
+    shape = np.array([1 << 20, 1 << 20], np.int64)
+
+    with pytest.raises(ProbeError, match=r"could not get 4096\.0 GiB of memory for ConstantOfShape at node 'bomb'"):
+        run_with_data({"s": shape}, huge)
+
+
+def run_with_data(arrays: dict[str, np.ndarray], raw: bytes, **limits: int) -> object:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "data.npz")
+        np.savez(path, **arrays)
+        return run_child(
+            job(input_data=str(path)), [raw], timeout=limits.get("timeout", 30), max_memory=limits.get("max_memory", GIB)
+        )
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells the memory of another process")
+def test_memory_that_grows_bit_by_bit_is_stopped_at_the_limit():
+    """Many tensors, each small enough, alive at once: the process is killed at the limit, with the limit named."""
+    nodes = [helper.make_node("Expand", ["x", "s"], ["e0"])]
+    nodes += [helper.make_node("Tanh", [f"e{i}"], [f"e{i + 1}"]) for i in range(32)]
+    nodes.append(helper.make_node("Sum", [f"e{i}" for i in range(33)], ["y"]))
+    shape = numpy_helper.from_array(np.array([2048, 4096], np.int64), "s")
+
+    with pytest.raises(ProbeError, match=r"needed more than 256 MiB of memory .* while making inputs; raise --max-memory"):
+        run_child(job(), [model(nodes, [floats("x", 1, 1)], initializers=(shape,))], timeout=60, max_memory=256 << 20)
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        (signal.SIGSEGV, r"onnxruntime crashed \(SIGSEGV\) while making inputs"),
+        (signal.SIGABRT, r"onnxruntime crashed \(SIGABRT\) while making inputs"),
+        (signal.SIGKILL, r"was killed \(SIGKILL.* while making inputs"),
+    ],
+)
+def test_crash_is_named_with_its_signal(number, reason):
+    """A process that dies by a signal gives the name of the signal and what was being done."""
+    doing: list[str] = []
+    with Child() as child:
+
+        def strike() -> None:
+            for _ in range(1000):
+                if doing and doing[-1] == "making inputs":
+                    break
+                time.sleep(0.01)
+            os.kill(child.pid, number)
+
+        threading.Thread(target=strike).start()
+        with pytest.raises(ProbeError, match=reason):
+            child.submit(job(), [endless()], timeout=30, max_memory=GIB, progress=doing.append)
+
+
+def test_error_of_the_model_comes_back_as_its_reason():
+    """What onnxruntime says about a model arrives unchanged by the way through the process."""
+    raw = model([helper.make_node("Frob", ["x"], ["y"], name="n1", domain="my.ops")], [floats("x", 2)])
+
+    with pytest.raises(ProbeError, match=r"knows no operator my\.ops\.Frob at node 'n1'"):
+        run_child(job(), [raw], timeout=30, max_memory=GIB)
+
+
+def test_option_that_does_not_fit_is_a_usage_error():
+    """A shape for an input that does not exist is the user's mistake, not the model's."""
+    raw = model([helper.make_node("Tanh", ["x"], ["y"])], [floats("x", "b", 3)])
+
+    with pytest.raises(UsageError, match="no input 'z'; it has x"):
+        run_child(job(input_shapes={"z": [1, 3]}), [raw], timeout=30, max_memory=GIB)
+
+
+def test_changed_file_is_noticed(tmp_path):
+    """The numbers of the report must belong to the file that was read first."""
+    path = tmp_path / "m.onnx"
+    path.write_bytes(model([helper.make_node("Tanh", ["x"], ["y"])], [floats("x", 2)]))
+
+    with pytest.raises(ProbeError, match="changed during the audit"):
+        run_child({**job(), "path": str(path), "sha256": "0" * 64}, timeout=30, max_memory=GIB)
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("print('stray output of a kernel')", "unreadable answer"),
+        ("import sys; sys.exit(3)", r"ended without an answer \(exit code 3\)"),
+        ("raise KeyError('lost')", r"exit code 1\) while starting: KeyError: 'lost'"),
+    ],
+)
+def test_nonsense_from_the_process_is_a_reason(script, reason):
+    """Whatever the process writes or does not write, the parent has a sentence for it."""
+    with Child([sys.executable, "-c", script]) as child, pytest.raises(ProbeError, match=reason):
+        child.submit(job(), timeout=30, max_memory=GIB)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_no_process_outlives_its_parent(number):
+    """Ctrl-C and even SIGKILL of the parent end the child, also in the middle of an endless run."""
+    script = (
+        "import sys; sys.path[:0] = sys.argv[1:3]\n"
+        "from tests_isolation import endless, job\n"
+        "from initaudit.probe.isolation import Child\n"
+        "with Child() as child:\n"
+        "    print(child.pid, flush=True)\n"
+        "    child.submit(job(), [endless()], timeout=60, max_memory=1 << 30, progress=lambda p: print(p, flush=True))\n"
+    ).replace("tests_isolation", Path(__file__).stem)
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(ROOT), str(Path(__file__).parent)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        while parent.stdout.readline().strip() != "making inputs":
+            pass
+        parent.send_signal(number)
+        parent.wait()
+
+    assert gone(pid)
+
+
+def test_private_memory_is_that_of_the_process():
+    """What is measured is the memory that the process itself wrote."""
+    before = private_memory(os.getpid())
+    block = np.ones(64 << 20, np.uint8)
+    after = private_memory(os.getpid())
+
+    if sys.platform.startswith("linux"):
+        assert after - before > 0.9 * block.nbytes
+
+
+def test_frames_survive_the_pipe():
+    """Header, blobs and non-finite numbers come through; a torn or foreign stream is recognised."""
+    import io
+
+    stream = io.BytesIO()
+    write_frame(stream, Frame(kind="job", body={"a": [1, float("inf")]}, blobs=(b"xyz", b"")))
+    raw = stream.getvalue()
+
+    assert read_frame(io.BytesIO(raw)) == Frame(kind="job", body={"a": [1, float("inf")]}, blobs=(b"xyz", b""))
+    assert read_frame(io.BytesIO(b"")) is None
+    for garbage in (raw[:-1], raw[:7], b"hello, world, this is no frame", raw[:4] + b"\xff" * 8):
+        with pytest.raises(GarbledFrame):
+            read_frame(io.BytesIO(garbage))
