@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from onnx import ModelProto, TensorProto, numpy_helper
 
 from initaudit.errors import ProbeError
-from initaudit.probe.forward import Runs, observe, summarise
+from initaudit.probe.backward import Backward, Gradient
+from initaudit.probe.forward import Forward, Runs, observe, summarise
+from initaudit.probe.instrument import freeze_statistics
 from initaudit.probe.plan import LayerPlan
+from initaudit.probe.segments import Network
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from initaudit.probe.inputs import Feeds
 
+ROUNDING = frozenset(
+    "QuantizeLinear DynamicQuantizeLinear QLinearConv QLinearMatMul ConvInteger MatMulInteger Quant".split()
+)
+"""Operators on the way of the data whose answer to a small change is a staircase."""
 STATISTICS_ROWS = 16
 """Inputs that share batch statistics in one run; the batch of a small training run, and a bound on memory."""
 
@@ -48,6 +55,8 @@ def measure(
     untouched = [n for n in copy.graph.node if n.op_type == "BatchNormalization" and n.output[0] in fresh]
     forward = observe(copy, folder, layers, runs, seed=options["seed"], batch_norms=untouched)
     del copy
+    notes: list[str] = []
+    gradients = _backward(model, folder, layers, forward, single_runs(feeds), options, notes)
     signals: dict[str, Any] = {}
     skipped: dict[str, str] = {}
     for layer in layers:
@@ -55,15 +64,62 @@ def measure(
         if signal is None:
             skipped[layer.name] = "its output holds no floating-point values"
         else:
-            signals[layer.name] = signal
+            gradient = gradients.get(layer.name)
+            signals[layer.name] = signal | (gradient.to_json() if gradient is not None and gradient.squares else {})
     return {
         "signals": signals,
         "skipped": skipped,
         "batch": runs.inputs,
         "batch_norm": "batch" if fresh else "running" if trained else None,
         "nonfinite_node": None,
-        "notes": [],
+        "notes": notes,
     }
+
+
+def _backward(
+    model: ModelProto,
+    folder: Path | None,
+    layers: Sequence[LayerPlan],
+    forward: Forward,
+    runs: Runs,
+    options: Mapping[str, Any],
+    notes: list[str],
+) -> Mapping[str, Gradient]:
+    """Gradients by layer; none, with a note, where there cannot be any."""
+    if options.get("mode") != "full":
+        return {}
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    freeze_statistics(copy, forward.statistics)
+    network = Network(copy)
+    reason = _no_gradient(network)
+    seen = [
+        layer
+        for layer in layers
+        if forward.values[layer.output].dtype.kind == "f" and layer.output in network.position
+    ]
+    if reason is None and seen:
+        try:
+            backward = Backward(network, folder, seen, forward, runs, options["seed"])
+            gradients = backward.measure()
+        except ProbeError as error:
+            reason = str(error)
+        else:
+            if len(gradients) < len(seen):
+                notes.append(f"gradients were measured at {len(gradients)} of {len(seen)} layers: the network is large")
+            return gradients
+    if reason is not None:
+        notes.append(f"gradients were not measured: {reason}")
+    return {}
+
+
+def _no_gradient(network: Network) -> str | None:
+    """Why perturbations would say nothing, or None."""
+    if network.is_random:
+        return "the network draws random numbers"
+    if any(node.op_type in ROUNDING for node, _ in network.nodes):
+        return "the network computes with integers, whose rounding has no gradient"
+    return None
 
 
 def single_runs(feeds: Feeds) -> Runs:

@@ -62,6 +62,11 @@ class LayerPlan:
     input: str | None
     weight: int | None
     """Input position of the weight at the layer's node, where that node is a product whose weight can be perturbed."""
+    node_output: str
+    """First output of that node; `output` may lie behind a bias that follows it."""
+    weight_shape: tuple[int, ...]
+    paths: int
+    """Products per element of the output (the fan-in), for an estimate of the work."""
     channel_axis: int | None
     unit_slice: tuple[int, int] | None
     """Units of `output` that belong to this layer; None for all."""
@@ -75,7 +80,7 @@ class LayerPlan:
         """From plain values."""
         fields = dict(values)
         fields["flat"] = tuple((float(low), float(high)) for low, high in fields["flat"])
-        for name in ("unit_slice", "pre_slice"):
+        for name in ("unit_slice", "pre_slice", "weight_shape"):
             fields[name] = tuple(fields[name]) if fields[name] is not None else None
         return cls(**fields)
 
@@ -128,6 +133,9 @@ def _layer_plan(
         postactivation=after.name if after is not None else None,
         input=layer.input.name if layer.input is not None and _visible(layer.input, graph) else None,
         weight=_weight_position(layer),
+        node_output=next((v.name for v in layer.node.outputs if v is not None), ""),
+        weight_shape=layer.weight.shape,
+        paths=layer.fan_in if layer.kind != "embedding" else 1,
         channel_axis=layer.channel_axis,
         unit_slice=layer.unit_slice,
         pre_slice=layer.unit_slice if before is output else None,

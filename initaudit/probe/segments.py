@@ -1,0 +1,231 @@
+"""Cutting a network into pieces that run one after the other, each in a session of its own.
+
+Between two pieces lies a *cut*: the values that were made before it and are needed behind it. Whoever runs the pieces
+sees these values and may change them on the way, which is what the backward probe lives by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper
+
+from initaudit.graph import RANDOM
+from initaudit.probe.instrument import PREFIX
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import onnxruntime
+
+MAX_SEGMENTS = 16
+"""Pieces at most: each has a session, and each adds a call of the runtime to every perturbation."""
+WINDOW = 2
+"""Layers to either side of an even division among which the cut with the fewest values is taken."""
+
+State = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """A place in the node order and what must be carried across it."""
+
+    position: int
+    """Number of nodes in front of it."""
+    carried: tuple[str, ...]
+    """Values made from the data in front of the cut and needed behind it, outputs of the model included."""
+
+
+class Network:
+    """The nodes of a flattened model in topological order, with what each reads."""
+
+    def __init__(self, model: ModelProto) -> None:
+        self.model = model
+        self.inputs = [info.name for info in model.graph.input]
+        self.outputs = [info.name for info in model.graph.output]
+        self.constants: dict[str, TensorProto | onnx.SparseTensorProto] = {t.name: t for t in model.graph.initializer}
+        self.constants |= {t.values.name: t for t in model.graph.sparse_initializer}
+        nodes = [(node, reads(node)) for node in model.graph.node]
+        static = set(self.constants)
+        self.static_nodes: dict[str, tuple[NodeProto, tuple[str, ...]]] = {}
+        """By output: nodes that depend on no input of the model."""
+        self.nodes: list[tuple[NodeProto, tuple[str, ...]]] = []
+        """The others with the values they and their bodies read."""
+        for node, read in _sorted(nodes, static | set(self.inputs)):
+            if static.issuperset(read) and node.op_type not in RANDOM:
+                static.update(node.output)
+                self.static_nodes |= {name: (node, read) for name in node.output if name}
+            else:
+                self.nodes.append((node, read))
+        self.position = {name: i for i, (node, _) in enumerate(self.nodes) for name in node.output if name}
+        """Index in `nodes` of the node that makes a value."""
+
+    @property
+    def is_random(self) -> bool:
+        """Whether some node draws numbers, so that no two runs are alike."""
+        return any(node.op_type in RANDOM for node, _ in self.nodes)
+
+    def cuts(self, values: Sequence[str]) -> list[Cut]:
+        """Up to MAX_SEGMENTS - 1 cuts that divide `values` (outputs of layers) evenly, with little to carry."""
+        places = sorted({self.position[v] for v in values if v in self.position})
+        last_use: dict[str, int] = dict.fromkeys(self.outputs, len(self.nodes))
+        for i, (_, read) in enumerate(self.nodes):
+            for name in read:
+                if name in self.position:
+                    last_use[name] = max(last_use.get(name, 0), i)
+        changes = [0] * (len(self.nodes) + 2)
+        for name, use in last_use.items():
+            made = self.position.get(name)
+            if made is not None and use > made:
+                changes[made + 1] += 1
+                changes[use + 1] -= 1
+        weight = np.cumsum(changes)  # weight[p]: values alive between node p-1 and node p
+        gaps = [min(range(a + 1, b + 1), key=lambda p: weight[p]) for a, b in zip(places, places[1:], strict=False)]
+        pieces = min(MAX_SEGMENTS, len(places))
+        chosen: set[int] = set()
+        for k in range(1, pieces):
+            middle = round(k * len(places) / pieces) - 1
+            near = gaps[max(0, middle - WINDOW) : middle + WINDOW + 1] if len(places) > MAX_SEGMENTS else [gaps[middle]]
+            chosen.add(min(near, key=lambda p: (weight[p], abs(p - gaps[middle]))))
+        return [
+            Cut(
+                position=p,
+                carried=tuple(n for n, use in last_use.items() if n in self.position and self.position[n] < p <= use),
+            )
+            for p in sorted(chosen)
+        ]
+
+    def segment(self, start: int, stop: int, *, inject: Sequence[str], expose: Sequence[str]) -> Segment:
+        """The piece made of nodes [start, stop); see `Segment`."""
+        return Segment(self, start, stop, tuple(inject), tuple(expose))
+
+
+class Segment:
+    """A piece of the network, with an addend for each value in `inject`."""
+
+    def __init__(
+        self, network: Network, start: int, stop: int, inject: tuple[str, ...], expose: tuple[str, ...]
+    ) -> None:
+        self.inject = inject
+        self.outputs = expose
+        nodes = network.nodes[start:stop]
+        made = {name for node, _ in nodes for name in node.output if name}
+        self.made = frozenset(made)
+        """Values that its nodes give."""
+        needed = {name for _, read in nodes for name in read if name not in made}
+        static: dict[int, NodeProto] = {}
+        constants: set[str] = set()
+        queue = [*needed, *(name for name in expose if name not in made)]
+        while queue:
+            name = queue.pop()
+            if name in network.constants:
+                constants.add(name)
+            elif name in network.static_nodes:
+                node, read = network.static_nodes[name]
+                if id(node) not in static:
+                    static[id(node)] = node
+                    queue.extend(read)
+        fixed = {id(node): node for node, _ in network.static_nodes.values()}
+        self._static = [node for key, node in fixed.items() if key in static]
+        self._nodes = [node for node, _ in nodes]
+        self._constants = [network.constants[name] for name in sorted(constants)]
+        self.inputs = tuple(
+            sorted(n for n in needed if n in network.position or n in network.inputs)
+        )
+        """Data values it reads: from the cut in front of it, or inputs of the model."""
+        self._header = network.model
+        self.session: onnxruntime.InferenceSession | None = None
+        """None until `open`."""
+        self._zeros: State = {}
+
+    def open(self, state: Mapping[str, np.ndarray], dtypes: Mapping[str, np.dtype[Any]], folder: Path | None, threads: int | None) -> None:
+        """Make the session, with input types as in `state` and addend types as in `dtypes`. Raises ProbeError."""
+        from initaudit.probe.session import open_session, quiet_options
+
+        model = ModelProto(ir_version=self._header.ir_version)
+        model.opset_import.extend(self._header.opset_import)
+        graph = model.graph
+        graph.name = "segment"
+        for name in self.inputs:
+            array = state[name]
+            element = helper.np_dtype_to_tensor_dtype(array.dtype)
+            graph.input.append(helper.make_tensor_value_info(name, element, [None] * array.ndim))
+        graph.node.extend(self._static)
+        for node in self._nodes:
+            copy = graph.node.add()
+            copy.CopyFrom(node)
+            for i, name in enumerate(node.output):
+                if name not in self.inject:
+                    continue
+                raw, addend = f"{PREFIX}raw/{name}", addend_of(name)
+                copy.output[i] = raw
+                graph.node.append(helper.make_node("Add", [raw, addend], [name]))
+                dtype = dtypes[name]
+                graph.input.append(onnx.ValueInfoProto(name=addend))
+                graph.input[-1].type.tensor_type.elem_type = helper.np_dtype_to_tensor_dtype(dtype)
+                self._zeros[addend] = np.zeros((), dtype)
+        for constant in self._constants:
+            if isinstance(constant, TensorProto):
+                graph.initializer.append(constant)
+            else:
+                graph.sparse_initializer.append(constant)
+        graph.output.extend(onnx.ValueInfoProto(name=name) for name in self.outputs)
+        self.session = open_session(model, folder, quiet_options(threads))
+
+    def run(self, state: Mapping[str, np.ndarray], addends: Mapping[str, np.ndarray], outputs: Sequence[str]) -> State:
+        """`outputs` of the piece for the inputs in `state`. Raises ProbeError."""
+        from initaudit.probe.session import run_session
+
+        assert self.session is not None
+        feed = {name: state[name] for name in self.inputs} | self._zeros
+        feed |= {addend_of(name): array for name, array in addends.items()}
+        return dict(zip(outputs, run_session(self.session, outputs, feed), strict=True))
+
+
+def addend_of(value: str) -> str:
+    """Name of the input that is added to `value`."""
+    return f"{PREFIX}add/{value}"
+
+
+def reads(node: NodeProto) -> tuple[str, ...]:
+    """Values that a node reads, those that its bodies take from outside included."""
+    names = dict.fromkeys(name for name in node.input if name)
+    for attribute in node.attribute:
+        if attribute.type == AttributeProto.GRAPH:
+            names |= dict.fromkeys(_outer(attribute.g))
+        elif attribute.type == AttributeProto.GRAPHS:
+            for graph in attribute.graphs:
+                names |= dict.fromkeys(_outer(graph))
+    return tuple(names)
+
+
+def _outer(graph: GraphProto) -> Iterator[str]:
+    inner = {i.name for i in graph.input} | {t.name for t in graph.initializer}
+    inner |= {t.values.name for t in graph.sparse_initializer}
+    inner.update(name for node in graph.node for name in node.output)
+    for node in graph.node:
+        yield from (name for name in reads(node) if name not in inner)
+    yield from (info.name for info in graph.output if info.name not in inner)
+
+
+def _sorted(
+    nodes: Sequence[tuple[NodeProto, tuple[str, ...]]], known: set[str]
+) -> Iterator[tuple[NodeProto, tuple[str, ...]]]:
+    """Topological order, as in the file wherever the file is sorted."""
+    ready = set(known)
+    waiting = list(nodes)
+    while waiting:
+        later = []
+        for node, read in waiting:
+            if ready.issuperset(read):
+                ready.update(node.output)
+                yield node, read
+            else:
+                later.append((node, read))
+        if len(later) == len(waiting):
+            return
+        waiting = later
