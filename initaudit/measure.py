@@ -22,6 +22,7 @@ UNDRAWN_KINDS = frozenset({"norm", "scale"})
 def measure(layers: Sequence[Layer], *, seed: int = 0) -> tuple[tuple[LayerAudit, ...], tuple[Skipped, ...]]:
     """Weigh each distinct weight once, however many layers share it."""
     known: dict[Hashable, WeightStats] = {}
+    branches = sum(layer.ends_residual_branch for layer in layers)
     audits: list[LayerAudit] = []
     skipped: list[Skipped] = []
     for layer in layers:
@@ -36,7 +37,11 @@ def measure(layers: Sequence[Layer], *, seed: int = 0) -> tuple[tuple[LayerAudit
             continue
         audits.append(
             LayerAudit(
-                layer=layer, stats=stats, provenance=_provenance(layer, stats), target=target_for(layer), bias=bias
+                layer=layer,
+                stats=stats,
+                provenance=_provenance(layer, stats),
+                target=target_for(layer, residual_branches=branches),
+                bias=bias,
             )
         )
     return tuple(audits), tuple(skipped)

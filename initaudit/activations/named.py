@@ -29,6 +29,9 @@ EXACT = 1e-4
 CLOSE = 4e-3
 """The same for constants stored in bfloat16 (relative rounding 2^-8)."""
 
+DIGITS = 6
+"""Significant digits of a parameter read off: what float32 constants hold."""
+
 
 def _nothing(_: Function) -> Parameters | None:
     return {}
@@ -291,7 +294,9 @@ def identify(f: Function, operators: frozenset[str] = frozenset()) -> tuple[str,
     pool = decided or open_to_all or candidates
     exact = [c for c in pool if c[0] <= EXACT]
     best = exact[0] if exact else min(pool, key=lambda c: c[0], default=None)
-    return None if best is None else (best[1].name, best[2])
+    if best is None:
+        return None
+    return best[1].name, {name: float(f"{value:.{DIGITS}g}") for name, value in best[2].items()}
 
 
 def _deviation(values: Array, reference: Array) -> float:

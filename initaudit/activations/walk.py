@@ -354,21 +354,32 @@ def _products(value: Value) -> Iterator[Node]:
 def _normalized(trace: _Trace) -> bool:
     """Every way from the output meets a normalisation before anything else, or the addition that one follows."""
     met = [e for e in trace.endings if e.comes_first]
-    return bool(met) and all(e.what.startswith("norm:") or _norm_follows(e) for e in met)
+    return bool(met) and all(e.what.startswith("norm:") or _norm_follows(e.node, trace.reached) for e in met)
 
 
-def _norm_follows(ending: _Ending) -> bool:
-    if ending.what != Role.ADD.value or ending.node is None:
+def _norm_follows(node: Node | None, reached: Mapping[int, str | None]) -> bool:
+    """Whether `node` adds the branch to a normalised skip and only a normalisation sees the sum (post-norm blocks).
+
+    In pre-norm blocks, the last one included, the skip is the stream of all branches before, normalised for the branch
+    alone: there the scale of a branch counts against that of the others.
+    """
+    if node is None or role_of(node) is not Role.ADD:
         return False
-    if ending.node.op_type.startswith("Skip"):
-        return len([v for v in ending.node.outputs if v is not None and v.consumers]) == 1
-    result = ending.node.outputs[0]
-    reduced = match_reduction(result) if result is not None else None
+    fused = node.op_type.startswith("Skip")
+    for operand in node.inputs[:2] if fused else node.inputs:
+        if operand is None or id(operand) in reached:
+            continue
+        is_stream = operand.producer is not None and operand.producer.op_type.startswith("Skip") and operand.index > 0
+        if is_stream or match_reduction(operand) is not None:
+            return False
+    if fused:
+        return sum(v is not None and bool(v.consumers) for v in node.outputs) == 1
+    total = _first_output(node)
+    reduced = match_reduction(total)
     return (
         reduced is not None
         and reduced.kind != "softmax"
-        and result is not None
-        and all(id(n) in reduced.nodes or n.op_type in ("Shape", "Size") for n, _ in result.consumers)
+        and all(id(n) in reduced.nodes or role_of(n, i) is Role.NOTHING for n, i in total.consumers)
     )
 
 
