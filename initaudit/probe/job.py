@@ -51,18 +51,18 @@ def prepare(model: ModelProto, folder: Path | None, options: InputOptions) -> tu
 
     The model is changed in place. Raises ProbeError or UsageError.
     """
+    from initaudit.probe.adapt import adapt, lower_opset
     from initaudit.probe.flatten import flatten
     from initaudit.probe.inputs import make_feeds
-    from initaudit.probe.shadow import adapt, shadow
+    from initaudit.probe.shadow import shadow
 
     model, notes = adapt(flatten(model))
-    try:
-        return model, make_feeds(model, folder, options), notes
-    except NoKernel:
-        made = shadow(model)
-        if not made:
-            raise
-        return model, make_feeds(model, folder, options), [*notes, *made]
+    for remedy in (lower_opset, shadow):
+        try:
+            return model, make_feeds(model, folder, options), notes
+        except NoKernel:
+            notes += remedy(model)
+    return model, make_feeds(model, folder, options), notes
 
 
 def read_model(job: dict[str, Any], blobs: Sequence[bytes]) -> ModelProto:

@@ -1,4 +1,4 @@
-"""Make a model run on onnxruntime's CPU provider that does not as it is: a float32 shadow, an older IR version.
+"""The float32 shadow of a model whose element types onnxruntime's CPU provider cannot compute with.
 
 The provider has few kernels for bfloat16, not all for float16, and none for float8 arithmetic. The shadow is the same
 graph with float32 in place of these types. The stored weights stay as they are, in the file or in external data: a
@@ -25,23 +25,8 @@ TINY = frozenset(
 """One-byte and smaller types: stored by QuantizeLinear, read by DequantizeLinear, hardly computed with."""
 TYPE_ATTRIBUTES = frozenset(("to", "dtype", "output_dtype", "output_datatype", "softmax_precision"))
 """Integer attributes of standard operators that hold an element type."""
-IR_VERSION = 10
-"""Highest IR version that every supported onnxruntime (1.20 and later) loads. Later ones add notes for devices and
-types that onnxruntime checks by itself; a lower number changes no meaning."""
 STORED = "{}__stored"
 """Name of an initializer behind the Cast that takes its old name."""
-
-
-def adapt(model: ModelProto) -> tuple[ModelProto, list[str]]:
-    """Change in place what is known to keep onnxruntime from loading `model`; notes say what was done."""
-    notes: list[str] = []
-    if model.ir_version > IR_VERSION:
-        if model.ir_version > onnx.IR_VERSION:
-            notes.append(f"IR version {model.ir_version} is newer than this program knows; read as version {IR_VERSION}")
-        model.ir_version = IR_VERSION
-    if uses(model, frozenset((TensorProto.BFLOAT16,))):
-        notes += shadow(model)
-    return model, notes
 
 
 def shadow(model: ModelProto) -> list[str]:

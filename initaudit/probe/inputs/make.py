@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from initaudit.probe.inputs.facts import Facts, facts_of
 from initaudit.probe.inputs.feeds import DEFAULT_BATCH, Feeds, InputOptions
 from initaudit.probe.inputs.search import read_hint, search
 from initaudit.probe.inputs.values import Setting, dtype_of, draw
+from initaudit.probe.isolation import private_memory
 from initaudit.probe.session import open_session, run_session
 
 if TYPE_CHECKING:
@@ -27,8 +29,15 @@ if TYPE_CHECKING:
 
 TRIAL_BATCH = 3
 """Batch size of trial runs: small, and a size that no model has built in by accident."""
+MIN_BATCH = 2
+"""Without two samples there is no variance over inputs."""
 MAX_DRAWS = 16
 """Runs of a model with a fixed batch of one."""
+FEED_SHARE = 8
+"""Inputs may take one part in this many of the memory limit; the network needs the rest."""
+ACTIVATION_SHARE = 2
+"""One run of the whole batch may take one part in this many of the memory limit, going by the trial run: onnxruntime's
+arena grows in powers of two, and taps and a second session come on top."""
 BOUND_CORRECTIONS = 4
 """Times that ids are redrawn from a smaller range after the runtime refused them."""
 
@@ -92,6 +101,7 @@ class _Maker:
         self.options = options
         self.session = session
         self.inverted: frozenset[str] = frozenset()
+        self.idle = private_memory(os.getpid())
 
     def attempt(self, sizes: Mapping[str, int]) -> None:
         """Run once. Raises ProbeError. Ids out of range are corrected on the way."""
@@ -166,29 +176,52 @@ class _Maker:
         """The final inputs: the batch enlarged where it is free, further draws where it is fixed."""
         trial_batch = min(wanted, TRIAL_BATCH)
         free = [k for k, d in self.layout.dimensions.items() if d.kind == "batch" and sizes[k] == trial_batch]
-        final = {**sizes, **dict.fromkeys(free, wanted)}
-        notes: list[str] = []
-        arrays, how = self.arrays(final, 0)
         axes = self.layout.batch_axes(self.facts)
-        counts = {arrays[name].shape[axis] for name, axis in axes.items() if axis is not None}
-        if len(counts) > 1:
-            axes, counts = dict.fromkeys(axes, None), set()
-        batch = next(iter(counts), 1)
-        draws = min(MAX_DRAWS, math.ceil(wanted / batch)) if not free and self.ports else 1
+        arrays, how = self.arrays(sizes, 0)
+        axes = axes if len(_counts(arrays, axes)) == 1 else dict.fromkeys(axes, None)
+        rows = next(iter(_counts(arrays, axes)), 1)
+        per_sample = self._bytes_per_sample(rows)
+        notes: list[str] = []
+        if free:
+            affordable = self._affordable(arrays, rows, per_sample)
+            if self.options.batch is None and affordable < wanted:
+                notes.append(f"batch lowered from {wanted} to {affordable} to stay within the memory limit")
+                wanted = affordable
+            arrays, how = self.arrays({**sizes, **dict.fromkeys(free, wanted)}, 0)
+            rows = wanted
+        draws = 1
+        if not free and self.ports:
+            size = sum(array.nbytes for array in arrays.values())
+            draws = min(MAX_DRAWS, math.ceil(wanted / rows), max(1, self.options.max_memory // FEED_SHARE // max(1, size)))
         if trials > 1:
             chosen = ", ".join(f"{k} = {v}" for k, v in sizes.items() if k not in free)
             notes.append(f"sizes found by trial ({trials} runs): {chosen or 'batch'}")
         if draws > 1:
-            notes.append(f"the model fixes its batch at {batch}: {draws} separate inputs")
+            notes.append(f"the model fixes its batch at {rows}: {draws} separate inputs")
         return Feeds(
             arrays=arrays,
-            batch=batch,
+            batch=rows,
             batch_axes=axes,
             descriptions=[_description(name, array, how[name]) for name, array in arrays.items()],
             notes=notes,
-            more=tuple(self.arrays(final, number)[0] for number in range(1, draws)),
+            more=tuple(self.arrays(sizes, number)[0] for number in range(1, draws)),
             batch_is_free=bool(free),
+            bytes_per_sample=per_sample,
         )
+
+    def _bytes_per_sample(self, rows: int) -> int | None:
+        """What the trial runs of `rows` samples left in onnxruntime's arena, per sample."""
+        grown = private_memory(os.getpid()) - self.idle
+        return max(0, grown) // rows if self.idle else None
+
+    def _affordable(self, arrays: Mapping[str, np.ndarray], rows: int, per_sample: int | None) -> int:
+        """Samples that one run and the feeds may have."""
+        fed = sum(array.nbytes for array in arrays.values()) // rows
+        limit = self.options.max_memory
+        bounds = [limit // FEED_SHARE // max(1, fed)]
+        if per_sample:
+            bounds.append(limit // ACTIVATION_SHARE // per_sample)
+        return max(MIN_BATCH, min(bounds))
 
 
 def _real(ports: list[Port], options: InputOptions, session: onnxruntime.InferenceSession) -> Feeds:
@@ -255,6 +288,11 @@ def _refuse_weights(facts: Mapping[str, Facts]) -> None:
             f"weights are graph inputs without values ({shown}): nothing can be measured without them; "
             "give them with --input-data"
         )
+
+
+def _counts(arrays: Mapping[str, np.ndarray], axes: Mapping[str, int | None]) -> set[int]:
+    """Sizes of the batch axes: one, where they agree."""
+    return {arrays[name].shape[axis] for name, axis in axes.items() if axis is not None}
 
 
 def _finite(outputs: list[Any]) -> bool:
