@@ -24,6 +24,12 @@ WINDOW_BINS = 3
 MIN_TAPS = 32
 """Shorter filters have too few frequencies to tell."""
 
+MIN_GRID = 16
+"""Fewer whole numbers may be chance: a norm's scales of 1, a quantised bias."""
+
+MIN_ANCHORS = 64
+"""Fewer rows of 2 or 4 may be anything; detection heads have hundreds to thousands of positions."""
+
 MIN_ZEROS = 0.3
 """Share of exact zeros in a normalised adjacency matrix; a graph with more edges than that is no sparse graph."""
 
@@ -61,6 +67,23 @@ def is_mask(array: np.ndarray) -> bool:
     if not (low <= -1e4 or low == -np.inf) or array.size > MAX_READ:
         return False
     return len(np.unique(np.asarray(array).astype(np.float64))) <= 2
+
+
+def is_grid(array: np.ndarray) -> bool:
+    """Whole and half numbers, more than two different ones and none beyond a million: positions, strides, offsets of a grid."""
+    few = 2 * sample(array)
+    if array.size < MIN_GRID:
+        return False
+    if not np.isfinite(few).all() or (few != np.rint(few)).any() or array.size > MAX_READ or np.abs(few).max(initial=0) > 2e6:
+        return False
+    values = 2 * np.asarray(array).astype(np.float64)
+    return bool((values == np.rint(values)).all()) and len(np.unique(values)) > 2
+
+
+def is_anchor_table(shape: tuple[int, ...]) -> bool:
+    """Many points or boxes: rows of 2 or 4 coordinates, one for each position of a detection head."""
+    wide = [n for n in shape if n > 1]
+    return len(wide) >= 2 and shape[-1] in (2, 4) and int(np.prod(wide[:-1])) >= MIN_ANCHORS
 
 
 def is_constant_fill(array: np.ndarray) -> bool:

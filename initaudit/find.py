@@ -56,7 +56,9 @@ def find_specs(graph: Graph, constants: Constants) -> Finds:
                     operand = constants.get(value)
                     for tensor in operand.tensors if operand is not None else ():
                         refused[id(tensor)] = f"{node.op_type} {node.name!r}: {error}"
-    specs = _strongest(_attach(specs, attachments))
+    specs, rest = _attach(specs, attachments)
+    specs = _strongest(specs)
+    asides += rest
     return Finds(specs=tuple(sorted(specs, key=_Order(graph))), asides=tuple(asides), refused=refused)
 
 
@@ -82,13 +84,14 @@ def _strongest(specs: list[tuple[Node, LayerSpec]]) -> list[tuple[Node, LayerSpe
 
 def _attach(
     specs: list[tuple[Node, LayerSpec]], attachments: list[Attachment]
-) -> list[tuple[Node, LayerSpec]]:
+) -> tuple[list[tuple[Node, LayerSpec]], list[Aside]]:
     """Give each attachment to the layer that made the value it is added to, if it has as many units."""
     makers: dict[Value, list[int]] = {}
     for index, (_, spec) in enumerate(specs):
         if spec.output is not None:
             makers.setdefault(spec.output, []).append(index)
-    loose = []
+    loose: list[tuple[Node, LayerSpec]] = []
+    asides: list[Aside] = []
     for attachment in attachments:
         taken = False
         for value in (attachment.to, *attachment.also):
@@ -103,9 +106,11 @@ def _attach(
                     taken = True
             if taken:
                 break
-        if not taken and attachment.otherwise is not None:
+        if not taken and isinstance(attachment.otherwise, Aside):
+            asides.append(attachment.otherwise)
+        elif not taken and attachment.otherwise is not None:
             loose.append(attachment.otherwise)
-    return specs + loose
+    return specs + loose, asides
 
 
 def made_by(value: Value, known: Mapping[Value, object]) -> Value:

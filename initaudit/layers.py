@@ -172,7 +172,7 @@ def extract_layers(model: Model) -> Extraction:
         _layer(node, spec, name, title, depth, users, followings)
         for depth, ((node, spec), (name, title)) in enumerate(zip(finds.specs, names, strict=True))
     )
-    return account(model.graph, constants, finds, layers)
+    return account(model.graph, finds, layers)
 
 
 def _layer(

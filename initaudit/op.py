@@ -75,7 +75,7 @@ class Attachment:
     span: tuple[int, int] | None = None
     also: tuple[Value, ...] = ()
     """Further values whose layer it may belong to, tried in order."""
-    otherwise: tuple[Node, LayerSpec] | None = None
+    otherwise: tuple[Node, LayerSpec] | Aside | None = None
     """What it is where no layer with as many units made the value."""
 
 
@@ -83,8 +83,12 @@ class Attachment:
 class Aside:
     """A constant that is no layer and belongs to none, with the reason."""
 
-    operand: Operand
     reason: str
+    operand: Operand | None = None
+    name: str | None = None
+    """Of what is listed, where no stored tensor is (coefficients in attributes)."""
+    parameters: int = 0
+    """Number of values then."""
     is_parameter: bool = False
 
 

@@ -11,14 +11,17 @@ from initaudit.ops.elementwise import fixed_reason, learned_table
 
 if TYPE_CHECKING:
     from initaudit.graph import Node
-    from initaudit.views import Constants
+    from initaudit.views import Constants, Operand
+
+
+COMPARISONS = ("Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Clip", "NonMaxSuppression")
 
 
 class Token(Operator):
     """Expand, Tile, Concat, Where, Pad and their like of a constant and something else; a norm of a constant."""
 
     types = ("Expand", "Tile", "Concat", "Where", "Resize", "Upsample", "ScatterND", "ScatterElements", "LayerNormalization",
-             "RMSNormalization", "Split", "Slice", "Reshape", "Transpose")  # fmt: skip
+             "RMSNormalization", "Split", "Slice", "Reshape", "Transpose", "Pow", "Min", "Max")  # fmt: skip
 
     def find(self, node: Node, constants: Constants) -> Iterator[Found]:
         """A learned token or table, unless its values say that it is a fill."""
@@ -34,10 +37,46 @@ class Token(Operator):
                 continue
             if position > 0 and node.op_type.endswith("Normalization"):
                 continue
-            reason = fixed_reason(constant)
-            if reason is None and constant.size <= decoys.MAX_READ and decoys.is_constant_fill(constant.array()):
-                reason = "a fill of one value"
+            reason = fixed_reason(constant) or fill_reason(constant)
             if reason is not None:
                 yield Aside(operand=constant, reason=reason)
             else:
                 yield learned_table(constant, source=None, output=node.outputs[0])
+
+
+def fill_reason(constant: Operand) -> str | None:
+    """Why a constant that starts or pads something is not learned."""
+    small = constant.size <= decoys.MAX_READ
+    return "a fill of one value" if small and decoys.is_constant_fill(constant.array()) else None
+
+
+class ConstantData(Operator):
+    """Constants where an operator takes its data, its quantisation or something to compare with: nothing that is learned."""
+
+    types = ("Conv", "ConvTranspose", "DeformConv", "ConvInteger", "QLinearConv", "QuantizeLinear", "DequantizeLinear",
+             "Loop", "Scan", *COMPARISONS)  # fmt: skip
+
+    def find(self, node: Node, constants: Constants) -> Iterator[Found]:
+        """The reason for each."""
+        for position, value in enumerate(node.inputs):
+            constant = constants.get(value)
+            if constant is None or constant.size <= 1:
+                continue
+            reason = self._reason(node, position, constant, constants)
+            if reason is not None:
+                yield Aside(operand=constant, reason=reason)
+
+    @staticmethod
+    def _reason(node: Node, position: int, constant: Operand, constants: Constants) -> str | None:
+        op = node.op_type
+        if op in ("Conv", "ConvTranspose", "ConvInteger", "QLinearConv") and position == 0:
+            return "constant data that goes into a convolution"
+        if op == "DeformConv" and position in (0, 2, 4):
+            return "constant data, offsets or mask of a deformable convolution"
+        if op in ("QuantizeLinear", "DequantizeLinear"):
+            if position > 0:
+                return "scales or zero points of a quantisation"
+            return "constant data that is quantised" if constants.get(node.outputs[0]) is None else None
+        if op in ("Loop", "Scan"):
+            return "initial state of a loop" if constant.is_floating and fill_reason(constant) else None
+        return "bounds or values to compare with" if op in COMPARISONS else None

@@ -29,7 +29,7 @@ class Convolution(Operator):
 
 
 def convolution(
-    node: Node, weight: Operand, bias: Operand | None, *, source: Value | None = None, channels_last: bool = False
+    node: Node, weight: Operand, bias: Operand | None, *, output: Value | None = None, channels_last: bool = False
 ) -> LayerSpec:
     """A convolution layer from weight [M, C/groups, k...]."""
     groups = int(node.attr("group", 1))
@@ -44,8 +44,8 @@ def convolution(
         fan_in=per_group * taps,
         fan_out=units // groups * taps,
         groups=groups,
-        input=source or node.input(0),
-        output=node.outputs[0],
+        input=node.input(0),
+        output=output or node.outputs[0],
         channel_axis=-1 if channels_last else 1,
         companions=() if bias is None else (Companion(operand=bias, role="bias"),),
         activation=activation,

@@ -59,6 +59,8 @@ def learned_table(constant: Operand, *, source: Value | None, output: Value | No
 
 def fixed_reason(constant: Operand) -> str | None:
     """Why these values are evidently no learned ones, or None. Reads little; what cannot be read is not evident."""
+    if decoys.is_anchor_table(constant.shape):
+        return "table of anchors or boxes of a detection head"
     if constant.size > decoys.MAX_READ:
         return None
     try:
@@ -69,6 +71,8 @@ def fixed_reason(constant: Operand) -> str | None:
         return "mask of zeros and minus infinity"
     if decoys.is_selection(values):
         return "table of zeros and ones"
+    if decoys.is_grid(values):
+        return "table of positions or strides"
     wide = [n for n in constant.shape if n > 1]
     if len(wide) == 2 and decoys.is_sinusoidal(values.reshape(wide)):
         return "table of sines and cosines"
@@ -102,15 +106,13 @@ class Additive(Operator):
             yield Aside(operand=constant, reason="shift of the model's input", is_parameter=False)
             return
         reason = fixed_reason(constant)
-        if reason is not None:
-            yield Aside(operand=constant, reason=reason)
-            return
         spec = learned_table(constant, source=other, output=node.outputs[0])
+        otherwise = (node, spec) if reason is None else Aside(operand=constant, reason=reason)
         candidates = [other]
         maker = other.producer
         if node.op_type == "Sub" and position == 0 and maker is not None and maker.op_type == "Mul":
             candidates += [v for v in maker.inputs if v is not None]  # beta - mean · (scale / std), as TensorFlow writes it
-        yield Attachment(operand=constant, to=candidates[0], also=tuple(candidates[1:]), otherwise=(node, spec))
+        yield Attachment(operand=constant, to=candidates[0], also=tuple(candidates[1:]), otherwise=otherwise)
 
 
 class FusedBias(Operator):
@@ -141,8 +143,9 @@ class Multiplicative(Operator):
         if other.is_input:
             yield Aside(operand=constant, reason="scale of the model's input")
             return
-        reason = fixed_reason(constant)
-        if reason is None and goes_to_sine_and_cosine(node.outputs[0]):
+        normalised = is_normalised(other)
+        reason = None if normalised else fixed_reason(constant)
+        if reason is None and not normalised and goes_to_sine_and_cosine(node.outputs[0]):
             reason = "frequencies of sines and cosines"
         if reason is not None:
             yield Aside(operand=constant, reason=reason)
@@ -152,7 +155,7 @@ class Multiplicative(Operator):
         spec = norm(constant, source=other, output=node.outputs[0], channel_axis=channel_axis)
         from dataclasses import replace
 
-        yield replace(spec, kind="norm" if is_normalised(other) else "scale", weak=WEAK)
+        yield replace(spec, kind="norm" if normalised else "scale", weak=WEAK)
 
 
 class Slope(Operator):

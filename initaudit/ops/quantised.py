@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from initaudit.op import Companion, Found, LayerSpec, Operator
 from initaudit.ops.convolution import convolution
 from initaudit.ops.linear import linear
@@ -55,10 +57,11 @@ class IntegerConvolution(Operator):
     def find(self, node: Node, constants: Constants) -> Iterator[Found]:
         """The convolution; scales count along the output channels."""
         places = CONVOLUTIONS[_key(node)]
-        weight = _float_weight(node, places, constants, axis=0)
+        weight, output = _float_weight(node, places, constants, axis=0)
         if weight is not None:
             bias = _float_bias(node, places, constants)
-            yield convolution(node, weight, bias, channels_last=bool(node.attr("channels_last", 0)))
+            channels_last = bool(node.attr("channels_last", 0))
+            yield convolution(node, weight, bias, output=output, channels_last=channels_last)
 
 
 class IntegerProduct(Operator):
@@ -74,13 +77,13 @@ class IntegerProduct(Operator):
         if stored is None:
             yield from self._on_left(node, constants)
             return
-        weight = _float_weight(node, places, constants, axis=0 if transposed else stored.rank - 1)
+        weight, output = _float_weight(node, places, constants, axis=0 if transposed else stored.rank - 1)
         if weight is not None and weight.size > 1:
             bias = _float_bias(node, places, constants)
             yield linear(
                 weight,
                 source=node.input(0),
-                output=node.outputs[0],
+                output=output,
                 transposed=transposed,
                 companions=() if bias is None else (Companion(operand=bias, role="bias"),),
             )
@@ -91,25 +94,31 @@ class IntegerProduct(Operator):
         if node.op_type not in ("QLinearMatMul", "MatMulInteger") or stored is None or stored.size <= 1:
             return
         linear_form = node.op_type == "QLinearMatMul"
-        scale = constants.get(node.input(1)) if linear_form else _scale_behind(node.outputs[0], constants)
+        scale, output = constants.get(node.input(1)), node.outputs[0]
+        if not linear_form:
+            scale, output = _scale_behind(node.outputs[0], constants)
         weight = dequantise(stored, scale, constants.get(node.input(2)), axis=max(stored.rank - 2, 0))
-        yield linear(weight, source=node.input(3 if linear_form else 1), output=node.outputs[0], on_left=True)
+        yield linear(weight, source=node.input(3 if linear_form else 1), output=output, on_left=True)
 
 
-def _float_weight(node: Node, places: Places, constants: Constants, *, axis: int) -> Operand | None:
+def _float_weight(
+    node: Node, places: Places, constants: Constants, *, axis: int
+) -> tuple[Operand | None, Value | None]:
+    """The weight in real units, and the first value that holds the product in real units."""
+    output = node.outputs[0]
     codes = constants.get(node.input(places.weight))
     if codes is None:
-        return None
+        return None, output
     zero = None if places.zero is None else constants.get(node.input(places.zero))
     if places.scale is not None:
         scale = constants.get(node.input(places.scale))
     else:
-        scale = _scale_behind(node.outputs[0], constants)
+        scale, output = _scale_behind(output, constants)
     if scale is not None and scale.size > 1:
         scale = _as_factors(scale, codes, axis)
     if zero is not None and zero.size > 1:
         zero = _as_factors(zero, codes, axis)
-    return dequantise(codes, scale, zero, axis=axis)
+    return dequantise(codes, scale, zero, axis=axis), output
 
 
 def _as_factors(factor: Operand, codes: Operand, axis: int) -> Operand | None:
@@ -117,26 +126,26 @@ def _as_factors(factor: Operand, codes: Operand, axis: int) -> Operand | None:
     return factor.reshape((factor.size,)) if factor.size == codes.shape[axis] else None
 
 
-def _scale_behind(output: Value | None, constants: Constants) -> Operand | None:
-    """Scale of the weight of an integer product: exporters multiply the product by (input scale · weight scale)."""
+def _scale_behind(output: Value | None, constants: Constants) -> tuple[Operand | None, Value | None]:
+    """Scale of the weight of an integer product, and the product in real units: exporters multiply it by input scale · weight scale."""
     at = output
     for _ in range(MAX_SEARCH):
         if at is None or len(at.consumers) != 1:
-            return None
+            break
         node, position = at.consumers[0]
         if node.op_type == "Mul":
             factor = node.input(1 - position)
             fixed = constants.get(factor)
             if fixed is not None:
-                return fixed
+                return fixed, node.outputs[0]
             maker = factor.producer if factor is not None else None
             if maker is None or maker.op_type != "Mul":
-                return None
-            return next((c for c in map(constants.get, maker.inputs) if c is not None), None)
+                break
+            return next((c for c in map(constants.get, maker.inputs) if c is not None), None), node.outputs[0]
         if node.op_type not in ("Cast", "Reshape", "Add"):
-            return None
+            break
         at = node.outputs[0]
-    return None
+    return None, output
 
 
 def _float_bias(node: Node, places: Places, constants: Constants) -> Operand | None:
@@ -153,7 +162,5 @@ def _float_bias(node: Node, places: Places, constants: Constants) -> Operand | N
     def compute(codes: np.ndarray) -> np.ndarray:
         factor = first.array().astype(np.float32) * second.array().astype(np.float32)
         return np.asarray(codes.astype(np.float32) * factor.reshape(-1 if factor.size > 1 else ()))
-
-    import numpy as np
 
     return bias.then("dequantize", bias.shape, compute, dtype="float32", exact=False)
