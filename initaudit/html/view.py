@@ -159,7 +159,9 @@ def report_view(report: Mapping[str, Any], index: int, rules: Mapping[str, Any])
         },
         "drawable": _drawable(layers),
         "fix": words.fix_command(path) if fixable else None,
-        "island": _island(layers, rows, anchors, path, lost, report["verdict"]["context"]),
+        "island": _island(
+            layers=layers, rows=rows, anchors=anchors, path=path, lost=lost, context=report["verdict"]["context"]
+        ),
     }
 
 
@@ -253,6 +255,7 @@ def _drawable(layers: Sequence[Mapping[str, Any]]) -> dict[str, bool]:
 
 
 def _island(
+    *,
     layers: Sequence[Mapping[str, Any]],
     rows: Sequence[Mapping[str, Any]],
     anchors: Mapping[str, str],

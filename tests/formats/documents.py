@@ -36,9 +36,15 @@ def dense_report(*, depth=12, width=48, activation="relu", factor=1.0, name="net
         gradient = (gradient * slope(z)) @ weight.T
     layers = [
         dense_layer(
-            f"/{name}/block.{depth_index // 4}/linear.{depth_index}/MatMul", weight, z, g, activation, gain, depth_index
+            f"/{name}/block.{d // 4}/linear.{d}/MatMul",
+            weight=w,
+            z=z,
+            gradient=g,
+            activation=activation,
+            gain=gain,
+            depth=d,
         )
-        for depth_index, (weight, z, g) in enumerate(zip(weights, outputs, gradients, strict=True))
+        for d, (w, z, g) in enumerate(zip(weights, outputs, gradients, strict=True))
     ]
     predicted = 1.0
     for layer in layers:
@@ -48,7 +54,7 @@ def dense_report(*, depth=12, width=48, activation="relu", factor=1.0, name="net
     lost = next((layer["name"] for layer in layers if layer["signal"]["variance"] < 1e-3), None)
     if lost is not None:
         message = "the signal variance is 1e-3 of the input's and falls at every layer; the layers behind see noise"
-        findings.append(finding("INI401", "vanishing-signal", "error", lost, message, 1e-3, 1.0))
+        findings.append(finding("INI401", "vanishing-signal", "error", lost, message, measured=1e-3, expected=1.0))
         for layer in layers:
             ratio = layer["target"]["ratio"]
             findings.append(
@@ -58,8 +64,8 @@ def dense_report(*, depth=12, width=48, activation="relu", factor=1.0, name="net
                     "warning",
                     layer["name"],
                     f"the weights have {ratio:.2g} times their target std",
-                    ratio,
-                    1.0,
+                    measured=ratio,
+                    expected=1.0,
                 )
             )
     status = "fail" if lost else "pass"
@@ -92,7 +98,7 @@ def dense_report(*, depth=12, width=48, activation="relu", factor=1.0, name="net
     }  # fmt: skip
 
 
-def dense_layer(name, weight, z, gradient, activation, gain, depth):
+def dense_layer(name, *, weight, z, gradient, activation, gain, depth):
     """One layer of the document, measured."""
     fan_in, fan_out = weight.shape
     target = gain / math.sqrt(fan_in)
@@ -119,7 +125,7 @@ def dense_layer(name, weight, z, gradient, activation, gain, depth):
     }  # fmt: skip
 
 
-def finding(code, name, severity, layer, message, measured=None, expected=None, **more):
+def finding(code, name, severity, layer, message, *, measured=None, expected=None, **more):
     """One finding of the document."""
     return {
         "code": code, "name": name, "severity": severity, "confidence": "high", "layer": layer, "initializer": None, "message": message,

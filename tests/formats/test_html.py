@@ -11,13 +11,13 @@ import shlex
 from fnmatch import fnmatchcase
 from html.parser import HTMLParser
 
+import documents
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from initaudit.html import words
 from initaudit.html.page import page
-import documents
 
 HOSTILE = "</script><script>owned=1</script><img src=x onerror=owned=1>\"'&{{7*7}}<!--`"
 
@@ -235,7 +235,11 @@ def test_journey_names_both_ends_and_the_factor():
     assert words.journey([None, "NaN"]) is None
 
 
-@given(st.lists(st.text(st.characters(), min_size=1, max_size=20), min_size=1, max_size=5, unique=True))
+# Few characters, so that one name's glob comes to match another name unless it is escaped.
+NAMES = st.text("ab*?[]\n", min_size=1, max_size=3) | st.text(min_size=1, max_size=8)
+
+
+@given(st.lists(NAMES, min_size=1, max_size=5, unique=True))
 def test_fix_command_names_its_layer_alone(names):
     """Read by a shell, the command selects the layer it was made for and no other, and holds no hidden character."""
     command = words.fix_command("models/net.onnx", names[0], names)

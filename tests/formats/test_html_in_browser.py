@@ -248,7 +248,7 @@ def test_core_is_readable_without_script(browser, sick):
     assert not [e for e in browser.all("#theme, .filters, .plot") if e.is_displayed()]
 
 
-def test_several_models_open_from_the_overview(browser, healthy):
+def test_several_models_open_from_the_overview(browser):
     """The page of several models starts with one line each; a model opens when it is asked for, and its charts with it."""
     browser.open(
         render(
