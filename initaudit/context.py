@@ -42,6 +42,8 @@ def infer_context(layers: Sequence[LayerAudit], override: str = "auto") -> Conte
     marks = _training_marks(layers)
     evidence += marks.evidence
     if not decided:
+        if weights and all(a.stats.std == 0 for a in weights):  # no training leaves every weight of a layer equal
+            return Context(name="fresh", evidence=(*evidence, "all weights are constant"))
         return Context(name="trained" if marks.trained else "unknown", evidence=tuple(evidence))
     share = len(untrained) / decided
     convincing = [a for a in trained if a.provenance and a.provenance.confidence == "high"]

@@ -18,7 +18,7 @@ GROSS = 10.0
 TRAINED_FACTOR = 10.0
 """Factor off target from which a trained layer is suspicious; 95 % of trained layers stay within 3 (measured on public models)."""
 TRAINED_GAIN = 8.0
-"""Factor between the rms that enters and leaves a trained layer, in the same direction, that the probe must confirm."""
+"""Factor between the signal's std that enters and leaves a trained layer, in the same direction, that the probe must confirm."""
 
 
 def scale_severity(layer: LayerAudit, audit: ModelAudit, bound: float, *, smaller: bool) -> Severity | None:
@@ -31,7 +31,8 @@ def scale_severity(layer: LayerAudit, audit: ModelAudit, bound: float, *, smalle
         return _trained(layer, off, smaller=smaller)
     if off <= (1 / bound if smaller else bound):
         return None
-    if facts.normalized_before_use or facts.ends_residual_branch or (smaller and facts.is_head):
+    bypassed = facts.is_head or facts.in_residual_branch  # a small head or branch adds little; only a chain multiplies
+    if facts.normalized_before_use or facts.ends_residual_branch or (smaller and bypassed):
         return Severity.INFO
     learning = audit.trainability
     if learning is not None and learning.score < TRAINABLE and _confirmed(layer, smaller=smaller, factor=1.0):
@@ -41,25 +42,27 @@ def scale_severity(layer: LayerAudit, audit: ModelAudit, bound: float, *, smalle
 
 def effect_of(layer: LayerAudit, *, smaller: bool) -> str:
     """What the scale does to the signal, from the probe where it ran."""
-    gain = rms_gain(layer)
+    gain = signal_gain(layer)
     if layer.layer.normalized_before_use:
         return "the normalisation behind it hides the scale from the forward signal"
     if gain is None:
         return "it shrinks the signal" if smaller else "it inflates the signal"
-    return f"the signal's rms is multiplied by {gain:.2g} here"
+    return f"the signal's std is multiplied by {gain:.2g} here"
 
 
-def rms_gain(layer: LayerAudit) -> float | None:
-    """Measured rms behind the layer over the rms that enters it; None where not probed."""
+def signal_gain(layer: LayerAudit) -> float | None:
+    """Measured std over inputs of the layer's own output, over that of what enters it; None where not probed.
+
+    The variance over inputs leaves the bias out, which the rms would not. Behind a BatchNormalization in inference mode the
+    scale passes through (its statistics are constants), so there its output counts.
+    """
     signal = layer.signal
-    if signal is None or signal.input is None or not signal.input.mean_square > 0:
+    if signal is None or signal.input is None or not signal.input.variance > 0:
         return None
-    behind = signal.own.mean_square if signal.own is not None else signal.mean_square
-    if layer.layer.normalized_by == "batch_norm":
-        behind = signal.mean_square  # running statistics are constants: the scale passes through
-    if not math.isfinite(behind) or not math.isfinite(signal.input.mean_square):
+    behind = signal.own.variance if signal.own is not None and layer.layer.normalized_by != "batch_norm" else signal.variance
+    if not math.isfinite(behind) or not math.isfinite(signal.input.variance):
         return None
-    return math.sqrt(behind / signal.input.mean_square)
+    return math.sqrt(behind / signal.input.variance)
 
 
 def _trained(layer: LayerAudit, off: float, *, smaller: bool) -> Severity | None:
@@ -69,7 +72,7 @@ def _trained(layer: LayerAudit, off: float, *, smaller: bool) -> Severity | None
 
 
 def _confirmed(layer: LayerAudit, *, smaller: bool, factor: float) -> bool:
-    gain = rms_gain(layer)
+    gain = signal_gain(layer)
     if gain is None:
         return False
     return gain < 1 / factor if smaller else gain > factor
