@@ -22,8 +22,11 @@ OLDEST_OPSET = 7
 CONVERTED_OPSET = 13
 """What older models are converted to: the newest opset that the converter of the onnx package reaches from opset 1
 without operators that have no adapter."""
+UNLIKELY_SIZE = 7919
+"""Stands for a free dimension during conversion; equal to no size of a weight."""
 BFLOAT16_OPSET = 22
-"""Opset 22 let every remaining operator compute in bfloat16 and changed nothing else (onnx, docs/Changelog.md)."""
+"""Opset 22 let 48 operators compute in bfloat16 and changed nothing else: their inputs, outputs and attributes are those of
+the version before (compared with onnx.defs of onnx 1.23)."""
 
 
 def adapt(model: ModelProto) -> tuple[ModelProto, list[str]]:
@@ -65,10 +68,21 @@ def _convert(model: ModelProto) -> tuple[ModelProto, list[str]]:
     from onnx import version_converter
 
     version = default_opset(model)
+    numbered = type(model)()
+    numbered.CopyFrom(model)
+    declared = {info.name: info for info in (*model.graph.input, *model.graph.output)}
+    for info in (*numbered.graph.input, *numbered.graph.output):  # the adapters for broadcasting want numbers
+        for axis, dim in enumerate(info.type.tensor_type.shape.dim):
+            if not dim.dim_value:
+                dim.dim_value = UNLIKELY_SIZE + axis
+    del numbered.graph.value_info[:]
     try:
-        converted = version_converter.convert_version(model, CONVERTED_OPSET)
+        converted = version_converter.convert_version(numbered, CONVERTED_OPSET)
     except Exception:  # noqa: BLE001  the converter raises whatever its C++ raises; onnxruntime then says what is wrong
         return model, []
+    for info in (*converted.graph.input, *converted.graph.output):
+        info.CopyFrom(declared[info.name])
+    del converted.graph.value_info[:]
     return converted, [f"converted from opset {version} to {CONVERTED_OPSET}: onnxruntime runs nothing older than {OLDEST_OPSET}"]
 
 
