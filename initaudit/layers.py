@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from initaudit.model import Model
     from initaudit.op import LayerSpec
     from initaudit.tensors import Tensor
-    from initaudit.views import Operand
+    from initaudit.views import Constants, Operand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -155,6 +155,8 @@ def extract_layers(model: Model) -> Extraction:
 
     Reads no weight but small tables and a few values where a decision needs them. Time is linear in the size of the graph.
     """
+    from dataclasses import replace
+
     from initaudit.coverage import account
     from initaudit.find import find_specs
     from initaudit.names import name_layers
@@ -162,17 +164,51 @@ def extract_layers(model: Model) -> Extraction:
 
     constants = Constants(model.graph, model.opset)
     finds = find_specs(model.graph, constants)
-    names = name_layers(finds.specs)
+    followings = Followings()
+    specs = tuple(
+        (node, part) for node, spec in finds.specs for part in _parts(spec, constants, followings)
+    )
+    finds = replace(finds, specs=specs)
+    names = name_layers(specs)
     users: dict[int, list[str]] = {}
-    for (_, spec), (name, _) in zip(finds.specs, names, strict=True):
+    for (_, spec), (name, _) in zip(specs, names, strict=True):
         for tensor in spec.operand.tensors[:1]:
             users.setdefault(id(tensor), []).append(name)
-    followings: dict[Value, Following] = {}
     layers = tuple(
         _layer(node, spec, name, title, depth, users, followings)
-        for depth, ((node, spec), (name, title)) in enumerate(zip(finds.specs, names, strict=True))
+        for depth, ((node, spec), (name, title)) in enumerate(zip(specs, names, strict=True))
     )
     return account(model.graph, finds, layers)
+
+
+class Followings:
+    """What follows each output, asked once per value."""
+
+    def __init__(self) -> None:
+        self._known: dict[Value, Following] = {}
+
+    def of(self, value: Value) -> Following:
+        """What follows `value`."""
+        from initaudit.activations import follow
+
+        known = self._known.get(value)
+        if known is None:
+            known = self._known[value] = follow(value)
+        return known
+
+
+def _parts(spec: LayerSpec, constants: Constants, followings: Followings) -> list[LayerSpec]:
+    """The layer, or its parts where the graph takes its output apart before anything else happens to it."""
+    from initaudit.packed import part_specs, pieces
+
+    if spec.kind not in ("linear", "conv") or spec.weak or spec.feeds or spec.activation or spec.output is None:
+        return [spec]
+    found = pieces(spec, constants)
+    if not found or followings.of(spec.output).activation is not None:  # a gated unit is one activation, not two layers
+        return [spec]
+    attention = len(found) == 3 and all("attention" in followings.of(p.value).feeds for p in found)
+    names = list("qkv") if attention else [f"{i + 1}/{len(found)}" for i in range(len(found))]
+    return part_specs(spec, found, names)
 
 
 def _layer(
@@ -182,17 +218,13 @@ def _layer(
     title: str,
     depth: int,
     users: Mapping[int, list[str]],
-    followings: dict[Value, Following],
+    followings: Followings,
 ) -> Layer:
     from dataclasses import fields
 
     known: dict[str, Any] = {}
     if spec.output is not None and not spec.feeds:
-        following = followings.get(spec.output)
-        if following is None:
-            from initaudit.activations import follow
-
-            following = followings[spec.output] = follow(spec.output)
+        following = followings.of(spec.output)
         known = {f.name: getattr(following, f.name) for f in fields(following)}
     else:
         known = {"feeds": spec.feeds, "output": spec.output, "preactivation": spec.output}

@@ -217,9 +217,11 @@ def retype(operand: Operand, dtype: str, step: str) -> Operand:
     def further(axis: int, low: int, high: int) -> Operand:
         return retype(operand.narrow(axis, low, high), dtype, step)
 
-    return operand.then(
-        step, operand.shape, lambda a: a.astype(target), dtype=dtype, exact=False, narrowing=further
-    )
+    def change(array: np.ndarray) -> np.ndarray:
+        with np.errstate(all="ignore"):  # NaN to integer, overflow to float16: as the runtime does it, silently
+            return array.astype(target)
+
+    return operand.then(step, operand.shape, change, dtype=dtype, exact=False, narrowing=further)
 
 
 def concat(parts: Sequence[Operand], axis: int) -> Operand:
