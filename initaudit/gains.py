@@ -116,22 +116,26 @@ def moments(phi: Function, mean: float = 0.0, variance: float = 1.0) -> Moments:
 
 
 def _simpson(at_edges: NDArray[Any], at_middle: NDArray[Any]) -> NDArray[Any]:
-    return (at_edges[:-1] + 4.0 * at_middle + at_edges[1:]) / 6.0
+    mean: NDArray[Any] = (at_edges[:-1] + 4.0 * at_middle + at_edges[1:]) / 6.0
+    return mean
 
 
 def _slopes(phi: Function, z: NDArray[Any], values: NDArray[Any], middle: NDArray[Any]) -> NDArray[Any]:
-    """phi' in each cell. A single cell steeper than both neighbours holds a jump, which has no derivative."""
+    """Slope of phi in each cell. A single cell steeper than both neighbours holds a jump, which has no derivative."""
     if z[1] - z[0] >= NARROWEST * (1.0 + max(abs(z[0]), abs(z[-1]))):
         slope = np.diff(values) / np.diff(z)
     else:
         slope = _quotient(phi, middle, float(z[1] - z[0]))
     padded = np.concatenate([slope[:1], slope, slope[-1:]])
-    return np.median(np.stack([padded[:-2], padded[1:-1], padded[2:]]), axis=0)
+    smooth: NDArray[Any] = np.median(np.stack([padded[:-2], padded[1:-1], padded[2:]]), axis=0)
+    return smooth
 
 
 def _quotient(phi: Function, z: NDArray[Any], width: float) -> NDArray[Any]:
     half = np.maximum(0.5 * width, NARROWEST * (1.0 + np.abs(z)))
-    return (np.asarray(phi(z + half), np.float64) - np.asarray(phi(z - half), np.float64)) / (2.0 * half)
+    difference: NDArray[Any] = np.asarray(phi(z + half), np.float64) - np.asarray(phi(z - half), np.float64)
+    quotient: NDArray[Any] = difference / (2.0 * half)
+    return quotient
 
 
 def gain(phi: Function) -> Gain:

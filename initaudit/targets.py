@@ -89,37 +89,61 @@ def _by_activation(layer: Layer) -> Target:
     if name is None:
         return _balanced(layer, _linear_reason(layer))
     if name in BALANCED:
-        return _balanced(layer, f"{name} is bounded and nearly linear around zero, so forward and backward signal are balanced")
+        return _balanced(
+            layer, f"{name} is bounded and nearly linear around zero, so forward and backward signal are balanced"
+        )
     if name == "selu":
-        return _kept(layer, "lecun_normal", 1.0, "selu keeps mean 0 and variance 1 only for weights of variance 1/fan_in (Klambauer et al. 2017, section 3)")
+        return _kept(
+            layer,
+            "lecun_normal",
+            1.0,
+            "selu keeps mean 0 and variance 1 only for weights of variance 1/fan_in (Klambauer et al. 2017, section 3)",
+        )
     if name == "glu":
         gain = GLU_SHARE**-0.5
-        return _kept(layer, "he_normal", gain, f"The gate of glu lets {GLU_SHARE:.2g} of the second moment through (Gehring et al. 2017, section 3.5)")
+        return _kept(
+            layer,
+            "he_normal",
+            gain,
+            f"The gate of glu lets {GLU_SHARE:.2g} of the second moment through (Gehring et al. 2017, section 3.5)",
+        )
     if name == "maxout":
-        return _kept(layer, "lecun_normal", 1.0, "The larger of two normal values has second moment 1, so maxout needs no gain")
+        return _kept(
+            layer, "lecun_normal", 1.0, "The larger of two normal values has second moment 1, so maxout needs no gain"
+        )
     found = gain_of(layer)
     if found is None or not math.isfinite(found.forward) or not 0 < found.forward < MAX_GAIN:
-        return _balanced(layer, f"The activation ({name}) has no gain for a unit signal, so forward and backward signal are balanced as for a linear layer")
+        return _balanced(
+            layer,
+            f"The activation ({name}) has no gain for a unit signal, so forward and backward signal are balanced as for a linear layer",
+        )
     if name in ("relu", "relu6"):
         return _kept(layer, "he_normal", math.sqrt(2.0), f"{name} halves the second moment (He et al. 2015, eq. 10)")
     label = "The unnamed activation" if name == "custom" else name
     share = found.forward**-2
     verb = "lets" if share < 1 else "turns a unit signal into"
     rest = f"{share:.3g} of the second moment through" if share < 1 else f"a second moment of {share:.3g}"
-    return _kept(layer, "he_normal", found.forward, f"{label} {verb} {rest} (He et al. 2015, eq. 10, with the gain by quadrature)")
+    return _kept(
+        layer,
+        "he_normal",
+        found.forward,
+        f"{label} {verb} {rest} (He et al. 2015, eq. 10, with the gain by quadrature)",
+    )
 
 
 def _kept(layer: Layer, scheme: str, gain: float, reason: str) -> Target:
-    """std = gain / sqrt(fan_in)."""
+    """Target with std = gain / sqrt(fan_in)."""
     fan_in, fan = _effective_fan_in(layer)
     std = gain / math.sqrt(fan_in)
     squared = gain * gain
     formula = f"sqrt({squared:.3g}/{fan})"
-    return Target(scheme=scheme, gain=gain, std=std, why=f"{reason}, so std = {formula} = {std:.3g}{_norm_note(layer)}.")
+    return Target(
+        scheme=scheme, gain=gain, std=std, why=f"{reason}, so std = {formula} = {std:.3g}{_norm_note(layer)}."
+    )
 
 
 def _balanced(layer: Layer, reason: str) -> Target:
-    """std = sqrt(2 / (fan_in + fan_out))."""
+    """Target with std = sqrt(2 / (fan_in + fan_out))."""
     fan_in, fan = _effective_fan_in(layer)
     std = math.sqrt(2.0 / (fan_in + layer.fan_out))
     return Target(
@@ -173,4 +197,3 @@ def _norm_note(layer: Layer) -> str:
     if layer.normalized_by is None:
         return ""
     return f"; {layer.normalized_by} behind it makes the scale immaterial to the forward signal"
-

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from initaudit.activations.walk import Following, follow
+from initaudit.activations.following import Following, follow
 
 __all__ = ["Following", "follow"]

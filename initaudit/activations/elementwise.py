@@ -7,19 +7,23 @@ off everything below zero: quantisers fold a ReLU into it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+from onnx import TensorProto, numpy_helper
 
 from initaudit.activations import named
-from initaudit.activations.named import Array
 from initaudit.errors import InitauditError
-from initaudit.graph import Node, Value
+
+if TYPE_CHECKING:
+    from initaudit.activations.named import Array
+    from initaudit.graph import Node, Value
 
 MAX_STATIC_STEPS = 64
 """Nodes that may stand between a stored tensor and a constant operand of an activation; real ones have under ten."""
 
-Operator = Callable[[Node, Sequence[Any]], Array]
+Operator: TypeAlias = Callable[["Node", Sequence[Any]], Any]
+"""Result of a node, given its operands as numbers or arrays (None where omitted)."""
 
 
 def _unary(function: Callable[[Array], Array]) -> Operator:
@@ -27,7 +31,7 @@ def _unary(function: Callable[[Array], Array]) -> Operator:
 
 
 def _binary(function: Callable[[Array, Array], Array]) -> Operator:
-    def apply(_: Node, x: Sequence[Any]) -> Array:
+    def apply(_: Node, x: Sequence[Any]) -> Any:
         result = x[0]
         for other in x[1:]:
             result = function(result, other)
@@ -36,17 +40,17 @@ def _binary(function: Callable[[Array, Array], Array]) -> Operator:
     return apply
 
 
-def _clip(node: Node, x: Sequence[Any]) -> Array:
+def _clip(node: Node, x: Sequence[Any]) -> Any:
     low = x[1] if len(x) > 1 and x[1] is not None else node.attr("min", -np.inf)
     high = x[2] if len(x) > 2 and x[2] is not None else node.attr("max", np.inf)
     return np.minimum(np.maximum(x[0], low), high)
 
 
-def _gelu(node: Node, x: Sequence[Any]) -> Array:
+def _gelu(node: Node, x: Sequence[Any]) -> Any:
     return named.gelu_tanh(x[0]) if node.attr("approximate", "none") == "tanh" else named.gelu(x[0])
 
 
-def _selu(node: Node, x: Sequence[Any]) -> Array:
+def _selu(node: Node, x: Sequence[Any]) -> Any:
     scale, alpha = node.attr("gamma", named.SELU_SCALE), node.attr("alpha", named.SELU_ALPHA)
     return scale * named.elu(x[0], alpha)
 
@@ -57,29 +61,35 @@ def _shrink(node: Node, x: Sequence[Any]) -> Array:
 
 
 def _cast(node: Node, x: Sequence[Any]) -> Array:
-    to_bool = node.attr("to") == 9  # noqa: PLR2004 - TensorProto.BOOL
-    return (x[0] != 0) if to_bool else np.asarray(x[0], np.float64)
+    return np.asarray(x[0] != 0 if node.attr("to") == TensorProto.BOOL else x[0], np.float64)
 
 
-def _quantize(node: Node, x: Sequence[Any]) -> Array:
-    zero_point = node.input(2)
-    if zero_point is not None and zero_point.tensor is not None:
-        codes = np.asarray(zero_point.tensor.array())
-        if np.issubdtype(codes.dtype, np.integer) and codes.size and np.all(codes == np.iinfo(codes.dtype).min):
-            return np.maximum(x[0], 0.0)
-    return np.asarray(x[0], np.float64)
+def cuts_below_zero(zero_point: Value | None) -> bool:
+    """Whether a quantiser with this zero point has no codes for negative values: the quantiser's way to fold a ReLU."""
+    if (
+        zero_point is None
+        or zero_point.tensor is None
+        or zero_point.tensor.dtype not in ("int8", "uint8", "int16", "uint16")
+    ):
+        return False
+    codes = zero_point.tensor.array()
+    return bool(codes.size) and bool(np.all(codes == np.iinfo(codes.dtype).min))
 
 
-def _dequantize(node: Node, x: Sequence[Any]) -> Array:
+def _quantize(node: Node, x: Sequence[Any]) -> Any:
+    return np.maximum(x[0], 0.0) if cuts_below_zero(node.input(2)) else x[0]
+
+
+def _dequantize(node: Node, x: Sequence[Any]) -> Any:
     source = node.input(0)
     if source is not None and not source.is_static:
-        return np.asarray(x[0], np.float64)
+        return x[0]
     zero_point = x[2] if len(x) > 2 and x[2] is not None else 0.0
-    return np.asarray((x[0] - zero_point) * x[1])
+    return (x[0] - zero_point) * x[1]
 
 
-def _identity(_: Node, x: Sequence[Any]) -> Array:
-    return np.asarray(x[0])
+def _identity(_: Node, x: Sequence[Any]) -> Any:
+    return x[0]
 
 
 OPERATORS: dict[str, Operator] = {
@@ -138,7 +148,7 @@ OPERATORS: dict[str, Operator] = {
     "Max": _binary(np.maximum),
     "Min": _binary(np.minimum),
     "Sum": _binary(np.add),
-    "Mean": lambda _, x: np.mean(np.broadcast_arrays(*x), axis=0),
+    "Mean": lambda _, x: sum(x) / len(x),
     "Greater": _binary(np.greater),
     "GreaterOrEqual": _binary(np.greater_equal),
     "Less": _binary(np.less),
@@ -190,8 +200,6 @@ def scalar(value: Value, budget: int = MAX_STATIC_STEPS) -> float | None:
         return scalar(source, budget - 1) if source is not None else None
     if node.op_type == "ConstantOfShape":
         attribute = node.attributes.get("value")
-        from onnx import numpy_helper
-
         return float(numpy_helper.to_array(attribute.t).ravel()[0]) if attribute is not None else 0.0
     operator = operator_of(node)
     if operator is None:

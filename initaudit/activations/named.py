@@ -22,7 +22,9 @@ Parameters: TypeAlias = Mapping[str, float]
 FAR = 100.0
 """Far enough out for every bound or asymptote in use (bounds beyond it guard against overflow and bend nothing), and
 small enough that exp(FAR) is finite in float64."""
-GRID: Array = np.concatenate([[-FAR, -40.0, -20.0, -12.0], np.linspace(-8.0, 8.0, 129) + 0.003, [12.0, 20.0, 40.0, FAR]])
+GRID: Array = np.concatenate(
+    [[-FAR, -40.0, -20.0, -12.0], np.linspace(-8.0, 8.0, 129) + 0.003, [12.0, 20.0, 40.0, FAR]]
+)
 """Points of comparison: dense where signals live, a few far out; shifted off zero, where many functions agree."""
 EXACT = 1e-4
 """Deviation, relative to 1 + |value|, within which two functions are the same: constants stored in float32."""
@@ -95,7 +97,7 @@ def selu(z: Array) -> Array:
 
 
 def gelu(z: Array) -> Array:
-    """z Phi(z); Hendrycks & Gimpel 2016."""
+    """Gaussian error linear unit, z Phi(z); Hendrycks & Gimpel 2016."""
     return 0.5 * z * (1.0 + erf(z / math.sqrt(2.0)))
 
 
@@ -105,7 +107,7 @@ def gelu_tanh(z: Array) -> Array:
 
 
 def silu(z: Array, beta: float = 1.0) -> Array:
-    """z sigmoid(beta z); Elfwing et al. 2017, Ramachandran et al. 2017."""
+    """Swish, z sigmoid(beta z); Elfwing et al. 2017, Ramachandran et al. 2017."""
     return z * sigmoid(beta * z)
 
 
@@ -120,22 +122,22 @@ def leaky_relu(z: Array, negative_slope: float = 0.01) -> Array:
 
 
 def hardtanh(z: Array, min_val: float = -1.0, max_val: float = 1.0) -> Array:
-    """z clipped to [min_val, max_val]."""
+    """The value clipped to [min_val, max_val]."""
     return np.clip(z, min_val, max_val)
 
 
 def softshrink(z: Array, lambd: float = 0.5) -> Array:
-    """Sign(z) max(|z| - lambda, 0)."""
+    """Shrunk towards zero: sign(z) max(|z| - lambda, 0)."""
     return np.sign(z) * np.maximum(np.abs(z) - lambd, 0.0)
 
 
 def hardshrink(z: Array, lambd: float = 0.5) -> Array:
-    """Z where |z| > lambda, else 0."""
+    """The value where |z| > lambda, else 0."""
     return np.where(np.abs(z) > lambd, z, 0.0)
 
 
 def threshold(z: Array, threshold: float = 1.0, value: float = 0.0) -> Array:
-    """Z where z > threshold, else value."""
+    """The value where z > threshold, else `value`."""
     return np.where(z > threshold, z, value)
 
 
@@ -226,12 +228,8 @@ ACTIVATIONS: Mapping[str, Activation] = {
             operators=frozenset({"Celu"}),
         ),
         Activation(name="selu", function=selu),
-        Activation(
-            name="gelu", function=gelu, operators=frozenset({"Erf", "Gelu", "BiasGelu"}), monotone=False
-        ),
-        Activation(
-            name="gelu_tanh", function=gelu_tanh, operators=frozenset({"Tanh", "FastGelu"}), monotone=False
-        ),
+        Activation(name="gelu", function=gelu, operators=frozenset({"Erf", "Gelu", "BiasGelu"}), monotone=False),
+        Activation(name="gelu_tanh", function=gelu_tanh, operators=frozenset({"Tanh", "FastGelu"}), monotone=False),
         Activation(name="quick_gelu", function=lambda z: silu(z, 1.702), monotone=False),
         Activation(name="silu", function=silu, fit=_fit_silu, monotone=False),
         Activation(name="mish", function=lambda z: z * np.tanh(softplus(z)), monotone=False),

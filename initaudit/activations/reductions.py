@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import TYPE_CHECKING
 
 from initaudit.activations.elementwise import scalar
-from initaudit.graph import Node, Value
+
+if TYPE_CHECKING:
+    from initaudit.graph import Node, Value
 
 MAX_STEPS = 64
 """Nodes looked at behind a value; a written-out normalisation has under 20 of them, casts included."""
@@ -52,7 +55,17 @@ class _Label(Enum):
 
 _MEANS = ("ReduceMean", "ReduceMax", "GlobalAveragePool", "ReduceSum")
 _SPREADS = ("ReduceMean", "ReduceSum", "GlobalAveragePool")
-_KEEPING = ("Identity", "Cast", "CastLike", "Expand", "Unsqueeze", "Squeeze", "Reshape", "DequantizeLinear", "QuantizeLinear")
+_KEEPING = (
+    "Identity",
+    "Cast",
+    "CastLike",
+    "Expand",
+    "Unsqueeze",
+    "Squeeze",
+    "Reshape",
+    "DequantizeLinear",
+    "QuantizeLinear",
+)
 _RESCALING = ("Add", "Sub", "Mul", "Div", "Sqrt", "Reciprocal", "Pow", "Max", "Clip", "Abs", "Neg")
 
 

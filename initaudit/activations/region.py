@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from initaudit.activations.elementwise import operator_of, scalar
 from initaudit.activations.named import Array, Function, Parameters, identify, is_affine
-from initaudit.graph import Node, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from initaudit.graph import Node, Value
 
 MAX_REGION = 64
 """Elementwise nodes looked at behind one value; the longest decomposition in use (tanh GELU with casts) has under 20."""
 
 _SCALING = frozenset({"Mul", "Div"})
 _SHIFTING = frozenset({"Add", "Sub", "Sum"})
+_UNARY_IN_FIRST = frozenset({
+    "QuantizeLinear", "DequantizeLinear", "QLinearSigmoid", "QLinearLeakyRelu", "CastLike", "Dropout", "BiasGelu", "FastGelu",
+})  # fmt: skip
+"""Operators that are functions of their first operand; the others are scales, zero points, types, ratios and biases."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -75,7 +83,7 @@ class Region:
         return [v for n in self.nodes if (v := n.outputs[0]) is not None]
 
     def nodes_below(self, end: Value) -> frozenset[int]:
-        """ids of the nodes between start and `end`."""
+        """Which nodes stand between start and `end`, by id."""
         return self._below[id(end)]
 
     def is_closed(self, end: Value, *, start_too: bool) -> bool:
@@ -103,21 +111,11 @@ class Region:
                     operator, result = operator_of(node), node.outputs[0]
                     assert operator is not None
                     assert result is not None
-                    operands = [self._operand(node, i, v, known) for i, v in enumerate(node.inputs)]
+                    operands = [_operand(node, v, known) for v in node.inputs]
                     known[id(result)] = operator(node, operands)
             return np.broadcast_to(np.asarray(known[id(end)], np.float64), np.shape(z))
 
         return evaluate
-
-    def _operand(self, node: Node, position: int, value: Value | None, known: Mapping[int, Array]) -> Array | None:
-        if value is None:
-            return None
-        if id(value) in known:
-            return known[id(value)]
-        number = scalar(value)
-        if number is None:
-            number = 1.0 if node.op_type in _SCALING else 0.0
-        return np.asarray(number)
 
     def operators(self, end: Value) -> frozenset[str]:
         """op_types between start and `end`."""
@@ -125,9 +123,20 @@ class Region:
         return frozenset(n.op_type for n in self.nodes if id(n) in inside)
 
 
+def _operand(node: Node, value: Value | None, known: Mapping[int, Array]) -> Array | None:
+    if value is None:
+        return None
+    if id(value) in known:
+        return known[id(value)]
+    number = scalar(value)
+    if number is None:
+        number = 1.0 if node.op_type in _SCALING else 0.0
+    return np.asarray(number)
+
+
 def _immaterial(node: Node, position: int) -> bool:
-    """An operand of unknown value that only scales or shifts, or the scale and zero point of a quantiser."""
-    return node.op_type in _SCALING | _SHIFTING or (position > 0 and node.op_type.startswith(("Quantize", "Dequantize", "QLinear", "CastLike", "Dropout", "BiasGelu", "FastGelu")))
+    """Whether an operand of unknown value bends nothing: it scales or shifts, or belongs to a quantiser or to the layer."""
+    return node.op_type in _SCALING | _SHIFTING or (position > 0 and node.op_type in _UNARY_IN_FIRST)
 
 
 def _uses_data(node: Node) -> bool:
@@ -154,7 +163,7 @@ def match_activation(value: Value) -> Match | None:
     if straight:
         further = match_activation(straight[0])
         if further is not None and further.name != "custom":
-            return further
+            return replace(further, nodes=further.nodes | region.nodes_below(straight[0]))
     if bent:
         end = bent[0]
         return Match(name="custom", start=value, end=end, nodes=region.nodes_below(end))
@@ -170,9 +179,7 @@ def _named(region: Region, end: Value) -> Match | None:
     known = identify(region.function(end), region.operators(end))
     if known is None:
         return None
-    return Match(
-        name=known[0], parameters=known[1], start=region.start, end=end, nodes=region.nodes_below(end)
-    )
+    return Match(name=known[0], parameters=known[1], start=region.start, end=end, nodes=region.nodes_below(end))
 
 
 def function_between(start: Value, end: Value) -> Function | None:

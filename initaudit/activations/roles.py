@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from initaudit.graph import Graph, Node, Value
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from initaudit.graph import Graph, Node, Value
 
 MAX_ANCESTORS = 5000
 """Values looked at when asking whether one derives from another; an unrolled state-space block has over a thousand."""
@@ -14,7 +17,7 @@ MAX_ANCESTORS = 5000
 class Role(Enum):
     """The values are what `Layer.feeds` says."""
 
-    PASS = "pass"
+    LINEAR = "linear"
     """Moves, rescales, pools or shifts by constants: the walk goes on behind it."""
     ADD = "residual_add"
     GATE = "gate"
@@ -37,9 +40,13 @@ _PASS = frozenset({
     "ReverseSequence", "Trilu", "Col2Im", "GridSample", "ScatterND", "ScatterElements", "Scatter", "Compress", "Where",
     "MaxRoiPool", "RoiAlign", "MaxUnpool", "Crop", "NhwcMaxPool", "QLinearGlobalAveragePool", "QLinearAveragePool",
     "QLinearReduceMean", "QLinearConcat", "RotaryEmbedding", "GemmaRotaryEmbedding", "Optional", "OptionalGetElement",
-    "TransposedConcat", "RemovePadding", "RestorePadding", "Neg", "CropAndResize", "UnfoldTensor", "BiasAdd", "STFT",
+    "RemovePadding", "RestorePadding", "Neg", "Clip", "CropAndResize", "UnfoldTensor",
 })  # fmt: skip
-_LAYERS = frozenset({
+_JOINING = frozenset({
+    "Concat", "ConcatFromSequence", "SequenceConstruct", "SequenceInsert", "QLinearConcat", "ScatterND", "ScatterElements",
+})  # fmt: skip
+"""Of those, the ones that pass on every operand."""
+LAYERS = frozenset({
     "Conv", "ConvTranspose", "Gemm", "MatMul", "ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul", "DeformConv",
     "FusedConv", "NhwcConv", "NhwcFusedConv", "FusedGemm", "FusedMatMul", "FusedMatMulActivation", "TransposeMatMul", "QGemm",
     "DynamicQuantizeMatMul", "MatMulIntegerToFloat", "MatMulNBits", "MatMulBnb4", "MatMulFpQ4", "Einsum", "GemmFastGelu",
@@ -68,7 +75,7 @@ def role_of(node: Node, position: int = 0) -> Role:
         return Role.NOTHING  # bodies list their own uses; carried values are followed through the boundary
     if node.outputs and all(v is None or v.is_static for v in node.outputs):
         return Role.NOTHING
-    if op in _LAYERS:
+    if op in LAYERS:
         return _product(node, position)
     if op in _RECURRENT:
         return Role.LAYER if position == 0 else Role.RECURRENT
@@ -79,19 +86,17 @@ def role_of(node: Node, position: int = 0) -> Role:
         return Role.SOFTMAX
     alone = sum(v is not None and not v.is_static for v in node.inputs) == 1
     if op in _ADDING:
-        return Role.PASS if alone else Role.ADD
+        return Role.LINEAR if alone else Role.ADD
     if op in _SCALES:
-        if alone and not (op == "Div" and position == 1):
-            return Role.PASS
-        return Role.GATE
+        return Role.LINEAR if alone and not (op == "Div" and position == 1) else Role.GATE
     if op in ("Max", "Min"):
-        return Role.PASS if alone else Role.MAXIMUM
+        return Role.LINEAR if alone else Role.MAXIMUM
     if op == "BiasSplitGelu":
         return Role.GATE
     if op == "Where":
-        return Role.PASS if position > 0 else Role.OTHER
+        return Role.LINEAR if position > 0 else Role.OTHER
     if op in _PASS:
-        return Role.PASS if position == 0 or op in ("Concat", "SequenceConstruct", "SequenceInsert", "QLinearConcat", "ScatterND", "ScatterElements") else Role.OTHER
+        return Role.LINEAR if position == 0 or op in _JOINING else Role.OTHER
     return Role.OTHER
 
 
@@ -122,45 +127,14 @@ def _is_scale_value(value: Value, budget: int = 12) -> bool:
     node = value.producer
     if node is None or budget <= 0:
         return False
-    if node.op_type == "DynamicQuantizeLinear":
-        return value.index > 0
-    if node.op_type in ("Cos", "Sin"):
-        return True
+    if node.op_type in ("DynamicQuantizeLinear", "Cos", "Sin"):
+        return node.op_type != "DynamicQuantizeLinear" or value.index > 0
     if node.op_type in _SHAPING or node.op_type in ("Mul", "Where"):
         data = [v for v in node.inputs if v is not None and not v.is_static]
         if node.op_type in ("Gather", "Slice", "Reshape", "Expand", "Tile"):
             data = data[:1] if node.input(0) in data else []
         return bool(data) and all(_is_scale_value(v, budget - 1) for v in data)
     return False
-
-
-def fused_activation(value: Value) -> tuple[str, Mapping[str, float]] | None:
-    """Name and parameters of the activation that the operator giving `value` applies itself (onnxruntime's fusions)."""
-    node = value.producer
-    if node is None or node.is_standard:
-        return None
-    if node.op_type == "GemmFastGelu":
-        return "gelu_tanh", {}
-    name = node.attr("activation")
-    if node.op_type not in _LAYERS or not isinstance(name, str) or not name:
-        return None
-    given = [float(p) for p in node.attr("activation_params", [])]
-    if name == "LeakyRelu":
-        slope = given[0] if given else node.attr("activation_alpha", 0.01)
-        return "leaky_relu", ({} if abs(slope - 0.01) < 1e-6 else {"negative_slope": slope})
-    if name == "Clip":
-        low, high = (given + [float("-inf"), float("inf")])[:2] if given else (0.0, 6.0)
-        if (low, high) == (0.0, 6.0):
-            return "relu6", {}
-        return ("relu", {}) if low == 0 and high > 1e30 else ("hardtanh", {"min_val": low, "max_val": high})
-    if name == "HardSigmoid":
-        alpha, beta = (given + [0.2, 0.5])[:2] if given else (0.2, 0.5)
-        return "hardsigmoid", {"alpha": alpha, "beta": beta}
-    return _FUSED.get(name, (name.lower())), {}
-
-
-_FUSED = {"Relu": "relu", "Sigmoid": "sigmoid", "Tanh": "tanh", "Gelu": "gelu", "FastGelu": "gelu_tanh",
-          "Silu": "silu", "Swish": "silu", "SiLU": "silu", "Elu": "elu", "Softplus": "softplus", "HardSwish": "hardswish"}  # fmt: skip
 
 
 def through_boundary(value: Value) -> Iterator[Value]:
@@ -174,9 +148,13 @@ def through_boundary(value: Value) -> Iterator[Value]:
         body = node.subgraphs.get("body")
         if body is None:
             continue
-        if node.op_type == "Loop" and position >= 2 and position < len(body.inputs):
-            yield body.inputs[position]
-        elif node.op_type == "Scan" and position < len(body.inputs):
+        if (
+            node.op_type == "Loop"
+            and position >= 2
+            and position < len(body.inputs)
+            or node.op_type == "Scan"
+            and position < len(body.inputs)
+        ):
             yield body.inputs[position]
 
 
