@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -30,6 +30,19 @@ class Layout:
     """Inputs of one unit."""
     copy_rank: int
     unit_rank: int
+
+    @property
+    def chunk_size(self) -> int:
+        """Values of the largest chunk: whole rows of the last axis where CHUNK allows."""
+        return min(CHUNK, self.view.size)
+
+    def sliced(self, first: slice) -> Layout:
+        """The part of the view that `first` takes of its first axis; counts stay those of the whole."""
+        return replace(self, view=self.view[first])
+
+    def axes_of(self, role: str) -> list[int]:
+        """Axes of the view that have this role."""
+        return [a for a, r in enumerate(self.roles) if r == role]
 
     @property
     def rows(self) -> int:

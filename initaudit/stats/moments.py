@@ -67,6 +67,18 @@ class Moments:
             count=flat.size, mean=mean, m2=m2, m3=m3, m4=m4, minimum=low, maximum=high, zeros=zeros, subnormal=subnormal
         )
 
+    @classmethod
+    def from_power_sums(
+        cls, n: int, first: float, second: float, third: float, fourth: float, low: float, high: float, zeros: int, subnormal: int
+    ) -> Moments:  # fmt: skip
+        """Moments of n > 0 values whose sums of powers about zero are known."""
+        if low == high:
+            return cls(count=n, mean=low, minimum=low, maximum=high, zeros=zeros, subnormal=subnormal)
+        mean, m2, m3, m4 = _centre(n, first, second, third, fourth)
+        return cls(
+            count=n, mean=mean, m2=m2, m3=m3, m4=m4, minimum=low, maximum=high, zeros=zeros, subnormal=subnormal
+        )  # fmt: skip
+
     def __add__(self, other: Moments) -> Moments:
         """Moments of both sets together."""
         minimum, maximum = min(self.minimum, other.minimum), max(self.maximum, other.maximum)
@@ -157,8 +169,14 @@ def _central_sums(flat: np.ndarray) -> tuple[float, float, float, float]:
         first, second = float(flat.sum()), float(np.dot(flat, flat))
     square = flat * flat
     third, fourth = float(np.dot(square, flat)), float(np.dot(square, square))
+    mean, m2, m3, m4 = _centre(n, first, second, third, fourth)
+    return pivot + mean, m2, m3, m4
+
+
+def _centre(n: int, first: float, second: float, third: float, fourth: float) -> tuple[float, float, float, float]:
+    """Mean and central sums from sums of powers."""
     c = first / n
     m2 = max(second - n * c * c, 0.0)
     m3 = third - 3 * c * second + 2 * n * c * c * c
     m4 = max(fourth - 4 * c * third + 6 * c * c * second - 3 * n * c * c * c * c, 0.0)
-    return pivot + c, m2, m3, m4
+    return c, m2, m3, m4

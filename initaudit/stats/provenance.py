@@ -245,10 +245,9 @@ def _judge(values: Values, evidence: list[Evidence], facts: LayerFacts) -> Prove
     kept = [e for e in evidence if e.p_value >= ACCEPT]
     accepted = bool(kept)
     if not accepted:
-        rescaled = _rescaled(values, facts)
         kept = [e for e in evidence if e.p_value >= BORDERLINE]
-        if rescaled or not kept:
-            return rescaled or _rejected(values, evidence)
+        if not kept:
+            return _rescaled(values, facts) or _rejected(values, evidence)
     fits = [fit for e in kept for fit in _fits(values, e, facts)]
     fits.sort(key=lambda fit: -fit.score)
     best = fits[0]

@@ -2,65 +2,77 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
 
+SIGNATURE_WIDTH: Final = 4
+SIGNATURE_SEED: Final = 19870101
+
 SAME_DIRECTION: Final = 1e-5
-"""Two unit vectors are one direction when no component differs by more: rounding to float32 and a rescaling leave 1e-7,
-the nearest of 10^6 random directions in 16 dimensions is 1e-1 away."""
+"""Two directions are one when no component of the unit vectors differs by more: a rescaling in float32 leaves 1e-7."""
+
+SAME_SIGNATURE: Final = 1e-4
+"""The same for signatures, which are float32 sums of up to a million products."""
+
+VERIFIED_VALUES: Final = 1 << 21
+"""Values read again to compare candidates in full; more candidates than that are believed on their signatures."""
 
 
-def duplicate_shares(rows: np.ndarray, copy: np.ndarray) -> tuple[float, float]:
+@lru_cache(maxsize=64)
+def signature_vectors(inputs: int) -> np.ndarray:
+    """Random vectors whose products with a unit's weights are its signature: float64 [inputs, SIGNATURE_WIDTH]."""
+    return np.random.default_rng(SIGNATURE_SEED).standard_normal((inputs, SIGNATURE_WIDTH))
+
+
+def duplicate_shares(
+    signatures: np.ndarray, copy: np.ndarray, fetch: Callable[[np.ndarray], np.ndarray], inputs: int
+) -> tuple[float, float]:
     """Share of the units that repeat another one of their copy exactly, and up to sign or scale.
 
-    `rows` is [units, inputs]; `copy` names the copy to which each unit belongs. Zero units do not count as repeats
-    (pruning and padding make them), nor do units with a single input, whose directions are all alike.
+    `signatures` is [units, SIGNATURE_WIDTH], linear in the weights; `copy` names the copy each unit belongs to; `fetch` gives the
+    weights [n, inputs] of the units with the given numbers. Zero units do not count as repeats (pruning and padding make
+    them), nor do units with a single input, whose directions are all alike.
     """
-    if rows.shape[0] < 2 or rows.shape[1] < 2:
+    total = signatures.shape[0]
+    if total < 2 or inputs < 2:
         return 0.0, 0.0
-    alive = rows.any(axis=1)
-    if not alive.all():
-        rows, copy = rows[alive], copy[alive]
-    total = alive.size
-    if rows.shape[0] < 2:
+    size = np.sqrt(np.square(signatures).sum(axis=1))
+    alive = np.flatnonzero(size > 0)
+    if alive.size < 2:
         return 0.0, 0.0
-    rows = rows.astype(np.float64)
-    peak = np.take_along_axis(rows, np.abs(rows).argmax(axis=1)[:, None], axis=1)
-    directions = rows / peak
-    directions /= np.sqrt(np.square(directions).sum(axis=1, keepdims=True))
-    order, same = _neighbours(directions, copy)
-    if not same.any():
+    angle = np.arctan2(signatures[alive, 0], signatures[alive, 1])
+    key = np.where(angle < 0, angle + np.pi, angle) + 10.0 * copy[alive]  # a line through the origin has one angle in [0, pi)
+    order = np.argsort(key)
+    at = np.flatnonzero(np.diff(key[order]) < SAME_SIGNATURE)
+    if at.size == 0:
         return 0.0, 0.0
-    return _repeated(_equal_rows(rows, copy), total), _repeated((order, same), total)
+    first, second = alive[order[at]], alive[order[at + 1]]
+    exact, scaled = _compare(signatures[first], signatures[second], SAME_SIGNATURE, SAME_SIGNATURE)
+    candidates = np.flatnonzero(scaled)[: max(1, VERIFIED_VALUES // inputs)]
+    if candidates.size:
+        exact[candidates], scaled[candidates] = _compare(
+            fetch(first[candidates]), fetch(second[candidates]), 0.0, SAME_DIRECTION
+        )  # fmt: skip
+    return _members(at[exact & scaled], alive.size) / total, _members(at[scaled], alive.size) / total
 
 
-def _neighbours(directions: np.ndarray, copy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """An order of the units in which equal directions are neighbours, and which neighbours are equal."""
-    key = directions @ np.random.default_rng(0).standard_normal(directions.shape[1])
-    order = np.lexsort((key, copy))
-    close = (np.diff(key[order]) < SAME_DIRECTION * directions.shape[1] ** 0.5) & (np.diff(copy[order]) == 0)
-    at = np.flatnonzero(close)
-    gap = np.abs(directions[order[at]] - directions[order[at + 1]]).max(axis=1, initial=0.0)
-    same = np.zeros(close.size, bool)
-    same[at[gap < SAME_DIRECTION]] = True
-    return order, same
+def _compare(a: np.ndarray, b: np.ndarray, exactly: float, direction: float) -> tuple[np.ndarray, np.ndarray]:
+    """Which rows of a and b are equal (relatively, within `exactly`), and which point along one line (within `direction`)."""
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    largest = np.abs(a).max(axis=1)
+    equal = np.abs(a - b).max(axis=1) <= exactly * largest
+    a /= np.sqrt(np.square(a).sum(axis=1, keepdims=True))
+    b /= np.sqrt(np.square(b).sum(axis=1, keepdims=True))
+    gap = np.minimum(np.abs(a - b).max(axis=1), np.abs(a + b).max(axis=1))
+    return equal, gap <= direction
 
 
-def _equal_rows(rows: np.ndarray, copy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """As `_neighbours`, for exact equality."""
-    key = rows @ np.random.default_rng(0).standard_normal(rows.shape[1])
-    order = np.lexsort((key, copy))
-    at = np.flatnonzero(np.diff(copy[order]) == 0)
-    same = np.zeros(order.size - 1, bool)
-    same[at] = (rows[order[at]] == rows[order[at + 1]]).all(axis=1)
-    return order, same
-
-
-def _repeated(neighbours: tuple[np.ndarray, np.ndarray], total: int) -> float:
-    """Share of the units with an equal neighbour on either side."""
-    _, same = neighbours
-    member = np.zeros(same.size + 1, bool)
-    member[:-1] |= same
-    member[1:] |= same
-    return float(np.count_nonzero(member)) / total
+def _members(pairs: np.ndarray, size: int) -> int:
+    """How many units belong to one of the neighbouring pairs (i, i + 1)."""
+    member = np.zeros(size, bool)
+    member[pairs] = True
+    member[pairs + 1] = True
+    return int(np.count_nonzero(member))

@@ -160,6 +160,55 @@ def test_duplicate_units_exact_and_scaled() -> None:
     assert stats.duplicate_units_scaled == pytest.approx(0.4)
 
 
+@pytest.mark.parametrize("transpose", [False, True])
+def test_duplicate_units_of_a_streamed_tensor(transpose: bool) -> None:
+    """The same in 400 x 700 values, units along rows or columns: 2 exact repeats, 2 up to scale, of 400."""
+    array = RNG.standard_normal((400, 700)).astype(np.float32)
+    array[399] = array[0]
+    array[200] = -3 * array[17]
+    stored = np.ascontiguousarray(array.T) if transpose else array
+
+    stats = weigh(stored, unit_axes=(1,) if transpose else (0,))
+
+    assert stats.duplicate_units == pytest.approx(2 / 400)
+    assert stats.duplicate_units_scaled == pytest.approx(4 / 400)
+
+
+def test_all_units_equal_in_a_streamed_tensor() -> None:
+    """4,096 equal units are all repeats, though not all are compared in full."""
+    row = RNG.standard_normal(600).astype(np.float32)
+
+    stats = weigh(np.tile(row, (4096, 1)))
+
+    assert stats.duplicate_units == 1.0
+    assert stats.stable_rank == pytest.approx(1.0, abs=1e-3)
+
+
+def test_randomised_spectral_norm_is_a_lower_bound_with_a_valid_error() -> None:
+    """A spike above the bulk is found within 1 %; pure noise is underestimated, never over, and within the stated error."""
+    noise = RNG.standard_normal((900, 700)).astype(np.float32)
+    spiked = noise + np.float32(0.2) * np.outer(RNG.standard_normal(900), RNG.standard_normal(700)).astype(np.float32)
+
+    for array in (noise, spiked):
+        stats = weigh(array)
+        true = float(np.linalg.norm(array, 2))
+
+        assert stats.spectrum_how == "randomised"
+        assert stats.spectral_norm <= true * (1 + 1e-5)
+        assert true <= stats.spectral_norm * (1 + stats.spectrum_error)
+    assert stats.spectral_norm == pytest.approx(true, rel=0.01)
+
+
+def test_a_streamed_tensor_does_not_depend_on_threads(monkeypatch) -> None:
+    """Spans are fixed, so one core and two give the same bits."""
+    array = RNG.standard_normal((3000, 3001)).astype(np.float32)
+
+    several = weigh(array)
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+
+    assert weigh(array) == several
+
+
 def test_units_of_different_experts_are_no_duplicates() -> None:
     """Equal weights in two experts see different inputs; the same within one expert repeat."""
     array = np.stack([RNG.standard_normal((6, 5))] * 2).astype(np.float32)
