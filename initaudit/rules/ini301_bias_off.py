@@ -52,7 +52,7 @@ class BiasOff(Rule):
                     suggestion="Start the forget gate's bias at 1.",
                 )
             return
-        if facts.is_head or facts.normalized_by is not None:
+        if facts.normalized_by is not None:
             return
         entered = layer.signal.input if layer.signal is not None else None
         input_rms = max(1.0, math.sqrt(entered.mean_square)) if entered is not None and math.isfinite(entered.mean_square) else 1.0
@@ -68,5 +68,6 @@ class BiasOff(Rule):
                 measured=float(abs(values).max()),
                 expected=reach,
                 severity=Severity.ERROR if facts.activation in RECTIFIERS and lost > MANY else Severity.WARNING,
+                initializer=facts.bias.name if facts.bias else None,
                 suggestion="Set the bias to zero.",
             )

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from initaudit.findings import Finding, Severity
 from initaudit.rule import Rule
-from initaudit.scale import rms_gain
+from initaudit.scale import signal_gain
 from initaudit.signal_rules import limiting_factors
 
 if TYPE_CHECKING:
     from initaudit.report import ModelAudit
 
 EXPLODED = 1e4
-"""Factor in rms over one layer of a trained network that no trained layer of the public collection reaches (largest: below 1e3, measured)."""
+"""Factor in the signal's std over one layer of a trained network that no trained layer of the public collection reaches (largest: below 1e3, measured)."""
 
 
 class ExplodingSignal(Rule):
@@ -36,11 +36,11 @@ class ExplodingSignal(Rule):
         if not audit.context.has_training:
             return
         for layer in audit.layers:
-            gain = rms_gain(layer)
+            gain = signal_gain(layer)
             if gain is not None and gain > EXPLODED and layer.layer.untrainable is None:
                 yield self.finding(
                     layer,
-                    f"The signal's rms is multiplied by {gain:.2g} in this layer.",
+                    f"The signal's std is multiplied by {gain:.2g} in this layer.",
                     measured=gain,
                     expected=1.0,
                     severity=Severity.WARNING,
