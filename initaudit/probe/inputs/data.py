@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ def read_data(path: str, wanted: Mapping[str, tuple[np.dtype[Any], tuple[int | s
         UsageError: file unreadable, an input missing, wrong dtype, rank or size.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
             if not hasattr(archive, "files"):
                 raise UsageError(f"{path}: not an .npz archive")
             stored = {name: archive[name] for name in archive.files if name in wanted}

@@ -28,7 +28,7 @@ SIZES: dict[str, tuple[int, ...]] = {
     "time": (16, 8, 32, 64, 128, 10, 20, 50, 100, 256, 512, 77, 1),
     "samples": (1024, 512, 4096, 16000, 576, 2048, 256, 8000, 160, 64, 48000),
     "past": (0, 8, 1, 16),
-    "space": (224, 64, 32, 28, 128, 256, 96, 299, 384, 512, 640, 16, 8),
+    "space": (224, 64, 32, 28, 128, 256, 96, 299, 84, 48, 112, 384, 512, 640, 320, 416, 16, 8),
     "channel": (3, 1, 4, 2, 16, 64),
     "feature": (16, 8, 32, 64, 128, 256, 512, 768, 10, 4, 3, 2, 784, 1024),
     "other": (16, 8, 32, 64, 1, 4, 2, 3, 10, 128),
@@ -195,7 +195,7 @@ def _kind(key: str, axis: int, dim: int | str | None, facts: Facts, rank: int, i
         if by_name == "time" and not integer and "image" in facts.roles:
             return "samples"
         return by_name
-    if axis == 0:
+    if axis == 0 and axis not in facts.sizes:
         return "batch"
     if rank == 4 and axis >= 2:
         return "space"

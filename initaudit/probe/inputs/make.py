@@ -63,7 +63,7 @@ def make_feeds(model: ModelProto, folder: Path | None, options: InputOptions) ->
         ProbeError: with the reason, where no inputs can be made.
         UsageError: where --input-shape or --input-data does not fit the model.
     """
-    ports = [_port(info) for info in _free_inputs(model)]
+    ports = [_port(info, options.shapes) for info in _free_inputs(model)]
     _check_names(options.shapes, ports)
     session = open_session(model, folder)
     if options.data is not None:
@@ -96,6 +96,7 @@ class _Maker:
         session: onnxruntime.InferenceSession,
     ) -> None:
         self.ports = ports
+        self.known = facts
         self.facts = dict(facts)
         self.layout = layout
         self.options = options
@@ -105,6 +106,7 @@ class _Maker:
 
     def attempt(self, sizes: Mapping[str, int]) -> None:
         """Run once. Raises ProbeError. Ids out of range are corrected on the way."""
+        self.facts = dict(self.known)
         for _ in range(BOUND_CORRECTIONS):
             arrays, _how = self.arrays(sizes, 0)
             try:
@@ -119,11 +121,12 @@ class _Maker:
         raise ProbeError("the range of the ids was not found")
 
     def _lower_bounds(self, bound: int, arrays: Mapping[str, np.ndarray]) -> bool:
-        """Draw ids below `bound` from now on; False where no input reaches it."""
+        """Draw ids below `bound` from now on; False where no input of unknown range reaches it."""
         changed = False
         for port in self.ports:
             values = arrays[port.name]
-            if port.dtype.kind in "iu" and values.size and values.max() >= bound:
+            known = self.known[port.name].bound is not None
+            if port.dtype.kind in "iu" and not known and values.size and values.max() >= bound:
                 self.facts[port.name] = replace(self.facts[port.name], bound=bound)
                 changed = True
         return changed
@@ -254,7 +257,7 @@ def _free_inputs(model: ModelProto) -> list[ValueInfoProto]:
     return [info for info in model.graph.input if info.name not in constants]
 
 
-def _port(info: ValueInfoProto) -> Port:
+def _port(info: ValueInfoProto, shapes: Mapping[str, tuple[int, ...]]) -> Port:
     """Raises ProbeError for what is no dense tensor of known rank and type."""
     kind = info.type.WhichOneof("value")
     if kind != "tensor_type":
@@ -264,6 +267,8 @@ def _port(info: ValueInfoProto) -> Port:
     dtype = dtype_of(tensor.elem_type)
     if dtype is None:
         raise ProbeError(f"input {info.name!r} has element type {tensor.elem_type}, which cannot be fed")
+    if not tensor.HasField("shape") and info.name in shapes:
+        return Port(name=info.name, dtype=dtype, dims=(None,) * len(shapes[info.name]))
     if not tensor.HasField("shape"):
         raise ProbeError(f"input {info.name!r} has no declared rank; give its shape with --input-shape")
     dims: list[int | str | None] = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +26,8 @@ class Hint:
     """(input, axis, size it must have)"""
     bound: int | None = None
     """A table was indexed beyond this many rows."""
+    ratio: float | None = None
+    """Elements that a flattening or product wanted, over those that it got."""
 
 
 def assignments(layout: Layout) -> Iterator[dict[str, int]]:
@@ -64,13 +67,12 @@ def search(
                 attempt(sizes)
             except ProbeError as error:
                 first = first or error
-                axis = read_hint(str(error)).axis
-                symbol = layout.axes[axis[0]][axis[1]] if axis and axis[0] in layout.axes else None
-                if axis and isinstance(symbol, str) and axis[2] > 0 and pinned.get(symbol) is None:
-                    pinned[symbol] = axis[2]
-                    sizes = sizes | pinned
+                hint = read_hint(str(error))
+                sizes = sizes | _forced(layout, hint, pinned) | _scaled(layout, hint, sizes)
             else:
                 return sizes, trials
+            if trials >= MAX_TRIALS or time.monotonic() - start > max_seconds:
+                break
         if trials >= MAX_TRIALS or time.monotonic() - start > max_seconds:
             break
     assert first is not None
@@ -79,10 +81,43 @@ def search(
     raise ProbeError(f"no input sizes were found in {trials} trials; with the likeliest ones {first}; use --input-shape") from first
 
 
+def _forced(layout: Layout, hint: Hint, pinned: dict[str, int]) -> dict[str, int]:
+    """The size of the axis that the runtime asked for; from now on it stays (in `pinned`)."""
+    if hint.axis is not None:
+        name, axis, size = hint.axis
+        symbol = layout.axes[name][axis] if name in layout.axes and axis < len(layout.axes[name]) else None
+        if isinstance(symbol, str) and size > 0:
+            pinned.setdefault(symbol, size)
+    return pinned
+
+
+def _scaled(layout: Layout, hint: Hint, sizes: Mapping[str, int]) -> dict[str, int]:
+    """A better guess where a network flattens its input: elements grow with the length, or the square of the side."""
+    if hint.ratio is None or hint.ratio == 1:
+        return {}
+    for kind in ("space", "samples", "time", "feature", "other"):
+        keys = [k for k, d in layout.dimensions.items() if d.kind == kind and len(d.sizes) > 1]
+        if keys:
+            axes = [a for shape in layout.axes.values() for a in shape if a in keys]
+            factor = hint.ratio ** (1 / len(axes))
+            return {k: max(1, round(sizes[k] * factor)) for k in keys}
+    return {}
+
+
 def read_hint(message: str) -> Hint:
     """What the text of an error says about the size of an axis or the range of ids."""
     if found := re.search(r"invalid dimensions for input: (.+?) for the following indices index: (\d+) Got: \d+ Expected: (\d+)", message):
         return Hint(axis=(found[1], int(found[2]), int(found[3])))
     if found := re.search(r"must be within the inclusive range \[-?\d+,(\d+)\]", message):
         return Hint(bound=int(found[1]) + 1)
+    if found := re.search(r"GEMM: Dimension mismatch, W: \{(\d+),(\d+)\} K: (\d+) N:(\d+)", message):
+        rows, columns, got, units = (int(g) for g in found.groups())
+        return Hint(ratio=(rows if columns == units else columns) / got)
+    if found := re.search(r"Input shape:\{([\d,]+)\}, requested shape:\{([-\d,]+)\}", message):
+        given = [int(d) for d in found[1].split(",")]
+        wanted = [int(d) for d in found[2].split(",")]
+        free = wanted[0] in (-1, 0, given[0])  # the batch is left out on both sides
+        got = math.prod(given[1:] if free else given)
+        asked = math.prod(abs(d) for d in (wanted[1:] if free else wanted) if d not in (0, -1))
+        return Hint(ratio=asked / got if got and asked else None)
     return Hint()
