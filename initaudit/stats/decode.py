@@ -11,6 +11,7 @@ import numpy as np
 _WIDE = ("float64", "int32", "int64", "uint32", "uint64", "complex128")
 
 
+@cache
 def working_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """float64 where float32 could not hold every value, else float32."""
     return np.dtype(np.float64) if dtype.name in _WIDE else np.dtype(np.float32)
@@ -19,6 +20,8 @@ def working_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
 def decode(values: np.ndarray) -> np.ndarray:
     """`values` in their working dtype, C-contiguous; a view where nothing has to change. Complex values give their magnitude."""
     dtype = values.dtype
+    if dtype == np.float32:
+        return np.ascontiguousarray(values)
     if dtype.kind == "c":
         return np.ascontiguousarray(np.abs(values))
     if dtype == np.float16:

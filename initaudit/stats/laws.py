@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from initaudit.schemes import SCHEMES, Distribution, he_gain
@@ -40,6 +41,32 @@ class Law:
 
 def candidate_laws(facts: LayerFacts) -> tuple[Law, ...]:
     """Every law whose scale is fixed by the layer, cheapest first; equal scales of one distribution appear once."""
+    slope = facts.activation_params.get("alpha") if facts.activation == "leaky_relu" else None
+    place = _Place(
+        kind=facts.kind, shape=facts.shape if len(facts.shape) > 2 else (), fan_in=facts.fan_in, fan_out=facts.fan_out,
+        groups=facts.groups, hidden_size=facts.hidden_size, packed_units=facts.packed_units, activation=facts.activation,
+        slope=slope,
+    )  # fmt: skip
+    return _laws_at(place)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """What of a layer the laws depend on; layers that agree in it share one tuple of laws."""
+
+    kind: str
+    shape: tuple[int, ...]
+    fan_in: float | None
+    fan_out: float | None
+    groups: int
+    hidden_size: int | None
+    packed_units: int | None
+    activation: str | None
+    slope: float | None
+
+
+@lru_cache(maxsize=1024)
+def _laws_at(facts: _Place) -> tuple[Law, ...]:
     best: dict[tuple[str, float], Law] = {}
     for law in _all_laws(facts):
         key = (law.distribution, float(f"{law.std:.5g}"))
@@ -48,7 +75,7 @@ def candidate_laws(facts: LayerFacts) -> tuple[Law, ...]:
     return tuple(sorted(best.values(), key=lambda law: law.cost))
 
 
-def _all_laws(facts: LayerFacts) -> Iterator[Law]:
+def _all_laws(facts: _Place) -> Iterator[Law]:
     for std, cost in FIXED_NORMALS.items():
         common = facts.kind == "embedding" and std in (1.0, 0.02)
         yield Law(name=f"normal_{std:g}", distribution="normal", std=std, gain=1.0, cost=cost - common)
@@ -64,7 +91,7 @@ def _all_laws(facts: LayerFacts) -> Iterator[Law]:
         yield from _fan_laws(facts, fan_in, fan_out, cost)
 
 
-def _fans(facts: LayerFacts) -> Iterator[tuple[float, float, float]]:
+def _fans(facts: _Place) -> Iterator[tuple[float, float, float]]:
     """(fan_in, fan_out, cost) for every convention that fits the layer."""
     fan_in, fan_out = facts.fan_in, facts.fan_out
     if not fan_in or not fan_out:
@@ -89,7 +116,7 @@ def _fans(facts: LayerFacts) -> Iterator[tuple[float, float, float]]:
         yield float(facts.shape[1] * rest), float(facts.shape[0] * rest), 2.0
 
 
-def _fan_laws(facts: LayerFacts, fan_in: float, fan_out: float, cost: float) -> Iterator[Law]:
+def _fan_laws(facts: _Place, fan_in: float, fan_out: float, cost: float) -> Iterator[Law]:
     def law(scheme: str, extra: float, gain: float = 1.0, label: str = "") -> Law:
         entry = SCHEMES[scheme]
         return Law(
@@ -104,11 +131,10 @@ def _fan_laws(facts: LayerFacts, fan_in: float, fan_out: float, cost: float) -> 
     yield law("he_uniform_fan_out", 2.0)
     yield law("he_normal_fan_out", 1.5)
     slopes = {0.01, 0.2}
-    slope = facts.activation_params.get("alpha")
-    if slope is not None and facts.activation == "leaky_relu":
-        slopes.add(slope)
+    if facts.slope is not None:
+        slopes.add(facts.slope)
     for a in sorted(slopes):
-        extra = 1.5 if a == slope else 3.0
+        extra = 1.5 if a == facts.slope else 3.0
         for kind in ("uniform", "normal"):
             yield law(f"he_{kind}", extra, he_gain(a), f"he_{kind}(a={a:g})")
     for activation, gain in CALCULATED_GAINS.items():

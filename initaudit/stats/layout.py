@@ -55,6 +55,7 @@ def lay_out(array: np.ndarray, unit_axes: Sequence[int], input_axes: Sequence[in
 
     With `groups` > 1 the first axis, by which Conv and ConvTranspose order their groups, is split into copies.
     """
+    array = array.view(np.ndarray)  # slicing a memmap costs ten times as much
     ndim = array.ndim
     units = {axis for axis in unit_axes if axis < ndim}
     inputs = {a for a in range(ndim) if a not in units} if input_axes is None else {a for a in input_axes if a < ndim}

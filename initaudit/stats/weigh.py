@@ -33,6 +33,9 @@ HISTOGRAM_BINS: Final = 48
 MAD_TO_STD: Final = 1.4826
 """1/Phi^-1(3/4): median absolute value to standard deviation for a normal law (Rousseeuw & Croux 1993)."""
 
+MEDIAN_VALUES: Final = 1 << 13
+"""Sampled values whose median |w| gives the robust scale: known to 2 % then."""
+
 OUTLIER_MULTIPLE: Final = 10.0
 """Beyond this many robust standard deviations a weight is counted as an outlier: a normal law gives none in 10^22 values."""
 
@@ -265,17 +268,21 @@ def _histogram(sample: np.ndarray) -> Histogram | None:
         return None
     if low == high:
         return Histogram(low=low, high=high, counts=(sample.size,))
-    scaled = (sample.astype(np.float64) - low) * (HISTOGRAM_BINS / (high - low))
-    bins = np.minimum(scaled.astype(np.int64), HISTOGRAM_BINS - 1)
+    wide = sample if high - low > 1e-30 else sample.astype(np.float64)  # a float32 factor would overflow
+    bins = np.clip((wide - wide.dtype.type(low)) * (HISTOGRAM_BINS / (high - low)), 0, HISTOGRAM_BINS - 1).astype(np.int64)
     return Histogram(low=low, high=high, counts=tuple(np.bincount(bins, minlength=HISTOGRAM_BINS).tolist()))
 
 
 def _outliers(sample: np.ndarray, moments: Moments) -> Outliers | None:
-    size = np.abs(sample[sample != 0])
-    if size.size == 0:
-        return None
-    half = size.size // 2
-    scale = MAD_TO_STD * float(np.partition(size, half)[half])
+    size = np.abs(sample)
+    some = size[:: max(1, size.size // MEDIAN_VALUES)]
+    some = some[some > 0]
+    if some.size == 0:
+        some = size[size > 0]
+        if some.size == 0:
+            return None
+    half = some.size // 2
+    scale = MAD_TO_STD * float(np.partition(some, half)[half])
     largest = max(-moments.minimum, moments.maximum)
     return Outliers(
         scale=scale,
