@@ -15,8 +15,11 @@ MIN_COUNT = 32
 """Weights below which a std is too uncertain (+-12 %) and the layer too small to matter."""
 GROSS = 10.0
 """Factor off target from which a fresh layer is named even where the network would still train."""
-TRAINED_FACTOR = 10.0
-"""Factor off target from which a trained layer is suspicious; 95 % of trained layers stay within 3 (measured on public models)."""
+TRAINED_FACTOR = 15.0
+"""Factor off target from which a trained layer is suspicious; trained layers of public models lie between 1/11 and 8 (measured,
+quantised ones down to 1/17 without a loss of signal)."""
+RECURRENT_KINDS = frozenset({"lstm", "gru", "rnn"})
+"""Their outputs are bounded by the cell, so the gain of the signal says nothing of the weights."""
 TRAINED_GAIN = 8.0
 """Factor between the signal's std that enters and leaves a trained layer, in the same direction, that the probe must confirm."""
 
@@ -66,9 +69,11 @@ def signal_gain(layer: LayerAudit) -> float | None:
 
 
 def _trained(layer: LayerAudit, off: float, *, smaller: bool) -> Severity | None:
-    if off < TRAINED_FACTOR or not _confirmed(layer, smaller=smaller, factor=TRAINED_GAIN):
+    if off < TRAINED_FACTOR:
         return None
-    return Severity.WARNING
+    if layer.layer.kind in RECURRENT_KINDS or _confirmed(layer, smaller=smaller, factor=TRAINED_GAIN):
+        return Severity.WARNING
+    return None
 
 
 def _confirmed(layer: LayerAudit, *, smaller: bool, factor: float) -> bool:

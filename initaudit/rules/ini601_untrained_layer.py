@@ -11,6 +11,10 @@ from initaudit.rule import Rule
 if TYPE_CHECKING:
     from initaudit.report import LayerAudit, ModelAudit
 
+STRUCTURED = frozenset({"orthogonal", "identity"})
+"""Laws that training leaves at once, whatever their scale. An independent draw of unknown scale is only information: a short training
+widens a uniform law without bending it much."""
+
 
 class UntrainedLayer(Rule):
     """In a trained network, a layer still has the values of its random initialisation.
@@ -30,14 +34,18 @@ class UntrainedLayer(Rule):
         origin = layer.provenance
         if not audit.context.has_training or origin is None or origin.untrained is not True or origin.distribution == "constant":
             return
-        sure = origin.confidence == "high"
-        law = origin.law or f"an independent {origin.distribution} draw"
+        if origin.confidence == "low":
+            return
+        named = origin.law is not None or origin.distribution in STRUCTURED
+        sure = named and origin.confidence == "high"
+        law = origin.law or f"an independent {origin.distribution} law"
+        severity = Severity.ERROR if sure else Severity.WARNING if named else Severity.INFO
         yield self.finding(
             layer,
-            f"Its {layer.stats.count} weights are still distributed as {law} drew them ({origin.why}); the rest of the network was trained.",
+            f"Its {layer.stats.count} weights are still distributed as {law} draws them ({origin.why}); the rest of the network was trained.",
             measured=layer.stats.std,
             expected=origin.std,
-            severity=Severity.ERROR if sure else Severity.WARNING,
+            severity=severity,
             confidence=Confidence.HIGH if sure else Confidence.MEDIUM,
             suggestion="Load the missing weights or train the layer; if it is frozen on purpose, ignore it with that reason.",
         )
