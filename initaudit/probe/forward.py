@@ -64,6 +64,8 @@ class Observed:
     """[inputs, elements] float64, per part of the units."""
     squares: np.ndarray
     """Mean over runs of the sum of squares: a number or one per unit."""
+    rows: int = 1
+    """Inputs that one run holds."""
     largest: np.ndarray | None = None
     smallest: np.ndarray | None = None
 
@@ -158,6 +160,7 @@ class _Gathered:
             dtype=self.samples[0].dtype,
             samples=samples,
             squares=np.mean(self.squares, axis=0),
+            rows=max((positions_.shape[0] for positions_ in at.values()), default=1),
             largest=self.largest,
             smallest=self.smallest,
         )
@@ -254,6 +257,7 @@ def summarise(layer: LayerPlan, forward: Forward) -> dict[str, Any] | None:
         "variance_resolved": _resolved(moments, here.dtype),
         "nonfinite": _nonfinite(finite, level, z.size),
         "histogram": histogram(z[finite]),
+        "elements": _elements(forward.values[layer.output], layer),
     }
     if layer.flat and finite.any():
         answer["saturated"] = float(in_flat(z[finite], layer.flat).mean())
@@ -286,7 +290,23 @@ def moments_of(observed: Observed, part: Part) -> Moments:
     level = _level(observed, part)
     if not math.isfinite(level) or sampled == 0.0:
         level = sampled
-    return Moments(mean_square=level, variance=spread * (level / sampled) if sampled else 0.0)
+    variance = spread * (level / sampled) if sampled else 0.0
+    return Moments(mean_square=level, variance=variance, dimension=dimension_of(z))
+
+
+def dimension_of(z: np.ndarray) -> float | None:
+    """Participation ratio of the variation of finite z [inputs, elements] over inputs; None where there is none.
+
+    From the Gram matrix of the deviations, which has the eigenvalues of their covariance.
+    """
+    largest = float(np.abs(z).max(initial=0.0))
+    if len(z) < 2 or largest == 0.0:
+        return None
+    deviation = z / largest
+    deviation -= deviation.mean(axis=0)
+    gram = deviation @ deviation.T
+    squares = float(np.square(gram).sum())
+    return float(np.trace(gram)) ** 2 / squares if squares > 0.0 else None
 
 
 def _level(observed: Observed, part: Part) -> float:
@@ -310,6 +330,15 @@ def _resolved(moments: Moments, dtype: np.dtype[Any]) -> bool:
     if moments.mean_square == 0.0 or not math.isfinite(moments.mean_square):
         return True
     return moments.variance > float(np.finfo(dtype).eps) ** 2 * moments.mean_square
+
+
+def _elements(observed: Observed, layer: LayerPlan) -> int:
+    """Elements of the layer's output (its own units only) for one input."""
+    total = math.prod(observed.shape) // observed.rows
+    if layer.unit_slice is None or layer.channel_axis is None:
+        return total
+    start, stop = layer.unit_slice
+    return total // observed.shape[layer.channel_axis] * (stop - start)
 
 
 def _nonfinite(finite: np.ndarray, level: float, size: int) -> float:

@@ -15,6 +15,10 @@ class Moments:
     """q = E[z^2] over inputs, units and positions."""
     variance: float
     """s: variance over *inputs* of each element, averaged over elements (unbiased)."""
+    dimension: float | None = None
+    """In how many directions the inputs differ: the participation ratio (sum of eigenvalues)^2 / (sum of their squares)
+    of the covariance over inputs; 1 where all lie on one line, at most one less than there are inputs. None where they
+    do not differ."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +58,8 @@ class Signal:
     """The layer's own output, where a normalisation stands between it and the activation."""
     input: Moments | None = None
     """The layer's data operand."""
+    elements: int | None = None
+    """Elements of the layer's output for one input: its units times the positions it is applied to."""
     histogram: Histogram | None = None
     gradient_rms: float | None = None
     """Root mean square, per element of the layer's output, of the gradient that a cotangent drawn from N(0, I) at the
