@@ -22,7 +22,7 @@ UNDRAWN_KINDS = frozenset({"norm", "scale"})
 def measure(layers: Sequence[Layer], *, seed: int = 0) -> tuple[tuple[LayerAudit, ...], tuple[Skipped, ...]]:
     """Weigh each distinct weight once, however many layers share it."""
     known: dict[Hashable, WeightStats] = {}
-    branches = sum(layer.ends_residual_branch for layer in layers)
+    branches = sum(layer.ends_residual_branch and layer.kind not in UNDRAWN_KINDS for layer in layers)
     audits: list[LayerAudit] = []
     skipped: list[Skipped] = []
     for layer in layers:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from initaudit.activations.named import Array
     from initaudit.graph import Node, Value
 
+MAX_VALUES = 4096
+"""Values of a constant operand that its mean is taken over; a slope or scale per channel has fewer."""
 MAX_STATIC_STEPS = 64
 """Nodes that may stand between a stored tensor and a constant operand of an activation; real ones have under ten."""
 
@@ -189,9 +191,10 @@ def scalar(value: Value, budget: int = MAX_STATIC_STEPS) -> float | None:
         if not value.tensor.size or value.tensor.dtype == "string":
             return None
         try:
-            return float(np.mean(np.asarray(value.tensor.array(), np.float64)))
+            number = float(np.mean(np.asarray(value.tensor.array().reshape(-1)[:MAX_VALUES], np.float64)))
         except (InitauditError, TypeError, ValueError):
             return None
+        return number if np.isfinite(number) else None
     node = value.producer
     if node is None or not value.is_static or budget <= 0:
         return None
@@ -206,10 +209,10 @@ def scalar(value: Value, budget: int = MAX_STATIC_STEPS) -> float | None:
         return None
     operands: list[Any] = []
     for operand in node.inputs:
-        number = None if operand is None else scalar(operand, budget // 2)
-        if number is None and operand is not None:
+        known = None if operand is None else scalar(operand, budget // 2)
+        if known is None and operand is not None:
             return None
-        operands.append(None if number is None else np.float64(number))
+        operands.append(None if known is None else np.float64(known))
     with np.errstate(all="ignore"):
         result = float(operator(node, operands))
     return result if np.isfinite(result) else None

@@ -58,7 +58,7 @@ def follow(value: Value, part: Value | None = None) -> Following:
     output, bias = with_bias(value)
     whole = trace_from(output)
     trace = whole if part is None or part is value or part is output else trace_from(part)
-    first = next((e for e in trace.endings if e.match is not None), None)
+    first = _activation(trace.endings)
     gated = gated_linear_unit(whole.endings)
     if gated is not None and (
         trace is whole or any(e.node is gated[1] or e.match is gated[0].match for e in trace.endings)
@@ -75,6 +75,13 @@ def follow(value: Value, part: Value | None = None) -> Following:
         trace, output, bias, value, activation=first.match.name, parameters=first.match.parameters,
         pre=first.match.start, post=first.match.end, norm=first.norm,
     )  # fmt: skip
+
+
+def _activation(endings: Sequence[Ending]) -> Ending | None:
+    """The first ending at a named activation; at one without a name only where the output goes nowhere else."""
+    bent = [e for e in endings if e.match is not None]
+    named = next((e for e in bent if e.what != "custom"), None)
+    return named or (bent[0] if len(bent) == len(endings) and bent else None)
 
 
 def _following(

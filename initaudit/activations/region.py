@@ -11,14 +11,21 @@ from initaudit.activations.elementwise import operator_of, scalar
 from initaudit.activations.named import Array, Function, Parameters, identify, is_affine
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Hashable
 
     from initaudit.graph import Node, Value
 
 MAX_REGION = 64
 """Elementwise nodes looked at behind one value; the longest decomposition in use (tanh GELU with casts) has under 20."""
 
+MAX_SCALINGS = 8
+"""Scales and shifts by constants that may stand one behind the other in front of an activation."""
+MAX_KNOWN = 1024
+"""Distinct subgraphs remembered; real networks have fewer than ten."""
+
 _SCALING = frozenset({"Mul", "Div"})
+_CHOOSING = frozenset({"Where", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal", "And", "Or", "Xor", "Pow"})
+"""Operators that a constant of several values makes a different function for each element: a mask, no activation."""
 _SHIFTING = frozenset({"Add", "Sub", "Sum"})
 _UNARY_IN_FIRST = frozenset({
     "QuantizeLinear", "DequantizeLinear", "QLinearSigmoid", "QLinearLeakyRelu", "CastLike", "Dropout", "BiasGelu", "FastGelu",
@@ -45,13 +52,14 @@ class Match:
 class Region:
     """Every node reachable from `start` through elementwise nodes whose other operands are constant."""
 
-    __slots__ = ("_below", "nodes", "start")
+    __slots__ = ("_below", "_constants", "nodes", "start")
 
     def __init__(self, start: Value) -> None:
         self.start = start
         self.nodes: list[Node] = []
         """In an order in which they can be evaluated."""
         self._below: dict[int, frozenset[int]] = {id(start): frozenset()}
+        self._constants: dict[int, float] = {}
         taken: set[int] = set()
         queue = [start]
         while queue and len(self.nodes) < MAX_REGION:
@@ -72,10 +80,13 @@ class Region:
         for position, operand in enumerate(node.inputs):
             if operand is None or id(operand) in self._below:
                 continue
-            if not operand.is_static:
+            if not operand.is_static or (node.op_type in _CHOOSING and not _is_single(operand)):
                 return False
-            if scalar(operand) is None and not _immaterial(node, position):
-                return False
+            if id(operand) not in self._constants:
+                number = scalar(operand)
+                if number is None and not _immaterial(node, position):
+                    return False
+                self._constants[id(operand)] = _neutral(node) if number is None else number
         return True
 
     def values(self) -> list[Value]:
@@ -111,27 +122,46 @@ class Region:
                     operator, result = operator_of(node), node.outputs[0]
                     assert operator is not None
                     assert result is not None
-                    operands = [_operand(node, v, known) for v in node.inputs]
+                    operands = [
+                        None if v is None else known[id(v)] if id(v) in known else np.asarray(self._constants[id(v)])
+                        for v in node.inputs
+                    ]
                     known[id(result)] = operator(node, operands)
             return np.broadcast_to(np.asarray(known[id(end)], np.float64), np.shape(z))
 
         return evaluate
 
+    def signature(self, end: Value) -> Hashable:
+        """Equal for subgraphs that compute the same: operators, attributes, constants and how they are joined."""
+        inside = self._below[id(end)]
+        places: dict[int, Hashable] = {id(self.start): "z"}
+        steps: list[Hashable] = []
+        for node in self.nodes:
+            if id(node) in inside:
+                operands = tuple(places.get(id(v)) or self._constant(v) for v in node.inputs)
+                attributes = tuple(sorted((k, a.SerializeToString()) for k, a in node.attributes.items()))
+                steps.append((node.domain, node.op_type, attributes, operands))
+                places[id(node.outputs[0])] = ("step", len(steps))
+        return tuple(steps)
+
+    def _constant(self, value: Value | None) -> Hashable:
+        if value is None:
+            return None
+        return self._constants[id(value)], value.tensor.dtype if value.tensor is not None else None
+
     def operators(self, end: Value) -> frozenset[str]:
-        """op_types between start and `end`."""
+        """Which op_types stand between start and `end`."""
         inside = self._below[id(end)]
         return frozenset(n.op_type for n in self.nodes if id(n) in inside)
 
 
-def _operand(node: Node, value: Value | None, known: Mapping[int, Array]) -> Array | None:
-    if value is None:
-        return None
-    if id(value) in known:
-        return known[id(value)]
-    number = scalar(value)
-    if number is None:
-        number = 1.0 if node.op_type in _SCALING else 0.0
-    return np.asarray(number)
+def _neutral(node: Node) -> float:
+    """Stands for a factor or summand of unknown value, such as one made from shapes."""
+    return 1.0 if node.op_type in _SCALING else 0.0
+
+
+def _is_single(value: Value) -> bool:
+    return value.tensor is None or value.tensor.size == 1
 
 
 def _immaterial(node: Node, position: int) -> bool:
@@ -143,7 +173,34 @@ def _uses_data(node: Node) -> bool:
     return any(v is not None and not v.is_static for v in node.outputs)
 
 
-def match_activation(value: Value) -> Match | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kind:
+    """What an elementwise subgraph computes."""
+
+    affine: bool
+    name: str | None
+    parameters: Parameters
+
+
+_known: dict[Hashable, _Kind] = {}
+"""By signature: a network repeats the same few subgraphs behind each layer."""
+
+
+def _kind(region: Region, end: Value) -> _Kind:
+    signature = region.signature(end)
+    kind = _known.get(signature)
+    if kind is None:
+        function = region.function(end)
+        affine = is_affine(function)
+        found = None if affine else identify(function, region.operators(end))
+        kind = _Kind(affine=affine, name=found[0] if found else None, parameters=found[1] if found else {})
+        if len(_known) >= MAX_KNOWN:
+            _known.clear()
+        _known[signature] = kind
+    return kind
+
+
+def match_activation(value: Value, depth: int = 0) -> Match | None:
     """The nonlinear elementwise function that `value` goes through next, or None.
 
     Sought is the longest subgraph that starts at `value`, holds all its uses and has a name; then, behind a scale or
@@ -151,35 +208,34 @@ def match_activation(value: Value) -> Match | None:
     the longest named subgraph among its uses.
     """
     region = Region(value)
-    if not region.nodes:
-        return None
-    closed = [end for end in region.values() if region.is_closed(end, start_too=True)]
-    bent = [end for end in closed if not is_affine(region.function(end))]
-    for end in reversed(bent):
-        found = _named(region, end)
-        if found is not None:
-            return found
-    straight = [end for end in closed if end not in bent]
-    if straight:
-        further = match_activation(straight[0])
+    closed = [(end, _kind(region, end)) for end in region.values() if region.is_closed(end, start_too=True)]
+    for end, kind in reversed(closed):
+        if kind.name is not None:
+            return _match(region, end, kind)
+    straight = next((end for end, kind in closed if kind.affine), None)
+    if straight is not None and depth < MAX_SCALINGS:
+        further = match_activation(straight, depth + 1)
         if further is not None and further.name != "custom":
-            return replace(further, nodes=further.nodes | region.nodes_below(straight[0]))
-    if bent:
-        end = bent[0]
-        return Match(name="custom", start=value, end=end, nodes=region.nodes_below(end))
+            return replace(further, nodes=further.nodes | region.nodes_below(straight))
+    for end, kind in closed:
+        if not kind.affine:
+            return _match(region, end, kind)
     for end in reversed(region.values()):
-        if end not in closed and region.is_closed(end, start_too=False) and not is_affine(region.function(end)):
-            found = _named(region, end)
-            if found is not None:
-                return found
+        if region.is_closed(end, start_too=False):
+            kind = _kind(region, end)
+            if kind.name is not None:
+                return _match(region, end, kind)
     return None
 
 
-def _named(region: Region, end: Value) -> Match | None:
-    known = identify(region.function(end), region.operators(end))
-    if known is None:
-        return None
-    return Match(name=known[0], parameters=known[1], start=region.start, end=end, nodes=region.nodes_below(end))
+def _match(region: Region, end: Value, kind: _Kind) -> Match:
+    return Match(
+        name=kind.name or "custom",
+        parameters=kind.parameters,
+        start=region.start,
+        end=end,
+        nodes=region.nodes_below(end),
+    )
 
 
 def function_between(start: Value, end: Value) -> Function | None:

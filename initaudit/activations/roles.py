@@ -148,13 +148,8 @@ def through_boundary(value: Value) -> Iterator[Value]:
         body = node.subgraphs.get("body")
         if body is None:
             continue
-        if (
-            node.op_type == "Loop"
-            and position >= 2
-            and position < len(body.inputs)
-            or node.op_type == "Scan"
-            and position < len(body.inputs)
-        ):
+        carried = 2 if node.op_type == "Loop" else 0  # a Loop gets its trip count and condition first
+        if carried <= position < len(body.inputs):
             yield body.inputs[position]
 
 
