@@ -38,6 +38,8 @@ class VanishingSignal(Rule):
             signal = layer.signal
             if signal is None or signal.input is None or layer.layer.untrainable or layer.layer.kind == "embedding":
                 continue
+            if layer.stats.std == 0:  # INI002 and INI003 name the cause
+                continue
             entered = signal.input.variance
             if entered > VANISHED and signal.variance < VANISHED * entered:
                 yield self.finding(

@@ -19,6 +19,8 @@ NEARLY_ALL = 0.95
 """Share from which the layer passes nothing: an error when fresh, a warning when trained."""
 MIN_UNITS = 4
 """In layers with fewer units one dead unit is already a large share."""
+ALIKE = 0.99
+"""Similarity of the inputs from which half of the units are off for all of them by chance: the collapse is the cause (INI405)."""
 
 
 class DeadUnits(Rule):
@@ -39,9 +41,13 @@ class DeadUnits(Rule):
         signal, facts = layer.signal, layer.layer
         if signal is None or signal.dead is None or facts.activation not in RECTIFIERS or facts.untrainable:
             return
+        if layer.stats.std == 0:  # INI002 and INI003 name the cause
+            return
         trained = audit.context.has_training
         units = facts.parameters // max(1, facts.fan_in)
         if signal.dead < (NEARLY_ALL if trained else DEAD) or units < MIN_UNITS:
+            return
+        if signal.dead < NEARLY_ALL and signal.similarity is not None and signal.similarity > ALIKE:
             return
         bypassed = facts.in_residual_branch
         severity = Severity.ERROR if signal.dead >= NEARLY_ALL and not trained and not bypassed else Severity.WARNING

@@ -41,6 +41,8 @@ class CollapsedInputs(Rule):
                 continue
             if layer.layer.kind == "embedding" or not signal.input.variance > 0:
                 continue
+            if layer.stats.std == 0:  # INI002 and INI003 name the cause
+                continue
             if 1 - signal.similarity < COLLAPSED:
                 yield self.finding(
                     layer,

@@ -36,5 +36,6 @@ class ProbeIncomplete(Rule):
             f"{unprobed} of {len(audit.layers)} layers were not probed: {probe.reason}",
             measured=float(unprobed),
             expected=0.0,
+            severity=Severity.WARNING if unprobed == len(audit.layers) else Severity.INFO,
             suggestion="Give --input-shape or --input-data if the reason names an input.",
         )
