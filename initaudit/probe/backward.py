@@ -21,15 +21,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from initaudit.errors import ProbeError
+from initaudit.probe.forward import moments_of
+from initaudit.probe.pieces import Pieces
 from initaudit.probe.products import Product
-from initaudit.probe.segments import Network, Segment, State
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from initaudit.probe.forward import Forward, Runs
     from initaudit.probe.plan import LayerPlan
+    from initaudit.probe.segments import Network, State
+    from initaudit.probe.stacking import Stack
 
 STEP = 1e-2
 """Deviation from the unperturbed values, relative to their root mean square, that is injected and kept at the cuts:
@@ -58,7 +60,13 @@ MOST_WORK = 6e11
 RUN_COST = 2e6
 """Products that one call of the runtime is worth (30 microseconds)."""
 SMALL_NETWORK = 5e7
-"""Products of one run below which a second thread costs more than it brings."""
+"""Products of one run below which a second thread costs more than it brings, and several rows share a run."""
+MAX_ROWS = 64
+"""Perturbations in one run of a small network."""
+HELD_BYTES = 1 << 28
+"""Deviations held at once."""
+FEWEST_LAYERS = 4
+"""Perturbed in a network of any size."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,7 +77,8 @@ class Gradient:
     """Estimates of the mean square gradient per element of the layer's output."""
     weight_squares: list[float] = field(default_factory=list)
     """Estimates of |dL/dW|_F^2."""
-    resolved: bool = True
+    unresolved: int = 0
+    """Draws whose response rounding may have made. One alone says little: a direction may happen to be blind."""
 
     @property
     def error(self) -> float | None:
@@ -86,19 +95,36 @@ class Gradient:
         return {
             "gradient_rms": math.sqrt(float(np.mean(self.squares))),
             "gradient_error": self.error,
-            "gradient_resolved": self.resolved,
+            "gradient_resolved": 2 * self.unresolved < len(self.squares),
             "weight_gradient": weight,
         }
 
 
 @dataclass(slots=True, kw_only=True)
 class _Row:
-    """One perturbed copy of the values at a cut."""
+    """One perturbation on its way through the pieces."""
 
-    values: State
-    log_size: float
-    """Natural logarithm of the deviation in units of the perturbation that was injected."""
+    layer: LayerPlan
+    direction: np.ndarray
+    """What is added to the layer's output, times the step."""
+    scale: float
+    """Root mean square of the layer's output, the unit of steps."""
+    values: State = field(default_factory=dict)
+    """Deviation of the values at the cut it has reached, brought to size 1 (relative to the unperturbed values)."""
+    log_size: float = 0.0
+    """Natural logarithm of what it was divided by on the way."""
     resolved: bool = True
+    lost: bool = False
+    """Nothing of it is left, or it is no longer finite."""
+    step: float = STEP
+
+    def respond(self, outputs: Sequence[str]) -> float:
+        """|J d|^2 for the direction d, at the end of the way."""
+        if self.lost:
+            return 0.0 if math.isfinite(self.log_size) else math.nan
+        unit = math.fsum(_square(a) for name, a in self.values.items() if name in outputs)
+        with np.errstate(over="ignore"):
+            return unit * float(np.exp(2 * self.log_size))
 
 
 class Backward:
@@ -111,122 +137,97 @@ class Backward:
         layers: Sequence[LayerPlan],
         forward: Forward,
         runs: Runs,
+        *,
+        stack: Stack,
         seed: int,
     ) -> None:
+        """`runs` feed one input each where the model allows; `stack` knows how to feed several at once."""
         self.network = network
         self.folder = folder
         self.forward = forward
         self.runs = runs
+        self.stack = stack
         self.seed = seed
-        self.work = sum(math.prod(forward.values[layer.output].shape) * layer.paths for layer in layers)
-        self.layers = list(layers)
+        self.work = float(sum(math.prod(forward.values[layer.output].shape) * layer.paths for layer in layers))
+        self.layers = _affordable(layers, self.work)
         self.threads = 1 if self.work < SMALL_NETWORK else None
-        self.bounds: list[tuple[int, int]] = []
-        self.segments: list[Segment] = []
-        self.carried: list[tuple[str, ...]] = []
-        self.home: dict[str, int] = {}
+        self.pieces = Pieces(network, self.layers, folder, self.threads)
         self.products: dict[str, Product] = {}
+        self.scales = {layer.name: self._scale(layer) for layer in self.layers}
 
     def measure(self, progress: Callable[[str], None] | None = None) -> dict[str, Gradient]:
         """Gradients by layer. Raises ProbeError where the network cannot be run in pieces."""
-        self._choose_layers()
-        self._cut()
+        dtypes = {layer.output: self.forward.values[layer.output].dtype for layer in self.layers}
+        self.pieces.open(self.runs.feeds[0], dtypes)
+        self.stack.learn(self.pieces, self.runs.feeds, rows=int(min(MAX_ROWS, len(self.layers), SMALL_NETWORK / max(1.0, self.work))))
         gradients = {layer.name: Gradient() for layer in self.layers}
-        first = self._cost()
-        spent = 0.0
+        cost = self._cost()
         for draw in range(MAX_DRAWS):
-            if draw >= MIN_DRAWS and (spent + first > WORK_LIMIT or _settled(gradients)):
-                break
-            if draw > 0 and first > MOST_WORK:
+            enough = draw >= MIN_DRAWS and (_settled(gradients) or (draw + 1) * cost > WORK_LIMIT)
+            if enough or (draw > 0 and cost > MOST_WORK):
                 break
             if progress is not None:
                 progress(f"measuring gradients, pass {draw + 1}")
-            bases = self._march(self.runs.feeds[draw % len(self.runs.feeds)])
-            for index, layer in enumerate(self.layers):
-                rng = np.random.default_rng((self.seed, draw, index))
-                self._perturb(layer, bases, gradients[layer.name], rng)
-            spent += first
+            bases = self.pieces.march(self.stack.tile(self.runs.feeds[draw % len(self.runs.feeds)]))
+            rng = np.random.default_rng((self.seed, draw))
+            limit = max(1, int(HELD_BYTES / max(1, self.pieces.carried_bytes(bases) // self.stack.rows)))
+            for start in range(0, len(self.layers), limit):
+                self._draw(self.layers[start : start + limit], bases, gradients, rng)
         return gradients
 
     def _cost(self) -> float:
         """Products and calls of one draw: a row runs from its layer's piece to the end."""
-        pieces = len(self.segments)
-        rows = sum((pieces - self.home[layer.output]) / pieces for layer in self.layers) + 1
-        return rows * (self.work * 1.5 + RUN_COST * pieces)
+        count = len(self.pieces.segments)
+        rows = 2 * sum((count - self.pieces.home[layer.output]) / count for layer in self.layers) + 1
+        return rows * (self.work + RUN_COST * count / self.stack.rows)
 
-    def _choose_layers(self) -> None:
-        """Drop layers evenly where one draw over all of them would take too long."""
-        affordable = max(4, int(2 * MOST_WORK / max(1.0, self.work)))
-        if len(self.layers) > affordable:
-            chosen = np.unique(np.linspace(0, len(self.layers) - 1, affordable).round().astype(int))
-            self.layers = [self.layers[i] for i in chosen]
+    def _draw(
+        self,
+        layers: Sequence[LayerPlan],
+        bases: Sequence[State],
+        gradients: Mapping[str, Gradient],
+        rng: np.random.Generator,
+    ) -> None:
+        """One sample for each of `layers`."""
+        rows = [self._row(layer, self._signs(layer, rng)) for layer in layers]
+        self._propagate(rows, bases)
+        by_weight: list[tuple[LayerPlan, float, _Row]] = []
+        for layer, row in zip(layers, rows, strict=True):
+            gradient = gradients[layer.name]
+            response = row.respond(self.network.outputs) / row.scale**2
+            gradient.unresolved += not row.resolved
+            gradient.squares.append(response / max(1, np.count_nonzero(row.direction)))
+            if layer.weight is None or layer.input is None:
+                continue
+            x = self._input(layer, bases)
+            if self._is_single_position(layer):  # dL/dW is the outer product of gradient and input
+                gradient.weight_squares.append(response * _square(x))
+                continue
+            direction = self._product(layer, x).direction(x, rng)
+            size = _rms(direction)
+            if size and math.isfinite(size):
+                by_weight.append((layer, size, self._row(layer, direction / np.float32(size))))
+        self._propagate([row for _, _, row in by_weight], bases)
+        for layer, size, row in by_weight:
+            response = row.respond(self.network.outputs) / row.scale**2
+            gradients[layer.name].weight_squares.append(response * size**2 / self.runs.rows)
 
-    def _cut(self) -> None:
-        network = self.network
-        values = list(dict.fromkeys(layer.output for layer in self.layers))
-        cuts = network.cuts(values)
-        self.carried = [cut.carried for cut in cuts] + [tuple(network.outputs)]
-        places = [0, *(cut.position for cut in cuts), len(network.nodes)]
-        self.bounds = list(zip(places, places[1:], strict=False))
-        for value in values:
-            position = network.position[value]
-            self.home[value] = next(i for i, (a, b) in enumerate(self.bounds) if a <= position < b)
-        for index, (start, stop) in enumerate(self.bounds):
-            inject = [v for v in values if self.home[v] == index]
-            made = {n for node, _ in network.nodes[start:stop] for n in node.output if n}
-            expose = dict.fromkeys(n for n in self.carried[index] if n in made)
-            expose |= dict.fromkeys(
-                layer.input
-                for layer in self.layers
-                if layer.weight is not None and layer.input in made and self.home[layer.output] == index
-            )
-            self.segments.append(network.segment(start, stop, inject=inject, expose=list(expose)))
+    def _row(self, layer: LayerPlan, direction: np.ndarray) -> _Row:
+        scale = self.scales[layer.name]
+        return _Row(layer=layer, direction=direction * np.float32(scale), scale=scale)
 
-    def _march(self, feed: Mapping[str, np.ndarray]) -> list[State]:
-        """Unperturbed values in front of each piece, and behind the last; opens the sessions the first time."""
-        state: State = dict(feed)
-        bases = [state]
-        for index, segment in enumerate(self.segments):
-            if segment.session is None:
-                dtypes = {v: self.forward.values[v].dtype for v in segment.inject}
-                segment.open(state, dtypes, self.folder, self.threads)
-            state = self._advance(index, state, {}, feed)
-            bases.append(state)
-        return bases
-
-    def _advance(
-        self, index: int, state: State, addends: Mapping[str, np.ndarray], feed: Mapping[str, np.ndarray]
-    ) -> State:
-        """Values behind a piece for those in front of it."""
-        segment = self.segments[index]
-        wanted = [n for n in self.carried[index] if n in segment.made]
-        out = segment.run(state, addends, wanted)
-        if not all(isinstance(a, np.ndarray) for a in out.values()):
-            raise ProbeError("the network passes sequences or optional values between its layers")
-        carried = {n: state[n] for n in self.carried[index] if n in state and n not in out}
-        return {**feed, **carried, **out}
-
-    def _perturb(self, layer: LayerPlan, bases: list[State], gradient: Gradient, rng: np.random.Generator) -> None:
+    def _signs(self, layer: LayerPlan, rng: np.random.Generator) -> np.ndarray:
+        """A random sign for each element of the layer's output, 0 for units that are not its own."""
         shape = self.forward.values[layer.output].shape
-        scale = self._scale(layer)
         signs = rng.integers(0, 2, size=shape, dtype=np.int8).astype(np.float32) * 2 - 1
         if layer.unit_slice is not None and layer.channel_axis is not None:
-            mask = np.zeros(shape[layer.channel_axis], np.float32)
-            mask[slice(*layer.unit_slice)] = 1.0
-            axis = layer.channel_axis % len(shape)
-            signs *= mask.reshape([-1 if a == axis else 1 for a in range(len(shape))])
-        count = float(np.count_nonzero(signs))
-        response, resolved = self._respond(layer, bases, signs * np.float32(scale), scale)
-        gradient.resolved &= resolved
-        gradient.squares.append(response / max(1.0, count))
-        weight = self._weight_square(layer, bases, gradient.squares[-1], count, rng)
-        if weight is not None:
-            gradient.weight_squares.append(weight)
+            own = np.zeros(shape[layer.channel_axis], np.float32)
+            own[slice(*layer.unit_slice)] = 1.0
+            signs *= own.reshape([-1 if a == layer.channel_axis % len(shape) else 1 for a in range(len(shape))])
+        return signs
 
     def _scale(self, layer: LayerPlan) -> float:
         """Size of the layer's output by which steps are measured; that of its input, or 1, where it is zero."""
-        from initaudit.probe.forward import moments_of
-
         for value, part in ((layer.output, layer.unit_slice), (layer.input, None)):
             if value is not None and value in self.forward.values:
                 level = moments_of(self.forward.values[value], part).mean_square
@@ -234,70 +235,96 @@ class Backward:
                     return math.sqrt(level)
         return 1.0
 
-    def _weight_square(
-        self, layer: LayerPlan, bases: list[State], square: float, count: float, rng: np.random.Generator
-    ) -> float | None:
-        """|dL/dW|_F^2 for one input."""
-        if layer.input is None or layer.weight is None or layer.input not in self.forward.values:
-            return None
+    def _is_single_position(self, layer: LayerPlan) -> bool:
         shape = self.forward.values[layer.output].shape
-        units = layer.weight_shape and shape[layer.channel_axis] if layer.channel_axis is not None else 0
-        if units and math.prod(shape) == units:  # one position: dL/dW is the outer product of gradient and input
-            x = self._input(layer, bases)
-            return square * count * float(np.sum(np.square(x, dtype=np.float64)))
-        product = self.products.get(layer.name)
-        if product is None:
-            product = self.products[layer.name] = Product(self.network, layer, self._input(layer, bases), self.threads)
-        direction = product.direction(self._input(layer, bases), rng)
-        size = _rms(direction)
-        if not size or not math.isfinite(size):
-            return None
-        response, _ = self._respond(layer, bases, (direction / np.float32(size)) * np.float32(self._scale(layer)), self._scale(layer))
-        return response * size**2 / self.runs.rows
+        axis = layer.channel_axis
+        return axis is not None and -len(shape) <= axis < len(shape) and math.prod(shape) == shape[axis]
 
-    def _input(self, layer: LayerPlan, bases: list[State]) -> np.ndarray:
+    def _product(self, layer: LayerPlan, x: np.ndarray) -> Product:
+        if layer.name not in self.products:
+            self.products[layer.name] = Product(self.network, layer, x, self.threads)
+        return self.products[layer.name]
+
+    def _input(self, layer: LayerPlan, bases: Sequence[State]) -> np.ndarray:
         """The layer's input for the feed that `bases` belong to."""
-        index = self.home[layer.output]
-        name = layer.input
-        assert name is not None
-        if name in bases[index]:
-            return bases[index][name]
-        return self.segments[index].run(bases[index], {}, [name])[name]
+        assert layer.input is not None
+        stacked = self.pieces.value(layer.input, self.pieces.home[layer.output], bases)
+        return self.stack.split(layer.input, stacked)[0]
 
-    def _respond(
-        self, layer: LayerPlan, bases: list[State], direction: np.ndarray, scale: float
-    ) -> tuple[float, bool]:
-        """|J d|^2 / scale^2 for a direction d of root mean square `scale`; False where rounding may have made it."""
-        feed = {n: bases[0][n] for n in self.network.inputs if n in bases[0]}
-        start = self.home[layer.output]
-        row: _Row | None = None
-        for index in range(start, len(self.segments)):
-            base, behind = bases[index], bases[index + 1]
-            if row is None:
-                dtype = self.forward.values[layer.output].dtype
+    def _propagate(self, rows: Sequence[_Row], bases: Sequence[State]) -> None:
+        """Carry perturbations to the end of the network, bringing them back to size 1 at each cut."""
+        for index in range(len(self.pieces.segments)):
+            pending = [r for r in rows if not r.lost and self.pieces.home[r.layer.output] <= index]
+            for row in pending:
+                row.step = STEP
+            for attempt in range(ATTEMPTS + 1):
+                again: list[_Row] = []
+                for start in range(0, len(pending), self.stack.rows):
+                    chunk = pending[start : start + self.stack.rows]
+                    moved = self._run(index, chunk, bases)
+                    for row, values in zip(chunk, moved, strict=True):
+                        size = values.size
+                        step = _better_step(row.step, size) if attempt < ATTEMPTS else row.step
+                        if step != row.step:
+                            row.step = step
+                            again.append(row)
+                            continue
+                        row.lost = not size or not math.isfinite(size)
+                        row.log_size += math.log(size / row.step) if size > 0 else 0.0
+                        row.resolved &= size > NOISE  # false for a size of 0, which rounding may have made as well
+                        row.values = {} if row.lost else {n: a / np.float32(size) for n, a in values.difference.items()}
+                pending = again
 
-                def attempt(step: float, at: int = index, before: State = base) -> State:
-                    addend = (direction * np.float32(step)).astype(dtype)
-                    return self._advance(at, before, {layer.output: addend}, feed)
+    def _run(self, index: int, rows: Sequence[_Row], bases: Sequence[State]) -> list[_Moved]:
+        """One call of the runtime: where each row arrives behind a piece."""
+        base, behind = bases[index], bases[index + 1]
+        state, addends = dict(base), {}
+        starting: dict[str, np.ndarray] = {}
+        changed = {name for row in rows for name in row.values}
+        for name in changed:
+            array = self.stack.split(name, base[name]).copy()
+            for k, row in enumerate(rows):
+                if name in row.values:
+                    array[k] += row.values[name] * np.float32(row.step)
+            state[name] = self.stack.join(name, array)
+        for k, row in enumerate(rows):
+            if self.pieces.home[row.layer.output] != index:
+                continue
+            name = row.layer.output
+            if name not in starting:
+                starting[name] = np.zeros((self.stack.rows, *row.direction.shape), self.forward.values[name].dtype)
+            starting[name][k] = row.direction * np.float32(row.step)
+        addends = {name: self.stack.join(name, array) for name, array in starting.items()}
+        arrived = self.pieces.advance(index, state, addends)
+        differences: dict[str, np.ndarray] = {}
+        sizes = np.zeros(len(rows))
+        for name, array in arrived.items():
+            if array is behind.get(name) or array.dtype.kind != "f" or array.shape != behind[name].shape:
+                continue
+            still = self.stack.split(name, behind[name])[: len(rows)]
+            differences[name] = self.stack.split(name, array)[: len(rows)] - still
+            sizes = np.maximum(sizes, _relative(differences[name], still))
+        return [
+            _Moved(size=float(size), difference={n: d[k] for n, d in differences.items()})
+            for k, size in enumerate(sizes)
+        ]
 
-                row = _Row(values={}, log_size=0.0)
-            else:
-                values = row.values
 
-                def attempt(step: float, at: int = index, before: State = base, moved: State = values) -> State:
-                    return self._advance(at, _moved(before, moved, step), {}, feed)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Moved:
+    """How far one row deviates behind a piece."""
 
-            state, step, size = _adapted(attempt, behind)
-            row.log_size += math.log(size / step) if size else 0.0
-            if not size or not math.isfinite(size):
-                return (0.0, False) if not size else (math.nan, False)
-            row.resolved &= size > NOISE
-            row.values = {n: a for n, a in _deviation(state, behind).items() if a is not None}
-            row.values = {n: a / np.float32(size) for n, a in row.values.items()}
-        assert row is not None
-        unit = math.fsum(float(np.vdot(a, a)) for n, a in row.values.items() if n in self.network.outputs)
-        with np.errstate(over="ignore"):
-            return unit * float(np.exp(2 * row.log_size)) / scale**2, row.resolved
+    size: float
+    """Largest deviation among the values, each relative to the root mean square of its unperturbed twin."""
+    difference: State
+
+
+def _affordable(layers: Sequence[LayerPlan], work: float) -> list[LayerPlan]:
+    """All layers, or an even choice of them where one draw over all would take too long."""
+    most = max(FEWEST_LAYERS, int(MOST_WORK / max(1.0, work)))
+    if len(layers) <= most:
+        return list(layers)
+    return [layers[i] for i in np.unique(np.linspace(0, len(layers) - 1, most).round().astype(int))]
 
 
 def _settled(gradients: Mapping[str, Gradient]) -> bool:
@@ -305,62 +332,39 @@ def _settled(gradients: Mapping[str, Gradient]) -> bool:
     return all((g.error or 0.0) <= WANTED_ERROR for g in gradients.values())
 
 
-def _adapted(attempt: Callable[[float], State], behind: State) -> tuple[State, float, float]:
-    """Run a piece with a step that gives a linear answer above the rounding; the answer, the step, its relative size."""
-    step = STEP
-    best: tuple[State, float, float] | None = None
-    for _ in range(ATTEMPTS + 1):
-        state = attempt(step)
-        size = _relative_size(state, behind)
-        best = (state, step, size)
-        if not math.isfinite(size) or size > LARGEST_RESPONSE:
-            wanted = max(SMALLEST_STEP, step * (STEP / size if math.isfinite(size) else 1e-2))
-        elif size < SMALLEST_RESPONSE:
-            wanted = min(LARGEST_STEP, step * (STEP / size if size else 100.0))
-        else:
-            break
-        if wanted == step:
-            break
-        step = wanted
-    assert best is not None
-    return best
+def _better_step(step: float, size: float) -> float:
+    """The step to try after an answer of relative size `size`; the same where that was linear and above rounding."""
+    if not math.isfinite(size):
+        return max(SMALLEST_STEP, step * STEP)
+    if size > LARGEST_RESPONSE:
+        return max(SMALLEST_STEP, step * STEP / size)
+    if size < SMALLEST_RESPONSE:
+        return min(LARGEST_STEP, step * (STEP / size if size else 1.0 / STEP))
+    return step
 
 
-def _deviation(state: State, base: State) -> dict[str, np.ndarray | None]:
-    """Difference of the floating-point values; None where shapes differ."""
-    return {
-        name: (state[name] - base[name]) if state[name].shape == base[name].shape else None
-        for name in base
-        if name in state and base[name].dtype.kind == "f" and state[name] is not base[name]
-    }
+def _relative(difference: np.ndarray, base: np.ndarray) -> np.ndarray:
+    """Root mean square of each row of `difference` over that of `base`; the former alone where the base is zero."""
+    moved, still = (np.sqrt(squares(a)) for a in (difference, base))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        relative = np.where(still > 0, moved / still, moved / math.sqrt(max(1, base[0].size)))
+    return np.where(np.isfinite(moved), relative, np.inf)
 
 
-def _relative_size(state: State, base: State) -> float:
-    """Largest deviation among the values, each relative to the root mean square of its unperturbed twin."""
-    largest = 0.0
-    for name, difference in _deviation(state, base).items():
-        if difference is None or difference.size == 0:
-            continue
-        moved, still = _rms(difference), _rms(base[name])
-        if moved:
-            largest = max(largest, moved / still if still else moved)
-        if not math.isfinite(moved):
-            return math.inf
-    return largest
+def squares(array: np.ndarray) -> np.ndarray:
+    """Sum of squares of each row, float64; summed in double precision where single would overflow or underflow."""
+    flat = array.reshape(len(array), -1)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        total = np.einsum("ij,ij->i", flat, flat).astype(np.float64)
+        if ((total <= 1e-30) | (total >= 1e30) | np.isnan(total)).any():
+            total = np.square(flat, dtype=np.float64).sum(axis=1)
+    return total
 
 
-def _moved(base: State, direction: State, step: float) -> State:
-    """The unperturbed values plus `step` times the direction."""
-    factor = np.float32(step)
-    return {n: (a + direction[n] * factor).astype(a.dtype, copy=False) if n in direction else a for n, a in base.items()}
+def _square(array: np.ndarray) -> float:
+    return float(squares(array[None])[0])
 
 
 def _rms(array: np.ndarray) -> float:
-    """Root mean square; in double precision where single would overflow or underflow."""
-    if array.size == 0:
-        return 0.0
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        total = float(np.vdot(array, array))
-        if not 1e-30 < total < 1e30:
-            total = float(np.sum(np.square(array, dtype=np.float64)))
-    return math.sqrt(total / array.size) if total >= 0 else math.nan
+    """Root mean square; NaN or infinite where an element is."""
+    return math.sqrt(_square(array) / array.size) if array.size else 0.0

@@ -14,6 +14,7 @@ from initaudit.probe.forward import Forward, Runs, observe, summarise
 from initaudit.probe.instrument import freeze_statistics
 from initaudit.probe.plan import LayerPlan
 from initaudit.probe.segments import Network
+from initaudit.probe.stacking import Stack
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,7 +57,7 @@ def measure(
     forward = observe(copy, folder, layers, runs, seed=options["seed"], batch_norms=untouched)
     del copy
     notes: list[str] = []
-    gradients = _backward(model, folder, layers, forward, single_runs(feeds), options, notes)
+    gradients = _backward(model, folder, layers, forward, feeds, options, notes)
     signals: dict[str, Any] = {}
     skipped: dict[str, str] = {}
     for layer in layers:
@@ -81,7 +82,7 @@ def _backward(
     folder: Path | None,
     layers: Sequence[LayerPlan],
     forward: Forward,
-    runs: Runs,
+    feeds: Feeds,
     options: Mapping[str, Any],
     notes: list[str],
 ) -> Mapping[str, Gradient]:
@@ -100,7 +101,10 @@ def _backward(
     ]
     if reason is None and seen:
         try:
-            backward = Backward(network, folder, seen, forward, runs, options["seed"])
+            stack = Stack(feeds.batch_axes if feeds.batch_is_free else None)
+            backward = Backward(
+                network, folder, seen, forward, single_runs(feeds), stack=stack, seed=options["seed"]
+            )
             gradients = backward.measure()
         except ProbeError as error:
             reason = str(error)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import onnxruntime
 
-MAX_SEGMENTS = 16
+MAX_SEGMENTS = 12
 """Pieces at most: each has a session, and each adds a call of the runtime to every perturbation."""
 WINDOW = 2
 """Layers to either side of an even division among which the cut with the fewest values is taken."""
@@ -181,6 +181,8 @@ class Segment:
         from initaudit.probe.session import run_session
 
         assert self.session is not None
+        if not outputs:
+            return {}
         feed = {name: state[name] for name in self.inputs} | self._zeros
         feed |= {addend_of(name): array for name, array in addends.items()}
         return dict(zip(outputs, run_session(self.session, outputs, feed), strict=True))

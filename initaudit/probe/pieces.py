@@ -1,0 +1,77 @@
+"""The pieces of a network in a row, and the values that pass between them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from initaudit.errors import ProbeError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from initaudit.probe.plan import LayerPlan
+    from initaudit.probe.segments import Network, Segment, State
+
+
+class Pieces:
+    """A network cut between its layers; every layer's output can be added to."""
+
+    def __init__(self, network: Network, layers: Sequence[LayerPlan], folder: Path | None, threads: int | None) -> None:
+        self.network = network
+        self.folder = folder
+        self.threads = threads
+        values = list(dict.fromkeys(layer.output for layer in layers))
+        cuts = network.cuts(values)
+        self.carried = [*(cut.carried for cut in cuts), tuple(network.outputs)]
+        """Values that must be known behind each piece."""
+        places = [0, *(cut.position for cut in cuts), len(network.nodes)]
+        bounds = list(zip(places, places[1:], strict=False))
+        self.home = {
+            value: next(i for i, (start, stop) in enumerate(bounds) if start <= network.position[value] < stop)
+            for value in values
+        }
+        """Layer output -> the piece that makes it."""
+        self.segments: list[Segment] = []
+        for index, (start, stop) in enumerate(bounds):
+            inject = [v for v in values if self.home[v] == index]
+            made = {name for node, _ in network.nodes[start:stop] for name in node.output if name}
+            wanted = [n for n in self.carried[index] if n in made] + inject
+            wanted += [layer.input for layer in layers if layer.input in made and self.home[layer.output] == index]
+            self.segments.append(network.segment(start, stop, inject=inject, expose=list(dict.fromkeys(wanted))))
+
+    def open(self, feed: Mapping[str, np.ndarray], dtypes: Mapping[str, np.dtype[Any]]) -> None:
+        """Make the sessions, with value types as one run on `feed` shows them; `dtypes` of the layers' outputs."""
+        state: State = dict(feed)
+        for index, segment in enumerate(self.segments):
+            segment.open(state, dtypes, self.folder, self.threads)
+            state = self.advance(index, state, {})
+
+    def march(self, feed: Mapping[str, np.ndarray]) -> list[State]:
+        """Values in front of each piece, and behind the last."""
+        states: list[State] = [dict(feed)]
+        for index in range(len(self.segments)):
+            states.append(self.advance(index, states[-1], {}))
+        return states
+
+    def advance(self, index: int, state: State, addends: Mapping[str, np.ndarray]) -> State:
+        """Values behind a piece for those in front of it; inputs of the model stay known. Raises ProbeError."""
+        segment = self.segments[index]
+        made = [n for n in self.carried[index] if n in segment.made]
+        out = segment.run(state, addends, made)
+        if not all(isinstance(array, np.ndarray) for array in out.values()):
+            raise ProbeError("the network passes sequences or optional values between its layers")
+        kept = {n: a for n, a in state.items() if n in self.carried[index] or n in self.network.inputs}
+        return {**kept, **out}
+
+    def value(self, name: str, index: int, states: Sequence[State]) -> np.ndarray:
+        """A value that piece `index` reads or makes."""
+        if name in states[index]:
+            return states[index][name]
+        return self.segments[index].run(states[index], {}, [name])[name]
+
+    def carried_bytes(self, states: Sequence[State]) -> int:
+        """Bytes of the largest cut."""
+        return max(sum(state[n].nbytes for n in names if n in state) for names, state in zip(self.carried, states[1:], strict=True))
