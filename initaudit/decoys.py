@@ -17,10 +17,16 @@ SAMPLE = 256
 TOLERANCE = 2e-2
 """Of sinusoids: tables are stored in half precision too, and angles of thousands of radians lose digits."""
 
+MIN_SPREAD = 0.3
+"""Row 1 of a table holds angles from one radian down to nearly none: sines from .84 to 0, cosines from .54 to 1."""
+
 SPECTRAL_SHARE = 0.98
 """Energy of a filter within WINDOW_BINS around its peak that makes it a windowed sinusoid (Hann and Hamming leave < 1 % outside)."""
 
 WINDOW_BINS = 3
+PROBED_ROWS = 8
+"""Rows looked at before all are."""
+
 MIN_TAPS = 32
 """Shorter filters have too few frequencies to tell."""
 
@@ -29,6 +35,13 @@ MIN_GRID = 16
 
 MIN_ANCHORS = 64
 """Fewer rows of 2 or 4 may be anything; detection heads have hundreds to thousands of positions."""
+
+MIN_PROGRESSION = 4
+MAX_PROGRESSION = 4096
+"""Lengths of a progression: three numbers may be one by chance; heads and frequencies are some thousands at most."""
+
+STEP_TOLERANCE = 5e-3
+"""Of the logarithm of the ratio; half precision rounds by 5e-4."""
 
 MIN_ZEROS = 0.3
 """Share of exact zeros in a normalised adjacency matrix; a graph with more edges than that is no sparse graph."""
@@ -80,6 +93,17 @@ def is_grid(array: np.ndarray) -> bool:
     return bool((values == np.rint(values)).all()) and len(np.unique(values)) > 2
 
 
+def is_geometric(array: np.ndarray) -> bool:
+    """A geometric progression: the frequencies of a rotary or sinusoidal encoding, the slopes of ALiBi (Press et al. 2022)."""
+    if not MIN_PROGRESSION <= array.size <= MAX_PROGRESSION:
+        return False
+    values = np.sort(np.asarray(array).astype(np.float64).reshape(-1))
+    if values[0] <= 0 or not np.isfinite(values).all():
+        return False
+    steps = np.diff(np.log(values))
+    return bool(steps.min() > STEP_TOLERANCE) and bool(np.ptp(steps) < STEP_TOLERANCE * max(1.0, float(steps.mean())))
+
+
 def is_anchor_table(shape: tuple[int, ...]) -> bool:
     """Many points or boxes: rows of 2 or 4 coordinates, one for each position of a detection head."""
     wide = [n for n in shape if n > 1]
@@ -99,30 +123,40 @@ def is_sinusoidal(table: np.ndarray) -> bool:
     """
     if table.ndim != 2 or table.shape[0] < 4 or table.shape[1] < 2:
         return False
-    first = np.asarray(table[:3]).astype(np.float64)
-    cosine, sine = np.abs(first[0] - 1) < TOLERANCE, np.abs(first[0]) < TOLERANCE
-    if not (cosine | sine).all() or np.abs(first).max() > 1 + TOLERANCE:
+    rows = np.asarray(table[:4]).astype(np.float64)
+    zero, one = rows[0], rows[1]
+    cosine, sine = np.abs(zero - 1) < TOLERANCE, np.abs(zero) < TOLERANCE
+    if not (cosine | sine).all() or np.abs(rows).max() > 1 + TOLERANCE or np.ptp(one) < MIN_SPREAD:
         return False
-    one, two = first[1], first[2]
-    doubled = np.where(cosine, 2 * one**2 - 1, 2 * one * np.sqrt(np.clip(1 - one**2, 0, None)))
-    fits = np.where(cosine, np.abs(two - doubled), np.abs(np.abs(two) - np.abs(doubled))) < TOLERANCE
-    return bool(fits.all()) and float(np.ptp(np.asarray(table[1]).astype(np.float64))) > TOLERANCE
+    twice = np.where(cosine, 2 * one**2 - 1, 2 * one * np.sqrt(np.clip(1 - one**2, 0, None)))
+    thrice = np.where(cosine, 4 * one**3 - 3 * one, 3 * one - 4 * one**3)
+    # The sign of a cosine that belongs to a sine column is unknown, so sines of double angles are compared in size.
+    off = [np.where(cosine, np.abs(rows[2] - twice), np.abs(np.abs(rows[2]) - np.abs(twice))), np.abs(rows[3] - thrice)]
+    return bool(np.max(off) < TOLERANCE)
 
 
 def is_fourier_basis(filters: np.ndarray) -> bool:
     """Rows [filters, taps] are windowed sinusoids of many frequencies: the fixed basis of a Fourier transform in the graph."""
     if filters.ndim != 2 or filters.shape[1] < MIN_TAPS or filters.shape[0] < MIN_TAPS or filters.size > MAX_READ:
         return False
-    rows = np.asarray(filters).astype(np.float64)
-    rows = rows[np.abs(rows).max(axis=1) > 0]
-    if len(rows) < MIN_TAPS:
+    few = filters[:: max(1, len(filters) // PROBED_ROWS)]
+    if len(few) < len(filters) and not _concentrated(np.asarray(few).astype(np.float64))[0]:
         return False
+    rows = np.asarray(filters).astype(np.float64)
+    concentrated, frequencies = _concentrated(rows)
+    return concentrated and frequencies > len(rows) // 3
+
+
+def _concentrated(rows: np.ndarray) -> tuple[bool, int]:
+    """Whether nearly all energy of every row is at one frequency, and how many different ones there are."""
+    rows = rows[np.abs(rows).max(axis=1) > 0]
+    if not len(rows):
+        return False, 0
     power = np.abs(np.fft.rfft(rows, axis=1)) ** 2
     peaks = power.argmax(axis=1)
-    bins = np.arange(power.shape[1])
-    near = np.abs(bins[None, :] - peaks[:, None]) <= WINDOW_BINS
+    near = np.abs(np.arange(power.shape[1])[None, :] - peaks[:, None]) <= WINDOW_BINS
     share = (power * near).sum(axis=1) / power.sum(axis=1)
-    return bool((share > SPECTRAL_SHARE).all()) and len(set(peaks.tolist())) > len(rows) // 3
+    return bool((share > SPECTRAL_SHARE).all()), len(set(peaks.tolist()))
 
 
 def is_adjacency(matrix: np.ndarray) -> bool:

@@ -222,6 +222,8 @@ def _layer(
 ) -> Layer:
     from dataclasses import fields
 
+    from initaudit.untrainable import untrainable_reason
+
     known: dict[str, Any] = {}
     if spec.output is not None and not spec.feeds:
         following = followings.of(spec.output)
@@ -253,7 +255,7 @@ def _layer(
         channel_axis=spec.channel_axis,
         unit_slice=spec.unit_slice,
         shared_with=shared,
-        untrainable=spec.untrainable,
+        untrainable=untrainable_reason(spec),
         depth=depth,
         **known,
     )

@@ -1,27 +1,121 @@
-"""Names of layers: one that is unique and stable, and one that a person recognises."""
+"""Names of layers: one that is unique and survives a re-export, and one that a person recognises.
+
+Exporters lose names: torch's writes `onnx::MatMul_280` or `val_59` for a transposed weight and `node_MatMul_12` for its node.
+What is left is the name of the bias beside it, the scope in the node's name, or the module path in the node's metadata.
+"""
 
 from __future__ import annotations
 
+import ast
+import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from initaudit.graph import Node
     from initaudit.op import LayerSpec
 
+_NUMBERED = re.compile(
+    r"""^(?: (onnx::|ortshared_)\w+ | _?val_?\d+ | t?\d+ | [a-z_]*constant\w* | node_\w+ | _inlfunc\w*
+        | (const|initializer|param|parameter|tensor|value|input|output|mul|add|sub|div|t|w|x|y)?_?\d+(_const)?
+        | (unsqueeze|transpose|permute|view|embedding|clone|expand|cat|getitem|reshape|mm|slice|split|select|to|_to_copy)(_\d+)?
+        | .*_output_\d+ | const_fold_opt__\d+ | .*::\w+ )$""",
+    re.VERBOSE | re.IGNORECASE,
+)
+"""Names that count instead of naming."""
+
+_COUNTED_NODE = re.compile(r"^(node_)?[A-Za-z]+(_[A-Za-z]+)*(_?\d+)?$")
+"""Names of nodes that are an operator and a number, e.g. `node_MatMul_12`, `MatMul_31`, `Gemm3`."""
+
+_ENDINGS = re.compile(
+    r"""( (__stored)? (_quantized|_Q[248]\w*|_DQ_Q[248]\w*|_packed)* (_fp16|_bf16)? )$
+    """,
+    re.VERBOSE,
+)
+_ROLE = re.compile(
+    r"""( [._](weight|kernel|bias|W|B) | [./]( parametrizations\.\w+\.original\d? | weight_orig | weight_[vg] | weight_[ih]h_l\d+(_reverse)? | weight | kernel | bias | gamma | beta
+        | scale | slope | W | w | R | B | b | embeddings | recurrent_kernel | moving_mean | moving_variance
+        | in_proj_weight | in_proj_bias | bias_[ih]h_l\d+(_reverse)? ) )$""",
+    re.VERBOSE,
+)
+_TENSORFLOW = re.compile(
+    r"(/(ReadVariableOp|Read|resource|MatMul|Conv2D|depthwise|BiasAdd|Tensordot|Reshape|transpose|Cast|Gather|Identity"
+    r"|embedding_lookup|\d+)(_\d+)?(:\d+)?)*(:\d+)?$"
+)
+
 
 def name_layers(specs: Sequence[tuple[Node, LayerSpec]]) -> list[tuple[str, str]]:
-    """(name, title) per layer, in order."""
+    """(name, title) per layer, in order. Names are unique; titles need not be."""
+    uses = Counter(id(t) for _, spec in specs for t in spec.operand.tensors[:1])
+    shared_biases = Counter(id(t) for _, s in specs for c in s.companions if c.role == "bias" for t in c.operand.tensors[:1])
     seen: Counter[str] = Counter()
     named = []
     for node, spec in specs:
-        base = node.name or f"{node.op_type}"
+        weight = spec.operand.tensors[0]
+        own = spec.part is not None or uses[id(weight)] == 1
+        title = next(_titles(node, spec, own=own, shared_biases=shared_biases), None)
+        base = node.name
+        if not base or _COUNTED_NODE.match(base):
+            base = title or base or node.op_type
         label = " ".join(p for p in (spec.role, spec.part) if p)
-        name = f"{base}[{label}]" if label else base
+        suffix = f"[{label}]" if label else ""
+        name = f"{base}{suffix}"
         seen[name] += 1
         if seen[name] > 1:
-            name = f"{name}#{seen[name]}"
-        named.append((name, name))
+            name = f"{base}#{seen[name]}{suffix}"
+        named.append((name, f"{title or base}{suffix}"))
     return named
+
+
+def _titles(node: Node, spec: LayerSpec, *, own: bool, shared_biases: Counter[int]) -> Iterator[str]:
+    """Candidates, best first. The name of a tensor that several nodes use says nothing of this one, so its scope goes before it."""
+    weight = spec.operand.tensors[0].name
+    stored, scope = module_of(weight), scope_of(node)
+    if own and stored:
+        yield stored
+    for companion in spec.companions:
+        tensors = companion.operand.tensors
+        if companion.role == "bias" and len(tensors) == 1 and shared_biases[id(tensors[0])] == 1:
+            beside = module_of(tensors[0].name)
+            if beside:
+                yield beside
+    if scope:
+        yield scope
+    if stored:
+        yield stored
+
+
+def module_of(tensor: str) -> str | None:
+    """`encoder.0.weight` -> `encoder.0`; None where the name only counts (`val_59`, `onnx::MatMul_280`)."""
+    plain = _ENDINGS.sub("", tensor)
+    if "/" in plain:
+        plain = _TENSORFLOW.sub("", plain)
+    if not plain or _NUMBERED.match(plain.rsplit("/", 1)[-1]):
+        return None
+    module = _ROLE.sub("", plain).strip("./")
+    return module.replace("/", ".") or None
+
+
+def scope_of(node: Node) -> str | None:
+    """Module path of a node: from torch's metadata, else from a name like `/encoder/layer.0/query/MatMul`."""
+    scopes = node.metadata.get("pkg.torch.onnx.name_scopes")
+    if scopes:
+        try:
+            path = [str(s) for s in ast.literal_eval(scopes)]
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            path = []
+        if len(path) >= 2 and path[-2]:
+            return path[-2]
+    namespace = node.metadata.get("namespace")
+    if namespace:
+        modules = [part.split(":")[0].strip() for part in namespace.split("/")[:-1]]
+        if modules and modules[-1]:
+            return modules[-1]
+    if "/" in node.name:
+        parts = [p for p in node.name.split("/") if p][:-1]  # the last is the operator
+        # torch repeats the container in the names of its children: /blocks/blocks.0/conv
+        kept = [p for i, p in enumerate(parts) if i + 1 == len(parts) or not parts[i + 1].startswith(f"{p}.")]
+        return ".".join(kept) or None
+    return None

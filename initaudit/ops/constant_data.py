@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initaudit import decoys
+from initaudit.names import module_of
 from initaudit.op import Aside, Found, Operator
 from initaudit.ops.elementwise import fixed_reason, learned_table
 
@@ -45,7 +46,10 @@ class Token(Operator):
 
 
 def fill_reason(constant: Operand) -> str | None:
-    """Why a constant that starts or pads something is not learned."""
+    """Why a constant that starts or pads something is not learned; a parameter with a name may well be zero (a class token)."""
+    tensor = constant.tensors[0] if constant.tensors else None
+    if tensor is not None and tensor.origin == "initializer" and module_of(tensor.name):
+        return None
     small = constant.size <= decoys.MAX_READ
     return "a fill of one value" if small and decoys.is_constant_fill(constant.array()) else None
 

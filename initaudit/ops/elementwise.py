@@ -71,6 +71,8 @@ def fixed_reason(constant: Operand) -> str | None:
         return "mask of zeros and minus infinity"
     if decoys.is_selection(values):
         return "table of zeros and ones"
+    if decoys.is_geometric(values):
+        return "geometric progression: frequencies or slopes of a position encoding"
     if decoys.is_grid(values):
         return "table of positions or strides"
     wide = [n for n in constant.shape if n > 1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from initaudit.op import Companion, Found, LayerSpec, Operator
@@ -48,13 +49,28 @@ class Normalisation(Operator):
         roles = self._roles if node.op_type == "BatchNormalization" else self._roles[:1]
         found = [(constants.get(node.input(i)), role) for i, role in roles]
         channels_first = node.op_type in ("BatchNormalization", "InstanceNormalization", "GroupNormalization")
-        yield norm(
+        spec = norm(
             scale,
             source=node.input(0),
             output=node.outputs[0],
             channel_axis=1 if channels_first else -1,
             companions=tuple(Companion(operand=o, role=role) for o, role in found if o is not None),
         )
+        if _is_group_norm_core(node):
+            spec = replace(spec, untrainable="ones that the exporter put in; the learned scale of the group norm multiplies behind")
+        yield spec
+
+
+def _is_group_norm_core(node: Node) -> bool:
+    """GroupNorm as torch exports it: reshape into groups, InstanceNormalization with ones and zeros, reshape back."""
+    before = node.inputs[0].producer if node.inputs and node.inputs[0] is not None else None
+    after = [n for n, _ in node.outputs[0].consumers] if node.outputs and node.outputs[0] is not None else []
+    return (
+        node.op_type == "InstanceNormalization"
+        and before is not None
+        and before.op_type == "Reshape"
+        and any(n.op_type == "Reshape" for n in after)
+    )
 
 
 class SkipNormalisation(Operator):

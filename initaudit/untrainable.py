@@ -1,0 +1,55 @@
+"""Which operands of products and lookups are evidently no learned weights, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from initaudit import decoys
+from initaudit.errors import InitauditError
+from initaudit.ops.elementwise import goes_to_sine_and_cosine
+
+if TYPE_CHECKING:
+    from initaudit.op import LayerSpec
+
+_CHECKED = frozenset({"linear", "conv", "grouped_conv", "depthwise_conv", "einsum", "embedding"})
+
+
+def untrainable_reason(spec: LayerSpec) -> str | None:
+    """Why nobody learned this constant, or None. Reads a few values of a weight, and all of it only where these are odd."""
+    if spec.untrainable is not None or spec.kind not in _CHECKED:
+        return spec.untrainable
+    if spec.kind in ("linear", "einsum") and goes_to_sine_and_cosine(spec.output):
+        return "frequencies of sines and cosines (Fourier features or rotary angles)"
+    operand = spec.operand
+    if not operand.exact or operand.size > decoys.MAX_READ or operand.size < 2:
+        return None
+    if operand.tensors[0].origin == "generated":
+        return None
+    try:
+        values = operand.array()
+        if spec.kind == "embedding":
+            return _table_reason(spec, values)
+        if decoys.is_geometric(values):
+            return "geometric progression: frequencies of a position encoding"
+        if decoys.is_selection(values):
+            return "zeros and ones: it selects, counts or connects"
+        matrix = values.swapaxes(0, spec.unit_axes[0]) if len(spec.unit_axes) == 1 else values
+        if values.ndim == 2 and decoys.is_adjacency(values):
+            return "symmetric, non-negative and sparse: the adjacency matrix of a graph"
+        if (values.ndim == 2 or spec.fan_in == values.shape[-1]) and decoys.is_fourier_basis(matrix.reshape(matrix.shape[0], -1)):
+            return "windowed sines and cosines: the basis of a Fourier transform"
+    except InitauditError:
+        return None
+    return None
+
+
+def _table_reason(spec: LayerSpec, values: object) -> str | None:
+    import numpy as np
+
+    table = np.moveaxis(np.asarray(values), spec.input_axes[0], 0)
+    table = table.reshape(table.shape[0], -1)
+    if decoys.is_sinusoidal(table):
+        return "table of sines and cosines"
+    if decoys.is_mask(table):
+        return "mask of zeros and minus infinity"
+    return "table of zeros and ones" if decoys.is_selection(table) else None
