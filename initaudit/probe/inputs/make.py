@@ -21,7 +21,7 @@ from initaudit.probe.inputs.feeds import DEFAULT_BATCH, Feeds, InputOptions
 from initaudit.probe.inputs.search import read_hint, search
 from initaudit.probe.inputs.values import Setting, dtype_of, draw
 from initaudit.probe.isolation import private_memory
-from initaudit.probe.session import open_session, run_session
+from initaudit.probe.session import open_session, run_session, trial_options
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -65,7 +65,7 @@ def make_feeds(model: ModelProto, folder: Path | None, options: InputOptions) ->
     """
     ports = [_port(info, options.shapes) for info in _free_inputs(model)]
     _check_names(options.shapes, ports)
-    session = open_session(model, folder)
+    session = open_session(model, folder, trial_options())
     if options.data is not None:
         return _real(ports, options, session)
     graph = build_graph(model, folder)
