@@ -40,7 +40,9 @@ def account(graph: Graph, finds: Finds, layers: tuple[Layer, ...]) -> Extraction
     for aside in finds.asides:
         if aside.operand is None:
             name = aside.name or "?"
-            skipped.append(Skipped(initializer=name, parameters=aside.parameters, reason=aside.reason, is_parameter=False))
+            skipped.append(
+                Skipped(initializer=name, parameters=aside.parameters, reason=aside.reason, is_parameter=False)
+            )
     skipped += _missing(graph)
     audited = sum(claimed.values())
     unaudited = sum(s.parameters for s in skipped if s.is_parameter)

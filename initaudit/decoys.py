@@ -87,7 +87,12 @@ def is_grid(array: np.ndarray) -> bool:
     few = 2 * sample(array)
     if array.size < MIN_GRID:
         return False
-    if not np.isfinite(few).all() or (few != np.rint(few)).any() or array.size > MAX_READ or np.abs(few).max(initial=0) > 2e6:
+    if (
+        not np.isfinite(few).all()
+        or (few != np.rint(few)).any()
+        or array.size > MAX_READ
+        or np.abs(few).max(initial=0) > 2e6
+    ):
         return False
     values = 2 * np.asarray(array).astype(np.float64)
     return bool((values == np.rint(values)).all()) and len(np.unique(values)) > 2
@@ -113,7 +118,12 @@ def is_anchor_table(shape: tuple[int, ...]) -> bool:
 def is_constant_fill(array: np.ndarray) -> bool:
     """One value everywhere."""
     few = sample(array)
-    return few.size > 0 and bool((few == few[0]).all()) and array.size <= MAX_READ and bool((np.asarray(array) == array.flat[0]).all())
+    return (
+        few.size > 0
+        and bool((few == few[0]).all())
+        and array.size <= MAX_READ
+        and bool((np.asarray(array) == array.flat[0]).all())
+    )
 
 
 def is_sinusoidal(table: np.ndarray) -> bool:
@@ -169,4 +179,9 @@ def is_adjacency(matrix: np.ndarray) -> bool:
     values = np.asarray(matrix).astype(np.float64)
     zeros = float((values == 0).mean())
     off_diagonal = values[~np.eye(len(values), dtype=bool)]
-    return values.min() >= 0 and zeros >= MIN_ZEROS and bool((off_diagonal != 0).any()) and bool(np.allclose(values, values.T))
+    return (
+        values.min() >= 0
+        and zeros >= MIN_ZEROS
+        and bool((off_diagonal != 0).any())
+        and bool(np.allclose(values, values.T))
+    )

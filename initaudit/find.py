@@ -14,7 +14,23 @@ if TYPE_CHECKING:
     from initaudit.graph import Graph, Node, Value
     from initaudit.views import Constants
 
-PASSING = frozenset({"Identity", "Cast", "Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "DequantizeLinear", "QuantizeLinear", "Dropout", "Slice", "Split", "Gather"})
+PASSING = frozenset(
+    {
+        "Identity",
+        "Cast",
+        "Reshape",
+        "Transpose",
+        "Flatten",
+        "Squeeze",
+        "Unsqueeze",
+        "DequantizeLinear",
+        "QuantizeLinear",
+        "Dropout",
+        "Slice",
+        "Split",
+        "Gather",
+    }
+)
 """Operators between a layer and the add of its bias: they move or re-encode its output."""
 
 MAX_PASSING = 16
@@ -108,7 +124,7 @@ def _attach(
                 break
         if not taken and isinstance(attachment.otherwise, Aside):
             asides.append(attachment.otherwise)
-        elif not taken and attachment.otherwise is not None:
+        elif not taken and isinstance(attachment.otherwise, tuple):
             loose.append(attachment.otherwise)
     return specs + loose, asides
 

@@ -9,15 +9,17 @@ as a model that onnxruntime runs, with the names used here.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import onnx
 from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, ValueInfoProto
 
 from initaudit.errors import InvalidModel
 from initaudit.tensors import Tensor, dtype_name, literal_tensor, sparse_tensor, tensor_from_proto
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 MAX_NODES = 2_000_000
 """Nodes after inlining; functions that call functions can otherwise expand without bound (untrusted input)."""
@@ -27,7 +29,9 @@ MAX_DEPTH = 200
 DEFAULT_DOMAINS = ("", "ai.onnx")
 SHAPE_ONLY = frozenset({"Shape", "Size"})
 """Operators that see the shape of their input, not its values."""
-RANDOM = frozenset({"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial"})
+RANDOM = frozenset(
+    {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial"}
+)
 """Operators that draw values; what they give is data, not a constant."""
 
 
@@ -273,12 +277,12 @@ class _Builder:
                     if value is not None:
                         value.producer, value.index = node, position
             made.append((proto, attributes, node))
-        for proto, attributes, node in made:
+        for proto, given, node in made:
             where = f"node {proto.name or proto.op_type!r}"
             inputs = [self.resolve(n, graph, scope, where) if n else None for n in proto.input]
             if node is None:
                 function = self.functions[(proto.domain, proto.op_type, proto.overload)]
-                self.inline(function, proto, attributes, inputs, graph, scope, prefix, depth)
+                self.inline(function, proto, given, inputs, graph, scope, prefix, depth)
                 continue
             node.inputs = inputs
             for position, value in enumerate(inputs):
@@ -286,7 +290,7 @@ class _Builder:
                     value.consumers.append((node, position))
             if node.op_type == "Constant" and node.is_standard and node.outputs and node.outputs[0] is not None:
                 node.outputs[0].tensor = self.constant(node, proto.output[0])
-            for name, attribute in attributes.items():
+            for name, attribute in given.items():
                 bodies = [attribute.g] if attribute.type == AttributeProto.GRAPH else list(attribute.graphs)
                 for index, body in enumerate(bodies):
                     key = name if attribute.type == AttributeProto.GRAPH else f"{name}[{index}]"
@@ -386,9 +390,7 @@ def _describe(value: Value, info: ValueInfoProto) -> None:
     tensor = info.type.tensor_type if info.type.HasField("tensor_type") else info.type.sparse_tensor_type
     value.dtype = dtype_name(tensor.elem_type)
     if tensor.HasField("shape"):
-        value.dims = tuple(
-            d.dim_value if d.HasField("dim_value") else (d.dim_param or None) for d in tensor.shape.dim
-        )
+        value.dims = tuple(d.dim_value if d.HasField("dim_value") else (d.dim_param or None) for d in tensor.shape.dim)
 
 
 def _sort(graph: Graph) -> None:
@@ -405,7 +407,7 @@ def _sort(graph: Graph) -> None:
             ready.append(node)
     position = {id(node): i for i, node in enumerate(graph.nodes)}
     heap = [(position[id(n)], n) for n in ready]
-    keyed = {i: n for i, n in heap}
+    keyed = dict(heap)
     order = list(keyed)
     heapq.heapify(order)
     done: list[Node] = []

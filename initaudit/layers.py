@@ -6,11 +6,12 @@ what follows each output (`activations`), names (`names`), and what is left over
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     import numpy as np
 
     from initaudit.activations import Following
@@ -165,9 +166,7 @@ def extract_layers(model: Model) -> Extraction:
     constants = Constants(model.graph, model.opset)
     finds = find_specs(model.graph, constants)
     followings = Followings()
-    specs = tuple(
-        (node, part) for node, spec in finds.specs for part in _parts(spec, constants, followings)
-    )
+    specs = tuple((node, part) for node, spec in finds.specs for part in _parts(spec, constants, followings))
     finds = replace(finds, specs=specs)
     names = name_layers(specs)
     users: dict[int, list[str]] = {}
@@ -231,14 +230,16 @@ def _layer(
     else:
         known = {"feeds": spec.feeds, "output": spec.output, "preactivation": spec.output}
     if spec.activation is not None:
-        known |= {"activation": spec.activation, "activation_params": spec.activation_params, "feeds": (spec.activation,)}
+        known |= {
+            "activation": spec.activation,
+            "activation_params": spec.activation_params,
+            "feeds": (spec.activation,),
+        }
     biases = [c for c in spec.companions if c.role == "bias"]
     if biases:
         stored = _plain_tensor(biases[0].operand)
         known |= {"bias": stored, "bias_slice": biases[0].span if stored is not None else None}
-    shared = tuple(
-        dict.fromkeys(n for t in spec.operand.tensors[:1] for n in users.get(id(t), ()) if n != name)
-    )
+    shared = tuple(dict.fromkeys(n for t in spec.operand.tensors[:1] for n in users.get(id(t), ()) if n != name))
     return Layer(
         name=name,
         title=title,

@@ -49,7 +49,9 @@ _TENSORFLOW = re.compile(
 def name_layers(specs: Sequence[tuple[Node, LayerSpec]]) -> list[tuple[str, str]]:
     """(name, title) per layer, in order. Names are unique; titles need not be."""
     uses = Counter(id(t) for _, spec in specs for t in spec.operand.tensors[:1])
-    shared_biases = Counter(id(t) for _, s in specs for c in s.companions if c.role == "bias" for t in c.operand.tensors[:1])
+    shared_biases = Counter(
+        id(t) for _, s in specs for c in s.companions if c.role == "bias" for t in c.operand.tensors[:1]
+    )
     seen: Counter[str] = Counter()
     named = []
     for node, spec in specs:

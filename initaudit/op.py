@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from initaudit.graph import Node, Value
     from initaudit.views import Constants, Operand
 
@@ -118,7 +119,7 @@ def operators() -> Mapping[str, tuple[Operator, ...]]:
     from initaudit.registry import discover
 
     table: dict[str, list[Operator]] = {}
-    for family in discover(initaudit.ops.__name__, Operator):  # type: ignore[type-abstract]
+    for family in discover(initaudit.ops.__name__, Operator):
         instance = family()
         for name in family.types:
             table.setdefault(name, []).append(instance)

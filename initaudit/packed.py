@@ -7,15 +7,16 @@ to where every consumer takes a different piece of it. The pieces must be all of
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from initaudit.op import Companion, LayerSpec
 from initaudit.views.shapes import slice_bounds, split_sizes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from initaudit.graph import Node, Value
+    from initaudit.op import Companion, LayerSpec
     from initaudit.views import Constants, Operand
 
 MAX_PARTS = 8
@@ -57,7 +58,10 @@ def pieces(spec: LayerSpec, constants: Constants) -> list[Piece]:
     if spec.output is None or dims is None or spec.channel_axis is None or len(spec.unit_axes) != 1 or spec.groups != 1:
         return []
     axis = spec.channel_axis % len(dims)
-    value, layout = spec.output, tuple(Factor(size=spec.units, stride=1) if a == axis else None for a in range(len(dims)))
+    value, layout = (
+        spec.output,
+        tuple(Factor(size=spec.units, stride=1) if a == axis else None for a in range(len(dims))),
+    )
     for _ in range(MAX_WALK):
         uses = [(n, p) for n, p in value.consumers if n.op_type not in ("Shape", "Size")]
         if value.is_output or not uses:
@@ -137,11 +141,16 @@ def _moved(node: Node, layout: Layout, constants: Constants) -> Layout | None:
         axes = constants.vector(node.input(1)) if node.input(1) is not None else node.attr("axes")
         if axes is None or None in axes:
             return None
+        places = [int(a or 0) for a in axes]
         if op == "Squeeze":
-            gone = {a % len(layout) for a in axes}
-            return None if any(layout[a] is not None for a in gone) else tuple(f for a, f in enumerate(layout) if a not in gone)
+            gone = {a % len(layout) for a in places}
+            return (
+                None
+                if any(layout[a] is not None for a in gone)
+                else tuple(f for a, f in enumerate(layout) if a not in gone)
+            )
         result = list(layout)
-        for axis in sorted(a % (len(layout) + len(axes)) for a in axes):
+        for axis in sorted(a % (len(layout) + len(places)) for a in places):
             result.insert(axis, None)
         return tuple(result)
     return None

@@ -106,7 +106,7 @@ class Tensor:
         if isinstance(self.proto, onnx.SparseTensorProto):
             return _dense(self.proto, self.name)
         assert self.proto is not None
-        return _decode(self.proto, self.name, self.shape, self.external(), self.nbytes())
+        return _decode(self.proto, self.shape, self.external(), self.nbytes())
 
 
 def tensor_from_proto(proto: TensorProto, *, name: str, folder: Path | None, origin: str = "initializer") -> Tensor:
@@ -114,7 +114,9 @@ def tensor_from_proto(proto: TensorProto, *, name: str, folder: Path | None, ori
     shape = tuple(proto.dims)
     if any(d < 0 for d in shape):
         raise InvalidModel(f"tensor {name!r}: negative dimension in shape {list(shape)}")
-    tensor = Tensor(name=name, proto=proto, dtype=dtype_name(proto.data_type), shape=shape, folder=folder, origin=origin)
+    tensor = Tensor(
+        name=name, proto=proto, dtype=dtype_name(proto.data_type), shape=shape, folder=folder, origin=origin
+    )
     known = proto.data_type in _NUMPY_DTYPES
     if known and proto.data_location != TensorProto.EXTERNAL:
         if proto.HasField("raw_data"):
@@ -140,9 +142,7 @@ def literal_tensor(values: Any, *, name: str) -> Tensor:
     """A Constant given by `value_float`, `value_ints` and their kin."""
     array = np.asarray(values)
     array.flags.writeable = False
-    return Tensor(
-        name=name, proto=None, dtype=array.dtype.name, shape=array.shape, literal=array, origin="constant"
-    )
+    return Tensor(name=name, proto=None, dtype=array.dtype.name, shape=array.shape, literal=array, origin="constant")
 
 
 def _typed_length(proto: TensorProto) -> int:
@@ -158,7 +158,7 @@ def _typed_length_wanted(proto: TensorProto, size: int) -> int:
 
 
 def _decode(
-    proto: TensorProto, name: str, shape: tuple[int, ...], external: ExternalRange | None, nbytes: int
+    proto: TensorProto, shape: tuple[int, ...], external: ExternalRange | None, nbytes: int
 ) -> np.ndarray:
     known = _NUMPY_DTYPES.get(proto.data_type)
     if known is None:

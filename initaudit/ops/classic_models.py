@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 from onnx import AttributeProto
@@ -10,6 +9,8 @@ from onnx import AttributeProto
 from initaudit.op import Aside, Found, Operator
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from initaudit.graph import Node
     from initaudit.views import Constants
 
@@ -26,8 +27,11 @@ class ClassicModel(Operator):
 
     def find(self, node: Node, constants: Constants) -> Iterator[Found]:
         """One line per model, with the number of coefficients."""
+        del constants  # the coefficients are attributes
         count = sum(
-            len(a.floats) if a.type == AttributeProto.FLOATS else 0 for name, a in node.attributes.items() if name != "nodes_hitrates"
+            len(a.floats) if a.type == AttributeProto.FLOATS else 0
+            for name, a in node.attributes.items()
+            if name != "nodes_hitrates"
         )
         output = node.outputs[0]
         yield Aside(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initaudit import decoys
@@ -11,6 +10,8 @@ from initaudit.op import Aside, Found, Operator
 from initaudit.ops.elementwise import fixed_reason, learned_table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from initaudit.graph import Node
     from initaudit.views import Constants, Operand
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initaudit.op import Companion, Found, LayerSpec, Operator
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from initaudit.graph import Node, Value
     from initaudit.views import Constants, Operand
 
@@ -72,7 +73,9 @@ def fused_activation(node: Node) -> tuple[str | None, dict[str, float]]:
     if not isinstance(kind, str) or not kind:
         return None, {}
     given = [float(v) for v in node.attr("activation_params", [])] or [
-        float(node.attr(f"activation_{name}")) for name in ("alpha", "beta", "gamma") if f"activation_{name}" in node.attributes
+        float(node.attr(f"activation_{name}"))
+        for name in ("alpha", "beta", "gamma")
+        if f"activation_{name}" in node.attributes
     ]
     name = _FUSED.get(kind, "custom")
     if name == "leaky_relu":

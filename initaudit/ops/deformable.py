@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initaudit.op import Found, Operator
 from initaudit.ops.convolution import convolution
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from initaudit.graph import Node
     from initaudit.views import Constants
 

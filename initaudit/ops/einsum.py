@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initaudit.op import Found, LayerSpec, Operator
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from initaudit.graph import Node
     from initaudit.views import Constants
 
@@ -22,16 +23,13 @@ class Einsum(Operator):
         """One layer per constant operand that shares an axis with an operand that is none."""
         operands = [constants.get(v) for v in node.inputs]
         terms, output = parse(str(node.attr("equation", "")), len(operands))
-        for position, (operand, term) in enumerate(zip(operands, terms, strict=True)):
+        for position, (operand, written) in enumerate(zip(operands, terms, strict=True)):
             others = [t for p, t in enumerate(terms) if p != position and operands[p] is None]
             if operand is None or operand.size <= 1 or not operand.is_floating or not others:
                 continue
+            term = written.replace(".", "")
             if len(term) != operand.rank:
-                if "." not in term:
-                    raise ValueError(f"term {term!r} does not fit a weight of rank {operand.rank}")
-                term = term.replace(".", "")
-                if len(term) != operand.rank:
-                    continue
+                raise ValueError(f"term {written!r} of equation does not name the {operand.rank} axes of the weight")
             elsewhere = "".join(others)
             # Summed: not in the output. Free: in the output and in no other operand. Else: independent copies (batch, heads).
             summed = tuple(a for a, letter in enumerate(term) if letter not in output)
@@ -61,5 +59,7 @@ def parse(equation: str, count: int) -> tuple[list[str], str]:
         raise ValueError(f"equation {equation!r} has {len(terms)} terms for {count} operands")
     if not arrow:
         letters = "".join(terms)
-        right = ("." if "." in letters else "") + "".join(sorted(c for c in set(letters) - {"."} if letters.count(c) == 1))
+        right = ("." if "." in letters else "") + "".join(
+            sorted(c for c in set(letters) - {"."} if letters.count(c) == 1)
+        )
     return terms, right

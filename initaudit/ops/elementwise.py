@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initaudit import decoys
@@ -13,6 +11,8 @@ from initaudit.ops.embedding import table
 from initaudit.ops.normalisation import norm
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from initaudit.graph import Node, Value
     from initaudit.views import Constants, Operand
 
@@ -113,7 +113,9 @@ class Additive(Operator):
         candidates = [other]
         maker = other.producer
         if node.op_type == "Sub" and position == 0 and maker is not None and maker.op_type == "Mul":
-            candidates += [v for v in maker.inputs if v is not None]  # beta - mean · (scale / std), as TensorFlow writes it
+            candidates += [
+                v for v in maker.inputs if v is not None
+            ]  # beta - mean · (scale / std), as TensorFlow writes it
         yield Attachment(operand=constant, to=candidates[0], also=tuple(candidates[1:]), otherwise=otherwise)
 
 
@@ -195,7 +197,9 @@ def is_normalised(value: Value) -> bool:
         if node.op_type == "Div":
             return _is_root(node.input(1))
         if node.op_type == "Mul":
-            return any(v is not None and v.producer is not None and _is_reciprocal_root(v.producer) for v in node.inputs)
+            return any(
+                v is not None and v.producer is not None and _is_reciprocal_root(v.producer) for v in node.inputs
+            )
         if node.op_type not in _MOVES:
             return False
         at = node.inputs[0]
@@ -218,9 +222,9 @@ def _is_root(value: Value | None) -> bool:
 
 
 def _is_reciprocal_root(node: Node) -> bool:
-    if node.op_type == "Reciprocal" or node.op_type == "Div":
+    if node.op_type in ("Reciprocal", "Div"):
         return _is_root(node.input(0 if node.op_type == "Reciprocal" else 1)) and (
-            node.op_type == "Reciprocal" or node.inputs[0] is not None and node.inputs[0].tensor is not None
+            node.op_type == "Reciprocal" or (node.inputs[0] is not None and node.inputs[0].tensor is not None)
         )
     exponent = node.input(1)
     return node.op_type == "Pow" and exponent is not None and exponent.tensor is not None and _is_negative(exponent)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initaudit.op import Found, LayerSpec, Operator
 from initaudit.views.quantised import dequantise
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from initaudit.graph import Node, Value
     from initaudit.views import Constants, Operand
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initaudit.op import Companion, Found, LayerSpec, Operator
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from initaudit.graph import Node
     from initaudit.views import Constants
 
@@ -27,7 +28,9 @@ class MixtureOfExperts(Operator):
                 continue
             if weight.rank != 3:
                 raise ValueError(f"expert weight of shape {list(weight.shape)}")
-            units = self._unit_axis(weight.shape, bias.shape[-1] if bias is not None else None, width, into=role != "fc2")
+            units = self._unit_axis(
+                weight.shape, bias.shape[-1] if bias is not None else None, width, into=role != "fc2"
+            )
             yield LayerSpec(
                 kind="linear",
                 operand=weight,

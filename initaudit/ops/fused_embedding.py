@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initaudit.op import Companion, Found, Operator
@@ -10,6 +9,8 @@ from initaudit.ops.embedding import table
 from initaudit.ops.normalisation import norm
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from initaudit.graph import Node
     from initaudit.views import Constants
 
@@ -38,7 +39,11 @@ class EmbedLayerNormalization(Operator):
         if scale is not None:
             if quantised:
                 scale = dequantise(scale, constants.get(node.input(11)), constants.get(node.input(16)))
-                bias = None if bias is None else dequantise(bias, constants.get(node.input(12)), constants.get(node.input(17)))
+                bias = (
+                    None
+                    if bias is None
+                    else dequantise(bias, constants.get(node.input(12)), constants.get(node.input(17)))
+                )
             yield norm(
                 scale,
                 source=None,

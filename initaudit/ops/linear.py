@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initaudit.op import Companion, Found, LayerSpec, Operator
 from initaudit.ops.convolution import fused_activation
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from initaudit.graph import Node, Value
     from initaudit.views import Constants, Operand
 
@@ -29,7 +30,8 @@ def linear(
     """
     rank = weight.rank
     if rank == 1:
-        inputs, units = (0,), ()
+        inputs: tuple[int, ...] = (0,)
+        units: tuple[int, ...] = ()
         fan_in, fan_out = weight.shape[0], 1
     else:
         contracted = rank - 1 if on_left != transposed else rank - 2
@@ -74,7 +76,9 @@ class Gemm(Operator):
             return
         transposed = bool(node.attr("transA" if on_left else "transB", 0))
         bias = constants.get(node.input(2))
-        companions = () if bias is None else (Companion(operand=scaled(bias, float(node.attr("beta", 1.0))), role="bias"),)
+        companions = (
+            () if bias is None else (Companion(operand=scaled(bias, float(node.attr("beta", 1.0))), role="bias"),)
+        )
         yield linear(
             scaled(weight, float(node.attr("alpha", 1.0))),
             source=node.input(1 if on_left else 0),
@@ -89,7 +93,12 @@ class Gemm(Operator):
 class MatMul(Operator):
     """Matrix product with numpy's rules, and its fused forms."""
 
-    types = ("MatMul", "com.microsoft:FusedMatMul", "com.microsoft:TransposeMatMul", "com.microsoft:FusedMatMulActivation")
+    types = (
+        "MatMul",
+        "com.microsoft:FusedMatMul",
+        "com.microsoft:TransposeMatMul",
+        "com.microsoft:FusedMatMulActivation",
+    )
 
     def find(self, node: Node, constants: Constants) -> Iterator[Found]:
         """One linear layer where exactly one operand is constant."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from initaudit.op import Companion, Found, LayerSpec, Operator
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from initaudit.graph import Node, Value
     from initaudit.views import Constants, Operand
 
@@ -57,7 +58,9 @@ class Normalisation(Operator):
             companions=tuple(Companion(operand=o, role=role) for o, role in found if o is not None),
         )
         if _is_group_norm_core(node):
-            spec = replace(spec, untrainable="ones that the exporter put in; the learned scale of the group norm multiplies behind")
+            spec = replace(
+                spec, untrainable="ones that the exporter put in; the learned scale of the group norm multiplies behind"
+            )
         yield spec
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -13,6 +12,8 @@ from initaudit.ops.linear import linear
 from initaudit.views.quantised import dequantise
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from initaudit.graph import Node, Value
     from initaudit.views import Constants, Operand
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initaudit.op import Companion, Found, LayerSpec, Operator
 from initaudit.views.quantised import dequantise
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from initaudit.graph import Node
     from initaudit.views import Constants, Operand
 
@@ -67,7 +68,12 @@ def _along_last(factor: Operand | None, codes: Operand) -> Operand | None:
 
 
 def cells(
-    node: Node, weights: list[tuple[str, Operand | None]], gates: tuple[str, ...], constants: Constants, *, peephole: int
+    node: Node,
+    weights: list[tuple[str, Operand | None]],
+    gates: tuple[str, ...],
+    constants: Constants,
+    *,
+    peephole: int,
 ) -> Iterator[LayerSpec]:
     """Parts of W and R; bias [directions, 2·gates·hidden] holds that of W, then that of R."""
     directions = _DIRECTIONS.get(node.attr("direction", "forward"), ("forward",))
@@ -80,11 +86,15 @@ def cells(
             continue
         hidden = weight.shape[1] // len(gates)
         if weight.rank != 3 or weight.shape[0] != len(directions) or hidden * len(gates) != weight.shape[1]:
-            raise ValueError(f"{node.op_type} weight of shape {list(weight.shape)} does not fit its direction and gates")
+            raise ValueError(
+                f"{node.op_type} weight of shape {list(weight.shape)} does not fit its direction and gates"
+            )
         for d, direction in enumerate(directions):
             one = weight.narrow(0, d, d + 1).drop(0)
             for g, gate in enumerate(gates):
-                label = "/".join(p for p in (direction if len(directions) > 1 else "", f"gate:{gate}" if gate else "") if p)
+                label = "/".join(
+                    p for p in (direction if len(directions) > 1 else "", f"gate:{gate}" if gate else "") if p
+                )
                 start = d * 2 * weight.shape[1] + (role == "R") * weight.shape[1] + g * hidden
                 own = () if bias is None else (Companion(operand=bias, role="bias", span=(start, start + hidden)),)
                 yield LayerSpec(

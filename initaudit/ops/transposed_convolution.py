@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initaudit.op import Companion, Found, LayerSpec, Operator
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from initaudit.graph import Node
     from initaudit.views import Constants
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +13,8 @@ from initaudit.views.shapes import MAX_VECTOR, Dims, Vector, dims_of_outputs, ve
 from initaudit.views.steps import MOVES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from initaudit.graph import Graph, Node, Value
 
 __all__ = ["MAX_STEPS", "Constants", "Operand"]
@@ -146,7 +147,11 @@ class Constants:
 
 def _is_index(operand: Operand) -> bool:
     """Whether these are shapes, axes, positions: chains of them are long, and everything behind reads them."""
-    return operand.dtype in ("int64", "int32", "bool") and operand.size <= MAX_INDEX_TABLE and operand.work <= MAX_INDEX_WORK
+    return (
+        operand.dtype in ("int64", "int32", "bool")
+        and operand.size <= MAX_INDEX_TABLE
+        and operand.work <= MAX_INDEX_WORK
+    )
 
 
 def _same(value: Value, source: Value) -> bool:

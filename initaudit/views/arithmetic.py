@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +27,9 @@ Binary = Callable[[Any, Any], Any]
 
 _BINARY: dict[str, Binary] = {"Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Pow": np.power}
 
-RANDOM = frozenset({"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli"})
+RANDOM = frozenset(
+    {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli"}
+)
 """Their outputs are drawn anew in every run: no constants."""
 
 
@@ -58,15 +61,20 @@ def _combined(label: str, a: Operand, b: Operand, function: Binary) -> Operand:
         return result.astype(numpy_dtype(a.dtype), copy=False)
 
     def further(axis: int, low: int, high: int) -> Operand:
-        parts = []
-        for operand in (a, b):
+        def along(operand: Operand) -> Operand:
             own = axis - (len(shape) - operand.rank)
-            parts.append(operand if own < 0 or operand.shape[own] == 1 else operand.narrow(own, low, high))
-        return _combined(label, *parts, function)
+            return operand if own < 0 or operand.shape[own] == 1 else operand.narrow(own, low, high)
+
+        return _combined(label, along(a), along(b), function)
 
     made = main.then(label, shape, compute, dtype=a.dtype, exact=False, with_=extra, narrowing=further)
-    return replace(made, compute=compute, lookup=a.lookup or b.lookup, length=max(a.length, b.length) + 1,
-                   work=a.work + b.work + made.work - main.work)
+    return replace(
+        made,
+        compute=compute,
+        lookup=a.lookup or b.lookup,
+        length=max(a.length, b.length) + 1,
+        work=a.work + b.work + made.work - main.work,
+    )
 
 
 def _constant_of_shape(node: Node, inputs: Inputs) -> list[Operand]:
@@ -146,6 +154,9 @@ def evaluated(node: Node, inputs: Sequence[Operand | None], opset: Mapping[str, 
             except Exception as error:
                 raise UnsupportedWeight(f"{node.op_type} of constants cannot be evaluated: {error}") from error
 
+    def result(index: int) -> np.ndarray:
+        return run()[index]
+
     main = max((o for o in inputs if o is not None), key=lambda o: (o.is_floating, o.size))
     extra = [o.tensors for o in inputs if o is not None and o is not main and o.size > 1 and o.is_floating]
     results = []
@@ -157,11 +168,15 @@ def evaluated(node: Node, inputs: Sequence[Operand | None], opset: Mapping[str, 
 
         shape = [d.dim_value for d in info.shape.dim]
         dtype = dtype_name(info.elem_type)
-        made = main.then(
-            node.op_type.lower(), shape, lambda _, k=k: run()[k], dtype=dtype, exact=False, with_=merge(*extra)
+        made = main.then(node.op_type.lower(), shape, lambda a: a, dtype=dtype, exact=False, with_=merge(*extra))
+        results.append(
+            replace(
+                made,
+                compute=partial(result, k),
+                length=max(o.length for o in inputs if o) + 1,
+                work=sum(o.work for o in inputs if o) + made.work - main.work,
+            )
         )
-        results.append(replace(made, compute=lambda k=k: run()[k], length=max(o.length for o in inputs if o) + 1,
-                               work=sum(o.work for o in inputs if o) + made.work - main.work))
     return results
 
 
@@ -177,6 +192,8 @@ def _model_of_one_node(proto: Any, inputs: Sequence[Operand | None], names: list
         infos.append(helper.make_tensor_value_info(name, code, operand.shape))
         if operand.size <= MAX_INDEX_TABLE and operand.dtype.startswith("int"):
             tables.append(onnx.numpy_helper.from_array(np.array(operand.array()), name))
-    graph = helper.make_graph([proto], "constant", infos, [helper.make_empty_tensor_value_info(o) for o in proto.output], tables)
+    graph = helper.make_graph(
+        [proto], "constant", infos, [helper.make_empty_tensor_value_info(o) for o in proto.output], tables
+    )
     versions = [helper.make_opsetid(domain, version) for domain, version in opset.items()]
     return helper.make_model(graph, opset_imports=versions)

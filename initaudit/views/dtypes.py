@@ -17,7 +17,8 @@ def numpy_dtype(name: str) -> np.dtype[Any]:
         import ml_dtypes
 
         if hasattr(ml_dtypes, name):
-            return np.dtype(getattr(ml_dtypes, name))
+            exotic: np.dtype[Any] = np.dtype(getattr(ml_dtypes, name))
+            return exotic
         raise ValueError(f"no numpy type {name!r}") from None
 
 

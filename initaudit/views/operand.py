@@ -84,7 +84,11 @@ class Operand:
 
     def integers(self) -> list[int]:
         """Values of a small integer table (a shape, axes, starts); raises ValueError where it is none."""
-        if self.size > MAX_INDEX_TABLE or self.work > MAX_INDEX_WORK or not self.dtype.startswith(("int", "uint", "bool")):
+        if (
+            self.size > MAX_INDEX_TABLE
+            or self.work > MAX_INDEX_WORK
+            or not self.dtype.startswith(("int", "uint", "bool"))
+        ):
             raise ValueError("not a small integer table")
         return [int(v) for v in self.array().reshape(-1)]
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from initaudit.views.dtypes import integer_bounds, numpy_dtype
-from initaudit.views.operand import Operand
+
+if TYPE_CHECKING:
+    from initaudit.views.operand import Operand
 
 
 def dequantise(
@@ -51,13 +54,14 @@ def quantise(values: Operand, scale: Operand, zero: Operand | None, *, axis: int
     target = numpy_dtype(dtype)
 
     def compute(array: np.ndarray) -> np.ndarray:
-        result = array.astype(np.float32) / _spread(scale.array().astype(np.float32), array.shape, axis, block)
+        result: np.ndarray = array.astype(np.float32) / _spread(scale.array().astype(np.float32), array.shape, axis, block)
         if bounds is None:
             return result.astype(target)
         result = np.rint(result)
         if zero is not None:
             result += _spread(zero.array().astype(np.float32), array.shape, axis, block)
-        return np.clip(result, *bounds).astype(np.int64).astype(target)
+        codes: np.ndarray = np.clip(result, *bounds).astype(np.int64).astype(target)
+        return codes
 
     return values.then("quantize", values.shape, compute, dtype=dtype, exact=False)
 

@@ -31,7 +31,9 @@ _SAME = frozenset({
     "FastGelu", "BiasGelu", "QuickGelu", "Softplus", "Clip", "HardSigmoid", "HardSwish", "Mish", "PRelu", "DequantizeLinear",
     "QuantizeLinear", "LpNormalization", "Reciprocal", "Floor", "Ceil", "Sin", "Cos", "Not", "CumSum", "Celu", "Softsign",
 })  # fmt: skip
-_BROADCAST = frozenset({"Add", "Sub", "Mul", "Div", "Pow", "Where", "Min", "Max", "And", "Or", "Equal", "Less", "Greater"})
+_BROADCAST = frozenset(
+    {"Add", "Sub", "Mul", "Div", "Pow", "Where", "Min", "Max", "And", "Or", "Equal", "Less", "Greater"}
+)
 
 
 def dims_of_outputs(node: Node, dims: DimsOf, vector: VectorOf) -> list[Dims | None]:
@@ -65,7 +67,10 @@ def vector_of_output(node: Node, dims: DimsOf, vector: VectorOf) -> Vector | Non
         index = vector(node.input(1))
         return None if index is None or None in index else [data[i] for i in index if i is not None]
     if op == "Slice":
-        low, high = (vector(node.input(i)) if node.input(i) is not None else node.attr(n) for i, n in ((1, "starts"), (2, "ends")))
+        low, high = (
+            vector(node.input(i)) if node.input(i) is not None else node.attr(n)
+            for i, n in ((1, "starts"), (2, "ends"))
+        )
         step = vector(node.input(4)) if node.input(4) is not None else [1]
         if not low or not high or not step or None in (low[0], high[0], step[0]):
             return None
@@ -73,7 +78,7 @@ def vector_of_output(node: Node, dims: DimsOf, vector: VectorOf) -> Vector | Non
     function = _INTEGER.get(op)
     if function is not None:
         other = vector(node.input(1))
-        if other is None or 1 not in (len(data), len(other)) and len(data) != len(other):
+        if other is None or (1 not in (len(data), len(other)) and len(data) != len(other)):
             return None
         count = max(len(data), len(other))
         left, right = (list(v) * (count if len(v) == 1 else 1) for v in (data, other))
@@ -213,7 +218,7 @@ def slice_bounds(node: Node, data: Dims, vector: VectorOf) -> list[tuple[int, in
     inputs = [vector(node.input(i)) if node.input(i) is not None else node.attr(n)
               for i, n in ((1, "starts"), (2, "ends"), (3, "axes"), (4, "steps"))]  # fmt: skip
     starts, ends, axes, steps = inputs
-    if starts is None or ends is None or steps is not None and any(s != 1 for s in steps):
+    if starts is None or ends is None or (steps is not None and any(s != 1 for s in steps)):
         return None
     axes = list(range(len(starts))) if axes is None else axes
     if None in axes or len(axes) != len(starts) or len(axes) != len(ends):

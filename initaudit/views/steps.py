@@ -6,8 +6,10 @@ TypeError mean that the node contradicts itself; the caller turns them into a re
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -126,17 +128,23 @@ def _slice(node: Node, inputs: Inputs) -> list[Operand]:
     starts, ends = _integers(node, inputs, "starts", 1) or [], _integers(node, inputs, "ends", 2) or []
     axes = _integers(node, inputs, "axes", 3) or list(range(len(starts)))
     strides = (_integers(node, inputs, "steps", 4) if len(inputs) > 4 else None) or [1] * len(starts)
-    for start, end, raw_axis, stride in zip(starts, ends, axes, strides, strict=True):
+    for start, end, raw_axis, step in zip(starts, ends, axes, strides, strict=True):
         axis = raw_axis % data.rank
-        low, high, stride = slice(start, end if stride > 0 or end > -(1 << 31) else None, stride).indices(data.shape[axis])
+        low, high, stride = slice(start, end if step > 0 or end > -(1 << 31) else None, step).indices(
+            data.shape[axis]
+        )
         if stride == 1:
             data = data.narrow(axis, low, max(low, high))
             continue
         index = (slice(None),) * axis + (slice(low, None if high < 0 else high, stride),)
         count = len(range(low, high, stride))
         shape = (*data.shape[:axis], count, *data.shape[axis + 1 :])
-        data = data.then(f"slice(axis={axis},step={stride})", shape, lambda a, i=index: a[i])
+        data = data.then(f"slice(axis={axis},step={stride})", shape, partial(_indexed, index))
     return [data]
+
+
+def _indexed(index: tuple[slice, ...], array: np.ndarray) -> np.ndarray:
+    return array[index]
 
 
 def _split(node: Node, inputs: Inputs) -> list[Operand]:
@@ -148,7 +156,7 @@ def _split(node: Node, inputs: Inputs) -> list[Operand]:
         chunk = -(-data.shape[axis] // parts)
         sizes = [min(chunk, data.shape[axis] - i * chunk) for i in range(parts)]
     bounds = np.cumsum([0, *sizes]).tolist()
-    return [data.narrow(axis, low, high) for low, high in zip(bounds, bounds[1:], strict=False)]
+    return [data.narrow(axis, low, high) for low, high in itertools.pairwise(bounds)]
 
 
 def _concat(node: Node, inputs: Inputs) -> list[Operand]:
@@ -199,7 +207,10 @@ def _gather(node: Node, inputs: Inputs) -> list[Operand]:
     shape = (*data.shape[:axis], *indices.shape, *data.shape[axis + 1 :])
     return [
         data.then(
-            f"gather(axis={axis})", shape, lambda a: np.take(a, indices.array().astype(np.int64), axis=axis), lookup=True
+            f"gather(axis={axis})",
+            shape,
+            lambda a: np.take(a, indices.array().astype(np.int64), axis=axis),
+            lookup=True,
         )
     ]
 
