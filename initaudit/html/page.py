@@ -70,7 +70,16 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    for function in (words.number, words.share, words.size, words.shape, words.shorten, words.listed, words.prose):
+    for function in (
+        words.number,
+        words.share,
+        words.size,
+        words.shape,
+        words.shorten,
+        words.listed,
+        words.prose,
+        words.breakable,
+    ):
         environment.filters[function.__name__] = function
     return environment
 

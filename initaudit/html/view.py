@@ -106,6 +106,9 @@ FACTS = {
 }
 """What the details of a layer list: heading -> label -> path in the report."""
 
+NOT_MENDED_BY_DRAWING = ("INI6", "INI9")
+"""Codes of findings that ask for the right weights, or for a better audit, not for new random ones."""
+
 MODEL = dict.fromkeys(("path", "sha256", "bytes", "ir_version", "opset", "producer", "parameters"))
 PROBE = dict.fromkeys(("mode", "status", "reason", "batch", "seed", "batch_norm")) | {"inputs": (), "notes": ()}
 """What the page names of the model and the probe; unknown unless the report says it."""
@@ -135,9 +138,7 @@ def report_view(report: Mapping[str, Any], index: int, rules: Mapping[str, Any])
     lost = at(report, "verdict.first_lost")
     coverage = report["coverage"]
     path = report["model"]["path"]
-    fixable = report["verdict"]["context"] in ("fresh", "mixed", "unknown") and any(
-        row["severity"] in ("error", "warning") and row["target_std"] is not None for row in rows
-    )
+    fixable = report["verdict"]["context"] in ("fresh", "unknown") and any(row["fixable"] for row in rows)
     return {
         "id": f"r{index}",
         "path": path,
@@ -220,6 +221,8 @@ def _row(layer: Mapping[str, Any], position: int, findings: Sequence[Mapping[str
         "findings": findings,
         "codes": list(dict.fromkeys(finding["code"] for finding in findings)),
         "severity": next((severity for severity in SEVERITIES if severity in severities), None),
+        "fixable": at(layer, "target.std") is not None
+        and any(f["severity"] != "info" and not f["code"].startswith(NOT_MENDED_BY_DRAWING) for f in findings),
     }
 
 
@@ -291,10 +294,7 @@ def _island(
             "facts": facts,
             "weightHistograms": [_histogram(at(layer, "stats.histogram")) for layer in layers],
             "signalHistograms": [_histogram(at(layer, "signal.histogram")) for layer in layers],
-            "fixes": [
-                words.fix_command(path, row["name"], names) if row["severity"] in ("error", "warning") else None
-                for row in rows
-            ],
+            "fixes": [words.fix_command(path, row["name"], names) if row["fixable"] else None for row in rows],
             "trained": context == "trained",
         },
         separators=(",", ":"),

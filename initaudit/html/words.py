@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import math
+import re
 import shlex
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -58,6 +59,12 @@ def prose(value: str) -> Markup:
         pieces[-2:] = ["`".join(pieces[-2:])]
     code = Markup("<code>{}</code>")
     return Markup("").join(code.format(piece) if index % 2 else piece for index, piece in enumerate(pieces))
+
+
+def breakable(value: str) -> Markup:
+    """A name as HTML that may be broken after its separators, where a reader would break it."""
+    escaped = str(Markup.escape(visible(shorten(value))))
+    return Markup(re.sub(r"([./:_])(?=[^./:_])", r"\1<wbr>", escaped))  # noqa: S704  # escaped above
 
 
 def finite(value: Any) -> bool:

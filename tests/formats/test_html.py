@@ -98,8 +98,8 @@ def test_hostile_names_add_no_element():
 
     html = render(documents.everywhere(report, HOSTILE))
     plain, hostile = Page(render(report)), Page(html)
-    structure = [tag for tag, _ in plain.elements if tag != "code"]
-    assert [tag for tag, _ in hostile.elements if tag != "code"] == structure
+    structure = [tag for tag, _ in plain.elements if tag not in ("code", "wbr")]
+    assert [tag for tag, _ in hostile.elements if tag not in ("code", "wbr")] == structure
     assert "owned=1</script>" not in html
     assert "{{7*7}}" in html
 
