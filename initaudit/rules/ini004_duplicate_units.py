@@ -42,12 +42,13 @@ class DuplicateUnits(Rule):
         quantized = not facts.weight.tensors[0].is_floating if facts.weight.tensors else False
         if facts.fan_in < (MIN_FAN_IN_QUANTIZED if quantized else MIN_FAN_IN) or stats.min == stats.max:
             return
-        share = stats.duplicate_units
-        if share is None or share <= SOME:
+        share = stats.duplicate_units_scaled
+        if not share > SOME:
             return
+        exactly = "" if stats.duplicate_units >= share else ", up to a factor such as a folded BatchNormalization leaves"
         yield self.finding(
             layer,
-            f"{share:.0%} of the units repeat the incoming weights of another unit; the layer is narrower than it looks.",
+            f"{share:.0%} of the units repeat the incoming weights of another unit{exactly}; the layer is narrower than it looks.",
             measured=share,
             expected=0.0,
             severity=Severity.ERROR if share > MANY else Severity.WARNING,
