@@ -102,8 +102,12 @@ class Values:
     unit_energy: np.ndarray
     """Sum of squares of each unit that is not zero, and of each input."""
     input_energy: np.ndarray
+    copies: int
+    """Independent copies whose input energies stand one after the other in `input_energy`."""
     largest_singular_value: float | None
     """Of the whole tensor as one matrix, where known."""
+    rounding: float
+    """By how much, relatively, storing may have moved a value."""
 
     @property
     def scale(self) -> float:
@@ -138,12 +142,15 @@ def gather(values: Values) -> list[Evidence]:
     """All tests of every family."""
     z = None if values.block is None else values.block * np.float32(1.0 / values.scale)
     structure = {} if z is None else structure_evidence(z, values.kernel, _known_largest(values))
+    energies = {"unit norms": values.unit_energy, "input norms": values.input_energy}
+    if values.copies > 1 and values.input_energy.size % values.copies == 0:
+        energies["input norms of all copies"] = values.input_energy.reshape(values.copies, -1).sum(axis=0)
+    energies = {name: energy for name, energy in energies.items() if energy.size > 1}
     found = []
     for family in FAMILIES:
         tests = shape_evidence(values, family)
-        for name, energy in (("unit norms", values.unit_energy), ("input norms", values.input_energy)):
-            if energy.size > 1:
-                tests[name] = _dispersion_p(energy, values.n / energy.size, family)
+        for name, energy in energies.items():
+            tests[name] = _dispersion_p(energy, values.n / energy.size, family)
         if z is not None and 1 < values.kernel < z.shape[1]:
             tests["kernel norms"] = _dispersion_p(_kernels(z * z, values.kernel).sum(axis=1), values.kernel, family)
         found.append(Evidence(family=family, tests={**tests, **structure}))
@@ -168,7 +175,7 @@ def shape_evidence(values: Values, family: Family) -> dict[str, float]:
     if family is UNIFORM:
         bound = values.reach * (n + 1) / n  # unbiased for the bound of n values
         tests["shape"] = ks_p_value(ks_distance(sample * np.float32(1.0 / bound), uniform_cdf, 1.0), sample.size)
-        gap = max(0.0, 1.0 - min(-values.low, values.high) / bound)
+        gap = max(0.0, 1.0 - min(-values.low, values.high) / bound - 2.0 * values.rounding)
         tests["edges"] = min(1.0, 2.0 * math.exp(-0.5 * n * gap))
     else:
         tests["shape"] = ks_p_value(
@@ -227,7 +234,13 @@ def structure_evidence(z: np.ndarray, kernel: int = 1, largest: float | None = N
         tests["kernel means"] = variance_ratio_p(float(sums @ sums) / taps.size, taps.shape[0])
         if taps.shape[0] >= TAP_RATIO * kernel:
             tests["kernel taps"] = _sphericity_p(taps)
+    if min(rows, columns) <= NARROW and max(rows, columns) >= TAP_RATIO * min(rows, columns):
+        tests["narrow side"] = _sphericity_p(z if columns < rows else z.T)
     return tests
+
+
+NARROW: Final = 32
+"""Up to this smaller side all its correlations are tested at once; beyond, only the strongest direction (`spectrum`)."""
 
 
 TAP_RATIO: Final = 8

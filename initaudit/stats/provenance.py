@@ -57,13 +57,14 @@ UNKNOWN_SCALE_COST: Final = 5.0
 SCATTERED_ZEROS: Final = 0.01
 """Beyond this share of zeros outside zero units and inputs a weight is treated as sparse: a fresh one has none."""
 
-ROUNDING: Final = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
-"""By how much, relatively, storing may have moved a value past the law's bound; float32 arithmetic gives 1e-6."""
+ROUNDING: Final = {"float16": 2.0**-11, "bfloat16": 2.0**-8}
+EXACT_ROUNDING: Final = 1e-6
+"""By how much, relatively, storing may have moved a value; and the same for float32, where frameworks also compute the bound."""
 
-ORTHOGONAL_DEFECT: Final = {"float16": 2e-3, "bfloat16": 1.5e-2}
-EXACT_DEFECT: Final = 1e-3
-"""Deviation from orthonormality that storing in a narrow type leaves behind, and in any other (measured: 1e-6 in float32)."""
-
+ORTHOGONAL_DEFECT: Final = {"float16": 1e-2, "bfloat16": 5e-2}
+EXACT_DEFECT: Final = 1e-4
+"""Largest entry of the deviation from orthonormality that storing in a narrow type leaves behind, times the square root of the
+longer side; and that of a float32 factorisation (measured: 1e-6). Random columns deviate by 3 to 5 over that root."""
 
 CONVOLUTIONS: Final = ("conv", "grouped_conv", "depthwise_conv", "conv_transpose")
 
@@ -151,11 +152,13 @@ def _orthogonal(stats: WeightStats, facts: LayerFacts) -> Provenance | None:
     if not stats.complete or stats.block.size != math.prod(facts.shape):
         return None
     best: tuple[float, float, int] | None = None
-    allowed = ORTHOGONAL_DEFECT.get(facts.dtype, EXACT_DEFECT)
     for matrix in _matrices(stats, facts):
         side = min(matrix.shape)
         if side < 2:
             continue
+        allowed = EXACT_DEFECT
+        if facts.dtype in ORTHOGONAL_DEFECT:
+            allowed = ORTHOGONAL_DEFECT[facts.dtype] / math.sqrt(max(matrix.shape))
         tall = matrix if matrix.shape[1] == side else matrix.T
         norms = np.einsum("ij,ij->j", tall, tall)
         level = float(norms.mean())
@@ -211,7 +214,9 @@ def _values(stats: WeightStats, facts: LayerFacts) -> Values | None:
     unit_energy = stats.unit_energy[stats.unit_energy > 0]
     input_energy = stats.input_energy[stats.input_energy > 0]
     block, sample, singular = stats.block, stats.sample, None
-    scattered = False
+    if facts.dtype in ROUNDING:
+        sample = _unround(sample, ROUNDING[facts.dtype])
+    scattered, copies = False, stats.input_energy.shape[0] if input_energy.size == stats.input_energy.size else 1
     if moments.zeros:
         rows, columns = block.any(axis=1), block.any(axis=0)
         block = block[rows][:, columns]
@@ -225,8 +230,14 @@ def _values(stats: WeightStats, facts: LayerFacts) -> Values | None:
         n=n, mean=first / n, square=second / n, cube=third / n, fourth=fourth / n, low=moments.minimum, high=moments.maximum,
         sample=np.sort(sample) if sample.size <= EXACT_KS else sample, block=None if scattered else block,
         kernel=math.prod(facts.shape[2:]) if facts.kind in CONVOLUTIONS else 1, unit_energy=unit_energy, input_energy=input_energy,
-        largest_singular_value=singular,
+        copies=copies, largest_singular_value=singular, rounding=ROUNDING.get(facts.dtype, EXACT_ROUNDING),
     )  # fmt: skip
+
+
+def _unround(sample: np.ndarray, rounding: float) -> np.ndarray:
+    """Spread every value evenly over the cell that was rounded to it, so that steps between codes do not look like a shape."""
+    cell = np.ldexp(np.float32(2.0 * rounding), np.frexp(sample)[1] - 1)
+    return sample + cell * np.random.default_rng(0).uniform(-0.5, 0.5, sample.size).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,24 +314,24 @@ def _fits(values: Values, evidence: Evidence, facts: LayerFacts) -> list[_Fit]:
     fits = [
         _Fit(family=family, law=None, std=free_std, p_value=evidence.p_value, score=best - 0.5 * math.log(n) - UNKNOWN_SCALE_COST)
     ]  # fmt: skip
-    tolerance = ROUNDING.get(facts.dtype, 1e-6)
     for law in candidate_laws(facts):
-        if law.distribution != family.name:
+        if law.distribution != family.name or not 0.5 < law.std / free_std < 2.0:  # beyond, no 16 values agree
             continue
-        p, loss = _scale_fit(values, family, law.std, tolerance)
+        p, loss = _scale_fit(values, family, law.std)
         if p >= SCALE_ACCEPT:
             fits.append(_Fit(family=family, law=law, std=law.std, p_value=min(p, evidence.p_value), score=best - loss - law.cost))
     return fits
 
 
-def _scale_fit(values: Values, family: Family, std: float, tolerance: float) -> tuple[float, float]:
+def _scale_fit(values: Values, family: Family, std: float) -> tuple[float, float]:
     """Whether the values can have this standard deviation (p-value), and the log-likelihood it costs against the best one."""
     n = values.n
     if family is UNIFORM:
         share = values.reach / (math.sqrt(3.0) * std)
-        if share > 1.0 + tolerance:
+        if share > 1.0 + values.rounding:
             return 0.0, math.inf
-        return min(1.0, share) ** n, -n * math.log(min(1.0, share))
+        share = min(1.0, share * (1.0 + values.rounding))
+        return share**n, -n * math.log(share)
     z = (values.square / (std * std) - 1.0) / math.sqrt((family.m4 - 1.0) / n)
     return normal_tail(z), 0.5 * z * z
 
@@ -344,7 +355,7 @@ def _untrained(values: Values, fit: _Fit) -> tuple[bool | None, Confidence]:
         return (True, "high") if n >= SCALE_FREE else (None, "low")
     if fit.law and n >= BELL_LAW:
         return True, "high" if n >= CERTAIN_BELL else "low"
-    if fit.law is None and n >= SCALE_FREE:
+    if fit.law is None and n >= (CERTAIN_BELL if fit.family is TRUNCATED else SCALE_FREE):
         return True, "medium" if n >= CERTAIN_SCALE_FREE else "low"
     return None, "low"
 

@@ -252,11 +252,12 @@ def _summarise(
 def _norms(energy: np.ndarray) -> NormSummary | None:
     if energy.size == 0 or not np.isfinite(energy).all():  # squares beyond float64
         return None
-    norms = np.sqrt(energy)
-    mean = float(norms.mean())
+    norms = np.sqrt(energy).reshape(-1)
+    mean = float(norms.sum()) / norms.size
+    deviation = norms - mean
     return NormSummary(
         count=norms.size, mean=mean, minimum=float(norms.min()), maximum=float(norms.max()),
-        dispersion=float(norms.std()) / mean if mean > 0 else 0.0,
+        dispersion=math.sqrt(float(deviation @ deviation) / norms.size) / mean if mean > 0 else 0.0,
     )  # fmt: skip
 
 
