@@ -34,7 +34,9 @@ def adapt(model: ModelProto) -> tuple[ModelProto, list[str]]:
     notes: list[str] = []
     if model.ir_version > IR_VERSION:
         if model.ir_version > onnx.IR_VERSION:
-            notes.append(f"IR version {model.ir_version} is newer than this program knows; read as version {IR_VERSION}")
+            notes.append(
+                f"IR version {model.ir_version} is newer than this program knows; read as version {IR_VERSION}"
+            )
         model.ir_version = IR_VERSION
     if 0 < default_opset(model) < OLDEST_OPSET:
         model, made = _convert(model)
@@ -83,7 +85,9 @@ def _convert(model: ModelProto) -> tuple[ModelProto, list[str]]:
     for info in (*converted.graph.input, *converted.graph.output):
         info.CopyFrom(declared[info.name])
     del converted.graph.value_info[:]
-    return converted, [f"converted from opset {version} to {CONVERTED_OPSET}: onnxruntime runs nothing older than {OLDEST_OPSET}"]
+    return converted, [
+        f"converted from opset {version} to {CONVERTED_OPSET}: onnxruntime runs nothing older than {OLDEST_OPSET}"
+    ]
 
 
 def _nodes(graph: GraphProto) -> Iterator[NodeProto]:

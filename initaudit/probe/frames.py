@@ -1,9 +1,8 @@
 """How the probe's parent and child talk: frames of a JSON header followed by raw blobs, over a pipe.
 
-    4 bytes  magic, so that stray output is recognised as garbage
-    8 bytes  length of the header, little-endian
-    header   JSON: {"kind": ..., "body": ..., "blobs": [length, ...]}
-    blobs    one after the other
+A frame is a magic number of 4 bytes, by which stray output is recognised as garbage; the length of the header in 8
+bytes, little-endian; the header, JSON with the keys `kind`, `body` and `blobs` (a list of lengths); and the blobs, one
+after the other.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ MAX_HEADER = 1 << 30
 """A header is a plan or a report of a model; anything larger is garbage."""
 
 
-class GarbledFrame(Exception):
+class GarbledFrameError(Exception):
     """The bytes on the pipe are not a frame."""
 
 
@@ -37,30 +36,29 @@ def write_frame(stream: BinaryIO, frame: Frame) -> None:
     """Write and flush one frame. Raises OSError where the other side is gone."""
     header = json.dumps({"kind": frame.kind, "body": frame.body, "blobs": [len(b) for b in frame.blobs]}).encode()
     stream.write(MAGIC + struct.pack("<Q", len(header)) + header)
-    for blob in frame.blobs:
-        stream.write(blob)
+    stream.writelines(frame.blobs)
     stream.flush()
 
 
 def read_frame(stream: BinaryIO) -> Frame | None:
-    """The next frame, or None at the end of the stream. Raises GarbledFrame."""
+    """The next frame, or None at the end of the stream. Raises GarbledFrameError."""
     head = _exactly(stream, len(MAGIC) + 8)
     if not head:
         return None
     if len(head) < len(MAGIC) + 8 or not head.startswith(MAGIC):
-        raise GarbledFrame
+        raise GarbledFrameError
     (length,) = struct.unpack("<Q", head[len(MAGIC) :])
     if length > MAX_HEADER:
-        raise GarbledFrame
+        raise GarbledFrameError
     raw = _exactly(stream, length)
     try:
         header = json.loads(raw)
         blobs = tuple(_exactly(stream, size) for size in header["blobs"])
         frame = Frame(kind=header["kind"], body=header["body"], blobs=blobs)
     except (ValueError, LookupError, TypeError) as error:
-        raise GarbledFrame from error
+        raise GarbledFrameError from error
     if [len(b) for b in blobs] != header["blobs"]:
-        raise GarbledFrame
+        raise GarbledFrameError
     return frame
 
 

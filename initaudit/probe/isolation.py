@@ -22,10 +22,10 @@ import threading
 import time
 from collections import deque
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Self
 
 from initaudit.errors import ProbeError, UsageError
-from initaudit.probe.frames import Frame, GarbledFrame, read_frame, write_frame
+from initaudit.probe.frames import Frame, GarbledFrameError, read_frame, write_frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,7 +55,7 @@ class Child:
             start_new_session=True,
             env=_environment(),
         )
-        self._frames: queue.SimpleQueue[Frame | GarbledFrame | None] = queue.SimpleQueue()
+        self._frames: queue.SimpleQueue[Frame | GarbledFrameError | None] = queue.SimpleQueue()
         self._stderr: deque[str] = deque(maxlen=STDERR_KEPT)
         self._doing = "starting"
         self._threads = [
@@ -65,7 +65,7 @@ class Child:
         for thread in self._threads:
             thread.start()
 
-    def __enter__(self) -> Child:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -113,7 +113,7 @@ class Child:
         try:
             while True:
                 frame = self._next_frame()
-                if isinstance(frame, GarbledFrame):
+                if isinstance(frame, GarbledFrameError):
                     raise ProbeError(f"onnxruntime's process gave an unreadable answer while {self._doing}")
                 if frame is not None and frame.kind == "progress":
                     self._doing = str(frame.body)
@@ -156,7 +156,7 @@ class Child:
         with contextlib.suppress(OSError, ValueError):  # a child that is gone shows itself in the reading loop
             write_frame(_pipe(self._process.stdin), frame)
 
-    def _next_frame(self) -> Frame | GarbledFrame | None:
+    def _next_frame(self) -> Frame | GarbledFrameError | None:
         try:
             return self._frames.get(timeout=POLL_SECONDS)
         except queue.Empty:
@@ -170,8 +170,8 @@ class Child:
         try:
             while (frame := read_frame(_pipe(self._process.stdout))) is not None:
                 self._frames.put(frame)
-        except (GarbledFrame, OSError, ValueError):
-            self._frames.put(GarbledFrame())
+        except (GarbledFrameError, OSError, ValueError):
+            self._frames.put(GarbledFrameError())
 
     def _read_stderr(self) -> None:
         with contextlib.suppress(OSError, ValueError):

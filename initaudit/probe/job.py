@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from initaudit.errors import ProbeError
-from initaudit.probe.session import NoKernel, external_bytes
+from initaudit.probe.session import NoKernelError, external_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,7 +60,7 @@ def prepare(model: ModelProto, folder: Path | None, options: InputOptions) -> tu
     for remedy in (lower_opset, shadow):
         try:
             return model, make_feeds(model, folder, options), notes
-        except NoKernel:
+        except NoKernelError:
             notes += remedy(model)
     return model, make_feeds(model, folder, options), notes
 
@@ -84,8 +84,10 @@ def read_model(job: dict[str, Any], blobs: Sequence[bytes]) -> ModelProto:
 
 
 def limit_memory(max_memory: int, mapped: int) -> None:
-    """Let allocations far beyond the limit fail at once. Maps of weight files are private and count: they are added,
-    twice, for two sessions may be open at a time."""
+    """Let allocations far beyond the limit fail at once.
+
+    Maps of weight files are private and count: they are added, twice, for two sessions may be open at a time.
+    """
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 

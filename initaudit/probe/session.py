@@ -10,7 +10,6 @@ numpy memory map (`add_external_initializers` copies them). Nothing is written a
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import onnxruntime
@@ -19,6 +18,7 @@ from initaudit.errors import ProbeError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     import numpy as np
     from onnx import ModelProto
@@ -28,7 +28,7 @@ LARGE_WEIGHTS = 256 << 20
 probe runs each weight too few times to earn it back."""
 
 
-class NoKernel(ProbeError):
+class NoKernelError(ProbeError):
     """The CPU provider has no kernel for an operator with these element types; a float32 shadow may run."""
 
 
@@ -37,7 +37,7 @@ def open_session(
 ) -> onnxruntime.InferenceSession:
     """A CPU session on `model`, whose external data lies in `folder`.
 
-    Raises NoKernel or ProbeError with a reason that names operator and node.
+    Raises NoKernelError or ProbeError with a reason that names operator and node.
     """
     options = options or quiet_options()
     if folder is not None:
@@ -50,7 +50,7 @@ def open_session(
         raise ProbeError("the model with its weights exceeds the 2 GiB that protobuf can hold") from error
     try:
         return onnxruntime.InferenceSession(raw, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # noqa: BLE001  onnxruntime raises a dozen unrelated classes
+    except Exception as error:
         raise load_error(error, model) from error
 
 
@@ -90,7 +90,7 @@ def run_session(
     """Outputs of one run. Raises ProbeError with a reason that names operator and node."""
     try:
         return list(session.run(outputs, dict(arrays)))
-    except Exception as error:  # noqa: BLE001  as above
+    except Exception as error:
         raise run_error(error) from error
 
 
@@ -98,10 +98,13 @@ def load_error(error: Exception, model: ModelProto) -> ProbeError:
     """Why onnxruntime does not load `model`, in words."""
     text = " ".join(str(error).split())
     if found := re.search(r"Could not find an implementation for (\S+)\((\d+)\) node with name '([^']*)'", text):
-        return NoKernel(f"onnxruntime has no CPU kernel for {found[1]} (opset {found[2]}){_node(found[3])}")
-    if found := re.search(r"Type Error: Type '?\(?tensor\((\S+?)\)'?\)? of (?:input|output).*?(?:operator \((\w+)\) in )?node \(([^)]*)", text):
+        return NoKernelError(f"onnxruntime has no CPU kernel for {found[1]} (opset {found[2]}){_node(found[3])}")
+    if found := re.search(
+        r"Type Error: Type '?\(?tensor\((\S+?)\)'?\)? of (?:input|output).*?(?:operator \((\w+)\) in )?node \(([^)]*)",
+        text,
+    ):
         operator = f"{found[2]} " if found[2] else "an operator "
-        return NoKernel(f"onnxruntime does not define {operator}for {found[1]}{_node(found[3])}")
+        return NoKernelError(f"onnxruntime does not define {operator}for {found[1]}{_node(found[3])}")
     if found := re.search(r'In Node, \("([^"]*)", ([^,]+), "([^"]*)", [^)]*\) :.*?(Error .*)', text):
         operator = f"{found[3]}.{found[2]}" if found[3] else found[2]
         if "No Op registered" in found[4] or "No opset import" in found[4]:
@@ -125,7 +128,10 @@ def load_error(error: Exception, model: ModelProto) -> ProbeError:
 def run_error(error: Exception) -> ProbeError:
     """Why a run failed, in words."""
     text = " ".join(str(error).split())
-    if found := re.search(r"(?:while running (\S+) node\. Name:'([^']*)'.*)?Failed to allocate memory for requested buffer of size (\d+)", text):
+    if found := re.search(
+        r"(?:while running (\S+) node\. Name:'([^']*)'.*)?Failed to allocate memory for requested buffer of size (\d+)",
+        text,
+    ):
         where = f" for {found[1]}{_node(found[2])}" if found[1] else ""
         return ProbeError(f"onnxruntime could not get {int(found[3]) / 2**30:.1f} GiB of memory{where}")
     if found := re.search(r"while running (\S+) node\. Name:'([^']*)' Status Message: (.*)", text):

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 
 HALF = frozenset((TensorProto.BFLOAT16, TensorProto.FLOAT16))
 """Two-byte types: arithmetic types that every operator may meet."""
-TINY = frozenset(
-    code for name, code in TensorProto.DataType.items() if name.startswith(("FLOAT8", "FLOAT4"))
-)
+TINY = frozenset(code for name, code in TensorProto.DataType.items() if name.startswith(("FLOAT8", "FLOAT4")))
 """One-byte and smaller types: stored by QuantizeLinear, read by DequantizeLinear, hardly computed with."""
 TYPE_ATTRIBUTES = frozenset(("to", "dtype", "output_dtype", "output_datatype", "softmax_precision"))
 """Integer attributes of standard operators that hold an element type."""

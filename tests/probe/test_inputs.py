@@ -15,7 +15,7 @@ from initaudit.probe.session import open_session, run_session
 F, I64, I32, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.INT32, TensorProto.BOOL
 
 
-def build(nodes, inputs, initializers=None, outputs=("y",), domains=(), opset=17):
+def build(nodes, inputs, initializers=None, *, outputs=("y",), domains=(), opset=17):
     graph = helper.make_graph(
         nodes,
         "g",
@@ -335,7 +335,7 @@ class TestValues:
         assert arrays["input_ids"].min() >= 4
 
     def test_mask_that_hides_where_it_is_true_is_turned_round(self):
-        """torch's key_padding_mask hides where it is true: all true would leave a softmax over nothing."""
+        """The key_padding_mask of torch hides where it is true: all true would leave a softmax over nothing."""
         model = build(
             [op("Where", ["padding_mask", "never", "x"], ["s"]), op("Softmax", ["s"], ["y"], axis=-1)],
             [("x", F, ["batch", 8]), ("padding_mask", BOOL, ["batch", 8])],
@@ -361,7 +361,14 @@ class TestValues:
 
     @pytest.mark.parametrize(
         ("kind", "low", "high"),
-        [("uint8", 0, 255), ("int8", -128, 127), ("int32", 0, 9), ("float16", -9, 9), ("float64", -9, 9), ("bool", 0, 1)],
+        [
+            ("uint8", 0, 255),
+            ("int8", -128, 127),
+            ("int32", 0, 9),
+            ("float16", -9, 9),
+            ("float64", -9, 9),
+            ("bool", 0, 1),
+        ],
     )
     def test_every_type_can_be_fed(self, kind, low, high):
         """Types that are no numbers of a network get values in their range."""

@@ -16,7 +16,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from initaudit.errors import ProbeError, UsageError
-from initaudit.probe.frames import Frame, GarbledFrame, read_frame, write_frame
+from initaudit.probe.frames import Frame, GarbledFrameError, read_frame, write_frame
 from initaudit.probe.isolation import Child, private_memory, run_child
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,7 +31,9 @@ def model(nodes: list, inputs: list, output: str = "y", initializers: tuple = ()
     graph = helper.make_graph(
         nodes, "g", inputs, [helper.make_tensor_value_info(output, TensorProto.FLOAT, None)], list(initializers)
     )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8, **kinds).SerializeToString()
+    return helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8, **kinds
+    ).SerializeToString()
 
 
 def floats(name: str, *dims: object) -> onnx.ValueInfoProto:
@@ -96,7 +98,10 @@ def run_with_data(arrays: dict[str, np.ndarray], raw: bytes, **limits: int) -> o
         path = Path(folder, "data.npz")
         np.savez(path, **arrays)
         return run_child(
-            job(input_data=str(path)), [raw], timeout=limits.get("timeout", 30), max_memory=limits.get("max_memory", GIB)
+            job(input_data=str(path)),
+            [raw],
+            timeout=limits.get("timeout", 30),
+            max_memory=limits.get("max_memory", GIB),
         )
 
 
@@ -108,7 +113,9 @@ def test_memory_that_grows_bit_by_bit_is_stopped_at_the_limit():
     nodes.append(helper.make_node("Sum", [f"e{i}" for i in range(33)], ["y"]))
     shape = numpy_helper.from_array(np.array([2048, 4096], np.int64), "s")
 
-    with pytest.raises(ProbeError, match=r"needed more than 256 MiB of memory .* while making inputs; raise --max-memory"):
+    with pytest.raises(
+        ProbeError, match=r"needed more than 256 MiB of memory .* while making inputs; raise --max-memory"
+    ):
         run_child(job(), [model(nodes, [floats("x", 1, 1)], initializers=(shape,))], timeout=60, max_memory=256 << 20)
 
 
@@ -225,5 +232,5 @@ def test_frames_survive_the_pipe():
     assert read_frame(io.BytesIO(raw)) == Frame(kind="job", body={"a": [1, float("inf")]}, blobs=(b"xyz", b""))
     assert read_frame(io.BytesIO(b"")) is None
     for garbage in (raw[:-1], raw[:7], b"hello, world, this is no frame", raw[:4] + b"\xff" * 8):
-        with pytest.raises(GarbledFrame):
+        with pytest.raises(GarbledFrameError):
             read_frame(io.BytesIO(garbage))

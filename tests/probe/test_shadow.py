@@ -12,7 +12,7 @@ from initaudit.errors import ProbeError
 from initaudit.probe.adapt import adapt, default_opset
 from initaudit.probe.inputs import InputOptions
 from initaudit.probe.job import prepare
-from initaudit.probe.session import NoKernel, open_session, run_session
+from initaudit.probe.session import NoKernelError, open_session, run_session
 
 BF16, F16, F8 = TensorProto.BFLOAT16, TensorProto.FLOAT16, TensorProto.FLOAT8E4M3FN
 
@@ -48,7 +48,7 @@ def test_bfloat16_network_computes_what_its_stored_weights_say():
         BF16,
         {"w1": w1, "w2": w2, "b": b, "scale": scale},
     )
-    with pytest.raises(NoKernel):
+    with pytest.raises(NoKernelError):
         open_session(model, None)
 
     model, feeds, notes = prepare(model, None, InputOptions())
@@ -64,9 +64,7 @@ def test_bfloat16_network_computes_what_its_stored_weights_say():
 
 def test_stored_weights_are_not_copied():
     """The weights stay in their stored type behind a Cast: a bfloat16 model of many GB must not double before it runs."""
-    model = build(
-        [helper.make_node("MatMul", ["x", "w"], ["y"])], [("x", BF16, [2, 4])], BF16, {"w": weights(0, 4, 4)}
-    )
+    model = build([helper.make_node("MatMul", ["x", "w"], ["y"])], [("x", BF16, [2, 4])], BF16, {"w": weights(0, 4, 4)})
 
     adapt(model)
 
@@ -242,7 +240,10 @@ def test_dilated_same_padding_keeps_the_size_and_the_values(mode):
     [
         ({"opset": 999}, "the model uses opset 999 of ai.onnx, onnxruntime knows up to"),
         ({"op": "Frob"}, "knows no operator Frob in opset 17 at node 'n7'"),
-        ({"op": "Frob", "domain": "my.ops"}, "knows no operator Frob of domain 'my.ops' at node 'n7': a custom operator"),
+        (
+            {"op": "Frob", "domain": "my.ops"},
+            "knows no operator Frob of domain 'my.ops' at node 'n7': a custom operator",
+        ),
     ],
 )
 def test_what_cannot_run_says_why(change, reason):

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from initaudit.errors import UsageError
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
-def read_data(path: str, wanted: Mapping[str, tuple[np.dtype[Any], tuple[int | str | None, ...] | None]]) -> dict[str, np.ndarray]:
+
+def read_data(
+    path: str, wanted: Mapping[str, tuple[np.dtype[Any], tuple[int | str | None, ...] | None]]
+) -> dict[str, np.ndarray]:
     """The arrays of the file by input, checked against what the model declares.
 
     Args:

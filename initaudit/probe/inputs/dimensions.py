@@ -5,10 +5,13 @@ from __future__ import annotations
 import ast
 import operator
 import re
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from initaudit.probe.inputs.facts import Facts
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from initaudit.probe.inputs.facts import Facts
 
 NAMELESS = frozenset(("", "?", "none", "null", "unk", "unknown", "-1", "*", "dynamic", "dim"))
 """What exporters write where a dimension has no name: equal text does not mean equal size."""
@@ -58,9 +61,7 @@ class Layout:
 
     def shapes(self, sizes: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
         """Concrete shapes for an assignment of sizes to keys."""
-        return {
-            name: tuple(a if isinstance(a, int) else sizes[a] for a in axes) for name, axes in self.axes.items()
-        }
+        return {name: tuple(a if isinstance(a, int) else sizes[a] for a in axes) for name, axes in self.axes.items()}
 
     def batch_axes(self, facts: Mapping[str, Facts]) -> dict[str, int | None]:
         """Which axis of each input counts independent samples."""
@@ -68,7 +69,11 @@ class Layout:
         for name, axes in self.axes.items():
             free = [i for i, a in enumerate(axes) if isinstance(a, str) and self.dimensions[a].kind == "batch"]
             marked = [i for i, kind in facts[name].kinds.items() if kind == "batch" and i < len(axes)]
-            fixed = [0] if len(axes) > 1 and isinstance(axes[0], int) and facts[name].kinds.get(0, "batch") == "batch" else []
+            fixed = (
+                [0]
+                if len(axes) > 1 and isinstance(axes[0], int) and facts[name].kinds.get(0, "batch") == "batch"
+                else []
+            )
             found[name] = next(iter([*free, *marked, *fixed]), None)
         return found
 
@@ -101,9 +106,9 @@ def layout_of(
             if isinstance(dim, int) and dim > 0:
                 resolved.append(given[name][axis] if name in given else dim)
                 continue
-            key = _key(name, axis, dim, found, len(dims), integer[name])
+            key = _key(name, axis, dim, found, rank=len(dims), integer=integer[name])
             resolved.append(key)
-            kinds.setdefault(key, []).append(_kind(key, axis, dim, found, len(dims), integer[name]))
+            kinds.setdefault(key, []).append(_kind(axis, dim, found, rank=len(dims), integer=integer[name]))
             if axis in found.sizes:
                 demanded.setdefault(key, found.sizes[axis])
             minimum[key] = max(minimum.get(key, 0), found.minimum.get(axis, 0))
@@ -161,19 +166,14 @@ def _value(node: ast.expr, sizes: Mapping[str, int]) -> int:
         return sizes[node.id]
     if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
         return _OPERATORS[type(node.op)](_value(node.left, sizes), _value(node.right, sizes))
-    raise ValueError(formula_kind(node))
+    raise ValueError(type(node).__name__)
 
 
-def formula_kind(node: ast.expr) -> str:
-    """What an expression is, for the message of the error."""
-    return type(node).__name__
-
-
-def _key(name: str, axis: int, dim: int | str | None, facts: Facts, rank: int, integer: bool) -> str:
+def _key(name: str, axis: int, dim: int | str | None, facts: Facts, *, rank: int, integer: bool) -> str:
     text = str(dim).strip() if isinstance(dim, str) else ""
     if text.lower() not in NAMELESS:
         return text
-    kind = facts.kinds.get(axis) or _kind("", axis, dim, facts, rank, integer)
+    kind = facts.kinds.get(axis) or _kind(axis, dim, facts, rank=rank, integer=integer)
     if kind == "batch":
         return "batch"
     if kind == "space":  # a square image unless the file says otherwise
@@ -183,16 +183,18 @@ def _key(name: str, axis: int, dim: int | str | None, facts: Facts, rank: int, i
     return f"{name}[{axis}]"
 
 
-def _kind(key: str, axis: int, dim: int | str | None, facts: Facts, rank: int, integer: bool) -> str:
-    by_name = next((kind for pattern, kind in KIND_BY_NAME if isinstance(dim, str) and re.search(pattern, dim.lower())), None)
+def _kind(axis: int, dim: int | str | None, facts: Facts, *, rank: int, integer: bool) -> str:
+    by_name = next(
+        (kind for pattern, kind in KIND_BY_NAME if isinstance(dim, str) and re.search(pattern, dim.lower())), None
+    )
     if axis in facts.kinds:
         found = facts.kinds[axis]
-        if found == "time" and not integer and "image" in facts.roles:
+        if found == "time" and not integer and "filtered" in facts.roles:
             return "samples"
         if not (found == "batch" and by_name not in (None, "batch")):
             return found
     if by_name is not None:
-        if by_name == "time" and not integer and "image" in facts.roles:
+        if by_name == "time" and not integer and "filtered" in facts.roles:
             return "samples"
         return by_name
     if axis == 0 and axis not in facts.sizes:
@@ -204,5 +206,5 @@ def _kind(key: str, axis: int, dim: int | str | None, facts: Facts, rank: int, i
     if rank == 4 and axis == 1:
         return "channel"
     if axis == rank - 1:
-        return "samples" if "image" in facts.roles else "feature"
+        return "samples" if "filtered" in facts.roles else "feature"
     return "other"

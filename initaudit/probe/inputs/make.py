@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,11 +18,13 @@ from initaudit.probe.inputs.dimensions import Layout, layout_of
 from initaudit.probe.inputs.facts import Facts, facts_of
 from initaudit.probe.inputs.feeds import DEFAULT_BATCH, Feeds, InputOptions
 from initaudit.probe.inputs.search import read_hint, search
-from initaudit.probe.inputs.values import Setting, dtype_of, draw
+from initaudit.probe.inputs.values import Setting, draw, dtype_of
 from initaudit.probe.isolation import private_memory
 from initaudit.probe.session import open_session, run_session, trial_options
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import onnxruntime
     from onnx import ModelProto, ValueInfoProto
 
@@ -153,7 +154,12 @@ class _Maker:
         for port in self.ports:
             seed = [self.options.seed, number, zlib.crc32(port.name.encode())]
             arrays[port.name], how[port.name] = draw(
-                port.name, port.dtype, shapes[port.name], self.facts[port.name], setting, np.random.default_rng(seed)
+                port.name,
+                port.dtype,
+                shapes[port.name],
+                facts=self.facts[port.name],
+                setting=setting,
+                rng=np.random.default_rng(seed),
             )
         return arrays, how
 
@@ -165,9 +171,7 @@ class _Maker:
         recurrent = next(
             (shapes[n][a] for n, f in self.facts.items() for a, k in f.kinds.items() if k == "time"), declared
         )
-        image = next(
-            (shapes[p.name][2:4] for p in self.ports if len(p.dims) == 4 and p.dtype.kind in "fiu"), None
-        )
+        image = next((shapes[p.name][2:4] for p in self.ports if len(p.dims) == 4 and p.dtype.kind in "fiu"), None)
         return Setting(
             time=size("time", recurrent),
             past=size("past", 0),
@@ -195,7 +199,9 @@ class _Maker:
         draws = 1
         if not free and self.ports:
             size = sum(array.nbytes for array in arrays.values())
-            draws = min(MAX_DRAWS, math.ceil(wanted / rows), max(1, self.options.max_memory // FEED_SHARE // max(1, size)))
+            draws = min(
+                MAX_DRAWS, math.ceil(wanted / rows), max(1, self.options.max_memory // FEED_SHARE // max(1, size))
+            )
         if trials > 1:
             chosen = ", ".join(f"{k} = {v}" for k, v in sizes.items() if k not in free)
             notes.append(f"sizes found by trial ({trials} runs): {chosen or 'batch'}")

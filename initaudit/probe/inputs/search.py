@@ -6,11 +6,14 @@ import heapq
 import math
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from initaudit.errors import ProbeError
 from initaudit.probe.inputs.dimensions import Layout, sizes_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
 
 MAX_TRIALS = 80
 """Runs before giving up; the search goes by likelihood, and what is not found in this many is not guessable."""
@@ -78,7 +81,9 @@ def search(
     assert first is not None
     if trials == 1:
         raise first
-    raise ProbeError(f"no input sizes were found in {trials} trials; with the likeliest ones {first}; use --input-shape") from first
+    raise ProbeError(
+        f"no input sizes were found in {trials} trials; with the likeliest ones {first}; use --input-shape"
+    ) from first
 
 
 def _forced(layout: Layout, hint: Hint, pinned: dict[str, int]) -> dict[str, int]:
@@ -106,7 +111,9 @@ def _scaled(layout: Layout, hint: Hint, sizes: Mapping[str, int]) -> dict[str, i
 
 def read_hint(message: str) -> Hint:
     """What the text of an error says about the size of an axis or the range of ids."""
-    if found := re.search(r"invalid dimensions for input: (.+?) for the following indices index: (\d+) Got: \d+ Expected: (\d+)", message):
+    if found := re.search(
+        r"invalid dimensions for input: (.+?) for the following indices index: (\d+) Got: \d+ Expected: (\d+)", message
+    ):
         return Hint(axis=(found[1], int(found[2]), int(found[3])))
     if found := re.search(r"must be within the inclusive range \[-?\d+,(\d+)\]", message):
         return Hint(bound=int(found[1]) + 1)

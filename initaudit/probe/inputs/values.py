@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
 
 from initaudit.errors import ProbeError
-from initaudit.probe.inputs.facts import Facts, named
+
+if TYPE_CHECKING:
+    from initaudit.probe.inputs.facts import Facts
 
 SAMPLE_RATE = 16_000
 """What speech models are made for."""
@@ -21,8 +24,9 @@ UNKNOWN_INTEGERS = 10
 RESERVED_IDS = 4
 """Padding, begin, end and unknown usually have the lowest ids; tables much larger than this are indexed above it."""
 
+
 def dtype_of(code: int) -> np.dtype[Any] | None:
-    """numpy (or ml_dtypes) type for an ONNX element type; None where nothing can be fed."""
+    """The numpy (or ml_dtypes) type for an ONNX element type; None where nothing can be fed."""
     if code == onnx.TensorProto.STRING:
         return np.dtype(object)
     try:
@@ -46,12 +50,12 @@ class Setting:
 
 
 def draw(
-    name: str, dtype: np.dtype[Any], shape: tuple[int, ...], facts: Facts, setting: Setting, rng: np.random.Generator
+    name: str, dtype: np.dtype[Any], shape: tuple[int, ...], *, facts: Facts, setting: Setting, rng: np.random.Generator
 ) -> tuple[np.ndarray, str]:
     """An array and the phrase that says how it was made. Raises ProbeError for types that cannot be fed."""
-    if dtype == object:
+    if dtype.kind == "O":
         return np.full(shape, "word", dtype=object), "the text 'word'"
-    values, how = _meaning(name, dtype, shape, facts, setting, rng)
+    values, how = _meaning(name, dtype, shape, facts=facts, setting=setting, rng=rng)
     if dtype == np.bool_ and name in setting.inverted:
         values, how = ~values.astype(np.bool_), f"{how}, inverted"
     try:
@@ -61,10 +65,10 @@ def draw(
 
 
 def _meaning(
-    name: str, dtype: np.dtype[Any], shape: tuple[int, ...], facts: Facts, setting: Setting, rng: np.random.Generator
+    name: str, dtype: np.dtype[Any], shape: tuple[int, ...], *, facts: Facts, setting: Setting, rng: np.random.Generator
 ) -> tuple[np.ndarray, str]:
     """Values by role first, then by name, then by type."""
-    floating = dtype.kind in "fcV" and dtype.kind != "b"
+    floating = dtype.kind in "fcV"  # V: the types of ml_dtypes
     one = np.ones((), np.float64)
     if "last_position" in facts.roles:
         return one * (setting.past + setting.time - 1), "last position of the sequence"
@@ -74,7 +78,9 @@ def _meaning(
         return one * setting.time, "length of the sequence"
     if "past" in facts.roles or (len(shape) >= 4 and named(name, "past", "cache")):
         return rng.standard_normal(shape), "N(0, 1)" if math.prod(shape) else "empty past"
-    if "state" in facts.roles or (floating and named(name, r"^[hc]_?[0n]?$", "hidden_?in", r"(^|[._/])state(_?in|_?\d+)?$", "init.*state")):
+    if "state" in facts.roles or (
+        floating and named(name, r"^[hc]_?[0n]?$", "hidden_?in", r"(^|[._/])state(_?in|_?\d+)?$", "init.*state")
+    ):
         return one * 0, "zeros (initial state)"
     if facts.equals and not floating:
         return one * facts.equals[0], f"{facts.equals[0]:g}, which the graph compares it with"
@@ -100,9 +106,10 @@ def _meaning(
         return np.resize(np.array([*setting.image, 1.0]), shape), "height and width of the image"
     if named(name, "scale_?factor"):
         return one, "ones"
+    if dtype.kind == "c":
+        return rng.standard_normal(shape) + 1j * rng.standard_normal(shape), "complex N(0, 1)"
     if floating:
-        values = rng.standard_normal(shape)
-        return (values + 1j * rng.standard_normal(shape), "complex N(0, 1)") if dtype.kind == "c" else (values, "N(0, 1)")
+        return rng.standard_normal(shape), "N(0, 1)"
     if "count" in facts.roles or not shape:
         return one, "one"
     if dtype == np.uint8:
@@ -117,3 +124,8 @@ def _ids(bound: int, shape: tuple[int, ...], rng: np.random.Generator) -> tuple[
         return np.zeros(()), "zeros"
     low = RESERVED_IDS if bound >= 4 * RESERVED_IDS else 0
     return rng.integers(low, bound, shape), f"ids from {low} to {bound - 1}"
+
+
+def named(name: str, *words: str) -> bool:
+    """Whether one of the regular expressions occurs in the name of an input."""
+    return any(re.search(word, name.lower()) for word in words)
