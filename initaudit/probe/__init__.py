@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from initaudit.errors import ProbeError
@@ -13,6 +13,7 @@ from initaudit.probe.signal import Signal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from initaudit.graph import Graph
     from initaudit.layers import Layer
     from initaudit.model import Model
     from initaudit.report import LayerAudit
@@ -45,9 +46,16 @@ class ProbeResult:
     """First node that makes NaN or infinity from finite values."""
     notes: tuple[str, ...] = ()
 
+    graph: Graph | None = field(default=None, repr=False)
+    """The main graph that was probed."""
+
     def attach(self, layers: Sequence[LayerAudit]) -> tuple[LayerAudit, ...]:
-        """The layers with their signals."""
-        return tuple(replace(audit, signal=self.signals.get(audit.layer.name)) for audit in layers)
+        """The layers with their signals, and in these what theory says of them."""
+        if self.graph is None:
+            return tuple(layers)
+        from initaudit.probe.theory import with_theory
+
+        return with_theory(self.graph, layers, self.signals)
 
 
 def probe(
@@ -80,10 +88,12 @@ def probe(
         return ProbeResult(
             mode=options.mode, status="failed", reason=str(error), not_probed=plan.skipped, seed=options.seed
         )
-    return _result(answer, plan.skipped, options)
+    return _result(answer, plan.skipped, options, model.graph)
 
 
-def _result(answer: Mapping[str, Any], skipped: Mapping[str, str], options: ProbeOptions) -> ProbeResult:
+def _result(
+    answer: Mapping[str, Any], skipped: Mapping[str, str], options: ProbeOptions, graph: Graph
+) -> ProbeResult:
     missing = {**skipped, **answer["skipped"]}
     reasons = sorted(set(missing.values()))
     return ProbeResult(
@@ -98,4 +108,5 @@ def _result(answer: Mapping[str, Any], skipped: Mapping[str, str], options: Prob
         batch_norm=answer["batch_norm"],
         nonfinite_node=answer["nonfinite_node"],
         notes=tuple(answer["notes"]),
+        graph=graph,
     )

@@ -49,8 +49,10 @@ ATTEMPTS = 3
 NOISE = 1e-6
 """Relative response below which rounding may be all there is: some ten units in the last place of float32."""
 MIN_DRAWS, MAX_DRAWS = 2, 32
-"""Perturbations per layer: two at least, for an error estimate; 32 bring the error of a single-output network, where
-|J v|^2 is chi-squared with one degree of freedom, to 12 %."""
+"""Passes, each on one input: two at least, for an error estimate."""
+MAX_REPEATS = 4
+"""Perturbations of each layer in one pass of a small network. With 32 passes they bring the error of a network with a
+single output, where |J v|^2 is chi-squared with one degree of freedom, to 6 %."""
 WANTED_ERROR = 0.08
 """Relative standard error of the gradient at which drawing ends."""
 WORK_LIMIT = 6e10
@@ -109,6 +111,8 @@ class _Row:
     """What is added to the layer's output, times the step."""
     scale: float
     """Root mean square of the layer's output, the unit of steps."""
+    weight: float = 1.0
+    """Of a direction that a change of the weight makes: its root mean square before it was brought to 1."""
     values: State = field(default_factory=dict)
     """Deviation of the values at the cut it has reached, brought to size 1 (relative to the unperturbed values)."""
     log_size: float = 0.0
@@ -159,7 +163,8 @@ class Backward:
         """Gradients by layer. Raises ProbeError where the network cannot be run in pieces."""
         dtypes = {layer.output: self.forward.values[layer.output].dtype for layer in self.layers}
         self.pieces.open(self.runs.feeds[0], dtypes)
-        self.stack.learn(self.pieces, self.runs.feeds, rows=int(min(MAX_ROWS, len(self.layers), SMALL_NETWORK / max(1.0, self.work))))
+        self.stack.learn(self.pieces, self.runs.feeds, rows=self._most_rows())
+        repeats = max(1, min(MAX_REPEATS, self.stack.rows // len(self.layers)))
         gradients = {layer.name: Gradient() for layer in self.layers}
         cost = self._cost()
         for draw in range(MAX_DRAWS):
@@ -172,8 +177,13 @@ class Backward:
             rng = np.random.default_rng((self.seed, draw))
             limit = max(1, int(HELD_BYTES / max(1, self.pieces.carried_bytes(bases) // self.stack.rows)))
             for start in range(0, len(self.layers), limit):
-                self._draw(self.layers[start : start + limit], bases, gradients, rng)
+                self._draw(self.layers[start : start + limit], repeats, bases, gradients, rng)
         return gradients
+
+    def _most_rows(self) -> int:
+        """Perturbations in one run, where the network takes several inputs at once."""
+        affordable = SMALL_NETWORK / max(1.0, self.work)
+        return int(min(MAX_ROWS, MAX_REPEATS * len(self.layers), affordable))
 
     def _cost(self) -> float:
         """Products and calls of one draw: a row runs from its layer's piece to the end."""
@@ -184,37 +194,42 @@ class Backward:
     def _draw(
         self,
         layers: Sequence[LayerPlan],
+        repeats: int,
         bases: Sequence[State],
         gradients: Mapping[str, Gradient],
         rng: np.random.Generator,
     ) -> None:
-        """One sample for each of `layers`."""
-        rows = [self._row(layer, self._signs(layer, rng)) for layer in layers]
-        self._propagate(rows, bases)
-        by_weight: list[tuple[LayerPlan, float, _Row]] = []
-        for layer, row in zip(layers, rows, strict=True):
-            gradient = gradients[layer.name]
-            response = row.respond(self.network.outputs) / row.scale**2
-            gradient.unresolved += not row.resolved
-            gradient.squares.append(response / max(1, np.count_nonzero(row.direction)))
-            if layer.weight is None or layer.input is None:
+        """One sample for each of `layers`, the mean over `repeats` perturbations."""
+        rows = [self._row(layer, self._signs(layer, rng)) for layer in layers for _ in range(repeats)]
+        by_weight: list[_Row] = []
+        for layer in layers:
+            if layer.weight is None or layer.input is None or self._is_single_position(layer):
                 continue
             x = self._input(layer, bases)
-            if self._is_single_position(layer):  # dL/dW is the outer product of gradient and input
-                gradient.weight_squares.append(response * _square(x))
+            for _ in range(repeats):
+                direction = self._product(layer, x).direction(x, rng)
+                size = _rms(direction)
+                if size and math.isfinite(size):
+                    by_weight.append(self._row(layer, direction / np.float32(size), weight=size))
+        self._propagate([*rows, *by_weight], bases)
+        for layer in layers:
+            own = [row for row in rows if row.layer is layer]
+            gradient = gradients[layer.name]
+            response = float(np.mean([row.respond(self.network.outputs) / row.scale**2 for row in own]))
+            gradient.unresolved += 2 * sum(row.resolved for row in own) < len(own)
+            gradient.squares.append(response / max(1, np.count_nonzero(own[0].direction)))
+            if layer.weight is None or layer.input is None:
                 continue
-            direction = self._product(layer, x).direction(x, rng)
-            size = _rms(direction)
-            if size and math.isfinite(size):
-                by_weight.append((layer, size, self._row(layer, direction / np.float32(size))))
-        self._propagate([row for _, _, row in by_weight], bases)
-        for layer, size, row in by_weight:
-            response = row.respond(self.network.outputs) / row.scale**2
-            gradients[layer.name].weight_squares.append(response * size**2 / self.runs.rows)
+            if self._is_single_position(layer):  # dL/dW is the outer product of gradient and input
+                gradient.weight_squares.append(response * _square(self._input(layer, bases)))
+                continue
+            answers = [row.respond(self.network.outputs) * row.weight**2 / row.scale**2 for row in by_weight if row.layer is layer]
+            if answers:
+                gradient.weight_squares.append(float(np.mean(answers)) / self.runs.rows)
 
-    def _row(self, layer: LayerPlan, direction: np.ndarray) -> _Row:
+    def _row(self, layer: LayerPlan, direction: np.ndarray, weight: float = 1.0) -> _Row:
         scale = self.scales[layer.name]
-        return _Row(layer=layer, direction=direction * np.float32(scale), scale=scale)
+        return _Row(layer=layer, direction=direction * np.float32(scale), scale=scale, weight=weight)
 
     def _signs(self, layer: LayerPlan, rng: np.random.Generator) -> np.ndarray:
         """A random sign for each element of the layer's output, 0 for units that are not its own."""
