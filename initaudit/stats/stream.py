@@ -18,7 +18,7 @@ from typing import Final
 
 import numpy as np
 
-from initaudit.stats.decode import decode
+from initaudit.stats.decode import decode, half_extremes
 from initaudit.stats.layout import Layout, Role, chunks
 from initaudit.stats.units import SIGNATURE_WIDTH
 from initaudit.stats.moments import PIVOT_SHARE, SAFE_HIGH, SAFE_LOW, SMALLEST_NORMAL, Moments
@@ -147,13 +147,15 @@ class _Scanner:
         self.moments = Moments()
         self.smallest_normal = SMALLEST_NORMAL.get(span.view.dtype.name, 0.0)
         self.square = np.empty(span.chunk_size, np.float32)
+        self.buffer = np.empty(span.chunk_size, np.int32)
         self.ones = np.ones(span.chunk_size, np.float32)
         self.image = None if random is None else np.empty((shape[0], SKETCH_WIDTH), np.float32)
         self.pullback = None if random is None else np.zeros((shape[1], SKETCH_WIDTH))
 
     def run(self) -> _Part:
-        for where, raw in chunks(self.span):
-            values = decode(raw)
+        for where, stored in chunks(self.span):
+            raw = np.ascontiguousarray(stored)
+            values = decode(raw, self.buffer)
             if not self._fast(where, raw, values):
                 self._general(where, values)
         return _Part(moments=self.moments, energies=self.energies, image=self.image, pullback=self.pullback)
@@ -162,7 +164,7 @@ class _Scanner:
         """Sums of powers about zero in float32, by BLAS; False (nothing done) where that would not be accurate."""
         flat = values.reshape(-1)
         n = flat.size
-        low, high = float(flat.min()), float(flat.max())
+        low, high = half_extremes(raw) if raw.dtype == np.float16 else (float(flat.min()), float(flat.max()))
         if values.dtype != np.float32 or not SAFE_LOW < max(-low, high) < SAFE_HIGH:  # also false for NaN and infinity
             return False
         matrix, across = self._matrix(values)
@@ -239,9 +241,10 @@ def refine(layout: Layout, sketch: Sketch) -> Sketch:
     basis = np.linalg.qr(sketch.pullback)[0].astype(np.float32)
     image = np.empty_like(sketch.image)
     pullback = np.zeros_like(sketch.pullback)
+    buffer = np.empty(layout.chunk_size, np.int32)
     with np.errstate(all="ignore"):
         for where, raw in chunks(layout):
-            values = decode(raw)
+            values = decode(raw, buffer)
             image[where[0]] = values @ basis
             pullback += values.T @ image[where[0]]
     _give_back(layout.view)
