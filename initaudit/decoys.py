@@ -24,7 +24,7 @@ SPECTRAL_SHARE = 0.98
 """Energy of a filter within WINDOW_BINS around its peak that makes it a windowed sinusoid (Hann and Hamming leave < 1 % outside)."""
 
 WINDOW_BINS = 3
-PROBED_ROWS = 8
+PROBED_ROWS = 3
 """Rows looked at before all are."""
 
 MIN_TAPS = 32

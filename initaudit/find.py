@@ -52,7 +52,7 @@ class Finds:
 def find_specs(graph: Graph, constants: Constants) -> Finds:
     """Layers of all nodes, bodies included; companions attached; weak claims dropped where a stronger one uses the tensor."""
     specs: list[tuple[Node, LayerSpec]] = []
-    attachments: list[Attachment] = []
+    attachments: list[tuple[Node, Attachment]] = []
     asides: list[Aside] = []
     refused: dict[int, str] = {}
     table = operators()
@@ -64,7 +64,7 @@ def find_specs(graph: Graph, constants: Constants) -> Finds:
                         if found.operand.tensors:  # a constant made of shapes alone is no weight
                             specs.append((node, found))
                     elif isinstance(found, Attachment):
-                        attachments.append(found)
+                        attachments.append((node, found))
                     else:
                         asides.append(found)
             except (InitauditError, ValueError, IndexError, TypeError, ZeroDivisionError) as error:
@@ -99,7 +99,7 @@ def _strongest(specs: list[tuple[Node, LayerSpec]]) -> list[tuple[Node, LayerSpe
 
 
 def _attach(
-    specs: list[tuple[Node, LayerSpec]], attachments: list[Attachment]
+    specs: list[tuple[Node, LayerSpec]], attachments: list[tuple[Node, Attachment]]
 ) -> tuple[list[tuple[Node, LayerSpec]], list[Aside]]:
     """Give each attachment to the layer that made the value it is added to, if it has as many units."""
     makers: dict[Value, list[int]] = {}
@@ -108,7 +108,7 @@ def _attach(
             makers.setdefault(spec.output, []).append(index)
     loose: list[tuple[Node, LayerSpec]] = []
     asides: list[Aside] = []
-    for attachment in attachments:
+    for adder, attachment in attachments:
         taken = False
         for value in (attachment.to, *attachment.also):
             for index in makers.get(made_by(value, makers), ()):
@@ -122,10 +122,12 @@ def _attach(
                     taken = True
             if taken:
                 break
-        if not taken and isinstance(attachment.otherwise, Aside):
-            asides.append(attachment.otherwise)
-        elif not taken and isinstance(attachment.otherwise, tuple):
-            loose.append(attachment.otherwise)
+        if not taken and attachment.otherwise is not None:
+            instead = attachment.otherwise()
+            if isinstance(instead, Aside):
+                asides.append(instead)
+            else:
+                loose.append((adder, instead))
     return specs + loose, asides
 
 

@@ -68,7 +68,7 @@ class Node:
     """One operator call."""
 
     __slots__ = (
-        "attributes", "domain", "graph", "inputs", "metadata", "name", "op_type", "outputs", "position", "proto", "subgraphs",
+        "attributes", "domain", "graph", "inputs", "name", "op_type", "outputs", "position", "proto", "subgraphs",
     )  # fmt: skip
 
     def __init__(self, proto: NodeProto, graph: Graph, name: str, attributes: Mapping[str, AttributeProto]) -> None:
@@ -85,10 +85,14 @@ class Node:
         self.subgraphs: dict[str, Graph] = {}
         self.position = 0
         """Index in `graph.nodes`: what a node depends on stands at smaller positions of its graph."""
-        self.metadata: dict[str, str] = {entry.key: entry.value for entry in proto.metadata_props}
 
     def __repr__(self) -> str:
         return f"Node({self.op_type} {self.name!r})"
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """Key-value pairs that the exporter left at the node."""
+        return {entry.key: entry.value for entry in self.proto.metadata_props}
 
     def attr(self, name: str, default: Any = None) -> Any:
         """Python value of an attribute (str decoded, lists as list), or `default`."""
@@ -136,7 +140,8 @@ class Graph:
                 stack.pop()
                 continue
             yield node
-            stack.extend(iter(graph.nodes) for graph in reversed(node.subgraphs.values()))
+            if node.subgraphs:
+                stack.extend(iter(graph.nodes) for graph in reversed(node.subgraphs.values()))
 
     def graphs(self) -> Iterator[Graph]:
         """This graph and every body nested in it."""

@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from initaudit.graph import Node, Value
     from initaudit.views import Constants, Operand
@@ -76,7 +76,7 @@ class Attachment:
     span: tuple[int, int] | None = None
     also: tuple[Value, ...] = ()
     """Further values whose layer it may belong to, tried in order."""
-    otherwise: tuple[Node, LayerSpec] | Aside | None = None
+    otherwise: Callable[[], LayerSpec | Aside] | None = None
     """What it is where no layer with as many units made the value."""
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from initaudit import decoys
 from initaudit.errors import InitauditError
 from initaudit.ops.elementwise import goes_to_sine_and_cosine
@@ -29,24 +31,28 @@ def untrainable_reason(spec: LayerSpec) -> str | None:
         values = operand.array()
         if spec.kind == "embedding":
             return _table_reason(spec, values)
-        if decoys.is_geometric(values):
+        few = decoys.sample(values)
+        whole_or_positive = few.size and (few.min() >= 0 or bool((few == np.rint(few)).all()))
+        if whole_or_positive and decoys.is_geometric(values):
             return "geometric progression: frequencies of a position encoding"
-        if decoys.is_selection(values):
+        if whole_or_positive and decoys.is_selection(values):
             return "zeros and ones: it selects, counts or connects"
         matrix = values.swapaxes(0, spec.unit_axes[0]) if len(spec.unit_axes) == 1 else values
-        if values.ndim == 2 and decoys.is_adjacency(values):
+        if whole_or_positive and values.ndim == 2 and decoys.is_adjacency(values):
             return "symmetric, non-negative and sparse: the adjacency matrix of a graph"
-        if (values.ndim == 2 or spec.fan_in == values.shape[-1]) and decoys.is_fourier_basis(matrix.reshape(matrix.shape[0], -1)):
+        if spec.companions:  # a fixed basis has no bias
+            return None
+        if (values.ndim == 2 or spec.fan_in == values.shape[-1]) and decoys.is_fourier_basis(
+            matrix.reshape(matrix.shape[0], -1)
+        ):
             return "windowed sines and cosines: the basis of a Fourier transform"
     except InitauditError:
         return None
     return None
 
 
-def _table_reason(spec: LayerSpec, values: object) -> str | None:
-    import numpy as np
-
-    table = np.moveaxis(np.asarray(values), spec.input_axes[0], 0)
+def _table_reason(spec: LayerSpec, values: np.ndarray) -> str | None:
+    table = np.moveaxis(values, spec.input_axes[0], 0)
     table = table.reshape(table.shape[0], -1)
     if decoys.is_sinusoidal(table):
         return "table of sines and cosines"

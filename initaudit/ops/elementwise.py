@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from initaudit import decoys
@@ -93,6 +94,13 @@ def _split(node: Node, constants: Constants) -> tuple[Operand, Value, int] | Non
     return constant, other, position
 
 
+def _table_or_fixed(node: Node, constant: Operand, other: Value) -> LayerSpec | Aside:
+    reason = fixed_reason(constant)
+    if reason is not None:
+        return Aside(operand=constant, reason=reason)
+    return learned_table(constant, source=other, output=node.outputs[0])
+
+
 class Additive(Operator):
     """Add and Sub of a constant: the bias of the layer before, a learned table of positions, or a fixed table."""
 
@@ -107,16 +115,13 @@ class Additive(Operator):
         if other.is_input:
             yield Aside(operand=constant, reason="shift of the model's input", is_parameter=False)
             return
-        reason = fixed_reason(constant)
-        spec = learned_table(constant, source=other, output=node.outputs[0])
-        otherwise = (node, spec) if reason is None else Aside(operand=constant, reason=reason)
         candidates = [other]
         maker = other.producer
         if node.op_type == "Sub" and position == 0 and maker is not None and maker.op_type == "Mul":
             candidates += [
                 v for v in maker.inputs if v is not None
             ]  # beta - mean · (scale / std), as TensorFlow writes it
-        yield Attachment(operand=constant, to=candidates[0], also=tuple(candidates[1:]), otherwise=otherwise)
+        yield Attachment(operand=constant, to=candidates[0], also=tuple(candidates[1:]), otherwise=partial(_table_or_fixed, node, constant, other))
 
 
 class FusedBias(Operator):
@@ -129,8 +134,7 @@ class FusedBias(Operator):
         """The bias, for the layer before."""
         constant, other = constants.get(node.input(1)), node.input(0)
         if constant is not None and other is not None and constant.size > 1:
-            spec = learned_table(constant, source=other, output=node.outputs[0])
-            yield Attachment(operand=constant, to=other, otherwise=(node, spec))
+            yield Attachment(operand=constant, to=other, otherwise=partial(_table_or_fixed, node, constant, other))
 
 
 class Multiplicative(Operator):

@@ -73,7 +73,7 @@ class Operand:
 
     def array(self) -> np.ndarray:
         """The values, shape `shape`. Raises UnsupportedWeight, ExternalDataError or InvalidModel."""
-        if self.size > max(MAX_ELEMENTS, sum(max(t.size, t.nbytes()) for t in self.tensors)):
+        if self.size > MAX_ELEMENTS and self.size > sum(max(t.size, t.nbytes()) for t in self.tensors):
             raise UnsupportedWeight(f"{self.size} elements computed from a constant are too many")
         if self.work > MAX_WORK:
             raise UnsupportedWeight("the constant subgraph takes too much computing")
