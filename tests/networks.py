@@ -1,0 +1,92 @@
+"""Small models for the tests, built in a line or two."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+Draw = Callable[[tuple[int, ...], np.random.Generator], np.ndarray]
+
+
+def normal(std: float) -> Draw:
+    """N(0, std)."""
+    return lambda shape, rng: rng.normal(0, std, shape)
+
+
+def he(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """He normal for a weight whose last axes count the inputs."""
+    return rng.normal(0, math.sqrt(2 / math.prod(shape[1:])), shape)
+
+
+def xavier(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Xavier normal for a matrix."""
+    return rng.normal(0, math.sqrt(2 / (shape[0] + shape[1])), shape)
+
+
+def model(
+    nodes: Sequence[NodeProto],
+    inputs: Mapping[str, Sequence[int | str]],
+    outputs: Sequence[str],
+    tensors: Mapping[str, np.ndarray],
+    *,
+    opset: int = 17,
+    domains: Sequence[str] = (),
+) -> onnx.ModelProto:
+    """A model with float inputs; output shapes are left open."""
+    graph = helper.make_graph(
+        list(nodes),
+        "test",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape)) for name, shape in inputs.items()],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
+        [numpy_helper.from_array(np.asarray(a), n) for n, a in tensors.items()],
+    )
+    imports = [helper.make_opsetid("", opset), *(helper.make_opsetid(d, 1) for d in domains)]
+    return helper.make_model(graph, opset_imports=imports, ir_version=9)
+
+
+def mlp(
+    widths: Sequence[int],
+    activation: str = "Relu",
+    draw: Draw = he,
+    *,
+    seed: int = 0,
+    bias: float | Draw = 0.0,
+    change: Mapping[str, Callable[[np.ndarray], np.ndarray]] | None = None,
+) -> onnx.ModelProto:
+    """Gemm layers `fc0` ... with `activation` between them; weights `fc0.weight` [out, in]; `change` edits tensors by name."""
+    rng = np.random.default_rng(seed)
+    nodes, tensors, value = [], {}, "x"
+    for i, (before, after) in enumerate(zip(widths, widths[1:], strict=False)):
+        tensors[f"fc{i}.weight"] = draw((after, before), rng)
+        tensors[f"fc{i}.bias"] = bias((after,), rng) if callable(bias) else np.full(after, bias)
+        last = i == len(widths) - 2
+        out = "y" if last else f"z{i}"
+        nodes.append(helper.make_node("Gemm", [value, f"fc{i}.weight", f"fc{i}.bias"], [out], f"/fc{i}/Gemm", transB=1))
+        if not last:
+            nodes.append(helper.make_node(activation, [out], [f"a{i}"], f"/act{i}/{activation}"))
+            value = f"a{i}"
+    for name, edit in (change or {}).items():
+        tensors[name] = edit(tensors[name].copy())
+    stored = {name: array.astype(np.float32) for name, array in tensors.items()}
+    return model(nodes, {"x": ["N", widths[0]]}, ["y"], stored)
+
+
+def trained_like(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Heavy-tailed and of low rank beside noise, with uneven units: what no scheme draws."""
+    noise = rng.normal(0, 0.5, shape)
+    flat = math.prod(shape[1:])
+    structure = rng.standard_t(3, (shape[0], 2)) @ rng.standard_t(3, (2, flat))
+    scale = np.exp(rng.normal(0, 0.6, (shape[0], 1)))
+    mixed = scale * (noise.reshape(shape[0], flat) + 0.6 * structure)
+    return (mixed / mixed.std() * math.sqrt(2 / flat)).reshape(shape)
+
+
+def save(proto: onnx.ModelProto, path: Path) -> str:
+    """Write a model; gives the path as text."""
+    path.write_bytes(proto.SerializeToString())
+    return str(path)

@@ -1,0 +1,194 @@
+"""The commands as a user calls them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import helper
+
+from initaudit.cli import run
+from tests.networks import mlp, model, normal, save, trained_like
+
+QUICK = ("--isolated", "--probe", "none")
+
+
+def test_exit_code_follows_fail_on(tmp_path: Path):
+    """0 below the bar, 1 at or above it; --exit-zero and never keep it 0."""
+    path = save(mlp([32, 32, 4], change={"fc0.weight": np.zeros_like}), tmp_path / "m.onnx")
+    arguments = ["check", *QUICK, "-q", "--context", "fresh", path]
+
+    assert run(arguments) == 1
+    assert run([*arguments, "--exit-zero"]) == 0
+    assert run([*arguments, "--fail-on", "never"]) == 0
+    assert run([*arguments, "--ignore", "INI003"]) == 0
+    assert run([*arguments, "--select", "INI001"]) == 0
+
+
+def test_an_ignored_finding_is_shown_with_its_reason(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    """Suppressed is not silent."""
+    path = save(mlp([32, 32, 4], change={"fc0.weight": np.zeros_like}), tmp_path / "m.onnx")
+
+    run(["check", *QUICK, "--context", "fresh", "--output-format", "json", "--ignore", "INI003:fc0*=cut on purpose", path])
+    findings = json.loads(capfd.readouterr().out)["reports"][0]["findings"]
+
+    assert [f["suppressed"] for f in findings if f["code"] == "INI003"] == ["cut on purpose"]
+
+
+def test_a_baseline_accepts_todays_findings_and_no_others(tmp_path: Path):
+    """A new fault in the next export fails again."""
+    zero = {"fc0.weight": np.zeros_like}
+    path = save(mlp([32, 32, 32, 4], change=zero), tmp_path / "m.onnx")
+    baseline = str(tmp_path / "b.json")
+    options = (*QUICK, "--context", "fresh")
+
+    assert run(["baseline", *options, path, "-o", baseline]) == 0
+    assert run(["check", *options, "-q", "--baseline", baseline, path]) == 0
+    save(mlp([32, 32, 32, 4], change=zero | {"fc1.weight": np.zeros_like}), Path(path))
+    assert run(["check", *options, "-q", "--baseline", baseline, path]) == 1
+
+
+def test_reports_go_to_files_by_suffix_and_text_to_stdout(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    """Report on stdout, summary on stderr."""
+    path = save(mlp([32, 32, 4]), tmp_path / "m.onnx")
+
+    run(["check", *QUICK, path, "-o", str(tmp_path / "r.json"), "-o", str(tmp_path / "r.html")])
+    output = capfd.readouterr()
+
+    assert json.loads((tmp_path / "r.json").read_text())["schema_version"] == "1"
+    assert (tmp_path / "r.html").read_text().startswith("<!doctype html>")
+    assert "PASS" in output.out
+    assert "1 model: 0 errors" in output.err
+
+
+def test_text_fits_80_columns_and_hides_control_characters(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    """Names in model files are untrusted."""
+    evil = "layer\x1b[31m\n::error::owned" + "x" * 200
+    weight = np.zeros((16, 16), np.float32)
+    nodes = [helper.make_node("Gemm", ["x", evil], ["z"], evil, transB=1), helper.make_node("Relu", ["z"], ["r"])]
+    nodes.append(helper.make_node("Gemm", ["r", "v"], ["y"], "head", transB=1))
+    proto = model(nodes, {"x": ["N", 16]}, ["y"], {evil: weight, "v": np.ones((4, 16), np.float32)})
+
+    run(["check", *QUICK, "--context", "fresh", save(proto, tmp_path / "m.onnx")])
+    text = capfd.readouterr().out
+
+    assert "\x1b" not in text
+    assert not any(line.startswith("::") for line in text.splitlines())
+    assert max(map(len, text.splitlines()[1:])) <= 80
+
+
+def test_inspect_lists_layers_and_totals(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    """The table has a row per layer; the JSON says the same."""
+    path = save(mlp([32, 16, 4]), tmp_path / "m.onnx")
+
+    assert run(["inspect", path]) == 0
+    text = capfd.readouterr().out
+    assert run(["inspect", "--output-format", "json", path]) == 0
+    document = json.loads(capfd.readouterr().out)
+
+    assert "2 layers" in text
+    assert [(layer["fan_in"], layer["fan_out"]) for layer in document["layers"]] == [(32, 16), (16, 4)]
+
+
+def test_diff_tells_changed_from_unchanged(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    """One layer moved, one did not."""
+    before = save(mlp([32, 16, 4]), tmp_path / "a.onnx")
+    after = save(mlp([32, 16, 4], change={"fc1.weight": lambda w: w * 1.5}), tmp_path / "b.onnx")
+
+    run(["diff", before, after, "--output-format", "json"])
+    states = {row["title"]: (row["state"], row["change"]) for row in json.loads(capfd.readouterr().out)["layers"]}
+
+    assert states["fc0"] == ("unchanged", 0.0)
+    assert states["fc1"][0] == "changed"
+    assert states["fc1"][1] == pytest.approx(0.5)
+
+
+def test_against_names_the_layer_that_training_did_not_touch(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    """INI602 for the frozen layer only."""
+    frozen = mlp([64, 64, 8], draw=trained_like)
+    before = save(frozen, tmp_path / "a.onnx")
+    after = save(mlp([64, 64, 8], draw=trained_like, change={"fc1.weight": lambda w: w + 0.01}), tmp_path / "b.onnx")
+
+    run(["check", *QUICK, "--context", "trained", "--against", before, "--output-format", "json", after])
+    findings = json.loads(capfd.readouterr().out)["reports"][0]["findings"]
+
+    assert [f["initializer"] for f in findings if f["code"] == "INI602"] == ["fc0.weight"]
+
+
+def test_rule_explains_and_corrects_typos(capfd: pytest.CaptureFixture[str]):
+    """By code or name; a typo gets a suggestion and exit code 2."""
+    assert run(["rule", "vanishing-signal"]) == 0
+    text = capfd.readouterr().out
+    assert run(["rule", "vanishing-signl"]) == 2
+    error = capfd.readouterr().err
+
+    assert text.startswith("INI401")
+    assert "Harmless when:" in text
+    assert "did you mean vanishing-signal" in error
+
+
+def test_rules_lists_every_rule(capfd: pytest.CaptureFixture[str]):
+    """A line each."""
+    from initaudit.rule import all_rules
+
+    run(["rules"])
+
+    assert [line[:6] for line in capfd.readouterr().out.splitlines()] == [r.code for r in all_rules()]
+
+
+def test_a_model_is_read_from_stdin(tmp_path: Path):
+    """`-` stands for stdin, as in every Unix tool."""
+    path = save(mlp([32, 16, 4]), tmp_path / "m.onnx")
+    arguments = [sys.executable, "-m", "initaudit", "check", *QUICK, "-"]
+
+    with Path(path).open("rb") as stream:
+        result = subprocess.run(arguments, stdin=stream, capture_output=True, text=True, check=False)
+
+    assert result.returncode == 0, result.stderr
+    assert "2,180" not in result.stderr
+    assert "parameters audited" in result.stdout
+
+
+def test_an_internal_error_is_one_line_and_exit_code_2(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
+    """A traceback shown to a user is a bug of its own."""
+    import initaudit.cli.check
+
+    def broken(models: object) -> list[str]:
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr(initaudit.cli.check, "expand", broken)
+    monkeypatch.delenv("INITAUDIT_DEBUG", raising=False)
+
+    code = run(["check", "x.onnx"])
+    error = capfd.readouterr().err
+
+    assert code == 2
+    assert "ZeroDivisionError: oops" in error
+    assert error.count("\n") == 1
+
+
+def test_no_color_is_honoured(tmp_path: Path):
+    """No escape sequence when NO_COLOR is set or stdout is no terminal."""
+    path = save(mlp([32, 32, 4], draw=normal(5)), tmp_path / "m.onnx")
+    environment = {**os.environ, "NO_COLOR": "1"}
+
+    result = subprocess.run(
+        [sys.executable, "-m", "initaudit", "check", *QUICK, path], capture_output=True, env=environment, check=False
+    )
+
+    assert b"\x1b[" not in result.stdout
+
+
+def test_the_version_needs_no_heavy_import():
+    """`--version` loads neither numpy nor onnx."""
+    code = (
+        "import sys\nfrom initaudit.cli import run\nrun(['--version'])\n"
+        "assert not {'numpy', 'onnx', 'onnxruntime', 'rich', 'jinja2'} & set(sys.modules), sorted(sys.modules)\n"
+    )
+
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

@@ -1,0 +1,106 @@
+"""The JSON document: it follows its published schema, whatever the model."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+
+import jsonschema
+import numpy as np
+import pytest
+from onnx import helper
+
+import initaudit
+from initaudit.auditor import failed
+from initaudit.document import document
+from initaudit.errors import UnreadableModel
+from tests.networks import mlp, model, normal
+
+SCHEMA = json.loads(files("initaudit").joinpath("schema.json").read_text())
+
+
+def valid(reports: list) -> dict:
+    """The document, after it went through text and the schema."""
+    text = json.dumps(document(reports), allow_nan=False)
+    parsed = json.loads(text)
+    jsonschema.Draft202012Validator(SCHEMA).validate(parsed)
+    return parsed
+
+
+def test_the_schema_is_itself_valid():
+    """Draft 2020-12."""
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+
+
+@pytest.mark.parametrize("probe", ["none", "forward", "full"])
+def test_a_sound_network_follows_the_schema(probe: str):
+    """With and without a signal."""
+    document_ = valid([initaudit.audit(mlp([32, 32, 10]), probe=probe)])
+
+    layers = document_["reports"][0]["layers"]
+    assert all((layer["signal"] is None) == (probe == "none") for layer in layers)
+
+
+def test_nan_and_infinity_become_null():
+    """JSON has no such numbers; a network that overflows still gives a document."""
+    report = initaudit.audit(
+        mlp([16, 16, 4], change={"fc0.weight": lambda w: w * 1e30, "fc1.weight": lambda w: w * np.inf})
+    )
+
+    document_ = valid([report])
+
+    assert document_["reports"][0]["verdict"]["status"] == "fail"
+
+
+def test_an_unreadable_model_follows_the_schema():
+    """Status error, the reason, and nothing else."""
+    document_ = valid([failed("m.onnx", UnreadableModel("m.onnx: the file is empty"))])
+
+    assert document_["reports"][0]["verdict"] | {"evidence": []} == {
+        "status": "error",
+        "context": "unknown",
+        "trainability": None,
+        "reason": "m.onnx: the file is empty",
+        "evidence": [],
+        "first_lost": None,
+    }
+
+
+def test_operators_of_every_kind_follow_the_schema():
+    """Kinds, norms, recurrent parts and embeddings fit the enumerations."""
+    rng = np.random.default_rng(0)
+    hidden, inputs = 8, 6
+    tensors = {
+        "table": rng.normal(0, 1, (20, inputs)).astype(np.float32),
+        "w": rng.uniform(-0.3, 0.3, (1, 4 * hidden, inputs)).astype(np.float32),
+        "r": rng.uniform(-0.3, 0.3, (1, 4 * hidden, hidden)).astype(np.float32),
+        "gamma": np.ones(hidden, np.float32),
+        "beta": np.zeros(hidden, np.float32),
+        "ids": np.arange(12).reshape(4, 3),
+    }
+    nodes = [
+        helper.make_node("Gather", ["table", "ids"], ["e"], "embed"),
+        helper.make_node("Add", ["e", "x"], ["ex"]),
+        helper.make_node("LSTM", ["ex", "w", "r"], ["h"], "rnn", hidden_size=hidden),
+        helper.make_node("LayerNormalization", ["h", "gamma", "beta"], ["y"], "ln"),
+    ]
+
+    document_ = valid([initaudit.audit(model(nodes, {"x": [4, 3, inputs]}, ["y"], tensors))])
+
+    kinds = {layer["kind"] for layer in document_["reports"][0]["layers"]}
+    assert {"lstm", "norm"} <= kinds
+
+
+def test_two_audits_of_one_file_agree_in_every_byte():
+    """Same model, same seed, same report."""
+    texts = {initaudit.audit(mlp([32, 32, 10], draw=normal(0.3)), seed=5).to_json() for _ in range(2)}
+
+    assert len(texts) == 1
+
+
+def test_rows_are_flat():
+    """One dict per layer with plain values, ready for a data frame."""
+    rows = initaudit.audit(mlp([32, 16, 10]), probe="none").rows()
+
+    assert [(r["fan_in"], r["fan_out"], r["activation"]) for r in rows] == [(32, 16, "relu"), (16, 10, None)]
+    assert all(not isinstance(v, dict | list) for r in rows for v in r.values())
