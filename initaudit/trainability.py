@@ -1,19 +1,54 @@
 """Trainability: would plain gradient descent get this network off the ground? A number in [0, 1] and what limits it.
 
-The model is fitted on networks that `benchmarks/trainability/` builds and really trains.
+The score is the probability that a network reaches a training accuracy of 90 % within 250 steps of momentum descent at
+the best of three learning rates:
+
+    score = separates * max over rates [ moves(rate) * stands(rate) ]
+
+    moves      a step changes the answers to different inputs differently, by enough to matter
+    stands     a step changes the weights of all layers together by little enough
+    separates  the last layer sees inputs that differ in several directions, not along one line
+
+A network whose units are all copies of each other, or whose values leave the finite numbers, scores 0. Five constants
+were fitted on networks that `benchmarks/trainability/` draws and really trains; its `fit.py` gives them again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from initaudit.dynamics import Dynamics, Probed, dynamics_of, log10
+
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
     from initaudit.report import LayerAudit
 
 TRAINABLE = 0.5
 """At or above this score a network is called trainable: the score is a probability."""
+
+LEARNING_RATES = (1e-3, 1e-2, 1e-1)
+"""The rates that the networks behind the fit were trained with; the best one counts."""
+MOTION_NEEDED = -3.9
+"""Decimal logarithm of rate * contrast kernel / answer scale at which half of the networks move far enough; fitted."""
+MOTION_STEEPNESS = 2.1
+"""How sharply networks on either side of MOTION_NEEDED differ, per decade; fitted."""
+STEP_STOOD = 0.25
+"""Decimal logarithm of rate * relative step that half of the networks stand; fitted."""
+STEP_STEEPNESS = 3.2
+"""How sharply networks on either side of STEP_STOOD differ, per decade; fitted."""
+DIMENSION_STEEPNESS = 4.4
+"""How much each factor of ten in the dimension of the last layer's input helps; a dimension of 1 halves the score; fitted."""
+
+TIED = 0.5
+"""Share of tied units from which a network counts as one unit wide: one constant layer between random ones is not enough
+to tie its units, so in practice the share is 0 or 1."""
+SUFFICES = 0.8
+"""A factor that leaves this much is not blamed."""
+STEEP = 100.0
+"""Factor between the ends of a network from which a variance, or a gradient, counts as vanished or exploded on the way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +56,7 @@ class Factor:
     """One thing that can keep a network from learning."""
 
     name: str
-    """signal, similarity, gradient, uneven, explosion, symmetry, ..."""
+    """signal, similarity, gradient, explosion, uneven, line, symmetry, overflow."""
     score: float
     """Trainability that this factor alone would leave, in [0, 1]."""
     layer: str | None
@@ -42,5 +77,162 @@ class Trainability:
 
 def trainability(layers: Sequence[LayerAudit]) -> Trainability | None:
     """Judge probed layers in topological order; None where nothing was probed backward."""
-    del layers
-    return None
+    dynamics = dynamics_of(layers)
+    if dynamics is None:
+        return None
+    return Trainability(score=score_of(dynamics), factors=tuple(sorted(_factors(dynamics), key=lambda f: f.score)))
+
+
+def score_of(dynamics: Dynamics) -> float:
+    """Probability that the network learns at the best learning rate."""
+    if not dynamics.finite or dynamics.tied >= TIED:
+        return 0.0
+    return separates(dynamics) * max(moves(dynamics, rate) * stands(dynamics, rate) for rate in LEARNING_RATES)
+
+
+def moves(dynamics: Dynamics, rate: float) -> float:
+    """Probability that steps at `rate` change the answers by enough to tell inputs apart."""
+    return _enough(rate * dynamics.contrast_kernel / dynamics.answer_scale)
+
+
+def stands(dynamics: Dynamics, rate: float) -> float:
+    """Probability that steps at `rate` do not throw the network off its course."""
+    return _logistic(STEP_STEEPNESS * (STEP_STOOD - log10(rate * dynamics.relative_step)))
+
+
+def separates(dynamics: Dynamics) -> float:
+    """Probability that what the last layer sees can be divided into classes."""
+    return 1.0 if dynamics.dimension is None else _logistic(DIMENSION_STEEPNESS * log10(dynamics.dimension))
+
+
+def _enough(motion: float) -> float:
+    return _logistic(MOTION_STEEPNESS * (log10(motion) - MOTION_NEEDED))
+
+
+def _logistic(x: float) -> float:
+    return 1.0 / (1.0 + math.exp(-max(-700.0, min(700.0, x))))
+
+
+def _factors(dynamics: Dynamics) -> Iterator[Factor]:
+    """What leaves less than SUFFICES, each under the name of its cause."""
+    if not dynamics.finite:
+        where = next((layer.name for layer in dynamics.layers if not math.isfinite(layer.kernel)), None)
+        yield Factor(
+            name="overflow",
+            score=0.0,
+            layer=where,
+            rule="INI402",
+            message="Activations or gradients leave the finite numbers: the first step of training ends it.",
+        )
+        return
+    if dynamics.tied >= TIED:
+        yield Factor(
+            name="symmetry",
+            score=0.0,
+            layer=dynamics.layers[0].name,
+            rule="INI004",
+            message=f"{dynamics.tied:.0%} of the hidden units have the same weights, before and behind them, as another unit: "
+            "they stay equal for ever, and each layer is one unit wide.",
+        )
+    largest, smallest = LEARNING_RATES[-1], LEARNING_RATES[0]
+    slow, wild = moves(dynamics, largest), stands(dynamics, smallest)
+    if slow < SUFFICES:
+        yield from _too_slow(dynamics, slow)
+    if wild < SUFFICES:
+        yield from _too_wild(dynamics, wild)
+    together = max(moves(dynamics, rate) * stands(dynamics, rate) for rate in LEARNING_RATES)
+    if together < SUFFICES <= min(slow, wild):
+        yield Factor(
+            name="uneven",
+            score=together,
+            layer=None,
+            rule="INI503",
+            message=f"No single learning rate fits: the relative weight gradients add up to {dynamics.relative_step:.2g} over the "
+            f"layers, but the differences between inputs move by {dynamics.contrast_kernel:.2g} only.",
+        )
+    if (line := separates(dynamics)) < SUFFICES:
+        yield Factor(
+            name="line",
+            score=line,
+            layer=dynamics.layers[-1].name,
+            rule="INI405",
+            message=f"At the last layer inputs differ in {dynamics.dimension:.1f} directions only: there is little to divide classes by.",
+        )
+
+
+def _too_slow(dynamics: Dynamics, score: float) -> Iterator[Factor]:
+    first, last = dynamics.layers[0], dynamics.layers[-1]
+    left = _change(first.input_variance, last.input_variance)
+    if _enough(LEARNING_RATES[-1] * dynamics.kernel / dynamics.answer_scale) >= TRAINABLE:
+        where = _first(dynamics, lambda layer: layer.contrast < 1 / STEEP)
+        yield Factor(
+            name="similarity",
+            score=score,
+            layer=where,
+            rule="INI405",
+            message=f"Of what reaches the last layer only {last.contrast:.1g} differs between inputs: all get the same answer, "
+            "and what is learned from one is unlearned by the next.",
+        )
+    else:
+        where = _first(dynamics, lambda layer: _change(first.input_variance, layer.input_variance) < 1 / STEEP)
+        yield Factor(
+            name="signal",
+            score=score,
+            layer=where,
+            rule="INI401",
+            message=f"Of the signal's variance {left:.1g} is left at the last layer: "
+            "the answers hardly depend on the input, and no learning rate in use changes that.",
+        )
+    back = _change(last.gradient, first.gradient)
+    if back < 1 / STEEP:
+        where = _first(dynamics, lambda layer: _change(last.gradient, layer.gradient) < 1 / STEEP)
+        yield Factor(
+            name="gradient",
+            score=score,
+            layer=where,
+            rule="INI501",
+            message=f"The gradient that reaches the first layer is {back:.1g} of that at the last: the first layers stay where they are.",
+        )
+
+
+def _too_wild(dynamics: Dynamics, score: float) -> Iterator[Factor]:
+    first, last = dynamics.layers[0], dynamics.layers[-1]
+    forward, back = _change(first.input_variance, last.input_variance), _change(last.gradient, first.gradient)
+    step = f"even a learning rate of {LEARNING_RATES[0]:g} changes the network by {LEARNING_RATES[0] * dynamics.relative_step:.2g} of itself in one step"
+    if forward > STEEP:
+        where = _first(dynamics, lambda layer: _change(first.input_variance, layer.input_variance) > STEEP)
+        yield Factor(
+            name="explosion",
+            score=score,
+            layer=where,
+            rule="INI402",
+            message=f"The signal's variance grows by a factor of {forward:.1g} on its way to the last layer: {step}.",
+        )
+    if back > STEEP:
+        yield Factor(
+            name="gradient",
+            score=score,
+            layer=first.name,
+            rule="INI502",
+            message=f"The gradient that reaches the first layer is {back:.1g} times that at the last: {step}.",
+        )
+    if forward <= STEEP and back <= STEEP:
+        largest = max(dynamics.layers, key=lambda layer: log10(layer.kernel) - log10(layer.weight_square))
+        yield Factor(
+            name="uneven",
+            score=score,
+            layer=largest.name,
+            rule="INI503",
+            message=f"The weights are small against their gradients: {step}.",
+        )
+
+
+def _first(dynamics: Dynamics, holds: Callable[[Probed], bool]) -> str | None:
+    return next((layer.name for layer in dynamics.layers if holds(layer)), None)
+
+
+def _change(start: float | None, end: float | None) -> float:
+    """`end` over `start`; 1 where either is unknown, and where both are zero."""
+    if start is None or end is None or start == end:
+        return 1.0
+    return end / start if start > 0 else math.inf
