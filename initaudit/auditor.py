@@ -14,6 +14,7 @@ from initaudit.layers import extract_layers
 from initaudit.measure import measure
 from initaudit.model import load_model
 from initaudit.probe import ProbeOptions, probe
+from initaudit.probe.isolation import prestart
 from initaudit.probe.theory import first_lost
 from initaudit.report import ModelAudit, Report
 from initaudit.rule import all_rules
@@ -39,6 +40,8 @@ def audit(source: Source, config: Config | None = None) -> Report:
         UsageError: an option cannot be followed.
     """
     config = config or Config()
+    if config.probe != "none":
+        prestart()  # its imports run while the weights are measured
     model = load_model(source)
     extraction = extract_layers(model)
     layers, unreadable = measure(extraction.layers, seed=config.seed)

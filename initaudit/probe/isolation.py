@@ -12,6 +12,7 @@ node. An address-space limit (RLIMIT_AS) would be wrong: the file maps of large 
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import queue
@@ -78,6 +79,11 @@ class Child:
         """Process id, also its process group."""
         return self._process.pid
 
+    @property
+    def alive(self) -> bool:
+        """Whether the process still runs."""
+        return self._process.poll() is None
+
     def submit(
         self,
         job: dict[str, Any],
@@ -125,7 +131,7 @@ class Child:
                     raise UsageError(str(frame.body))
                 elif frame is not None:
                     raise ProbeError(str(frame.body))
-                if frame is None and not self._alive():
+                if frame is None and not self._pending():
                     raise ProbeError(self._obituary())
                 if (used := private_memory(self.pid)) > max_memory:
                     raise ProbeError(
@@ -162,9 +168,9 @@ class Child:
         except queue.Empty:
             return None
 
-    def _alive(self) -> bool:
-        """Whether the process runs or left something unread."""
-        return self._process.poll() is None or self._threads[0].is_alive() or not self._frames.empty()
+    def _pending(self) -> bool:
+        """Whether an answer may still come: the process runs or left something unread."""
+        return self.alive or self._threads[0].is_alive() or not self._frames.empty()
 
     def _read_frames(self) -> None:
         try:
@@ -195,6 +201,42 @@ class Child:
         return f"onnxruntime crashed ({name}) while {self._doing}{detail}"
 
 
+_spare: list[tuple[int, Child]] = []
+"""At most one child without work, with the id of the process that started it: a fork must not share it."""
+
+
+def prestart() -> None:
+    """Start the process of the next probe now, so that its imports run beside the parent's own work.
+
+    The next `run_child` takes it; without one it ends with the parent.
+    """
+    if not _spare:
+        _spare.append((os.getpid(), Child()))
+        atexit.register(discard_spare)
+
+
+def discard_spare() -> None:
+    """End a child that `prestart` started and nobody took."""
+    while _spare:
+        owner, child = _spare.pop()
+        if owner == os.getpid():
+            child.close()
+
+
+def _take() -> Child:
+    """The spare child where there is one that lives, or a new one."""
+    try:
+        owner, child = _spare.pop()
+    except IndexError:
+        return Child()
+    if owner != os.getpid():
+        return Child()
+    if child.alive:
+        return child
+    child.close()
+    return Child()
+
+
 def run_child(
     job: dict[str, Any],
     blobs: Sequence[bytes] = (),
@@ -203,8 +245,8 @@ def run_child(
     max_memory: int,
     progress: Progress | None = None,
 ) -> Any:
-    """Start a child, give it the job, return its result; arguments and errors as for `Child.submit`."""
-    with Child() as child:
+    """Give the job to a child, return its result; arguments and errors as for `Child.submit`."""
+    with _take() as child:
         return child.submit(job, blobs, timeout=timeout, max_memory=max_memory, progress=progress)
 
 

@@ -16,8 +16,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from initaudit.errors import ProbeError, UsageError
+from initaudit.probe import isolation
 from initaudit.probe.frames import Frame, GarbledFrameError, read_frame, write_frame
-from initaudit.probe.isolation import Child, private_memory, run_child
+from initaudit.probe.isolation import Child, discard_spare, prestart, private_memory, run_child
 
 ROOT = Path(__file__).resolve().parents[2]
 GIB = 1 << 30
@@ -209,6 +210,36 @@ def test_no_process_outlives_its_parent(number):
         parent.wait()
 
     assert gone(pid)
+
+
+def test_process_started_early_serves_the_next_probe_only():
+    """A process started before the work is known takes the next job; a dead one is replaced."""
+    discard_spare()
+    raw = model([helper.make_node("Frob", ["x"], ["y"], domain="my.ops")], [floats("x", 2)])
+
+    for killed in (False, True):
+        prestart()
+        ((_, spare),) = isolation._spare
+        if killed:
+            os.kill(spare.pid, signal.SIGKILL)
+            assert gone(spare.pid)
+        with pytest.raises(ProbeError, match="knows no operator"):
+            run_child(job(), [raw], timeout=60, max_memory=GIB)
+
+        assert isolation._spare == []
+        assert gone(spare.pid)
+
+
+def test_process_that_nobody_needs_is_discarded():
+    """Where no probe follows, nothing stays behind."""
+    discard_spare()
+    prestart()
+    ((_, spare),) = isolation._spare
+
+    discard_spare()
+
+    assert isolation._spare == []
+    assert gone(spare.pid)
 
 
 def test_private_memory_is_that_of_the_process():
