@@ -111,6 +111,10 @@ def silu(z: Array, beta: float = 1.0) -> Array:
     return z * sigmoid(beta * z)
 
 
+QUICK_GELU_SLOPE = 1.702
+"""Hendrycks & Gimpel 2016, section 2: z sigmoid(1.702 z) approximates GELU."""
+
+
 def hardsigmoid(z: Array, alpha: float = 1 / 6, beta: float = 0.5) -> Array:
     """min(1, max(0, alpha z + beta)); torch's constants, Keras has alpha = 0.2."""
     return np.clip(alpha * z + beta, 0.0, 1.0)
@@ -164,7 +168,10 @@ def _boundary(inside: Callable[[float], bool], low: float, high: float) -> float
 
 def _fit_silu(f: Function) -> Parameters | None:
     share = _at(f, 1.0)
-    return _unless(1.0, "beta", math.log(share / (1 - share))) if 0.5 < share < 1 else None
+    beta = math.log(share / (1 - share)) if 0.5 < share < 1 else 0.0
+    if beta <= 0 or abs(beta / QUICK_GELU_SLOPE - 1) <= CLOSE:
+        return None
+    return _unless(1.0, "beta", beta)
 
 
 def _fit_softplus(f: Function) -> Parameters | None:
@@ -229,8 +236,10 @@ ACTIVATIONS: Mapping[str, Activation] = {
         ),
         Activation(name="selu", function=selu),
         Activation(name="gelu", function=gelu, operators=frozenset({"Erf", "Gelu", "BiasGelu"}), monotone=False),
-        Activation(name="gelu_tanh", function=gelu_tanh, operators=frozenset({"Tanh", "FastGelu"}), monotone=False),
-        Activation(name="quick_gelu", function=lambda z: silu(z, 1.702), monotone=False),
+        Activation(
+            name="gelu_tanh", function=gelu_tanh, operators=frozenset({"Tanh", "FastGelu", "Gelu"}), monotone=False
+        ),
+        Activation(name="quick_gelu", function=lambda z: silu(z, QUICK_GELU_SLOPE), monotone=False),
         Activation(name="silu", function=silu, fit=_fit_silu, monotone=False),
         Activation(name="mish", function=lambda z: z * np.tanh(softplus(z)), monotone=False),
         Activation(name="hardswish", function=lambda z: z * hardsigmoid(z), monotone=False),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,13 +16,16 @@ if TYPE_CHECKING:
 
     from initaudit.graph import Node, Value
 
-MAX_REGION = 64
+MAX_REGION = 40
 """Elementwise nodes looked at behind one value; the longest decomposition in use (tanh GELU with casts) has under 20."""
 
-MAX_SCALINGS = 8
-"""Scales and shifts by constants that may stand one behind the other in front of an activation."""
-MAX_KNOWN = 1024
-"""Distinct subgraphs remembered; real networks have fewer than ten."""
+MAX_KNOWN = 4096
+"""Distinct subgraphs remembered; real networks have fewer than a hundred."""
+
+START = 0
+_numbers = count(START + 1)
+_meanings: dict[Hashable, int] = {}
+"""Number of each expression met: an operator with its attributes, applied to numbered expressions and constants."""
 
 _SCALING = frozenset({"Mul", "Div"})
 _CHOOSING = frozenset({"Where", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal", "And", "Or", "Xor", "Pow"})
@@ -52,7 +56,7 @@ class Match:
 class Region:
     """Every node reachable from `start` through elementwise nodes whose other operands are constant."""
 
-    __slots__ = ("_below", "_constants", "nodes", "start")
+    __slots__ = ("_below", "_constants", "_meaning", "nodes", "start")
 
     def __init__(self, start: Value) -> None:
         self.start = start
@@ -60,6 +64,7 @@ class Region:
         """In an order in which they can be evaluated."""
         self._below: dict[int, frozenset[int]] = {id(start): frozenset()}
         self._constants: dict[int, float] = {}
+        self._meaning: dict[int, int] = {id(start): START}
         taken: set[int] = set()
         queue = [start]
         while queue and len(self.nodes) < MAX_REGION:
@@ -72,6 +77,7 @@ class Region:
                 assert result is not None
                 below = frozenset().union(*(self._below.get(id(v), frozenset()) for v in node.inputs)) | {id(node)}
                 self._below[id(result)] = below
+                self._meaning[id(result)] = self._meaning_of(node)
                 queue.append(result)
 
     def _joins(self, node: Node) -> bool:
@@ -131,22 +137,21 @@ class Region:
 
         return evaluate
 
-    def signature(self, end: Value) -> Hashable:
-        """Equal for subgraphs that compute the same: operators, attributes, constants and how they are joined."""
-        inside = self._below[id(end)]
-        places: dict[int, Hashable] = {id(self.start): "z"}
-        steps: list[Hashable] = []
-        for node in self.nodes:
-            if id(node) in inside:
-                operands = tuple(places.get(id(v)) or self._constant(v) for v in node.inputs)
-                attributes = tuple(sorted((k, a.SerializeToString()) for k, a in node.attributes.items()))
-                steps.append((node.domain, node.op_type, attributes, operands))
-                places[id(node.outputs[0])] = ("step", len(steps))
-        return tuple(steps)
+    def meaning(self, end: Value) -> int:
+        """Equal for values that are the same function of start: same operators, attributes and constants, joined alike."""
+        return self._meaning[id(end)]
 
-    def _constant(self, value: Value | None) -> Hashable:
-        if value is None:
-            return None
+    def _meaning_of(self, node: Node) -> int:
+        operands = tuple(self._operand_meaning(v) for v in node.inputs)
+        attributes = tuple(sorted((k, a.SerializeToString()) for k, a in node.attributes.items()))
+        key = (node.domain, node.op_type, attributes, operands)
+        if len(_meanings) >= MAX_KNOWN:
+            _meanings.clear()
+        return _meanings.setdefault(key, next(_numbers))
+
+    def _operand_meaning(self, value: Value | None) -> Hashable:
+        if value is None or id(value) in self._meaning:
+            return None if value is None else self._meaning[id(value)]
         return self._constants[id(value)], value.tensor.dtype if value.tensor is not None else None
 
     def operators(self, end: Value) -> frozenset[str]:
@@ -182,13 +187,13 @@ class _Kind:
     parameters: Parameters
 
 
-_known: dict[Hashable, _Kind] = {}
-"""By signature: a network repeats the same few subgraphs behind each layer."""
+_known: dict[int, _Kind] = {}
+"""By meaning: a network repeats the same few subgraphs behind each layer."""
 
 
 def _kind(region: Region, end: Value) -> _Kind:
-    signature = region.signature(end)
-    kind = _known.get(signature)
+    meaning = region.meaning(end)
+    kind = _known.get(meaning)
     if kind is None:
         function = region.function(end)
         affine = is_affine(function)
@@ -196,30 +201,25 @@ def _kind(region: Region, end: Value) -> _Kind:
         kind = _Kind(affine=affine, name=found[0] if found else None, parameters=found[1] if found else {})
         if len(_known) >= MAX_KNOWN:
             _known.clear()
-        _known[signature] = kind
+        _known[meaning] = kind
     return kind
 
 
-def match_activation(value: Value, depth: int = 0) -> Match | None:
+def match_activation(value: Value) -> Match | None:
     """The nonlinear elementwise function that `value` goes through next, or None.
 
-    Sought is the longest subgraph that starts at `value`, holds all its uses and has a name; then, behind a scale or
-    shift, the same; then the shortest nonlinear subgraph without a name; last, where `value` is used elsewhere too,
-    the longest named subgraph among its uses.
+    Sought is the longest subgraph that starts at `value`, holds all its uses and has a name. Failing that, a scale or
+    shift is left to the walk, which comes back behind it; then the shortest nonlinear subgraph without a name; last,
+    where `value` is used elsewhere too, the longest named subgraph among its uses.
     """
     region = Region(value)
     closed = [(end, _kind(region, end)) for end in region.values() if region.is_closed(end, start_too=True)]
     for end, kind in reversed(closed):
         if kind.name is not None:
             return _match(region, end, kind)
-    straight = next((end for end, kind in closed if kind.affine), None)
-    if straight is not None and depth < MAX_SCALINGS:
-        further = match_activation(straight, depth + 1)
-        if further is not None and further.name != "custom":
-            return replace(further, nodes=further.nodes | region.nodes_below(straight))
-    for end, kind in closed:
-        if not kind.affine:
-            return _match(region, end, kind)
+    if closed:
+        end, kind = closed[0]
+        return None if kind.affine else _match(region, end, kind)
     for end in reversed(region.values()):
         if region.is_closed(end, start_too=False):
             kind = _kind(region, end)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 MAX_VALUES = 400
 """Values followed behind one layer before the walk gives up; a packed attention projection reaches about 60."""
+SPLITTING = frozenset({"Split"})
+"""Operators whose outputs are all parts of the input; elsewhere only the first carries the signal (not masks, scales)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -108,7 +110,7 @@ class Trace:
     def _step(self, value: Value, node: Node, position: int, norm: str | None) -> None:
         role = role_of(node, position)
         if role is Role.LINEAR or (role is Role.GATE and is_scale(node, value)):
-            for output in node.outputs:
+            for output in node.outputs if node.op_type in SPLITTING else node.outputs[:1]:
                 self._push(output, norm)
         elif role in (Role.ADD, Role.GATE, Role.MAXIMUM):
             self.waiting.setdefault(id(node), (node, value, norm))
