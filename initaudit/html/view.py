@@ -159,6 +159,7 @@ def report_view(report: Mapping[str, Any], index: int, rules: Mapping[str, Any])
             name: words.journey([at(layer, SERIES[name]) for layer in layers]) for name in ("variance", "gradient")
         },
         "drawable": _drawable(layers),
+        "advice": next((f["suggestion"] for s in ("error", "warning") for f in kept if f["severity"] == s), None),
         "fix": words.fix_command(path) if fixable else None,
         "island": _island(
             layers=layers, rows=rows, anchors=anchors, path=path, lost=lost, context=report["verdict"]["context"]

@@ -28,8 +28,8 @@ const DEPTH_CHARTS = {
     y: "share", lost: true,
     lines: [
       { key: "similarity", label: "similarity", colour: "measured", width: 2.5 },
-      { key: "saturated", label: "saturated", colour: "predicted", dash: [7, 5] },
-      { key: "dead", label: "dead", colour: "third", dash: [2, 3] },
+      { key: "saturated", label: "saturated", ofActivation: true, colour: "predicted", dash: [7, 5] },
+      { key: "dead", label: "dead", ofActivation: true, colour: "third", dash: [2, 3] },
     ],
   },
   scale: {
@@ -155,7 +155,7 @@ function depthChart(holder, data, title, lines, options) {
       series: [{}, ...lines.map((line, number) => ({
         label: line.label, show: shown[number], scale: "y", spanGaps: false,
         stroke: colour(line.colour), width: line.width ?? 1.75, dash: line.dash,
-        points: { show: count <= MOST_POINTS && !line.resolved, size: 6, fill: colour(line.colour) },
+        points: { show: count <= MOST_POINTS || undefined, size: 6, fill: colour(line.colour) },
         ...line.draw?.(),
       }))],
       hooks: { setCursor: [onCursor], drawClear: options.under ?? [], draw: options.over ?? [] },
@@ -282,7 +282,7 @@ function measuredPoints(line, data) {
     ctx.strokeStyle = colour(line.colour);
     ctx.lineWidth = 1.5 * ratio;
     line.plotted.forEach((value, index) => {
-      if (value === null) return;
+      if (!isNumber(value)) return;
       const x = u.valToPos(index + 1, "x", true);
       const y = u.valToPos(value, "y", true);
       if (isNumber(error[index]) && error[index] > 0 && error[index] < 1) {
@@ -303,10 +303,13 @@ function measuredPoints(line, data) {
 
 /** One of DEPTH_CHARTS for a report. */
 function lineChart(holder, data, title, spec, shared) {
+  // A line runs on over layers of which nothing is measured by design (undefined), and breaks where a value is missing (null).
+  const byDesign = (line, index) => ["norm", "scale"].includes(data.kinds[index]) || (line.ofActivation && data.activations[index] === null);
+  const absent = (line, index) => (line.column[index] === null && byDesign(line, index) ? undefined : null);
   const lines = spec.lines
     .map((line) => ({ ...line, column: data.series[line.key] }))
     .filter((line) => line.column.some((value) => value !== null))
-    .map((line) => ({ ...line, plotted: line.column.map((value) => (isNumber(value) && (spec.y !== "log" || value > 0) ? value : null)) }));
+    .map((line) => ({ ...line, plotted: line.column.map((value, index) => (isNumber(value) && (spec.y !== "log" || value > 0) ? value : absent(line, index))) }));
   for (const line of lines) {
     if (line.bars) line.draw = () => ({ paths: uPlot.paths.bars({ size: [0.7, 28] }), fill: colour(line.colour), width: 0, fillTo: 1, points: { show: data.titles.length <= MOST_POINTS, size: 6, fill: colour(line.colour) } });
     else if (line.resolved) line.draw = () => ({ points: { show: false } });

@@ -32,6 +32,8 @@ function startReport(model) {
 }
 
 document.documentElement.classList.add("scripted");
+// What is far down the page is laid out once the top of it stands.
+requestIdleCallback(() => { for (const long of document.querySelectorAll(".long")) long.classList.remove("long"); });
 startTheme();
 const started = new Map();
 const start = (model) => { if (!started.has(model)) started.set(model, startReport(model)); };

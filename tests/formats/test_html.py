@@ -269,5 +269,5 @@ def test_trained_model_is_offered_no_fix():
     fresh = documents.dense_report(depth=6, factor=0.3)
     trained = documents.dense_report(depth=6, factor=0.3, context="trained")
 
-    assert "What to do:" in render(fresh)
-    assert "What to do:" not in render(trained)
+    assert "draw the weights of the layers below anew" in render(fresh)
+    assert "draw the weights of the layers below anew" not in render(trained)

@@ -272,11 +272,14 @@ def test_several_models_open_from_the_overview(browser):
 
 
 def test_500_layers_are_quick(browser):
-    """A report on 500 layers answers in seconds even on a busy machine (0.6 s on an idle one), last layer included."""
-    browser.open(render(documents.dense_report(depth=500, width=32, factor=0.99)))
+    """A report on 500 layers costs the processor less than three seconds (measured: 0.9), until the last layer is open."""
+    html = render(documents.dense_report(depth=500, width=32, factor=0.99))
+    browser.command("Performance.enable", timeDomain="threadTicks")
+    browser.open(html)
     browser.run("location.hash = '#r0-l499'; return new Promise((done) => setTimeout(done, 100))")
 
-    assert browser.run("return performance.getEntriesByType('navigation')[0].domInteractive") < 6000
+    spent = {entry["name"]: entry["value"] for entry in browser.command("Performance.getMetrics")["metrics"]}
+    assert 0 < spent["TaskDuration"] < 3
     assert browser.run(COLOURS, ".panel canvas") == [3, 3]
 
 
