@@ -12,6 +12,7 @@ from initaudit.errors import ProbeError
 from initaudit.probe.backward import Backward, Gradient
 from initaudit.probe.forward import Forward, Runs, observe, summarise
 from initaudit.probe.instrument import freeze_statistics
+from initaudit.probe.nonfinite import first_nonfinite
 from initaudit.probe.plan import LayerPlan
 from initaudit.probe.segments import Network
 from initaudit.probe.stacking import Stack
@@ -72,7 +73,7 @@ def measure(
         "skipped": skipped,
         "batch": runs.inputs,
         "batch_norm": "batch" if fresh else "running" if trained else None,
-        "nonfinite_node": None,
+        "nonfinite_node": _nonfinite_node(model, folder, layers, signals, runs),
         "notes": notes,
     }
 
@@ -115,6 +116,25 @@ def _backward(
     if reason is not None:
         notes.append(f"gradients were not measured: {reason}")
     return {}
+
+
+def _nonfinite_node(
+    model: ModelProto, folder: Path | None, layers: Sequence[LayerPlan], signals: Mapping[str, Any], runs: Runs
+) -> str | None:
+    """The node to blame where some layer is not finite."""
+    bad = [layer.preactivation for layer in layers if layer.name in signals and signals[layer.name]["nonfinite"] > 0]
+    if not bad:
+        return None
+    for feed in runs.feeds:
+        copy = ModelProto()
+        copy.CopyFrom(model)
+        try:
+            found = first_nonfinite(copy, folder, feed, bad)
+        except ProbeError:
+            return None
+        if found is not None:
+            return found
+    return None
 
 
 def _no_gradient(network: Network) -> str | None:
@@ -173,6 +193,3 @@ def _is(tensor: TensorProto | None, value: float) -> bool:
     if tensor is None or tensor.data_location == TensorProto.EXTERNAL:
         return False
     return bool(np.all(numpy_helper.to_array(tensor) == value))
-
-
-__all__ = ["ProbeError", "measure"]
