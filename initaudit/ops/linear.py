@@ -108,7 +108,7 @@ class MatMul(Operator):
         on_left = right is None
         weight = left if right is None else right
         assert weight is not None
-        if weight.size <= 1 or not weight.is_floating:
+        if weight.rank == 0 or not weight.is_floating:
             return
         side = "A" if on_left else "B"
         if node.attr(f"transBatch{side}", 0):  # batch axes stand behind the rows: [M, batch..., K]

@@ -73,7 +73,8 @@ class Operand:
 
     def array(self) -> np.ndarray:
         """The values, shape `shape`. Raises UnsupportedWeight, ExternalDataError or InvalidModel."""
-        if self.size > MAX_ELEMENTS and self.size > sum(max(t.size, t.nbytes()) for t in self.tensors):
+        stored = (max(t.size, t.nbytes()) for t in self.tensors if t.origin != "generated")
+        if self.size > MAX_ELEMENTS and self.size > sum(stored):
             raise UnsupportedWeight(f"{self.size} elements computed from a constant are too many")
         if self.work > MAX_WORK:
             raise UnsupportedWeight("the constant subgraph takes too much computing")
