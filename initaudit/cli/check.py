@@ -42,7 +42,12 @@ def command(models: tuple[str, ...], **options: Any) -> int:
     exit_zero, statistics, jobs = options.pop("exit_zero"), options.pop("statistics"), options.pop("jobs")
     quiet, verbose, color = options.pop("quiet"), options.pop("verbose"), options.pop("color")
     config = make_config(options, fail_on=options.pop("fail_on"))
-    reports = _audit_all(expand(models), config, jobs, quiet=quiet)
+    paths = expand(models)
+    if config.probe != "none":
+        from initaudit.probe.isolation import prestart
+
+        prestart()  # its imports run on another core while the weights are weighed here
+    reports = _audit_all(paths, config, jobs, quiet=quiet)
     write_reports(reports, formats, outputs, quiet=quiet, verbose=verbose, statistics=statistics, color=color)
     for report in reports:
         if report.error is not None:
