@@ -40,23 +40,25 @@ class Family:
     reach: float
     """Support, in standard deviations; for a normal as far as 10^23 values go."""
     m4: float
-    """Fourth, sixth and eighth moments for unit variance."""
+    """Fourth and sixth moments for unit variance."""
     m6: float
-    m8: float
+    kurtosis_variance: float
+    """n times the variance of mean(x^4)/mean(x^2)^2."""
+    square_variance: float
+    """Variance of x^2."""
+    square_cumulant: float
+    """Fourth cumulant of x^2."""
 
-    @property
-    def square_cumulants(self) -> tuple[float, float, float]:
-        """Second to fourth cumulant of x^2."""
-        k2 = self.m4 - 1.0
-        k3 = self.m6 - 3.0 * self.m4 + 2.0
-        fourth = self.m8 - 4.0 * self.m6 + 6.0 * self.m4 - 3.0
-        return k2, k3, fourth - 3.0 * k2 * k2
 
-    @property
-    def kurtosis_variance(self) -> float:
-        """n times the variance of mean(x^4)/mean(x^2)^2 (delta method)."""
-        m4, m6, m8 = self.m4, self.m6, self.m8
-        return m8 - m4 * m4 + 4.0 * m4 * m4 * (m4 - 1.0) - 4.0 * m4 * (m6 - m4)
+def _family(name: str, cdf: Callable[[np.ndarray], np.ndarray], reach: float, m4: float, m6: float, m8: float) -> Family:
+    """Derive from the moments what the tests need (kurtosis: delta method)."""
+    variance = m4 - 1.0
+    return Family(
+        name=name, cdf=cdf, reach=reach, m4=m4, m6=m6,
+        kurtosis_variance=m8 - m4 * m4 + 4.0 * m4 * m4 * (m4 - 1.0) - 4.0 * m4 * (m6 - m4),
+        square_variance=variance,
+        square_cumulant=m8 - 4.0 * m6 + 6.0 * m4 - 3.0 - 3.0 * variance * variance,
+    )  # fmt: skip
 
 
 def _truncated_moment(order: int) -> float:
@@ -68,14 +70,11 @@ def _truncated_moment(order: int) -> float:
     return (order - 1) * _truncated_moment(order - 2) - 2.0 * TRUNCATION ** (order - 1) * density / mass
 
 
-NORMAL: Final = Family(name="normal", cdf=normal_cdf, reach=10.0, m4=3.0, m6=15.0, m8=105.0)
-UNIFORM: Final = Family(
-    name="uniform", cdf=lambda z: uniform_cdf(z / math.sqrt(3.0)), reach=math.sqrt(3.0), m4=9 / 5, m6=27 / 7, m8=9.0
-)
-TRUNCATED: Final = Family(
-    name="truncated_normal", cdf=truncated_normal_cdf, reach=TRUNCATION / TRUNCATED_STD,
-    m4=_truncated_moment(4) / TRUNCATED_STD**4, m6=_truncated_moment(6) / TRUNCATED_STD**6,
-    m8=_truncated_moment(8) / TRUNCATED_STD**8,
+NORMAL: Final = _family("normal", normal_cdf, 10.0, 3.0, 15.0, 105.0)
+UNIFORM: Final = _family("uniform", lambda z: uniform_cdf(z / math.sqrt(3.0)), math.sqrt(3.0), 9 / 5, 27 / 7, 9.0)
+TRUNCATED: Final = _family(
+    "truncated_normal", truncated_normal_cdf, TRUNCATION / TRUNCATED_STD,
+    *(_truncated_moment(order) / TRUNCATED_STD**order for order in (4, 6, 8)),
 )  # fmt: skip
 FAMILIES: Final = (UNIFORM, NORMAL, TRUNCATED)
 
@@ -142,19 +141,47 @@ def gather(values: Values) -> list[Evidence]:
     """All tests of every family."""
     z = None if values.block is None else values.block * np.float32(1.0 / values.scale)
     structure = {} if z is None else structure_evidence(z, values.kernel, _known_largest(values))
-    energies = {"unit norms": values.unit_energy, "input norms": values.input_energy}
-    if values.copies > 1 and values.input_energy.size % values.copies == 0:
-        energies["input norms of all copies"] = values.input_energy.reshape(values.copies, -1).sum(axis=0)
-    energies = {name: energy for name, energy in energies.items() if energy.size > 1}
+    scatters = _scatters(values, z)
     found = []
     for family in FAMILIES:
         tests = shape_evidence(values, family)
-        for name, energy in energies.items():
-            tests[name] = _dispersion_p(energy, values.n / energy.size, family)
-        if z is not None and 1 < values.kernel < z.shape[1]:
-            tests["kernel norms"] = _dispersion_p(_kernels(z * z, values.kernel).sum(axis=1), values.kernel, family)
-        found.append(Evidence(family=family, tests={**tests, **structure}))
+        tests |= {name: scatter.p_value(family) for name, scatter in scatters.items()}
+        found.append(Evidence(family=family, tests=tests | structure))
     return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scatter:
+    """How sums of squares vary about their mean."""
+
+    count: int
+    per_sum: float
+    """Values in each sum."""
+    relative_variance: float
+
+    @classmethod
+    def of(cls, energy: np.ndarray, per_sum: float) -> Scatter:
+        """Of at least two sums."""
+        count = energy.size
+        deviation = energy / (float(energy.sum()) / count) - 1.0
+        return cls(count=count, per_sum=per_sum, relative_variance=float(deviation @ deviation) / (count - 1))
+
+    def p_value(self, family: Family) -> float:
+        """Whether sums of independent values of this family would scatter so."""
+        expected = family.square_variance / self.per_sum
+        variance = family.square_cumulant / self.per_sum**3 / self.count + 2.0 * expected * expected / (self.count - 1)
+        return variance_ratio_p(self.relative_variance / expected, 2.0 * expected * expected / variance)
+
+
+def _scatters(values: Values, z: np.ndarray | None) -> dict[str, Scatter]:
+    """Of units, of inputs (of each copy, and of all together) and of kernels."""
+    energies = {"unit norms": values.unit_energy, "input norms": values.input_energy}
+    if values.copies > 1 and values.input_energy.size % values.copies == 0:
+        energies["input norms of all copies"] = values.input_energy.reshape(values.copies, -1).sum(axis=0)
+    scatters = {name: Scatter.of(e, values.n / e.size) for name, e in energies.items() if e.size > 1}
+    if z is not None and 1 < values.kernel < z.shape[1]:
+        scatters["kernel norms"] = Scatter.of(_kernels(z * z, values.kernel).sum(axis=1), values.kernel)
+    return scatters
 
 
 def _known_largest(values: Values) -> float | None:
@@ -263,17 +290,6 @@ def _sphericity_p(rows: np.ndarray) -> float:
     degrees = k * (k + 1) / 2.0 - 1.0
     factor = n - (2.0 * k * k + k + 2.0) / (6.0 * k)
     return variance_ratio_p(max(0.0, -factor * float(logarithm)) / degrees, degrees)
-
-
-def _dispersion_p(energy: np.ndarray, per_sum: float, family: Family) -> float:
-    """Whether sums of `per_sum` squares scatter as sums of independent squares do."""
-    count = energy.size
-    deviation = energy / float(energy.mean()) - 1.0
-    k2, _, k4 = family.square_cumulants
-    expected = k2 / per_sum
-    variance = k4 / per_sum**3 / count + 2.0 * expected * expected / (count - 1)
-    degrees = 2.0 * expected * expected / variance
-    return variance_ratio_p(float(deviation @ deviation) / (count - 1) / expected, degrees)
 
 
 POWER_SIDE: Final = 64

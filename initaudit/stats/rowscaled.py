@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from initaudit.stats.distributions import ks_distance, ks_p_value, normal_tail, uniform_cdf
-from initaudit.stats.evidence import NORMAL, UNIFORM, Evidence, _dispersion_p, structure_evidence
+from initaudit.stats.evidence import NORMAL, UNIFORM, Evidence, Scatter, structure_evidence
 
 FEWEST_INPUTS: Final = 8
 """Values per unit below which its own scale leaves nothing to test."""
@@ -38,13 +38,13 @@ def row_scaled_evidence(block: np.ndarray, kernel: int) -> list[RowEvidence]:
     peak = np.abs(wide).max(axis=1, keepdims=True)
     z = wide / scale
     structure = structure_evidence(z.astype(np.float32), kernel)
-    energy = np.square(z).sum(axis=0)
+    inputs = Scatter.of(np.square(z).sum(axis=0), rows)
     found = []
     for family, own, likelihood in (
         (UNIFORM, _uniform_tests(wide / peak), -columns * float(np.log(2.0 * peak).sum())),
         (NORMAL, _normal_tests(z), -columns * float(np.log(scale).sum() + rows * 0.5 * math.log(2.0 * math.pi * math.e))),
     ):
-        tests = {**own, **structure, "input norms": _dispersion_p(energy, rows, family)}
+        tests = {**own, **structure, "input norms": inputs.p_value(family)}
         found.append(RowEvidence(evidence=Evidence(family=family, tests=tests), log_likelihood=likelihood))
     return found
 
