@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from initaudit.activations.bias import with_bias
 from initaudit.activations.reductions import match_reduction
 from initaudit.activations.region import Match, match_activation
 from initaudit.activations.roles import Role, is_scale, role_of, through_boundary
@@ -109,7 +110,7 @@ class Trace:
 
     def _step(self, value: Value, node: Node, position: int, norm: str | None) -> None:
         role = role_of(node, position)
-        if role is Role.LINEAR or (role is Role.GATE and is_scale(node, value)):
+        if role is Role.LINEAR or (role is Role.GATE and is_scale(node, value)) or _is_bilinear(node, role):
             for output in node.outputs if node.op_type in SPLITTING else node.outputs[:1]:
                 self._push(output, norm)
         elif role in (Role.ADD, Role.GATE, Role.MAXIMUM):
@@ -135,6 +136,12 @@ class Trace:
                 assert result is not None
                 found = Match(name="maxout", start=self.start, end=result, nodes=frozenset({key}))
                 self._end("maxout", value, node, norm, found)
+
+
+def _is_bilinear(node: Node, role: Role) -> bool:
+    """Whether a product with another signal has a bias of its own: then it is one bilinear layer, x' W y + b."""
+    result = node.outputs[0] if role is Role.ATTENTION and node.outputs else None
+    return result is not None and with_bias(result)[1] is not None
 
 
 def trace_from(value: Value) -> Trace:

@@ -177,6 +177,14 @@ def test_a_sigmoid_of_another_layer_is_a_gate() -> None:
     assert follow(graph.values["g"]).activation == "sigmoid"
 
 
+def test_a_bilinear_form_is_one_layer() -> None:
+    """x' W y + b: the product with the second signal belongs to the layer, because the bias comes behind it."""
+    following = behind("t = Transpose(x) p = MatMul(t, h) q = Add(p, beta) y = Relu(q)")
+
+    assert following.activation == "relu"
+    assert following.feeds == ("relu",)
+
+
 def test_maxout_takes_the_larger_half() -> None:
     """Goodfellow et al. 2013."""
     assert behind(f"{HALVES} y = Max(a, b)").activation == "maxout"
