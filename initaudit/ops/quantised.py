@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -50,6 +51,13 @@ def _key(node: Node) -> str:
     return f"{node.domain}:{node.op_type}" if node.domain else node.op_type
 
 
+def real_input(value: Value | None) -> Value | None:
+    """What was quantised to give the integers that an operator reads."""
+    maker = value.producer if value is not None else None
+    quantised = maker is not None and maker.op_type in ("DynamicQuantizeLinear", "QuantizeLinear")
+    return maker.input(0) if quantised and maker is not None else value
+
+
 class IntegerConvolution(Operator):
     """ConvInteger and QLinearConv."""
 
@@ -62,7 +70,8 @@ class IntegerConvolution(Operator):
         if weight is not None:
             bias = _float_bias(node, places, constants)
             channels_last = bool(node.attr("channels_last", 0))
-            yield convolution(node, weight, bias, output=output, channels_last=channels_last)
+            spec = convolution(node, weight, bias, output=output, channels_last=channels_last)
+            yield replace(spec, input=real_input(node.input(0)))
 
 
 class IntegerProduct(Operator):
@@ -83,7 +92,7 @@ class IntegerProduct(Operator):
             bias = _float_bias(node, places, constants)
             yield linear(
                 weight,
-                source=node.input(0),
+                source=real_input(node.input(0)),
                 output=output,
                 transposed=transposed,
                 companions=() if bias is None else (Companion(operand=bias, role="bias"),),
@@ -99,7 +108,7 @@ class IntegerProduct(Operator):
         if not linear_form:
             scale, output = _scale_behind(node.outputs[0], constants)
         weight = dequantise(stored, scale, constants.get(node.input(2)), axis=max(stored.rank - 2, 0))
-        yield linear(weight, source=node.input(3 if linear_form else 1), output=output, on_left=True)
+        yield linear(weight, source=real_input(node.input(3 if linear_form else 1)), output=output, on_left=True)
 
 
 def _float_weight(
