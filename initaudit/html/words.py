@@ -169,7 +169,7 @@ def fix_command(path: str, layer: str | None = None, names: Sequence[str] = ()) 
     """`initaudit fix` for a POSIX shell, for the whole model or one layer; None where no safe line can be written.
 
     The layer is given as a glob that matches it alone: its own glob characters are escaped, and a hidden character becomes `?`, so the line
-    that a person copies holds nothing they cannot see. `--all` because the person chose the layer, whether a rule flags its weights or not.
+    that a person copies holds nothing they cannot see.
     """
     if any(is_hidden(c) for c in path):
         return None
@@ -180,5 +180,5 @@ def fix_command(path: str, layer: str | None = None, names: Sequence[str] = ()) 
             return None
         if "?" in pattern and sum(fnmatchcase(name, pattern) for name in names) != 1:
             return None
-        words += ["--all", "--layers", pattern]
+        words += ["--layers", pattern]
     return shlex.join(words)

@@ -24,8 +24,8 @@ function targetWords(data, index) {
   return `${scheme ?? "target"} with std ${show(std)}${gain}`;
 }
 
-/** The panel of one layer, and the functions that draw its pictures once it stands in the page. */
-function layerPanel(data, index) {
+/** The panel of one layer with headings of the given tag, and the functions that draw its pictures once it stands in the page. */
+function layerPanel(data, index, heading) {
   const drawings = [];
   const panel = element("div", { className: "panel" });
   const findings = data.findings[index];
@@ -50,26 +50,26 @@ function layerPanel(data, index) {
   if (weights) {
     const known = isNumber(std) && std > 0;
     const caption = known ? "Blue: the weights. Dashed: the target density. Each is scaled to its own peak, so compare widths and shapes." : "The weights, scaled to their peak.";
-    const picture = histogramFigure("Weights", caption, weights, known ? targetDensity(data.schemes[index], std) : null, known ? 3 * std : null);
+    const picture = histogramFigure(heading, "Weights", caption, weights, known ? targetDensity(data.schemes[index], std) : null, known ? 3 * std : null);
     pictures.append(picture.figure);
     drawings.push(picture.build);
   }
   const signal = data.signalHistograms[index];
   if (signal) {
-    const picture = histogramFigure("Pre-activations", "Blue: what the units computed before the activation. Dashed: the unit variance that an ideal signal keeps.", signal, targetDensity("normal", 1), 3);
+    const picture = histogramFigure(heading, "Pre-activations", "Blue: what the units computed before the activation. Dashed: the unit variance that an ideal signal keeps.", signal, targetDensity("normal", 1), 3);
     pictures.append(picture.figure);
     drawings.push(picture.build);
   }
   panel.append(pictures);
-  const groups = element("div", { className: "groups" });
-  const headings = [...new Set(data.facts.map(([heading]) => heading))];
-  for (const heading of headings) {
-    const rows = data.facts.filter(([name, , values]) => name === heading && values[index] !== null);
+  const lists = element("div", { className: "groups" });
+  const groups = [...new Set(data.facts.map(([heading]) => heading))];
+  for (const group of groups) {
+    const rows = data.facts.filter(([name, , values]) => name === group && values[index] !== null);
     if (!rows.length) continue;
     const list = element("dl");
     for (const [, label, values] of rows) list.append(element("dt", {}, label), element("dd", {}, values[index]));
-    groups.append(element("div", {}, element("h5", {}, heading), list));
+    lists.append(element("div", {}, element(heading, {}, group), list));
   }
-  panel.append(groups);
+  panel.append(lists);
   return { panel, draw: () => drawings.forEach((draw) => draw()) };
 }

@@ -9,10 +9,10 @@ function targetDensity(scheme, std) {
 }
 
 /** A figure: grey steps for what is there, a line for what should be; both scaled to their own peak, so widths compare. */
-function histogramFigure(title, caption, histogram, density, reach) {
+function histogramFigure(heading, title, caption, histogram, density, reach) {
   const canvas = element("div", { className: "canvas", role: "img" });
   canvas.setAttribute("aria-label", `${title}. ${caption}`);
-  const figure = element("figure", {}, element("h5", {}, title), canvas, element("figcaption", {}, caption));
+  const figure = element("figure", {}, element(heading, {}, title), canvas, element("figcaption", {}, caption));
   const [from, to, heights] = histogram;
   const step = (to - from) / heights.length;
   const low = Math.min(from, reach ? -reach : from);

@@ -6,6 +6,7 @@ function layerTable(section, data, count) {
   const body = section.querySelector("tbody");
   const rows = data.anchors.map((anchor) => document.getElementById(anchor));
   const scroller = section.querySelector(".scroller");
+  const heading = `h${Number(section.querySelector("h2, h3").tagName[1]) + 1}`;
   const form = section.querySelector(".filters");
   const opened = new Map();
 
@@ -65,7 +66,7 @@ function layerTable(section, data, count) {
   const fit = (panel) => { panel.style.width = `${scroller.clientWidth}px`; };
   const open = (index) => {
     if (opened.has(index)) return;
-    const { panel, draw } = layerPanel(data, index);
+    const { panel, draw } = layerPanel(data, index, heading);
     const cell = element("td", { colSpan: 13 }, panel);
     const row = element("tr", { className: "detail", id: `${data.anchors[index]}-detail` }, cell);
     rows[index].after(row);

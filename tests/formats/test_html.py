@@ -10,14 +10,18 @@ import re
 import shlex
 from fnmatch import fnmatchcase
 from html.parser import HTMLParser
+from pathlib import Path
 
 import documents
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import initaudit
 from initaudit.html import words
 from initaudit.html.page import page
+
+SAMPLES = Path(__file__).parents[2] / "sample_models"
 
 HOSTILE = "</script><script>owned=1</script><img src=x onerror=owned=1>\"'&{{7*7}}<!--`"
 
@@ -247,7 +251,7 @@ def test_fix_command_names_its_layer_alone(names):
     if command is not None:
         assert not [c for c in command if words.is_hidden(c)]
         *rest, pattern = shlex.split(command)
-        assert rest == ["initaudit", "fix", "models/net.onnx", "-o", "fixed.onnx", "--all", "--layers"]
+        assert rest == ["initaudit", "fix", "models/net.onnx", "-o", "fixed.onnx", "--layers"]
         assert [name for name in names if fnmatchcase(name, pattern)] == [names[0]]
 
 
@@ -269,5 +273,18 @@ def test_trained_model_is_offered_no_fix():
     fresh = documents.dense_report(depth=6, factor=0.3)
     trained = documents.dense_report(depth=6, factor=0.3, context="trained")
 
-    assert "draw the weights of the layers below anew" in render(fresh)
-    assert "draw the weights of the layers below anew" not in render(trained)
+    assert "draws the weights of the layers below anew" in render(fresh)
+    assert "draws the weights of the layers below anew" not in render(trained)
+
+
+def test_html_format_shows_a_real_audit():
+    """The format called html makes the page of a report as the audit gives it, with the explanation of its rules."""
+    report = initaudit.audit(SAMPLES / "relu4_zero.onnx", probe="none")
+
+    html = report.to_html()
+    assert html.endswith("</html>\n")
+    assert report.findings
+    for finding in report.findings:
+        assert f'id="rule-{finding.code}"' in html
+    (island,) = Page(html).islands()
+    assert island["names"] == [layer.layer.name for layer in report.audit.layers]

@@ -204,7 +204,7 @@ def test_finding_leads_to_the_opened_layer(browser, sick):
     panel = browser.one(".panel").text
     assert browser.run(COLOURS, ".panel canvas") == [3, 3]
     assert "relu follows" in panel
-    assert re.search(r"initaudit fix models/net\.onnx -o fixed\.onnx --all --layers /net/\S+", panel)
+    assert re.search(r"initaudit fix models/net\.onnx -o fixed\.onnx --layers /net/\S+", panel)
     assert browser.run("return document.activeElement.getAttribute('aria-expanded')") == "true"
 
 
