@@ -20,6 +20,7 @@ def audit(source: Source, *, config: Config | None = None, **options: Any) -> Re
         source: path, bytes, `onnx.ModelProto` or `onnx_ir.Model`.
         config: all options; or give single ones as keywords (the fields of `initaudit.Config`),
             e.g. `audit("m.onnx", context="fresh", probe="none")`. Configuration files are not read.
+        **options: fields of `Config` that differ from `config`.
 
     Raises:
         ModelError: the model cannot be read.
@@ -36,7 +37,8 @@ def fix(source: Source, output: str | Path | None = None, *, config: Config | No
     Args:
         source: as for `audit`.
         output: file to write; None changes nothing on disk and only tells what would be done.
-        config: options of the audit; keywords are the fields of `initaudit.fixer.FixOptions`.
+        config: options of the audit.
+        **options: fields of `initaudit.fixer.FixOptions`: what to change and how.
 
     Raises:
         FixRefused: nothing was written, and why.
@@ -54,5 +56,5 @@ def _config(config: Config | None, options: dict[str, Any]) -> Config:
 
     unknown = set(options) - {f.name for f in fields(Config)}
     if unknown:
-        raise UsageError(f"unknown option {sorted(unknown)[0]!r}")
+        raise UsageError(f"unknown option {min(unknown)!r}")
     return replace(config or Config(), **options)

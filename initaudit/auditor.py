@@ -8,7 +8,6 @@ from initaudit.baseline import load_baseline
 from initaudit.compare import untouched_layers
 from initaudit.config import Config
 from initaudit.context import infer_context
-from initaudit.errors import InitauditError
 from initaudit.filtering import apply_filters
 from initaudit.layers import extract_layers
 from initaudit.measure import measure
@@ -22,6 +21,7 @@ from initaudit.trainability import trainability
 from initaudit.verdict import Verdict, verdict_for
 
 if TYPE_CHECKING:
+    from initaudit.errors import InitauditError
     from initaudit.model import Source
 
 

@@ -98,7 +98,9 @@ def _change(before: Layer, after: Layer) -> float | None:
         a, b = before.weight.array(), after.weight.array()
     except UnsupportedWeight:
         return None
-    if a.dtype == b.dtype and np.array_equal(a.view(np.uint8) if a.flags.c_contiguous else a, b.view(np.uint8) if b.flags.c_contiguous else b):
+    if a.dtype == b.dtype and np.array_equal(
+        a.view(np.uint8) if a.flags.c_contiguous else a, b.view(np.uint8) if b.flags.c_contiguous else b
+    ):
         return 0.0
     x, y = np.asarray(a, np.float32), np.asarray(b, np.float32)
     scale = float(np.linalg.norm(x.reshape(-1)))

@@ -12,11 +12,13 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from initaudit.errors import UsageError
-from initaudit.findings import Finding
 from initaudit.rule import matches
+
+if TYPE_CHECKING:
+    from initaudit.findings import Finding
 
 CONTEXTS = ("auto", "fresh", "trained")
 PROBES = ("full", "forward", "none")
@@ -173,10 +175,10 @@ def _entry(where: str, raw: str, item: Any) -> tuple[str, Any]:
             return key, float(item)
         if key == "input_shapes":
             return key, {name: tuple(int(d) for d in shape) for name, shape in item.items()}
-        if not isinstance(item, str):
-            raise TypeError("must be text")
     except (TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"{where}: option {raw!r}: {error}") from error
+    if not isinstance(item, str):
+        raise UsageError(f"{where}: option {raw!r} must be text")
     return key, item
 
 

@@ -195,7 +195,11 @@ def _stats(stats: WeightStats) -> dict[str, Any]:
         "largest_over_robust_std": number(stats.outliers.largest) if stats.outliers else None,
         "histogram": None
         if histogram is None
-        else {"low": number(histogram.low), "high": number(histogram.high), "counts": [int(c) for c in histogram.counts]},
+        else {
+            "low": number(histogram.low),
+            "high": number(histogram.high),
+            "counts": [int(c) for c in histogram.counts],
+        },
     }
 
 

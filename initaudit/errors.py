@@ -1,14 +1,14 @@
 """The tree of exceptions. Each becomes one line on stderr and exit code 2; none shows a traceback to a user.
 
-    InitauditError
-    ├── ModelError            the file cannot be audited at all
-    │   ├── UnreadableModel   missing, not ONNX, truncated, a Git LFS pointer, ...
-    │   ├── InvalidModel      parses, but contradicts itself (cycle, undeclared value, wrong byte count, ...)
-    │   └── ExternalDataError external data missing, too short or outside the model's folder
-    ├── UnsupportedWeight     one weight cannot be read or seen through; it is listed as skipped, the audit goes on
-    ├── ProbeError            the signal cannot be measured; the static audit stands
-    ├── FixRefused            `fix` would do harm or cannot do what was asked; nothing is written
-    └── UsageError            options or configuration that contradict themselves
+InitauditError
+├── ModelError            the file cannot be audited at all
+│   ├── UnreadableModel   missing, not ONNX, truncated, a Git LFS pointer, ...
+│   ├── InvalidModel      parses, but contradicts itself (cycle, undeclared value, wrong byte count, ...)
+│   └── ExternalDataError external data missing, too short or outside the model's folder
+├── UnsupportedWeight     one weight cannot be read or seen through; it is listed as skipped, the audit goes on
+├── ProbeError            the signal cannot be measured; the static audit stands
+├── FixRefused            `fix` would do harm or cannot do what was asked; nothing is written
+└── UsageError            options or configuration that contradict themselves
 """
 
 from __future__ import annotations

@@ -28,5 +28,7 @@ def apply_filters(
         if reason is None and baseline is not None:
             reason = baseline.reason(model, finding)
         kept.append(replace(finding, suppressed=reason))
-    kept.sort(key=lambda f: (-f.severity.rank, depth.get(f.layer or "", -1), f.code, f.layer or "", f.initializer or ""))
+    kept.sort(
+        key=lambda f: (-f.severity.rank, depth.get(f.layer or "", -1), f.code, f.layer or "", f.initializer or "")
+    )
     return tuple(kept)

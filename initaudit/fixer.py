@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from initaudit.auditor import audit
-from initaudit.config import Config
 from initaudit.errors import FixRefused, UsageError
 from initaudit.findings import Severity
 from initaudit.model import load_model
@@ -21,6 +19,7 @@ from initaudit.rule import matches
 from initaudit.schemes import SCHEMES
 
 if TYPE_CHECKING:
+    from initaudit.config import Config
     from initaudit.model import Model, Source
     from initaudit.report import LayerAudit, Report
     from initaudit.tensors import Tensor
@@ -149,7 +148,7 @@ def _private_copy(source: Source) -> Source:
 
 
 def _same_file(model: Model, target: Path) -> bool:
-    return model.path is not None and target.exists() and os.path.samefile(model.path, target)
+    return model.path is not None and target.exists() and model.path.samefile(target)
 
 
 def _choose(report: Report, options: FixOptions) -> dict[str, str]:
@@ -260,7 +259,9 @@ def _put(
         flat[index.reshape(-1)] = new.reshape(-1)
 
 
-def _draw(known: LayerAudit, array: Callable[[], np.ndarray], rng: np.random.Generator, options: FixOptions) -> tuple[np.ndarray, str]:
+def _draw(
+    known: LayerAudit, array: Callable[[], np.ndarray], rng: np.random.Generator, options: FixOptions
+) -> tuple[np.ndarray, str]:
     """New values (float64, shape of the operand) and the name of what they were drawn from."""
     layer, target = known.layer, known.target
     if target is None:
@@ -300,4 +301,3 @@ def exit_code(result: FixResult, fail_on: str) -> int:
         return 0
     limit = Severity(fail_on).rank
     return int(any(f.severity.rank >= limit for f in report.active))
-

@@ -31,9 +31,7 @@ def measure(layers: Sequence[Layer], *, seed: int = 0) -> tuple[tuple[LayerAudit
             bias = _weigh_bias(layer, known, seed)
         except UnsupportedWeight as error:
             name = layer.weight.tensors[0].name if layer.weight.tensors else layer.name
-            skipped.append(
-                Skipped(initializer=name, parameters=layer.parameters, reason=str(error), is_parameter=True)
-            )
+            skipped.append(Skipped(initializer=name, parameters=layer.parameters, reason=str(error), is_parameter=True))
             continue
         audits.append(
             LayerAudit(

@@ -73,7 +73,9 @@ def set_values(tensor: Tensor, values: np.ndarray) -> None:
     proto.raw_data = raw
 
 
-def write_model(model: Model, output: Path, changed: Mapping[int, np.ndarray], *, touched: Mapping[int, Tensor]) -> list[Path]:
+def write_model(
+    model: Model, output: Path, changed: Mapping[int, np.ndarray], *, touched: Mapping[int, Tensor]
+) -> list[Path]:
     """Write the model with `changed` values (by id of the Tensor in `touched`) to `output`; gives the files written.
 
     A model with external data gets one new data file beside it. Nothing appears at `output` unless all succeeds.
@@ -91,12 +93,12 @@ def write_model(model: Model, output: Path, changed: Mapping[int, np.ndarray], *
         for proto, tensor in external.values():
             stream.write(b"\0" * (-stream.tell() % 64))
             offset = stream.tell()
-            key = by_proto.get(id(proto))
-            if key is None:
+            new = by_proto.get(id(proto))
+            if new is None:
                 _copy_range(tensor, stream)
             else:
                 dtype = onnx.helper.tensor_dtype_to_np_dtype(proto.data_type)
-                stream.write(np.ascontiguousarray(changed[key].reshape(tensor.shape).astype(dtype)).tobytes())
+                stream.write(np.ascontiguousarray(changed[new].reshape(tensor.shape).astype(dtype)).tobytes())
             _relocate(proto, data.name, offset, stream.tell() - offset)
     try:
         _write_proto(model, output)

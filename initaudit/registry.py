@@ -26,7 +26,7 @@ def discover(package: str, interface: type[T]) -> tuple[type[T], ...]:
 
     Raises UsageError where an entry point cannot be loaded or is no such class.
     """
-    found: dict[type[T], None] = {}
+    found: dict[type[Any], None] = {}
     for module_info in sorted(pkgutil.iter_modules(importlib.import_module(package).__path__), key=lambda m: m.name):
         module = importlib.import_module(f"{package}.{module_info.name}")
         for _, member in inspect.getmembers(module, inspect.isclass):

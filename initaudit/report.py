@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from initaudit.findings import Finding, Severity
-
 if TYPE_CHECKING:
     from initaudit.context import Context
+    from initaudit.findings import Finding, Severity
     from initaudit.layers import Extraction, Layer, Skipped
     from initaudit.model import Model
     from initaudit.probe import ProbeResult

@@ -62,7 +62,9 @@ def signal_gain(layer: LayerAudit) -> float | None:
     signal = layer.signal
     if signal is None or signal.input is None or not signal.input.variance > 0:
         return None
-    behind = signal.own.variance if signal.own is not None and layer.layer.normalized_by != "batch_norm" else signal.variance
+    behind = (
+        signal.own.variance if signal.own is not None and layer.layer.normalized_by != "batch_norm" else signal.variance
+    )
     if not math.isfinite(behind) or not math.isfinite(signal.input.variance):
         return None
     return math.sqrt(behind / signal.input.variance)

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from initaudit.findings import Finding, Severity
+from initaudit.findings import Severity
 
 if TYPE_CHECKING:
     from initaudit.context import Context
+    from initaudit.findings import Finding
     from initaudit.trainability import Trainability
 
 
@@ -53,7 +54,7 @@ def verdict_for(
 
 
 def _reason(errors: Sequence[Finding], warnings: Sequence[Finding], context: Context) -> str:
-    for findings, word in ((errors, "error"), (warnings, "warning")):
+    for findings in (errors, warnings):
         if findings:
             others = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
             where = f" at {findings[0].layer}" if findings[0].layer else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +62,7 @@ def mlp(
     """Gemm layers `fc0` ... with `activation` between them; weights `fc0.weight` [out, in]; `change` edits tensors by name."""
     rng = np.random.default_rng(seed)
     nodes, tensors, value = [], {}, "x"
-    for i, (before, after) in enumerate(zip(widths, widths[1:], strict=False)):
+    for i, (before, after) in enumerate(pairwise(widths)):
         tensors[f"fc{i}.weight"] = draw((after, before), rng)
         tensors[f"fc{i}.bias"] = bias((after,), rng) if callable(bias) else np.full(after, bias)
         last = i == len(widths) - 2

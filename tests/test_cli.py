@@ -34,7 +34,19 @@ def test_an_ignored_finding_is_shown_with_its_reason(tmp_path: Path, capfd: pyte
     """Suppressed is not silent."""
     path = save(mlp([32, 32, 4], change={"fc0.weight": np.zeros_like}), tmp_path / "m.onnx")
 
-    run(["check", *QUICK, "--context", "fresh", "--output-format", "json", "--ignore", "INI003:fc0*=cut on purpose", path])
+    run(
+        [
+            "check",
+            *QUICK,
+            "--context",
+            "fresh",
+            "--output-format",
+            "json",
+            "--ignore",
+            "INI003:fc0*=cut on purpose",
+            path,
+        ]
+    )
     findings = json.loads(capfd.readouterr().out)["reports"][0]["findings"]
 
     assert [f["suppressed"] for f in findings if f["code"] == "INI003"] == ["cut on purpose"]
@@ -154,7 +166,9 @@ def test_a_model_is_read_from_stdin(tmp_path: Path):
     assert "parameters audited" in result.stdout
 
 
-def test_an_internal_error_is_one_line_and_exit_code_2(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
+def test_an_internal_error_is_one_line_and_exit_code_2(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
     """A traceback shown to a user is a bug of its own."""
     import initaudit.cli.check
 

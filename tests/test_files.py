@@ -19,9 +19,13 @@ def test_a_failure_leaves_the_old_file_and_no_rubbish(tmp_path: Path):
     target = tmp_path / "a.bin"
     target.write_bytes(b"old")
 
-    with pytest.raises(RuntimeError), atomic_file(target) as stream:
-        stream.write(b"half")
-        raise RuntimeError
+    def fail() -> None:
+        with atomic_file(target) as stream:
+            stream.write(b"half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
 
     assert target.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["a.bin"]

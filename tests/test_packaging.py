@@ -44,7 +44,19 @@ def test_the_installed_command_writes_an_html_report(wheel: Path, tmp_path: Path
     page = tmp_path / "r.html"
 
     result = subprocess.run(
-        [str(tmp_path / "env" / "bin" / "python"), "-I", "-m", "initaudit", "check", "--isolated", "--probe", "none", model, "-o", str(page)],
+        [
+            str(tmp_path / "env" / "bin" / "python"),
+            "-I",
+            "-m",
+            "initaudit",
+            "check",
+            "--isolated",
+            "--probe",
+            "none",
+            model,
+            "-o",
+            str(page),
+        ],
         capture_output=True,
         text=True,
         cwd=tmp_path,

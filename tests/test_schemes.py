@@ -5,7 +5,15 @@ import math
 import numpy as np
 import pytest
 
-from initaudit.schemes import SCHEMES, TRUNCATED_STD, constant, fixed_normal, he_gain, truncated_normal, variance_scaling
+from initaudit.schemes import (
+    SCHEMES,
+    TRUNCATED_STD,
+    constant,
+    fixed_normal,
+    he_gain,
+    truncated_normal,
+    variance_scaling,
+)
 
 FAN_IN, FAN_OUT = 300, 150
 
@@ -99,9 +107,7 @@ def test_constants_and_gains() -> None:
 
 def test_same_seed_same_weights() -> None:
     """Drawing is a pure function of the generator's seed."""
-    first, second = (
-        SCHEMES["he_normal"].draw((8, 8), np.random.default_rng(7), fan_in=8, fan_out=8) for _ in range(2)
-    )
+    first, second = (SCHEMES["he_normal"].draw((8, 8), np.random.default_rng(7), fan_in=8, fan_out=8) for _ in range(2))
 
     assert (first == second).all()
 

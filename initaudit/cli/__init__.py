@@ -91,11 +91,12 @@ def run(arguments: list[str]) -> int:
 def _internal(error: Exception) -> int:
     import os
     import traceback
+    from pathlib import Path
 
     if os.environ.get("INITAUDIT_DEBUG"):
         traceback.print_exception(error)
     frame = traceback.extract_tb(error.__traceback__)[-1]
-    where = f"{os.path.basename(frame.filename)}:{frame.lineno}"
+    where = f"{Path(frame.filename).name}:{frame.lineno}"
     detail = printable(f"{type(error).__name__}: {error}")
     click.echo(
         f"initaudit: internal error at {where}: {detail} (a bug; INITAUDIT_DEBUG=1 shows the traceback)", err=True

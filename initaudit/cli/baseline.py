@@ -12,7 +12,15 @@ from initaudit.cli.options import audit_options, make_config
 
 @click.command("baseline")
 @click.argument("models", nargs=-1, required=True)
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default=Path("initaudit-baseline.json"), show_default=True, metavar="FILE", help="File to write.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("initaudit-baseline.json"),
+    show_default=True,
+    metavar="FILE",
+    help="File to write.",
+)
 @audit_options
 def command(models: tuple[str, ...], output: Path, **options: Any) -> int:
     """Write today's findings on MODELS to a file; `initaudit check --baseline FILE` then fails only on new ones."""

@@ -21,9 +21,27 @@ if TYPE_CHECKING:
 
 @click.command("check")
 @click.argument("models", nargs=-1, required=True)
-@click.option("--output-format", "formats", multiple=True, metavar="FORMAT", help="text (default), json or html. Repeatable, each with its own -o.")
-@click.option("-o", "--output", "outputs", multiple=True, type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="File for the report; the n-th -o belongs to the n-th format, which follows from the suffix where none is given.")
-@click.option("--fail-on", type=click.Choice(["error", "warning", "never"]), help="Lowest severity for exit code 1 (default error).")
+@click.option(
+    "--output-format",
+    "formats",
+    multiple=True,
+    metavar="FORMAT",
+    help="text (default), json or html. Repeatable, each with its own -o.",
+)
+@click.option(
+    "-o",
+    "--output",
+    "outputs",
+    multiple=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="File for the report; the n-th -o belongs to the n-th format, which follows from the suffix where none is given.",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(["error", "warning", "never"]),
+    help="Lowest severity for exit code 1 (default error).",
+)
 @click.option("--exit-zero", is_flag=True, help="Exit 0 even with findings (2 is kept for failures).")
 @click.option("--statistics", is_flag=True, help="Count findings per rule.")
 @click.option("-j", "--jobs", type=click.IntRange(min=1), default=1, help="Models audited at the same time.")

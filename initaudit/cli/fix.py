@@ -17,13 +17,28 @@ if TYPE_CHECKING:
 @click.argument("model", type=click.Path())
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="OUT", help="File to write.")
 @click.option("--in-place", is_flag=True, help="Replace MODEL itself.")
-@click.option("--scheme", default="auto", show_default=True, help="auto (what fits each layer), xavier_uniform, xavier_normal, he_uniform, he_normal, lecun_normal, orthogonal, ...")
-@click.option("--mode", type=click.Choice(["resample", "rescale"]), default="resample", show_default=True, help="Draw anew, or multiply the weights and keep their direction.")
+@click.option(
+    "--scheme",
+    default="auto",
+    show_default=True,
+    help="auto (what fits each layer), xavier_uniform, xavier_normal, he_uniform, he_normal, lecun_normal, orthogonal, ...",
+)
+@click.option(
+    "--mode",
+    type=click.Choice(["resample", "rescale"]),
+    default="resample",
+    show_default=True,
+    help="Draw anew, or multiply the weights and keep their direction.",
+)
 @click.option("--layers", multiple=True, metavar="GLOB", help="Change only layers with such a name. Repeatable.")
 @click.option("--all", "every", is_flag=True, help="Change every layer that has a target, flagged or not.")
 @click.option("--dry-run", "--diff", "dry_run", is_flag=True, help="Say what would change; write nothing.")
 @click.option("--force", is_flag=True, help="Also change trained layers, and overwrite OUT.")
-@click.option("--fail-on", type=click.Choice(["error", "warning", "never"]), help="Lowest remaining severity for exit code 1 (default error).")
+@click.option(
+    "--fail-on",
+    type=click.Choice(["error", "warning", "never"]),
+    help="Lowest remaining severity for exit code 1 (default error).",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @audit_options
 def command(model: str, output: Path | None, **options: Any) -> int:
@@ -66,7 +81,9 @@ def _print(result: FixResult, model: str, dry_run: bool) -> None:
 
     for change in result.changes:
         bias = f", bias {clean(change.bias)} reset" if change.bias else ""
-        click.echo(f"{clean(change.title)}: std {short(change.std_before)} -> {short(change.std_after)} ({change.scheme}{bias}) [{change.reason}]")
+        click.echo(
+            f"{clean(change.title)}: std {short(change.std_before)} -> {short(change.std_after)} ({change.scheme}{bias}) [{change.reason}]"
+        )
     for refusal in result.refusals:
         click.echo(f"{clean(refusal.layer)}: left as it is: {refusal.reason}")
     if not result.changes:

@@ -11,7 +11,13 @@ import click
 @click.command("inspect")
 @click.argument("model", type=click.Path())
 @click.option("--output-format", type=click.Choice(["text", "json"]), default="text", help="text (default) or json.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write to a file instead of stdout.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write to a file instead of stdout.",
+)
 def command(model: str, output_format: str, output: Path | None) -> int:
     """Show what the layers of MODEL are: kind, shape, fans, activation, what they feed, parameters, dtype.
 

@@ -12,8 +12,8 @@ import click
 
 from initaudit.errors import UsageError
 from initaudit.files import write_atomically
-from initaudit.format import FormatOptions, all_formats, find_format
 from initaudit.findings import Severity
+from initaudit.format import FormatOptions, all_formats, find_format
 
 if TYPE_CHECKING:
     from initaudit.report import Report

@@ -21,7 +21,9 @@ def command(code: str) -> int:
 
         names = [n for r in all_rules() for n in (r.code, r.name)]
         close = get_close_matches(code, names, n=1)
-        raise UsageError(f"no rule is called {code!r}" + (f"; did you mean {close[0]}?" if close else "; see `initaudit rules`"))
+        raise UsageError(
+            f"no rule is called {code!r}" + (f"; did you mean {close[0]}?" if close else "; see `initaudit rules`")
+        )
     width = min(shutil.get_terminal_size((80, 24)).columns, 100)
     documentation = rule.documentation()
     click.echo(f"{rule.code} {rule.name} ({rule.severity.value})\n")

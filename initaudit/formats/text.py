@@ -98,7 +98,9 @@ def _report(console: Console, report: Report, options: FormatOptions) -> None:
 
 
 def _finding(console: Console, finding: Finding) -> None:
-    line = Text.assemble((f"{finding.severity.value:7}", STYLES[finding.severity.value]), f" {finding.code} {finding.name}")
+    line = Text.assemble(
+        (f"{finding.severity.value:7}", STYLES[finding.severity.value]), f" {finding.code} {finding.name}"
+    )
     if finding.layer:
         line.append(f"  {clean(finding.layer)}", style="bold")
     console.print(line)
@@ -161,12 +163,15 @@ def _coverage(console: Console, report: Report, options: FormatOptions) -> None:
     missed = [s for s in report.skipped if s.is_parameter]
     for skipped in missed if options.verbose else missed[:3]:
         console.print(
-            Padding(Text(clean(f"{skipped.initializer} ({skipped.parameters:,}): {skipped.reason}"), style="dim"), (0, 0, 0, 2))
+            Padding(
+                Text(clean(f"{skipped.initializer} ({skipped.parameters:,}): {skipped.reason}"), style="dim"),
+                (0, 0, 0, 2),
+            )
         )
     if len(missed) > 3 and not options.verbose:
         console.print(Text(f"  ... {len(missed) - 3} more (--verbose shows them)", style="dim"))
     probe = report.audit.probe if report.audit else None
-    if probe is not None and probe.status not in ("skipped",):
+    if probe is not None and probe.status != "skipped":
         note = {"complete": "everywhere", "partial": "in part", "failed": "not"}.get(probe.status, probe.status)
         batch = f", batch {probe.batch}" if probe.batch else ""
         reason = f": {clean(probe.reason)}" if probe.reason else ""

@@ -67,7 +67,11 @@ def probe(
     plan = make_plan(model.graph, layers)
     if not plan.layers:
         return ProbeResult(
-            mode=options.mode, status="skipped", reason="no layer to probe", not_probed=plan.skipped, seed=options.seed
+            mode=options.mode,
+            status="partial" if plan.skipped else "skipped",
+            reason=_missing(plan.skipped) or "no layer to probe",
+            not_probed=plan.skipped,
+            seed=options.seed,
         )
     from initaudit.probe.isolation import run_child
 
@@ -95,11 +99,10 @@ def _result(
     answer: Mapping[str, Any], skipped: Mapping[str, str], options: ProbeOptions, graph: Graph
 ) -> ProbeResult:
     missing = {**skipped, **answer["skipped"]}
-    reasons = sorted(set(missing.values()))
     return ProbeResult(
         mode=options.mode,
         status="partial" if missing else "complete",
-        reason=f"{len(missing)} layers were not probed: {'; '.join(reasons)}" if missing else None,
+        reason=_missing(missing),
         signals={name: Signal.from_json(values) for name, values in answer["signals"].items()},
         not_probed=missing,
         inputs=tuple(answer["inputs"]),
@@ -110,3 +113,12 @@ def _result(
         notes=tuple(answer["notes"]),
         graph=graph,
     )
+
+
+def _missing(skipped: Mapping[str, str]) -> str | None:
+    """Why layers were not probed, in words; None where all were."""
+    counts: dict[str, int] = {}
+    for reason in skipped.values():
+        counts[reason] = counts.get(reason, 0) + 1
+    told = "; ".join(f"{count}: {reason}" for reason, count in sorted(counts.items()))
+    return f"{len(skipped)} layers were not probed ({told})" if skipped else None

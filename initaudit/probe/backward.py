@@ -55,19 +55,22 @@ MAX_REPEATS = 4
 single output, where |J v|^2 is chi-squared with one degree of freedom, to 6 %."""
 WANTED_ERROR = 0.08
 """Relative standard error of the gradient at which drawing ends."""
-WORK_LIMIT = 6e10
-"""Products spent on more than the first draws: about a second on two cores."""
-MOST_WORK = 6e11
-"""Products spent on one draw; of a larger network only some layers are perturbed."""
+WORK_LIMIT = 3e10
+"""Products spent on more than MIN_DRAWS passes: below half a second on two cores."""
+MOST_WORK = 1.5e11
+"""Products spent on MIN_DRAWS passes, about two seconds; of a larger network only some layers are perturbed."""
 RUN_COST = 2e6
 """Products that one call of the runtime is worth (30 microseconds)."""
+ELEMENT_COST = 300
+"""Products that one element of a layer's output is worth, for all that is done with it besides (measured on a
+MobileNet-like detector: a third of the time goes into products, the rest into elementwise operators and deviations)."""
 SMALL_NETWORK = 5e7
 """Products of one run below which a second thread costs more than it brings, and several rows share a run."""
 MAX_ROWS = 64
 """Perturbations in one run of a small network."""
 HELD_BYTES = 1 << 28
 """Deviations held at once."""
-FEWEST_LAYERS = 4
+FEWEST_LAYERS = 8
 """Perturbed in a network of any size."""
 
 
@@ -152,8 +155,12 @@ class Backward:
         self.runs = runs
         self.stack = stack
         self.seed = seed
-        self.work = float(sum(math.prod(forward.values[layer.output].shape) * layer.paths for layer in layers))
-        self.layers = _affordable(layers, self.work)
+        sizes = {layer.name: math.prod(forward.values[layer.output].shape) for layer in layers}
+        self.work = float(sum(sizes[layer.name] * layer.paths for layer in layers))
+        """Products of one run."""
+        self.effort = self.work + ELEMENT_COST * sum(sizes.values())
+        """The same with all that comes besides products."""
+        self.layers = _affordable(layers, self.effort)
         self.threads = 1 if self.work < SMALL_NETWORK else None
         self.pieces = Pieces(network, self.layers, folder, self.threads)
         self.products: dict[str, Product] = {}
@@ -168,8 +175,7 @@ class Backward:
         gradients = {layer.name: Gradient() for layer in self.layers}
         cost = self._cost()
         for draw in range(MAX_DRAWS):
-            enough = draw >= MIN_DRAWS and (_settled(gradients) or (draw + 1) * cost > WORK_LIMIT)
-            if enough or (draw > 0 and cost > MOST_WORK):
+            if draw >= MIN_DRAWS and (_settled(gradients) or (draw + 1) * cost > WORK_LIMIT):
                 break
             if progress is not None:
                 progress(f"measuring gradients, pass {draw + 1}")
@@ -189,7 +195,7 @@ class Backward:
         """Products and calls of one draw: a row runs from its layer's piece to the end."""
         count = len(self.pieces.segments)
         rows = 2 * sum((count - self.pieces.home[layer.output]) / count for layer in self.layers) + 1
-        return rows * (self.work + RUN_COST * count / self.stack.rows)
+        return rows * (self.effort + RUN_COST * count / self.stack.rows)
 
     def _draw(
         self,
@@ -334,9 +340,12 @@ class _Moved:
     difference: State
 
 
-def _affordable(layers: Sequence[LayerPlan], work: float) -> list[LayerPlan]:
-    """All layers, or an even choice of them where one draw over all would take too long."""
-    most = max(FEWEST_LAYERS, int(MOST_WORK / max(1.0, work)))
+def _affordable(layers: Sequence[LayerPlan], effort: float) -> list[LayerPlan]:
+    """All layers, or an even choice of them where MIN_DRAWS passes over all would take too long.
+
+    In each pass two rows per layer (its output, its weight) run through half the network on average.
+    """
+    most = max(FEWEST_LAYERS, int(MOST_WORK / (MIN_DRAWS * max(1.0, effort))))
     if len(layers) <= most:
         return list(layers)
     return [layers[i] for i in np.unique(np.linspace(0, len(layers) - 1, most).round().astype(int))]

@@ -10,7 +10,7 @@ import contextlib
 import os
 import sys
 import threading
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from initaudit.errors import InitauditError, UsageError
 from initaudit.probe.frames import Frame, read_frame, write_frame
@@ -44,8 +44,11 @@ def serve(frame: Frame, answers: BinaryIO) -> Frame:
     def progress(doing: str) -> None:
         write_frame(answers, Frame(kind="progress", body=doing))
 
+    def checkpoint(answer: dict[str, Any]) -> None:
+        write_frame(answers, Frame(kind="partial", body=answer))
+
     try:
-        return Frame(kind="result", body=run_job(frame.body, frame.blobs, progress))
+        return Frame(kind="result", body=run_job(frame.body, frame.blobs, progress, checkpoint))
     except UsageError as error:
         return Frame(kind="usage", body=str(error))
     except InitauditError as error:

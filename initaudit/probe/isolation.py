@@ -92,7 +92,7 @@ class Child:
         timeout: float,
         max_memory: int,
         progress: Progress | None = None,
-    ) -> Any:
+    ) -> dict[str, Any]:
         """Hand over the one job of this process and wait for its result.
 
         Args:
@@ -103,7 +103,8 @@ class Child:
             progress: called with a phrase for what is being done, such as "measuring the forward signal".
 
         Returns:
-            The JSON value that the child answers.
+            The JSON object that the child answers. Where it ended before it was done, but had something to show, that,
+            with the reason under the key `interrupted`.
 
         Raises:
             ProbeError: with the child's own reason, or with what became of the child.
@@ -116,32 +117,42 @@ class Child:
             daemon=True,
         )
         sender.start()
+        partial: dict[str, Any] | None = None
         try:
             while True:
                 frame = self._next_frame()
                 if isinstance(frame, GarbledFrameError):
                     raise ProbeError(f"onnxruntime's process gave an unreadable answer while {self._doing}")
-                if frame is not None and frame.kind == "progress":
+                if frame is not None and frame.kind == "result":
+                    return dict(frame.body)
+                if frame is not None and frame.kind == "usage":
+                    raise UsageError(str(frame.body))
+                if frame is not None and frame.kind == "error":
+                    raise ProbeError(str(frame.body))
+                if frame is not None and frame.kind == "partial":
+                    partial = dict(frame.body)
+                elif frame is not None:
                     self._doing = str(frame.body)
                     if progress is not None:
                         progress(self._doing)
-                elif frame is not None and frame.kind == "result":
-                    return frame.body
-                elif frame is not None and frame.kind == "usage":
-                    raise UsageError(str(frame.body))
-                elif frame is not None:
-                    raise ProbeError(str(frame.body))
-                if frame is None and not self._pending():
+                elif not self._pending():
                     raise ProbeError(self._obituary())
-                if (used := private_memory(self.pid)) > max_memory:
-                    raise ProbeError(
-                        f"needed more than {_gib(max_memory)} of memory ({_gib(used)} in use) while {self._doing}; "
-                        "raise --max-memory or lower --batch"
-                    )
-                if time.monotonic() > deadline:
-                    raise ProbeError(f"took more than {timeout:g} s (while {self._doing}); raise --timeout")
+                self._check_limits(deadline, timeout, max_memory)
+        except ProbeError as error:
+            if partial is None:
+                raise
+            return {**partial, "interrupted": str(error)}
         finally:
             self.close()
+
+    def _check_limits(self, deadline: float, timeout: float, max_memory: int) -> None:
+        if (used := private_memory(self.pid)) > max_memory:
+            raise ProbeError(
+                f"needed more than {_gib(max_memory)} of memory ({_gib(used)} in use) while {self._doing}; "
+                "raise --max-memory or lower --batch"
+            )
+        if time.monotonic() > deadline:
+            raise ProbeError(f"took more than {timeout:g} s (while {self._doing}); raise --timeout")
 
     def close(self) -> None:
         """Kill the process and everything it started; wait for it. Harmless when it is gone already."""
@@ -244,7 +255,7 @@ def run_child(
     timeout: float,
     max_memory: int,
     progress: Progress | None = None,
-) -> Any:
+) -> dict[str, Any]:
     """Give the job to a child, return its result; arguments and errors as for `Child.submit`."""
     with _take() as child:
         return child.submit(job, blobs, timeout=timeout, max_memory=max_memory, progress=progress)

@@ -28,8 +28,24 @@ DATA_HEADROOM = 512 << 20
 Measured: 121 MiB with numpy, onnx and onnxruntime imported, up to 64 MiB more for each thread that allocates."""
 
 
-def run_job(job: dict[str, Any], blobs: Sequence[bytes], progress: Callable[[str], None]) -> dict[str, Any]:
-    """The measurements as a JSON value. Raises ProbeError with the reason where there are none."""
+def run_job(
+    job: dict[str, Any],
+    blobs: Sequence[bytes],
+    progress: Callable[[str], None],
+    checkpoint: Callable[[dict[str, Any]], None],
+) -> dict[str, Any]:
+    """The measurements as a JSON value.
+
+    Args:
+        job: see above.
+        blobs: the model, where it has no path.
+        progress: called with what is being done.
+        checkpoint: called with the forward measurements before the way back is tried.
+
+    Raises:
+        ProbeError: with the reason where there are no measurements.
+        UsageError: where --input-shape or --input-data does not fit the model.
+    """
     from initaudit.probe.inputs import InputOptions
     from initaudit.probe.measure import measure
 
@@ -39,11 +55,16 @@ def run_job(job: dict[str, Any], blobs: Sequence[bytes], progress: Callable[[str
     folder = Path(job["folder"]) if job.get("folder") else None
     progress("making inputs")
     model, feeds, notes = prepare(model, folder, InputOptions.from_json(job["options"]))
-    progress("measuring")
-    answer = measure(model, folder, feeds, job["plan"], job["options"])
-    answer["inputs"] = feeds.descriptions
-    answer["notes"] = [*notes, *feeds.notes, *answer.get("notes", [])]
-    return answer
+
+    def complete(answer: dict[str, Any]) -> dict[str, Any]:
+        return {**answer, "inputs": feeds.descriptions, "notes": [*notes, *feeds.notes, *answer["notes"]]}
+
+    def forward_done(answer: dict[str, Any]) -> None:
+        checkpoint(complete(answer))
+        progress("measuring gradients")
+
+    progress("measuring the forward signal")
+    return complete(measure(model, folder, feeds, job["plan"], job["options"], forward_done))
 
 
 def prepare(model: ModelProto, folder: Path | None, options: InputOptions) -> tuple[ModelProto, Feeds, list[str]]:

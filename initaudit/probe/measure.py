@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,7 +31,12 @@ STATISTICS_ROWS = 16
 
 
 def measure(
-    model: ModelProto, folder: Path | None, feeds: Feeds, plan: Mapping[str, Any], options: Mapping[str, Any]
+    model: ModelProto,
+    folder: Path | None,
+    feeds: Feeds,
+    plan: Mapping[str, Any],
+    options: Mapping[str, Any],
+    checkpoint: Callable[[dict[str, Any]], None] | None = None,
 ) -> dict[str, Any]:
     """Signals of the planned layers.
 
@@ -41,6 +46,8 @@ def measure(
         feeds: its inputs.
         plan: `Plan.to_json()`.
         options: `ProbeOptions.to_json()`.
+        checkpoint: called with the answer as far as it is known when the forward signal is measured; the way back
+            may need more time or memory than there is.
 
     Returns:
         {"signals": {layer: fields of `Signal`}, "skipped": {layer: reason}, "batch", "batch_norm": "batch" | "running" |
@@ -57,8 +64,6 @@ def measure(
     untouched = [n for n in copy.graph.node if n.op_type == "BatchNormalization" and n.output[0] in fresh]
     forward = observe(copy, folder, layers, runs, seed=options["seed"], batch_norms=untouched)
     del copy
-    notes: list[str] = []
-    gradients = _backward(model, folder, layers, forward, feeds, options, notes)
     signals: dict[str, Any] = {}
     skipped: dict[str, str] = {}
     for layer in layers:
@@ -66,16 +71,21 @@ def measure(
         if signal is None:
             skipped[layer.name] = "its output holds no floating-point values"
         else:
-            gradient = gradients.get(layer.name)
-            signals[layer.name] = signal | (gradient.to_json() if gradient is not None and gradient.squares else {})
-    return {
+            signals[layer.name] = signal
+    answer: dict[str, Any] = {
         "signals": signals,
         "skipped": skipped,
         "batch": runs.inputs,
         "batch_norm": "batch" if fresh else "running" if trained else None,
         "nonfinite_node": _nonfinite_node(model, folder, layers, signals, runs),
-        "notes": notes,
+        "notes": [],
     }
+    if checkpoint is not None:
+        checkpoint(answer)
+    for name, gradient in _backward(model, folder, layers, forward, feeds, options, answer["notes"]).items():
+        if name in signals and gradient.squares:
+            signals[name] = signals[name] | gradient.to_json()
+    return answer
 
 
 def _backward(

@@ -37,7 +37,9 @@ class ZeroWeight(Rule):
         deliberate = bypassed or facts.is_head or facts.kind == "embedding"
         if not audit.context.has_training and deliberate:
             severity = Severity.INFO
-            effect = "a deliberate start for a head" if facts.is_head else "the skip connection carries the signal past it"
+            effect = (
+                "a deliberate start for a head" if facts.is_head else "the skip connection carries the signal past it"
+            )
         elif bypassed or facts.kind == "embedding":
             severity = Severity.WARNING
             effect = "in a trained network this branch contributes nothing"

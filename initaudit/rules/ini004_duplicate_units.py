@@ -45,7 +45,9 @@ class DuplicateUnits(Rule):
         share = stats.duplicate_units_scaled
         if not share > SOME:
             return
-        exactly = "" if stats.duplicate_units >= share else ", up to a factor such as a folded BatchNormalization leaves"
+        exactly = (
+            "" if stats.duplicate_units >= share else ", up to a factor such as a folded BatchNormalization leaves"
+        )
         yield self.finding(
             layer,
             f"{share:.0%} of the units repeat the incoming weights of another unit{exactly}; the layer is narrower than it looks.",

@@ -33,10 +33,22 @@ class SchemeMismatch(Rule):
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
         """Only where a law with a fixed scale was recognised in a fresh network."""
         origin, target = layer.provenance, layer.target
-        if audit.context.has_training or origin is None or target is None or origin.law is None or not origin.std or not target.std:
+        if (
+            audit.context.has_training
+            or origin is None
+            or target is None
+            or origin.law is None
+            or not origin.std
+            or not target.std
+        ):
             return
         factor = origin.std / target.std
-        if 1 / MISFIT <= factor <= MISFIT or layer.layer.normalized_before_use or layer.layer.ends_residual_branch or layer.layer.is_head:
+        if (
+            1 / MISFIT <= factor <= MISFIT
+            or layer.layer.normalized_before_use
+            or layer.layer.ends_residual_branch
+            or layer.layer.is_head
+        ):
             return
         learning = audit.trainability
         severity = Severity.WARNING if learning is not None and learning.score < SUFFERS else Severity.INFO

@@ -55,7 +55,11 @@ class BiasOff(Rule):
         if facts.normalized_by is not None:
             return
         entered = layer.signal.input if layer.signal is not None else None
-        input_rms = max(1.0, math.sqrt(entered.mean_square)) if entered is not None and math.isfinite(entered.mean_square) else 1.0
+        input_rms = (
+            max(1.0, math.sqrt(entered.mean_square))
+            if entered is not None and math.isfinite(entered.mean_square)
+            else 1.0
+        )
         reach = DECISIVE * math.sqrt(facts.fan_in * (stats.std**2 + stats.mean**2)) * input_rms
         values = bias.sample.astype("float64")
         share = float((abs(values) > reach).mean()) if reach > 0 and values.size else 0.0

@@ -31,7 +31,9 @@ class VanishingSignal(Rule):
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:
         """A fresh network: what limits its trainability. A trained one: the first layer that carries no signal."""
-        yield from limiting_factors(self, audit, suggestion="Re-initialise with the gain of the activation: initaudit fix.")
+        yield from limiting_factors(
+            self, audit, suggestion="Re-initialise with the gain of the activation: initaudit fix."
+        )
         if not audit.context.has_training:
             return
         for layer in audit.layers:

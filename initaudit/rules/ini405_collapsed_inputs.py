@@ -32,7 +32,9 @@ class CollapsedInputs(Rule):
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:
         """A fresh network: what limits its trainability. A trained one: the first layer that ignores its input."""
-        yield from limiting_factors(self, audit, suggestion="Zero the biases and re-initialise with the gain of the activation.")
+        yield from limiting_factors(
+            self, audit, suggestion="Zero the biases and re-initialise with the gain of the activation."
+        )
         if not audit.context.has_training:
             return
         for layer in audit.layers:

@@ -31,7 +31,9 @@ class NonFiniteActivation(Rule):
     def check(self, audit: ModelAudit) -> Iterator[Finding]:
         """Names the first node that makes a non-finite value."""
         origin = audit.probe.nonfinite_node
-        if origin is None or any(layer.stats.nonfinite or (layer.bias and layer.bias.nonfinite) for layer in audit.layers):
+        if origin is None or any(
+            layer.stats.nonfinite or (layer.bias and layer.bias.nonfinite) for layer in audit.layers
+        ):
             return
         node = next((n for n in audit.model.graph.walk() if n.name == origin), None)
         layer = next((a for a in audit.layers if a.layer.node is node), None) if node is not None else None

@@ -28,4 +28,6 @@ class ExplodingGradient(Rule):
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:
         """What limits the trainability of a fresh network."""
-        yield from limiting_factors(self, audit, suggestion="Re-initialise with the gain of the activation: initaudit fix.")
+        yield from limiting_factors(
+            self, audit, suggestion="Re-initialise with the gain of the activation: initaudit fix."
+        )

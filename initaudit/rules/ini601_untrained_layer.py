@@ -32,7 +32,12 @@ class UntrainedLayer(Rule):
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
         """Provenance decides; a constant or zero layer is named by INI002 and INI003."""
         origin = layer.provenance
-        if not audit.context.has_training or origin is None or origin.untrained is not True or origin.distribution == "constant":
+        if (
+            not audit.context.has_training
+            or origin is None
+            or origin.untrained is not True
+            or origin.distribution == "constant"
+        ):
             return
         if origin.confidence == "low":
             return

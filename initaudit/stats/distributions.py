@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import cache
-from typing import Final
+from typing import Final, TYPE_CHECKING
 
 import numpy as np
 
 from initaudit.schemes import TRUNCATED_STD, TRUNCATION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _TABLE_END: Final = 8.5
 _TABLE_STEP: Final = 2.0**-10
@@ -36,7 +38,7 @@ def _normal_table() -> tuple[np.ndarray, np.ndarray]:
 def normal_cdf(z: np.ndarray) -> np.ndarray:
     """Phi(z), absolute error below 1e-7."""
     grid, table = _normal_table()
-    return np.interp(z, grid, table)
+    return np.asarray(np.interp(z, grid, table))
 
 
 def truncated_normal_cdf(z: np.ndarray) -> np.ndarray:
@@ -82,15 +84,19 @@ def variance_ratio_p(ratio: float, degrees: float) -> float:
     if degrees <= 0 or ratio < 0:
         return 1.0
     spread = 2.0 / (9.0 * degrees)
-    return normal_tail((ratio ** (1.0 / 3.0) - (1.0 - spread)) / math.sqrt(spread))
+    return normal_tail((math.cbrt(ratio) - (1.0 - spread)) / math.sqrt(spread))
 
 
 def tracy_widom_p(score: float) -> float:
-    """Upper tail of the Tracy-Widom law for real matrices: exp(-2/3 s^1.5) / (4 sqrt(pi) s^0.75)
-    (Dumaz & Virag 2013, beta = 1); 1 where that expansion does not hold (s < 0.5)."""
+    """Upper tail of the Tracy-Widom law for real matrices: exp(-2/3 s^1.5) / (4 sqrt(pi) s^0.75).
+
+    Dumaz & Virag 2013, beta = 1; 1 where that expansion does not hold (s < 0.5).
+    """
     if score < 0.5:
         return 1.0
-    return min(1.0, math.exp(-2.0 / 3.0 * score**1.5) / (4.0 * math.sqrt(math.pi) * score**0.75))
+    return min(
+        1.0, math.exp(-2.0 / 3.0 * score * math.sqrt(score)) / (4.0 * math.sqrt(math.pi * score * math.sqrt(score)))
+    )
 
 
 def tracy_widom_score(largest: float, rows: int, columns: int) -> float:

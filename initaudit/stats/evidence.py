@@ -6,10 +6,9 @@ Every test gives a p-value under the hypothesis "fresh": small means that a fres
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final
+from typing import Final, TYPE_CHECKING
 
 import numpy as np
 
@@ -26,6 +25,8 @@ from initaudit.stats.distributions import (
     variance_ratio_p,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 HOPELESS: Final = 1e-12
 """Below this p-value of one test the costlier ones are left out: no correction for their number brings the family back."""
@@ -50,7 +51,9 @@ class Family:
     """Fourth cumulant of x^2."""
 
 
-def _family(name: str, cdf: Callable[[np.ndarray], np.ndarray], reach: float, m4: float, m6: float, m8: float) -> Family:
+def _family(
+    name: str, cdf: Callable[[np.ndarray], np.ndarray], reach: float, m4: float, m6: float, m8: float
+) -> Family:
     """Derive from the moments what the tests need (kurtosis: delta method)."""
     variance = m4 - 1.0
     return Family(
@@ -65,7 +68,7 @@ def _truncated_moment(order: int) -> float:
     """Moment of N(0,1) cut at TRUNCATION, by the recursion m_k = (k-1) m_(k-2) - 2 c^(k-1) phi(c) / P."""
     if order == 0:
         return 1.0
-    density = math.exp(-TRUNCATION**2 / 2.0) / math.sqrt(2.0 * math.pi)
+    density = math.exp(-(TRUNCATION**2) / 2.0) / math.sqrt(2.0 * math.pi)
     mass = math.erf(TRUNCATION / math.sqrt(2.0))
     return (order - 1) * _truncated_moment(order - 2) - 2.0 * TRUNCATION ** (order - 1) * density / mass
 
@@ -219,7 +222,9 @@ def _kurtosis_p(kurtosis: float, n: int, family: Family) -> float:
     mean = 3.0 * (n - 1) / (n + 1)
     variance = 24.0 * n * (n - 2) * (n - 3) / ((n + 1) ** 2 * (n + 3) * (n + 5))
     x = (kurtosis - mean) / math.sqrt(variance)
-    skew = 6.0 * (n * n - 5 * n + 2) / ((n + 7) * (n + 9)) * math.sqrt(6.0 * (n + 3) * (n + 5) / (n * (n - 2) * (n - 3)))
+    skew = (
+        6.0 * (n * n - 5 * n + 2) / ((n + 7) * (n + 9)) * math.sqrt(6.0 * (n + 3) * (n + 5) / (n * (n - 2) * (n - 3)))
+    )
     a = 6.0 + 8.0 / skew * (2.0 / skew + math.sqrt(1.0 + 4.0 / (skew * skew)))
     stretched = 1.0 + x * math.sqrt(2.0 / (a - 4.0))
     if stretched <= 0:

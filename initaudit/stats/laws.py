@@ -8,15 +8,28 @@ packed projection with its whole width. Keras counts the channels of a depthwise
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, TYPE_CHECKING
 
 from initaudit.schemes import SCHEMES, Distribution, he_gain
-from initaudit.stats.facts import LayerFacts
 
-FIXED_NORMALS: Final = {1.0: 1.0, 0.02: 1.0, 0.01: 2.0, 0.1: 2.5, 0.05: 3.0, 0.001: 3.5, 0.006: 4.0, 0.2: 4.0, 0.5: 4.0, 0.03: 4.0}
+if TYPE_CHECKING:
+    from initaudit.stats.facts import LayerFacts
+    from collections.abc import Iterator
+
+FIXED_NORMALS: Final = {
+    1.0: 1.0,
+    0.02: 1.0,
+    0.01: 2.0,
+    0.1: 2.5,
+    0.05: 3.0,
+    0.001: 3.5,
+    0.006: 4.0,
+    0.2: 4.0,
+    0.5: 4.0,
+    0.03: 4.0,
+}
 """Scales in use whatever the fans, with their cost in nats: N(0,1) is torch's embedding and torch.randn, 0.02 BERT, GPT-2, ViT and
 DCGAN, 0.01 detection heads and AlexNet, 0.1 and 0.001 tutorials and the last layers of detectors, 0.05 Keras RandomNormal, 0.006 DeepSeek."""
 
@@ -79,14 +92,26 @@ def _all_laws(facts: _Place) -> Iterator[Law]:
     for std, cost in FIXED_NORMALS.items():
         common = facts.kind == "embedding" and std in (1.0, 0.02)
         yield Law(name=f"normal_{std:g}", distribution="normal", std=std, gain=1.0, cost=cost - common)
-        yield Law(name=f"truncated_normal_{std:g}", distribution="truncated_normal", std=std * 0.8796256610342398, gain=1.0, cost=cost + 2)
+        yield Law(
+            name=f"truncated_normal_{std:g}",
+            distribution="truncated_normal",
+            std=std * 0.8796256610342398,
+            gain=1.0,
+            cost=cost + 2,
+        )
     for depth in RESIDUAL_DEPTHS:
         std = 0.02 / math.sqrt(2.0 * depth)
         yield Law(name=f"normal_0.02/sqrt(2*{depth})", distribution="normal", std=std, gain=1.0, cost=4.5)
     for bound in (0.1, 0.08, 0.05, 0.01, 1.0):
         yield Law(name=f"uniform_{bound:g}", distribution="uniform", std=bound / math.sqrt(3.0), gain=1.0, cost=4.0)
     if facts.hidden_size and facts.kind in ("lstm", "gru", "rnn"):
-        yield Law(name="torch_recurrent", distribution="uniform", std=1.0 / math.sqrt(3.0 * facts.hidden_size), gain=1.0, cost=-1.0)
+        yield Law(
+            name="torch_recurrent",
+            distribution="uniform",
+            std=1.0 / math.sqrt(3.0 * facts.hidden_size),
+            gain=1.0,
+            cost=-1.0,
+        )
     for fan_in, fan_out, cost in _fans(facts):
         yield from _fan_laws(facts, fan_in, fan_out, cost)
 
@@ -143,4 +168,10 @@ def _fan_laws(facts: _Place, fan_in: float, fan_out: float, cost: float) -> Iter
             yield law(f"xavier_{kind}", extra, gain, f"xavier_{kind}(gain={gain:.3g})")
     small = math.sqrt(2.0 / (5.0 * fan_in))
     yield Law(name="small_init", distribution="normal", std=small, gain=1.0, cost=cost + 3.0)
-    yield Law(name="he_normal(gain=1/sqrt(3))", distribution="normal", std=math.sqrt(1.0 / (3.0 * fan_in)), gain=1.0, cost=cost + 3.5)
+    yield Law(
+        name="he_normal(gain=1/sqrt(3))",
+        distribution="normal",
+        std=math.sqrt(1.0 / (3.0 * fan_in)),
+        gain=1.0,
+        cost=cost + 3.5,
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, TYPE_CHECKING
 
 import numpy as np
 
@@ -18,7 +18,9 @@ from initaudit.stats.evidence import FAMILIES, NORMAL, TRUNCATED, UNIFORM, Evide
 from initaudit.stats.facts import LayerFacts
 from initaudit.stats.laws import Law, candidate_laws
 from initaudit.stats.rowscaled import row_scaled_evidence
-from initaudit.stats.weigh import WeightStats
+
+if TYPE_CHECKING:
+    from initaudit.stats.weigh import WeightStats
 
 Confidence = Literal["high", "medium", "low"]
 
@@ -221,7 +223,7 @@ def _values(stats: WeightStats, facts: LayerFacts) -> Values | None:
         rows, columns = block.any(axis=1), block.any(axis=0)
         block = block[rows][:, columns]
         sample = sample[sample != 0]
-        scattered = np.count_nonzero(block == 0) > SCATTERED_ZEROS * block.size
+        scattered = int(np.count_nonzero(block == 0)) > SCATTERED_ZEROS * block.size
     elif stats.complete and stats.unit_energy.shape[0] == 1 and stats.spectrum_how == "exact":
         singular = stats.spectral_norm
     if scattered:
@@ -237,7 +239,8 @@ def _values(stats: WeightStats, facts: LayerFacts) -> Values | None:
 def _unround(sample: np.ndarray, rounding: float) -> np.ndarray:
     """Spread every value evenly over the cell that was rounded to it, so that steps between codes do not look like a shape."""
     cell = np.ldexp(np.float32(2.0 * rounding), np.frexp(sample)[1] - 1)
-    return sample + cell * np.random.default_rng(0).uniform(-0.5, 0.5, sample.size).astype(np.float32)
+    shift = cell * np.random.default_rng(0).uniform(-0.5, 0.5, sample.size).astype(np.float32)
+    return np.asarray(sample + shift)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,7 +265,11 @@ def _judge(values: Values, evidence: list[Evidence], facts: LayerFacts) -> Prove
     fits = [fit for e in kept for fit in _fits(values, e, facts)]
     fits.sort(key=lambda fit: -fit.score)
     best = fits[0]
-    others = tuple(dict.fromkeys(fit.law.name for fit in fits[1:] if fit.law and (best.law is None or fit.law.name != best.law.name)))
+    others = tuple(
+        dict.fromkeys(
+            fit.law.name for fit in fits[1:] if fit.law and (best.law is None or fit.law.name != best.law.name)
+        )
+    )
     untrained, confidence = _untrained(values, best) if accepted else (None, "low")
     name = best.law.name if best.law else f"{best.family.name.replace('_', ' ')} of unexplained scale"
     return Provenance(
@@ -319,7 +326,11 @@ def _fits(values: Values, evidence: Evidence, facts: LayerFacts) -> list[_Fit]:
             continue
         p, loss = _scale_fit(values, family, law.std)
         if p >= SCALE_ACCEPT:
-            fits.append(_Fit(family=family, law=law, std=law.std, p_value=min(p, evidence.p_value), score=best - loss - law.cost))
+            fits.append(
+                _Fit(
+                    family=family, law=law, std=law.std, p_value=min(p, evidence.p_value), score=best - loss - law.cost
+                )
+            )
     return fits
 
 

@@ -42,7 +42,11 @@ def row_scaled_evidence(block: np.ndarray, kernel: int) -> list[RowEvidence]:
     found = []
     for family, own, likelihood in (
         (UNIFORM, _uniform_tests(wide / peak), -columns * float(np.log(2.0 * peak).sum())),
-        (NORMAL, _normal_tests(z), -columns * float(np.log(scale).sum() + rows * 0.5 * math.log(2.0 * math.pi * math.e))),
+        (
+            NORMAL,
+            _normal_tests(z),
+            -columns * float(np.log(scale).sum() + rows * 0.5 * math.log(2.0 * math.pi * math.e)),
+        ),
     ):
         tests = {**own, **structure, "input norms": inputs.p_value(family)}
         found.append(RowEvidence(evidence=Evidence(family=family, tests=tests), log_likelihood=likelihood))
@@ -66,8 +70,7 @@ def _uniform_tests(relative: np.ndarray) -> dict[str, float]:
 
 def _normal_tests(z: np.ndarray) -> dict[str, float]:
     """A unit of unit mean square is a point on the sphere of radius sqrt(inputs), if it was normal."""
-    rows, columns = z.shape
-    n = z.size
+    columns, n = z.shape[1], z.size
     grid, table = _sphere_table(columns)
     shape = ks_distance(np.sort(z.reshape(-1)), lambda x: np.interp(x, grid, table), math.sqrt(columns))
     expected = 3.0 * columns / (columns + 2.0)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TYPE_CHECKING
 
 import numpy as np
 
-from initaudit.stats.layout import Layout
 from initaudit.stats.stream import Sketch, refine, singular_value_from_above, singular_value_from_below
+
+if TYPE_CHECKING:
+    from initaudit.stats.layout import Layout
 
 EXACT_SIDE: Final = 256
 """Largest smaller side for which all singular values are computed: 256 takes 6 ms, 512 takes 35 ms (measured, one core)."""

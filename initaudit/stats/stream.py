@@ -9,19 +9,21 @@ from __future__ import annotations
 import math
 import mmap
 import os
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
-from typing import Final
+from typing import Final, TYPE_CHECKING
 
 import numpy as np
 
 from initaudit.stats.decode import decode, half_extremes
 from initaudit.stats.layout import Layout, Role, chunks
-from initaudit.stats.units import SIGNATURE_WIDTH
 from initaudit.stats.moments import PIVOT_SHARE, SAFE_HIGH, SAFE_LOW, SMALLEST_NORMAL, Moments
+from initaudit.stats.units import SIGNATURE_WIDTH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SPAN: Final = 1 << 22
 """Values per span: 16 MiB in float32, enough to keep a thread busy for 10 ms and little enough to bound resident memory."""
@@ -73,7 +75,10 @@ def scan(layout: Layout) -> Scan:
             parts = list(pool.map(lambda span: _scan_span(span, random), spans))
     else:
         parts = [_scan_span(span, random) for span in spans]
-    totals = {role: _join([part.energies[role] for part in parts], layout.roles[0] in ("copy", role)) for role in ("unit", "input")}
+    totals = {
+        role: _join([part.energies[role] for part in parts], layout.roles[0] in ("copy", role))
+        for role in ("unit", "input")
+    }
     sketch = None
     if random is not None:
         sketch = Sketch(
@@ -142,7 +147,8 @@ class _Scanner:
             role: tuple(a for a, r in enumerate(roles) if r not in ("copy", role)) for role in ("unit", "input")
         }
         self.energies = {
-            role: np.zeros([1 if a in self.drop[role] else n for a, n in enumerate(shape)]) for role in ("unit", "input")
+            role: np.zeros([1 if a in self.drop[role] else n for a, n in enumerate(shape)])
+            for role in ("unit", "input")
         }
         self.moments = Moments()
         self.smallest_normal = SMALLEST_NORMAL.get(span.view.dtype.name, 0.0)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
-from typing import Final
+from typing import Final, TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SIGNATURE_WIDTH: Final = 4
 SIGNATURE_SEED: Final = 19870101
@@ -44,7 +46,9 @@ def duplicate_shares(
     if alive.size < 2:
         return 0.0, 0.0
     angle = np.arctan2(signatures[alive, 0], signatures[alive, 1])
-    key = np.where(angle < 0, angle + np.pi, angle) + 10.0 * copy[alive]  # a line through the origin has one angle in [0, pi)
+    key = (
+        np.where(angle < 0, angle + np.pi, angle) + 10.0 * copy[alive]
+    )  # a line through the origin has one angle in [0, pi)
     order = np.argsort(key)
     at = np.flatnonzero(np.diff(key[order]) < SAME_SIGNATURE)
     if at.size == 0:

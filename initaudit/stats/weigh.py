@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +14,9 @@ from initaudit.stats.moments import SMALLEST_NORMAL, Moments
 from initaudit.stats.spectrum import Spectrum, spectrum_of, spectrum_of_sketch
 from initaudit.stats.stream import scan
 from initaudit.stats.units import duplicate_shares, signature_vectors
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 SAMPLE_SIZE: Final = 1 << 16
 """Values kept per tensor: a Kolmogorov-Smirnov test on 65,536 values sees a difference of 0.008 between distribution
@@ -159,7 +161,11 @@ def _weigh(layout: Layout, seed: int) -> WeightStats:
     if min(layout.units, layout.inputs) <= NARROW_SIDE and array.size <= NARROW_SIZE and not found.moments.nonfinite:
         spectrum = spectrum_of(decode(layout.canonical).reshape(layout.copies, layout.units, layout.inputs))
     else:
-        spectrum = spectrum_of_sketch(layout, found.sketch, float(found.unit_energy.sum())) if found.sketch and not found.moments.nonfinite else None
+        spectrum = (
+            spectrum_of_sketch(layout, found.sketch, float(found.unit_energy.sum()))
+            if found.sketch and not found.moments.nonfinite
+            else None
+        )
     repeats = (0.0, 0.0)
     if found.sketch:
         repeats = duplicate_shares(found.sketch.units, copy, lambda rows: _fetch(layout, rows), layout.inputs)
@@ -270,7 +276,9 @@ def _histogram(sample: np.ndarray) -> Histogram | None:
     if low == high:
         return Histogram(low=low, high=high, counts=(sample.size,))
     wide = sample if high - low > 1e-30 else sample.astype(np.float64)  # a float32 factor would overflow
-    bins = np.clip((wide - wide.dtype.type(low)) * (HISTOGRAM_BINS / (high - low)), 0, HISTOGRAM_BINS - 1).astype(np.int64)
+    bins = np.clip((wide - wide.dtype.type(low)) * (HISTOGRAM_BINS / (high - low)), 0, HISTOGRAM_BINS - 1).astype(
+        np.int64
+    )
     return Histogram(low=low, high=high, counts=tuple(np.bincount(bins, minlength=HISTOGRAM_BINS).tolist()))
 
 

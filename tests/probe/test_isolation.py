@@ -170,6 +170,22 @@ def test_changed_file_is_noticed(tmp_path):
         run_child({**job(), "path": str(path), "sha256": "0" * 64}, timeout=30, max_memory=GIB)
 
 
+def test_what_was_measured_before_the_end_is_kept():
+    """A process that dies on the way back has measured the way forward: that is returned, with what happened."""
+    script = (
+        f"import sys, os; sys.path.insert(0, {str(ROOT)!r})\n"
+        "from initaudit.probe.frames import Frame, write_frame\n"
+        "write_frame(sys.stdout.buffer, Frame(kind='partial', body={'signals': {'a': 1}}))\n"
+        "write_frame(sys.stdout.buffer, Frame(kind='progress', body='measuring gradients'))\n"
+        "os.abort()\n"
+    )
+    with Child([sys.executable, "-c", script]) as child:
+        answer = child.submit(job(), timeout=60, max_memory=GIB)
+
+    assert answer["signals"] == {"a": 1}
+    assert answer["interrupted"].startswith("onnxruntime crashed (SIGABRT) while measuring gradients")
+
+
 @pytest.mark.parametrize(
     ("script", "reason"),
     [

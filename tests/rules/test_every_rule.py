@@ -213,7 +213,11 @@ def test_a_zero_branch_end_is_deliberate_when_fresh_and_dead_when_trained(tmp_pa
     path = save(model(nodes, {"x": ["N", 64]}, ["y"], tensors), tmp_path / "m.onnx")
 
     severity = {
-        context: [f.severity.value for f in initaudit.audit(path, context=context, probe="none").findings if f.code == "INI003"]
+        context: [
+            f.severity.value
+            for f in initaudit.audit(path, context=context, probe="none").findings
+            if f.code == "INI003"
+        ]
         for context in ("fresh", "trained")
     }
 

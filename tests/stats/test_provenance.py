@@ -27,7 +27,9 @@ def verdict(array: np.ndarray, about: LayerFacts) -> Provenance:
 def drawn(scheme: str, about: LayerFacts, seed: int = 0, gain: float = 1.0) -> np.ndarray:
     """A fresh float32 weight."""
     rng = np.random.default_rng(seed)
-    return SCHEMES[scheme].draw(about.shape, rng, fan_in=about.fan_in, fan_out=about.fan_out, gain=gain).astype(np.float32)
+    return (
+        SCHEMES[scheme].draw(about.shape, rng, fan_in=about.fan_in, fan_out=about.fan_out, gain=gain).astype(np.float32)
+    )
 
 
 @pytest.mark.parametrize("name", [s for s in SCHEMES if s not in ("zeros", "constant_1", "torch_recurrent")])
@@ -162,7 +164,9 @@ def _smooth(x: np.ndarray) -> np.ndarray:
 
 
 ALTERED = {
-    "low rank added": lambda x, rng: x + 0.2 * np.outer(rng.standard_normal(x.shape[0]), rng.standard_normal(x.shape[1])),
+    "low rank added": lambda x, rng: (
+        x + 0.2 * np.outer(rng.standard_normal(x.shape[0]), rng.standard_normal(x.shape[1]))
+    ),
     "inputs smoothed": lambda x, rng: _smooth(x),
     "units smoothed": lambda x, rng: _smooth(x.T).T,
     "inputs rescaled": lambda x, rng: x * rng.uniform(0.5, 1.5, (1, x.shape[1])),
