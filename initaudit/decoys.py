@@ -24,6 +24,9 @@ SPECTRAL_SHARE = 0.98
 """Energy of a filter within WINDOW_BINS around its peak that makes it a windowed sinusoid (Hann and Hamming leave < 1 % outside)."""
 
 WINDOW_BINS = 3
+RESOLUTION = 1e-6
+"""Rows this much smaller than the largest are rounding errors of float32."""
+
 PROBED_ROWS = 3
 """Rows looked at before all are."""
 
@@ -159,7 +162,8 @@ def is_fourier_basis(filters: np.ndarray) -> bool:
 
 def _concentrated(rows: np.ndarray) -> tuple[bool, int]:
     """Whether nearly all energy of every row is at one frequency, and how many different ones there are."""
-    rows = rows[np.abs(rows).max(axis=1) > 0]
+    height = np.abs(rows).max(axis=1)
+    rows = rows[height > RESOLUTION * height.max(initial=0)]  # sin(0) and sin(pi t) are zero up to rounding
     if not len(rows):
         return False, 0
     power = np.abs(np.fft.rfft(rows, axis=1)) ** 2

@@ -26,9 +26,6 @@ _NUMBERED = re.compile(
 )
 """Names that count instead of naming."""
 
-_COUNTED_NODE = re.compile(r"^(node_)?[A-Za-z]+(_[A-Za-z]+)*(_?\d+)?$")
-"""Names of nodes that are an operator and a number, e.g. `node_MatMul_12`, `MatMul_31`, `Gemm3`."""
-
 _ENDINGS = re.compile(
     r"""( (__stored)? (_quantized|_Q[248]\w*|_DQ_Q[248]\w*|_packed)* (_fp16|_bf16)? )$
     """,
@@ -59,7 +56,7 @@ def name_layers(specs: Sequence[tuple[Node, LayerSpec]]) -> list[tuple[str, str]
         own = spec.part is not None or uses[id(weight)] == 1
         title = next(_titles(node, spec, own=own, shared_biases=shared_biases), None)
         base = node.name
-        if not base or _COUNTED_NODE.match(base):
+        if not base or _is_counted(node):
             base = title or base or node.op_type
         label = " ".join(p for p in (spec.role, spec.part) if p)
         suffix = f"[{label}]" if label else ""
@@ -69,6 +66,12 @@ def name_layers(specs: Sequence[tuple[Node, LayerSpec]]) -> list[tuple[str, str]
             name = f"{base}#{seen[name]}{suffix}"
         named.append((name, f"{title or base}{suffix}"))
     return named
+
+
+def _is_counted(node: Node) -> bool:
+    """Whether a node's name is its operator and a number, e.g. `node_MatMul_12`, `MatMul_31`."""
+    plain = node.name.lower().rstrip("0123456789").rstrip("_")
+    return node.name.startswith("node_") or plain == node.op_type.lower()
 
 
 def _titles(node: Node, spec: LayerSpec, *, own: bool, shared_biases: Counter[int]) -> Iterator[str]:

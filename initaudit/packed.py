@@ -67,7 +67,8 @@ def pieces(spec: LayerSpec, constants: Constants) -> list[Piece]:
         if value.is_output or not uses:
             return []
         if len(uses) > 1 or uses[0][0].op_type == "Split":
-            return _partition([p for node, place in uses for p in _taken(node, place, layout, constants)], spec.units)
+            taken = [list(_taken(node, place, layout, constants)) for node, place in uses]
+            return _partition([p for found in taken for p in found], spec.units) if all(taken) else []
         node = uses[0][0]
         moved = _moved(node, layout, constants)
         if moved is None or not node.outputs or node.outputs[0] is None:
@@ -77,7 +78,7 @@ def pieces(spec: LayerSpec, constants: Constants) -> list[Piece]:
 
 
 def _taken(node: Node, place: int, layout: Layout, constants: Constants) -> Iterator[Piece]:
-    """What a node takes of a value; nothing where that is not one piece of one factor, which ruins the partition."""
+    """What a node takes of a value; nothing where that is not one piece of one factor: then the layer stays whole."""
     rank = len(layout)
     if place != 0:
         return
