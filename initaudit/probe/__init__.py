@@ -99,10 +99,13 @@ def _result(
     answer: Mapping[str, Any], skipped: Mapping[str, str], options: ProbeOptions, graph: Graph
 ) -> ProbeResult:
     missing = {**skipped, **answer["skipped"]}
+    interrupted = answer.get("interrupted")
+    reasons = [_missing(missing), f"gradients were not measured: {interrupted}" if interrupted else None]
+    reason = "; ".join(r for r in reasons if r) or None
     return ProbeResult(
         mode=options.mode,
-        status="partial" if missing else "complete",
-        reason=_missing(missing),
+        status="partial" if reason else "complete",
+        reason=reason,
         signals={name: Signal.from_json(values) for name, values in answer["signals"].items()},
         not_probed=missing,
         inputs=tuple(answer["inputs"]),

@@ -59,6 +59,7 @@ class Child:
         self._frames: queue.SimpleQueue[Frame | GarbledFrameError | None] = queue.SimpleQueue()
         self._stderr: deque[str] = deque(maxlen=STDERR_KEPT)
         self._doing = "starting"
+        self._partial: dict[str, Any] | None = None
         self._threads = [
             threading.Thread(target=self._read_frames, daemon=True),
             threading.Thread(target=self._read_stderr, daemon=True),
@@ -117,33 +118,36 @@ class Child:
             daemon=True,
         )
         sender.start()
-        partial: dict[str, Any] | None = None
         try:
-            while True:
-                frame = self._next_frame()
-                if isinstance(frame, GarbledFrameError):
-                    raise ProbeError(f"onnxruntime's process gave an unreadable answer while {self._doing}")
-                if frame is not None and frame.kind == "result":
-                    return dict(frame.body)
-                if frame is not None and frame.kind == "usage":
-                    raise UsageError(str(frame.body))
-                if frame is not None and frame.kind == "error":
-                    raise ProbeError(str(frame.body))
-                if frame is not None and frame.kind == "partial":
-                    partial = dict(frame.body)
-                elif frame is not None:
-                    self._doing = str(frame.body)
-                    if progress is not None:
-                        progress(self._doing)
-                elif not self._pending():
-                    raise ProbeError(self._obituary())
-                self._check_limits(deadline, timeout, max_memory)
+            return self._wait(deadline, timeout, max_memory, progress)
         except ProbeError as error:
-            if partial is None:
+            if self._partial is None:
                 raise
-            return {**partial, "interrupted": str(error)}
+            return {**self._partial, "interrupted": str(error)}
         finally:
             self.close()
+
+    def _wait(self, deadline: float, timeout: float, max_memory: int, progress: Progress | None) -> dict[str, Any]:
+        """The result; what comes before it is noted on the way."""
+        while True:
+            frame = self._next_frame()
+            if isinstance(frame, GarbledFrameError):
+                raise ProbeError(f"onnxruntime's process gave an unreadable answer while {self._doing}")
+            if frame is not None and frame.kind == "result":
+                return dict(frame.body)
+            if frame is not None and frame.kind == "usage":
+                raise UsageError(str(frame.body))
+            if frame is not None and frame.kind == "error":
+                raise ProbeError(str(frame.body))
+            if frame is not None and frame.kind == "partial":
+                self._partial = dict(frame.body)
+            elif frame is not None:
+                self._doing = str(frame.body)
+                if progress is not None:
+                    progress(self._doing)
+            elif not self._pending():
+                raise ProbeError(self._obituary())
+            self._check_limits(deadline, timeout, max_memory)
 
     def _check_limits(self, deadline: float, timeout: float, max_memory: int) -> None:
         if (used := private_memory(self.pid)) > max_memory:
