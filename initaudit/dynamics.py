@@ -39,6 +39,10 @@ class Probed:
     """What it is a share of, before dividing."""
     gradient: float
     """Root mean square of the gradient at the layer's output."""
+    reach: float
+    """Mean square change of one output when the layer's output moves by its own spread over inputs, to first order."""
+    ends_shortcut: bool
+    """Whether a shortcut that bypasses the layer meets its output."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +55,8 @@ class Dynamics:
     """Root mean square of the outputs, at least 1: where they are large, they must move by as much."""
     dimension: float | None
     """In how many directions the inputs of the last layer differ; None where they do not differ or need not."""
+    answer_variance: float
+    """Variance of the outputs over inputs."""
     tied: float
     """Share of the hidden units that compute the same as another one and always will."""
     finite: bool
@@ -80,6 +86,29 @@ class Dynamics:
         ]
         return len(logs) * float(10.0 ** min(LARGEST_LOG, sum(logs) / len(logs))) if logs else 0.0
 
+    @property
+    def roughness(self) -> float:
+        """How much faster the answers change with the input, at close range, than they differ between inputs.
+
+        At least 1 for N(0, 1) inputs and what depends on them smoothly (the Gaussian Poincare inequality, Var f <=
+        E|grad f|^2), 1 for a linear network; in the chaotic phase (Poole et al. 2016) it grows exponentially with depth.
+        The largest over the layers; 1 where the answers do not vary.
+        """
+        if not self.answer_variance > 0:
+            return 1.0
+        return max(1.0, *(layer.reach / self.answer_variance for layer in self.layers))
+
+    @property
+    def stretch(self) -> int:
+        """Number of layers in the longest stretch that no shortcut bypasses: what must learn in concert."""
+        longest = current = 0
+        for layer in self.layers:
+            current += 1
+            longest = max(longest, current)
+            if layer.ends_shortcut:
+                current = 0
+        return longest
+
 
 def dynamics_of(layers: Sequence[LayerAudit]) -> Dynamics | None:
     """Sum up layers in topological order; None where no weight gradient was measured."""
@@ -97,6 +126,7 @@ def dynamics_of(layers: Sequence[LayerAudit]) -> Dynamics | None:
         layers=probed,
         answer_scale=max(1.0, math.sqrt(head.mean_square)) if finite else math.inf,
         dimension=head.input.dimension if head.input is not None and outputs > ONE_DIRECTION_ENOUGH else None,
+        answer_variance=head.variance,
         tied=_tied_share(audits),
         finite=finite and not any(signal.nonfinite for signal in signals),
     )
@@ -114,7 +144,17 @@ def _probed(audit: LayerAudit, signal: Signal, outputs: int) -> Probed:
         contrast=_contrast(signal.input),
         input_variance=None if signal.input is None else signal.input.variance,
         gradient=signal.gradient_rms or 0.0,
+        reach=_reach(signal, outputs),
+        ends_shortcut=audit.layer.ends_residual_branch,
     )
+
+
+def _reach(signal: Signal, outputs: int) -> float:
+    spread = signal.own.variance if signal.own is not None else signal.variance
+    try:
+        return (signal.gradient_rms or 0.0) ** 2 * (signal.elements or 1) * spread / outputs
+    except OverflowError:
+        return math.inf
 
 
 def _contrast(entering: Moments | None) -> float:

@@ -3,13 +3,14 @@
 The score is the probability that a network reaches a training accuracy of 90 % within 250 steps of momentum descent at
 the best of three learning rates:
 
-    score = separates * max over rates [ moves(rate) * stands(rate) ]
+    score = separates * smooth * max over rates [ moves(rate) * stands(rate) ]
 
     moves      a step changes the answers to different inputs differently, by enough to matter
     stands     a step changes the weights of all layers together by little enough
     separates  the last layer sees inputs that differ in several directions, not along one line
+    smooth     inputs that are alike get answers that are alike
 
-A network whose units are all copies of each other, or whose values leave the finite numbers, scores 0. Five constants
+A network whose units are all copies of each other, or whose values leave the finite numbers, scores 0. The constants
 were fitted on networks that `benchmarks/trainability/` draws and really trains; its `fit.py` gives them again.
 """
 
@@ -31,16 +32,21 @@ TRAINABLE = 0.5
 
 LEARNING_RATES = (1e-3, 1e-2, 1e-1)
 """The rates that the networks behind the fit were trained with; the best one counts."""
-MOTION_NEEDED = -3.9
-"""Decimal logarithm of rate * contrast kernel / answer scale at which half of the networks move far enough; fitted."""
-MOTION_STEEPNESS = 2.1
+MOTION_NEEDED = -5.58
+"""Decimal logarithm of rate * contrast kernel / (answer scale * stretch^2) at which half of the networks move far enough;
+fitted, as was the power of the stretch (1.97 where it was left free)."""
+MOTION_STEEPNESS = 2.9
 """How sharply networks on either side of MOTION_NEEDED differ, per decade; fitted."""
-STEP_STOOD = 0.25
+STEP_STOOD = 0.3
 """Decimal logarithm of rate * relative step that half of the networks stand; fitted."""
-STEP_STEEPNESS = 3.2
+STEP_STEEPNESS = 3.6
 """How sharply networks on either side of STEP_STOOD differ, per decade; fitted."""
-DIMENSION_STEEPNESS = 4.4
+DIMENSION_STEEPNESS = 4.9
 """How much each factor of ten in the dimension of the last layer's input helps; a dimension of 1 halves the score; fitted."""
+ROUGHNESS_STOOD = 4.6
+"""Decimal logarithm of the roughness that half of the networks stand; fitted."""
+ROUGHNESS_STEEPNESS = 1.3
+"""How sharply networks on either side of ROUGHNESS_STOOD differ, per decade; fitted."""
 
 TIED = 0.5
 """Share of tied units from which a network counts as one unit wide: one constant layer between random ones is not enough
@@ -87,12 +93,13 @@ def score_of(dynamics: Dynamics) -> float:
     """Probability that the network learns at the best learning rate."""
     if not dynamics.finite or dynamics.tied >= TIED:
         return 0.0
-    return separates(dynamics) * max(moves(dynamics, rate) * stands(dynamics, rate) for rate in LEARNING_RATES)
+    learns = max(moves(dynamics, rate) * stands(dynamics, rate) for rate in LEARNING_RATES)
+    return separates(dynamics) * smooth(dynamics) * learns
 
 
 def moves(dynamics: Dynamics, rate: float) -> float:
     """Probability that steps at `rate` change the answers by enough to tell inputs apart."""
-    return _enough(rate * dynamics.contrast_kernel / dynamics.answer_scale)
+    return _enough(dynamics, rate * dynamics.contrast_kernel)
 
 
 def stands(dynamics: Dynamics, rate: float) -> float:
@@ -105,8 +112,14 @@ def separates(dynamics: Dynamics) -> float:
     return 1.0 if dynamics.dimension is None else _logistic(DIMENSION_STEEPNESS * log10(dynamics.dimension))
 
 
-def _enough(motion: float) -> float:
-    return _logistic(MOTION_STEEPNESS * (log10(motion) - MOTION_NEEDED))
+def smooth(dynamics: Dynamics) -> float:
+    """Probability that what is learned from one input holds for its neighbours."""
+    return _logistic(ROUGHNESS_STEEPNESS * (ROUGHNESS_STOOD - log10(dynamics.roughness)))
+
+
+def _enough(dynamics: Dynamics, kernel: float) -> float:
+    motion = log10(kernel) - log10(dynamics.answer_scale) - 2 * log10(dynamics.stretch)
+    return _logistic(MOTION_STEEPNESS * (motion - MOTION_NEEDED))
 
 
 def _logistic(x: float) -> float:
@@ -150,6 +163,16 @@ def _factors(dynamics: Dynamics) -> Iterator[Factor]:
             message=f"No single learning rate fits: the relative weight gradients add up to {dynamics.relative_step:.2g} over the "
             f"layers, but the differences between inputs move by {dynamics.contrast_kernel:.2g} only.",
         )
+    if (calm := smooth(dynamics)) < SUFFICES:
+        roughest = max(dynamics.layers, key=lambda layer: layer.reach)
+        yield Factor(
+            name="chaos",
+            score=calm,
+            layer=roughest.name,
+            rule="INI502",
+            message=f"Close to an input the answers change {math.sqrt(dynamics.roughness):.1g} times as fast as they differ between inputs: "
+            "the network is chaotic, and what is learned from one input says nothing about the next.",
+        )
     if (line := separates(dynamics)) < SUFFICES:
         yield Factor(
             name="line",
@@ -163,7 +186,7 @@ def _factors(dynamics: Dynamics) -> Iterator[Factor]:
 def _too_slow(dynamics: Dynamics, score: float) -> Iterator[Factor]:
     first, last = dynamics.layers[0], dynamics.layers[-1]
     left = _change(first.input_variance, last.input_variance)
-    if _enough(LEARNING_RATES[-1] * dynamics.kernel / dynamics.answer_scale) >= TRAINABLE:
+    if _enough(dynamics, LEARNING_RATES[-1] * dynamics.kernel) >= TRAINABLE:
         where = _first(dynamics, lambda layer: layer.contrast < 1 / STEEP)
         yield Factor(
             name="similarity",

@@ -27,7 +27,15 @@ from initaudit.auditor import audit
 from initaudit.config import Config
 from initaudit.dynamics import dynamics_of, log10
 
-CONSTANTS = ("MOTION_NEEDED", "MOTION_STEEPNESS", "STEP_STOOD", "STEP_STEEPNESS", "DIMENSION_STEEPNESS")
+CONSTANTS = (
+    "MOTION_NEEDED",
+    "MOTION_STEEPNESS",
+    "STEP_STOOD",
+    "STEP_STEEPNESS",
+    "DIMENSION_STEEPNESS",
+    "ROUGHNESS_STOOD",
+    "ROUGHNESS_STEEPNESS",
+)
 RATE_WEIGHT = 0.3
 """Weight of the three single-rate likelihoods beside that of the best rate."""
 LAPSE = 0.01
@@ -46,9 +54,12 @@ def quantities(path: Path) -> dict[str, Any] | None:
     if found is None:
         return None
     return {
-        "motion": log10(found.contrast_kernel / found.answer_scale) if found.finite else 0.0,
+        "motion": log10(found.contrast_kernel) - log10(found.answer_scale) - 2 * log10(found.stretch)
+        if found.finite
+        else 0.0,
         "step": log10(found.relative_step) if found.finite else 0.0,
         "dimension": log10(found.dimension) if found.dimension else None,
+        "roughness": log10(found.roughness) if found.finite else 0.0,
         "hopeless": not found.finite or found.tied >= model.TIED,
         "score": model.score_of(found),
     }
@@ -74,6 +85,7 @@ def load(out: Path, limit: int | None) -> tuple[list[dict[str, Any]], Rows]:
         "motion": np.array([row["motion"] for row in found_rows]),
         "step": np.array([row["step"] for row in found_rows]),
         "dimension": np.array([np.inf if row["dimension"] is None else row["dimension"] for row in found_rows]),
+        "roughness": np.array([row["roughness"] for row in found_rows]),
         "hopeless": np.array([row["hopeless"] for row in found_rows]),
         "learns": np.array([row["best"] >= LEARNS for row in labels]),
         "rate_learns": accuracy >= LEARNS,
@@ -83,12 +95,15 @@ def load(out: Path, limit: int | None) -> tuple[list[dict[str, Any]], Rows]:
 
 def scores(constants: np.ndarray, rows: Rows) -> np.ndarray:
     """`score_of` for each network and rate [networks, rates], before the best rate is taken."""
-    needed, motion_steepness, stood, step_steepness, dimension_steepness = constants
+    needed, motion_steepness, stood, step_steepness, dimension_steepness, roughness_stood, roughness_steepness = (
+        constants
+    )
     rates = np.log10(model.LEARNING_RATES)[None]
     moves = _logistic(motion_steepness * (rates + rows["motion"][:, None] - needed))
     stands = _logistic(step_steepness * (stood - rates - rows["step"][:, None]))
     separates = _logistic(dimension_steepness * rows["dimension"])
-    return np.asarray(moves * stands * (separates * ~rows["hopeless"])[:, None])
+    smooth = _logistic(roughness_steepness * (roughness_stood - rows["roughness"]))
+    return np.asarray(moves * stands * (separates * smooth * ~rows["hopeless"])[:, None])
 
 
 def fit(rows: Rows) -> np.ndarray:
@@ -152,7 +167,9 @@ def main() -> None:
         for i in np.argsort(-np.abs(predicted - learns)):
             if (predicted[i] >= model.TRAINABLE) != learns[i]:
                 row = labels[i]
-                numbers = " ".join(f"{name} {rows[name][i]:.1f}" for name in ("motion", "step", "dimension"))
+                numbers = " ".join(
+                    f"{name} {rows[name][i]:.1f}" for name in ("motion", "step", "dimension", "roughness")
+                )
                 print(
                     f"{predicted[i]:.3f} best {row['best']:.3f} {row['id']:8} {row['architecture']} {row['activation']} depth {row['depth']} "
                     f"width {row['width']} {row['scheme']} {row['scale']:.2f} {row['fault']} {numbers}"
