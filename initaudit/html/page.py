@@ -24,6 +24,7 @@ SCRIPTS = (
     "vendor/uPlot.iife.min.js",
     "page/theme.js",
     "page/numbers.js",
+    "page/overlays.js",
     "page/depth_chart.js",
     "page/spread_chart.js",
     "page/histogram.js",
