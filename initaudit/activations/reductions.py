@@ -54,7 +54,7 @@ class _Label(Enum):
 
 
 _MEANS = ("ReduceMean", "ReduceMax", "GlobalAveragePool", "ReduceSum")
-_SPREADS = ("ReduceMean", "ReduceSum", "GlobalAveragePool")
+_SPREADS = ("ReduceMean", "ReduceSum", "GlobalAveragePool", "AveragePool")
 _KEEPING = (
     "Identity",
     "Cast",
@@ -110,7 +110,7 @@ def _written_out(value: Value) -> Reduced | None:
             label = _label(node, [k for k in known if k is not None])
             if label is None:
                 continue
-            if label is _Label.SPREAD and node.op_type.startswith(("Reduce", "Global")):
+            if label is _Label.SPREAD and node.op_type.startswith(("Reduce", "Global", "Average")):
                 reduction = node
             used.add(id(node))
             labels[id(end)] = label
@@ -178,16 +178,19 @@ def _kind(found: str, reduction: Node | None) -> str:
         return "l2_norm"
     if reduction is None:
         return "layer_norm"
+    if reduction.op_type == "AveragePool":
+        return "local_response_norm"
     source = reduction.input(0)
     rank = len(source.dims) if source is not None and source.dims is not None else None
-    axes = _axes(reduction)
+    axes = axes_of(reduction)
     spatial = reduction.op_type == "GlobalAveragePool" or (axes is not None and min(axes) >= 2 and len(axes) > 1)
     if spatial and rank is not None and rank >= 4:
         return "instance_norm"
     return "rms_norm" if found == "plain" else "layer_norm"
 
 
-def _axes(node: Node) -> list[int] | None:
+def axes_of(node: Node) -> list[int] | None:
+    """Axes of a reduction, from its attribute or its second input; None for all, or where they are not stored."""
     axes = node.attr("axes")
     if axes is not None:
         return [int(a) for a in axes]

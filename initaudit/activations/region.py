@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 MAX_REGION = 40
 """Elementwise nodes looked at behind one value; the longest decomposition in use (tanh GELU with casts) has under 20."""
 
+MAX_UNIFORM = 1 << 16
+"""Elements up to which a constant is looked through for being one number everywhere."""
 MAX_KNOWN = 4096
 """Distinct subgraphs remembered; real networks have fewer than a hundred."""
 
@@ -86,7 +88,7 @@ class Region:
         for position, operand in enumerate(node.inputs):
             if operand is None or id(operand) in self._below:
                 continue
-            if not operand.is_static or (node.op_type in _CHOOSING and not _is_single(operand)):
+            if not operand.is_static or (node.op_type in _CHOOSING and not _is_uniform(operand)):
                 return False
             if id(operand) not in self._constants:
                 number = scalar(operand)
@@ -165,8 +167,15 @@ def _neutral(node: Node) -> float:
     return 1.0 if node.op_type in _SCALING else 0.0
 
 
-def _is_single(value: Value) -> bool:
-    return value.tensor is None or value.tensor.size == 1
+def _is_uniform(value: Value) -> bool:
+    """Whether a constant is the same for each element, as far as it is stored."""
+    tensor = value.tensor
+    if tensor is None or tensor.size == 1:
+        return True
+    if tensor.size > MAX_UNIFORM or tensor.dtype == "string":
+        return False
+    values = tensor.array().reshape(-1)
+    return bool((values == values[0]).all())
 
 
 def _immaterial(node: Node, position: int) -> bool:
@@ -205,27 +214,28 @@ def _kind(region: Region, end: Value) -> _Kind:
     return kind
 
 
-def match_activation(value: Value) -> Match | None:
-    """The nonlinear elementwise function that `value` goes through next, or None.
+def match_activations(value: Value) -> list[Match]:
+    """The nonlinear elementwise functions that `value` goes through next; more than one where it is used several times.
 
     Sought is the longest subgraph that starts at `value`, holds all its uses and has a name. Failing that, a scale or
     shift is left to the walk, which comes back behind it; then the shortest nonlinear subgraph without a name; last,
-    where `value` is used elsewhere too, the longest named subgraph among its uses.
+    where `value` is used elsewhere too, the longest named subgraphs among its uses.
     """
     region = Region(value)
     closed = [(end, _kind(region, end)) for end in region.values() if region.is_closed(end, start_too=True)]
     for end, kind in reversed(closed):
         if kind.name is not None:
-            return _match(region, end, kind)
+            return [_match(region, end, kind)]
     if closed:
         end, kind = closed[0]
-        return None if kind.affine else _match(region, end, kind)
+        return [] if kind.affine else [_match(region, end, kind)]
+    found: list[Match] = []
     for end in reversed(region.values()):
-        if region.is_closed(end, start_too=False):
+        if region.is_closed(end, start_too=False) and not any(region.nodes_below(end) & m.nodes for m in found):
             kind = _kind(region, end)
             if kind.name is not None:
-                return _match(region, end, kind)
-    return None
+                found.append(_match(region, end, kind))
+    return found[::-1]
 
 
 def _match(region: Region, end: Value, kind: _Kind) -> Match:

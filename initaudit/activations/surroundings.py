@@ -11,13 +11,17 @@ from initaudit.activations.trace import MAX_VALUES, trace_from
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from initaudit.activations.trace import Trace
+    from initaudit.activations.trace import Ending, Trace
     from initaudit.graph import Node, Value
 
 MAX_SHORTCUT = 12
 """Nodes looked back through on a shortcut; pooling, padding, convolution and normalisation are four."""
 MAX_RESIDUAL_DEPTH = 3
 """Additions and linear layers that may stand between a layer and the addition of the skip (parallel branches, LoRA)."""
+MAX_USES = 8
+"""Additions and layers looked behind at each step; the search would grow exponentially without a bound."""
+GATES = frozenset({"sigmoid", "tanh", "hardsigmoid"})
+"""Activations of recurrent cells: the sum of input and recurrent part in front of them is no residual."""
 LINKS = frozenset({"sigmoid", "logsigmoid", "tanh", "softplus", "hardsigmoid", "custom"})
 """Activations that turn the output of a head into a probability, a bounded or a positive number."""
 
@@ -27,33 +31,38 @@ def residual_branch(trace: Trace, origin: Value, depth: int = 0) -> tuple[bool, 
 
     Sums of several branches (attention and feed-forward in parallel) are followed to the addition of the skip.
     """
-    added = [e.node for e in trace.endings if e.what == Role.ADD.value and e.node is not None]
+    added = [e.node for e in trace.endings if e.what == Role.ADD.value and e.node is not None][:MAX_USES]
     if any(_adds_skip(node, trace.reached, origin) for node in added):
         return True, True
     if depth >= MAX_RESIDUAL_DEPTH:
         return False, False
     if any(residual_branch(trace_from(_first_output(node)), origin, depth + 1)[0] for node in added):
         return True, True
-    layers = [e.node for e in trace.endings if e.what == Role.LAYER.value and e.node is not None]
+    layers = [e.node for e in trace.endings if e.what == Role.LAYER.value and e.node is not None][:MAX_USES]
     return False, any(residual_branch(trace_from(_first_output(node)), origin, depth + 1)[1] for node in layers)
 
 
 def _adds_skip(node: Node, reached: Mapping[int, str | None], origin: Value) -> bool:
     """Whether what `node` adds is something that the branch started from, or a projection of it."""
-    inputs = node.inputs[:2] if node.op_type.startswith("Skip") else node.inputs
-    return any(
-        derives_from(origin, source)
-        for operand in inputs
-        if operand is not None and not operand.is_static and id(operand) not in reached
-        for source in _shortcut(operand)
-    )
+    for operand in node.inputs[:2] if node.op_type.startswith("Skip") else node.inputs:
+        if operand is None or operand.is_static or id(operand) in reached:
+            continue
+        for source, projected in _shortcut(operand):
+            if derives_from(origin, source):
+                return not _feeds_gates(node, 1 if projected else 2)
+    return False
 
 
-def _shortcut(value: Value) -> Iterator[Value]:
-    """The value, and what it was before the linear steps and the one weight layer that a projection shortcut holds."""
+def _feeds_gates(node: Node, least: int) -> bool:
+    """Whether the sum is bent by so many kinds of gates; one alone may be the activation behind an identity skip."""
+    return len({e.what for e in trace_from(_first_output(node)).endings} & GATES) >= least
+
+
+def _shortcut(value: Value) -> Iterator[tuple[Value, bool]]:
+    """The value, and what it was before the linear steps and the one weight layer of a projection (then True)."""
     projected = False
     for _ in range(MAX_SHORTCUT):
-        yield value
+        yield value, projected
         node = value.producer
         data = [v for v in node.inputs if v is not None and not v.is_static] if node is not None else []
         if node is None or not data:
@@ -104,13 +113,18 @@ def _norm_follows(node: Node | None, reached: Mapping[int, str | None]) -> bool:
 
 def is_head(trace: Trace, depth: int = 0) -> bool:
     """Whether nothing but linear steps, softmax and link functions lie between the layer and outputs of the model."""
-    for ending in trace.endings:
-        if ending.what == Role.ADD.value and ending.node is not None and depth < MAX_RESIDUAL_DEPTH:
-            if not is_head(trace_from(_first_output(ending.node)), depth + 1):
-                return False
-        elif ending.what not in ("output", "softmax", "other") and ending.what not in LINKS:
-            return False
-    return bool(trace.endings) and leads_to_output_only(trace.start)
+    return bool(trace.endings) and all(_is_last(e, depth) for e in trace.endings) and leads_to_output_only(trace.start)
+
+
+def _is_last(ending: Ending, depth: int) -> bool:
+    """Whether an ending is an output, or one lies behind it with nothing but the same between."""
+    if ending.what in ("output", "other"):
+        return True
+    if ending.what not in LINKS | {"softmax", Role.ADD.value} or depth >= MAX_RESIDUAL_DEPTH:
+        return False
+    if ending.match is not None:
+        return is_head(trace_from(ending.match.end), depth + 1)
+    return ending.node is not None and is_head(trace_from(_first_output(ending.node)), depth + 1)
 
 
 def leads_to_output_only(value: Value, limit: int = MAX_VALUES) -> bool:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from initaudit.activations.bias import with_bias
-from initaudit.activations.reductions import match_reduction
-from initaudit.activations.region import Match, match_activation
+from initaudit.activations.reductions import axes_of, match_reduction
+from initaudit.activations.region import Match, match_activations
 from initaudit.activations.roles import Role, is_scale, role_of, through_boundary
 
 if TYPE_CHECKING:
@@ -80,10 +80,9 @@ class Trace:
             done = reduced.nodes
             self._reduce(reduced, value, norm)
         else:
-            match = match_activation(value)
-            if match is not None:
-                done = match.nodes
-                first = next((n for n, _ in value.consumers if id(n) in done), None)
+            for match in match_activations(value):
+                done |= match.nodes
+                first = next((n for n, _ in value.consumers if id(n) in match.nodes), None)
                 self._end(match.name, value, first, norm, match)
                 self._note_bias(value)
         for successor in through_boundary(value):
@@ -111,6 +110,9 @@ class Trace:
     def _step(self, value: Value, node: Node, position: int, norm: str | None) -> None:
         role = role_of(node, position)
         if role is Role.LINEAR or (role is Role.GATE and is_scale(node, value)) or _is_bilinear(node, role):
+            if _takes_largest(node, value):
+                self._maxout(value, node, norm)
+                return
             for output in node.outputs if node.op_type in SPLITTING else node.outputs[:1]:
                 self._push(output, norm)
         elif role in (Role.ADD, Role.GATE, Role.MAXIMUM):
@@ -132,16 +134,36 @@ class Trace:
                 self._push(node.outputs[0], norm)
             elif role is Role.MAXIMUM and len({id(v) for v in data}) > 1:
                 del self.waiting[key]
-                result = node.outputs[0]
-                assert result is not None
-                found = Match(name="maxout", start=self.start, end=result, nodes=frozenset({key}))
-                self._end("maxout", value, node, norm, found)
+                self._maxout(value, node, norm)
+
+    def _maxout(self, value: Value, node: Node, norm: str | None) -> None:
+        result = node.outputs[0]
+        assert result is not None
+        found = Match(name="maxout", start=self.start, end=result, nodes=frozenset({id(node)}))
+        self._end("maxout", value, node, norm, found)
 
 
 def _is_bilinear(node: Node, role: Role) -> bool:
     """Whether a product with another signal has a bias of its own: then it is one bilinear layer, x' W y + b."""
     result = node.outputs[0] if role is Role.ATTENTION and node.outputs else None
     return result is not None and with_bias(result)[1] is not None
+
+
+def _takes_largest(node: Node, value: Value) -> bool:
+    """Whether `node` takes the maximum over an axis that a Reshape split off the units: maxout, no pooling."""
+    before = value.producer
+    if node.op_type != "ReduceMax" or before is None or before.op_type != "Reshape":
+        return False
+    source, shape = before.input(0), before.input(1)
+    if source is None or source.dims is None or shape is None or shape.tensor is None:
+        return False
+    axes, rank = axes_of(node), shape.tensor.size
+    return (
+        rank == len(source.dims) + 1
+        and axes is not None
+        and len(axes) == 1
+        and axes[0] % rank in (1, rank - 1, rank - 2)
+    )
 
 
 def trace_from(value: Value) -> Trace:
