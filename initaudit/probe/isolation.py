@@ -40,6 +40,18 @@ STDERR_KEPT = 64
 """Lines of the child's stderr kept for the reason."""
 
 
+STARTER = """
+import sys
+sys.path.insert(0, sys.argv.pop())
+import initaudit
+del sys.path[0]
+from initaudit.probe.child import main
+main()
+"""
+"""What the process runs: `initaudit.probe.child` of this very package, wherever the parent imported it from. Nothing
+else is imported from there, and (`-P`) nothing from the current directory: a model's folder may hold anything."""
+
+
 class Child:
     """A probe process, started before there is work for it so that its imports overlap with the parent's.
 
@@ -49,12 +61,11 @@ class Child:
     def __init__(self, command: Sequence[str] | None = None) -> None:
         """Start the process. `command` replaces `python -m initaudit.probe.child` in tests."""
         self._process = subprocess.Popen(
-            command or [sys.executable, "-m", "initaudit.probe.child"],
+            command or [sys.executable, "-P", "-c", STARTER, str(Path(__file__).resolve().parents[2])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
-            env=_environment(),
         )
         self._frames: queue.SimpleQueue[Frame | GarbledFrameError | None] = queue.SimpleQueue()
         self._stderr: deque[str] = deque(maxlen=STDERR_KEPT)
@@ -275,13 +286,6 @@ def private_memory(pid: int) -> int:
         if line.startswith("RssAnon:"):
             return int(line.split()[1]) * 1024
     return 0
-
-
-def _environment() -> dict[str, str]:
-    """The parent's environment, with this package importable wherever it was imported from."""
-    root = str(Path(__file__).resolve().parents[2])
-    known = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{known}" if known else root}
 
 
 def _pipe(stream: IO[bytes] | None) -> Any:

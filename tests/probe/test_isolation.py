@@ -161,6 +161,17 @@ def test_option_that_does_not_fit_is_a_usage_error():
         run_child(job(input_shapes={"z": [1, 3]}), [raw], timeout=30, max_memory=GIB)
 
 
+def test_nothing_is_imported_from_the_current_directory(tmp_path, monkeypatch):
+    """An onnx.py that lies beside a downloaded model is not run."""
+    for name in ("onnx", "numpy", "onnxruntime", "initaudit"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from the current directory')")
+    monkeypatch.chdir(tmp_path)
+    raw = model([helper.make_node("Frob", ["x"], ["y"], domain="my.ops")], [floats("x", 2)])
+
+    with pytest.raises(ProbeError, match="knows no operator"):
+        run_child(job(), [raw], timeout=60, max_memory=GIB)
+
+
 def test_changed_file_is_noticed(tmp_path):
     """The numbers of the report must belong to the file that was read first."""
     path = tmp_path / "m.onnx"
