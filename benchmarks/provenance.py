@@ -35,7 +35,21 @@ DTYPES = (np.float32, np.float32, np.float16, ml_dtypes.bfloat16)
 def layer(rng: np.random.Generator) -> LayerFacts:
     """A layer of 1,000 to 20,000 values: linear, embedding, convolution (grouped, depthwise, transposed) or one gate."""
     while True:
-        kind = str(rng.choice(["linear", "linear", "conv", "conv", "conv_transpose", "grouped_conv", "depthwise_conv", "embedding", "lstm"]))
+        kind = str(
+            rng.choice(
+                [
+                    "linear",
+                    "linear",
+                    "conv",
+                    "conv",
+                    "conv_transpose",
+                    "grouped_conv",
+                    "depthwise_conv",
+                    "embedding",
+                    "lstm",
+                ]
+            )
+        )
         a, b = (int(2 ** rng.uniform(3, 9)) for _ in range(2))
         k = int(rng.choice([1, 3, 5]))
         groups, hidden = 1, None
@@ -125,12 +139,18 @@ def main() -> None:
             rng = np.random.default_rng([options.seed, number, i])
             about = layer(rng)
             array = draw(scheme, about, rng).astype(DTYPES[i % len(DTYPES)])
-            about = LayerFacts(**{f: getattr(about, f) for f in about.__slots__ if f != "dtype"}, dtype=array.dtype.name)
+            about = LayerFacts(
+                **{f: getattr(about, f) for f in about.__slots__ if f != "dtype"}, dtype=array.dtype.name
+            )
             found = judge(array, about)
             distribution = SCHEMES[scheme].distribution
             right += found.distribution == distribution and found.untrained is True
             named += found.law is not None and found.untrained is True
-            want = float(array.astype(np.float64).std()) if distribution in ("orthogonal", "identity") else SCHEMES[scheme].std(about.fan_in, about.fan_out)
+            want = (
+                float(array.astype(np.float64).std())
+                if distribution in ("orthogonal", "identity")
+                else SCHEMES[scheme].std(about.fan_in, about.fan_out)
+            )
             close += found.std is not None and abs(found.std / want - 1) <= 0.02
         n = options.tensors
         print(f"{scheme:28} {right / n:10.2%} {named / n:10.2%} {close / n:8.2%}", flush=True)
@@ -147,9 +167,20 @@ def main() -> None:
             base = draw(str(rng.choice(["he_normal", "torch_default", "xavier_uniform", "normal_0.02"])), about, rng)
             found = judge(by_unit(base, about, change, rng).astype(np.float32), about)
             sure = found.confidence in ("medium", "high")
-            counts["accepted" if found.untrained and sure else "low" if found.untrained else "open" if found.untrained is None else "no"] += 1
+            counts[
+                "accepted"
+                if found.untrained and sure
+                else "low"
+                if found.untrained
+                else "open"
+                if found.untrained is None
+                else "no"
+            ] += 1
         n = options.tensors
-        print(f"{name:28} {counts['accepted'] / n:10.2%} {counts['low'] / n:10.2%} {counts['open'] / n:8.2%} {counts['no'] / n:8.2%}", flush=True)
+        print(
+            f"{name:28} {counts['accepted'] / n:10.2%} {counts['low'] / n:10.2%} {counts['open'] / n:8.2%} {counts['no'] / n:8.2%}",
+            flush=True,
+        )
     print(f"\n{time.perf_counter() - start:.0f} s")
 
 

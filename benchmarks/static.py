@@ -64,7 +64,10 @@ def make(folder: Path, gigabytes: float, type_name: str) -> Path:
             for key, entry in (("location", path.with_suffix(".bin").name), ("offset", offset), ("length", length)):
                 tensor.external_data.add(key=key, value=str(entry))
             weights.append(tensor)
-            nodes += [helper.make_node("MatMul", [value, f"w{i}"], [f"h{i}"]), helper.make_node("Relu", [f"h{i}"], [f"y{i}"])]
+            nodes += [
+                helper.make_node("MatMul", [value, f"w{i}"], [f"h{i}"]),
+                helper.make_node("Relu", [f"h{i}"], [f"y{i}"]),
+            ]
             value, offset = f"y{i}", offset + length
     graph = helper.make_graph(
         nodes, "g", [helper.make_tensor_value_info("x", code, ["n", WIDTH])],
@@ -81,7 +84,10 @@ def make_small(folder: Path, layers: int) -> Path:
     for i in range(layers):
         array = rng.uniform(-1, 1, (32, 32)).astype(np.float32) / np.float32(32**0.5)
         weights.append(onnx.numpy_helper.from_array(array, f"w{i}"))
-        nodes += [helper.make_node("Gemm", [value, f"w{i}"], [f"h{i}"], transB=1), helper.make_node("Tanh", [f"h{i}"], [f"y{i}"])]
+        nodes += [
+            helper.make_node("Gemm", [value, f"w{i}"], [f"h{i}"], transB=1),
+            helper.make_node("Tanh", [f"h{i}"], [f"y{i}"]),
+        ]
         value = f"y{i}"
     graph = helper.make_graph(
         nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 32])],
@@ -129,19 +135,31 @@ def measured(*command: str, repeat: int = 3) -> tuple[float, float, float]:
 
 
 def check(path: Path, repeat: int = 3) -> tuple[float, float, float]:
-    return measured(sys.executable, "-m", "initaudit", "check", "--probe", "none", "--isolated", str(path), repeat=repeat)
+    return measured(
+        sys.executable, "-m", "initaudit", "check", "--probe", "none", "--isolated", str(path), repeat=repeat
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", type=float, nargs="+", default=[0.25, 1.0, 4.0], help="GB of external data in float32; the others have as many values")
+    parser.add_argument(
+        "--sizes",
+        type=float,
+        nargs="+",
+        default=[0.25, 1.0, 4.0],
+        help="GB of external data in float32; the others have as many values",
+    )
     parser.add_argument("--types", nargs="+", default=list(TYPES), choices=list(TYPES))
-    parser.add_argument("--small", type=int, default=5000, help="layers of the model of many small tensors; 0 leaves it out")
+    parser.add_argument(
+        "--small", type=int, default=5000, help="layers of the model of many small tensors; 0 leaves it out"
+    )
     parser.add_argument("--folder", type=Path, default=None)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
-        print(f"{'model':16} {'values':>9} {'read s':>7} {'check s':>8} {'cpu s':>7} {'x read':>7} {'numpy s':>8} {'faster':>7} {'MiB':>5} {'ns/value':>9}")
+        print(
+            f"{'model':16} {'values':>9} {'read s':>7} {'check s':>8} {'cpu s':>7} {'x read':>7} {'numpy s':>8} {'faster':>7} {'MiB':>5} {'ns/value':>9}"
+        )
         per_value: dict[tuple[str, float], float] = {}
         for type_name in options.types:
             numpy_per_byte = None
@@ -166,7 +184,9 @@ def main() -> None:
         largest = max(options.sizes)
         for type_name in options.types:
             if type_name != "float32" and ("float32", largest) in per_value:
-                print(f"{type_name}: {per_value[type_name, largest] / per_value['float32', largest]:.2f} times float32 per value")
+                print(
+                    f"{type_name}: {per_value[type_name, largest] / per_value['float32', largest]:.2f} times float32 per value"
+                )
         if options.small:
             wall, cpu, memory = check(make_small(folder, options.small))
             print(f"{options.small} layers of 32 x 32: {wall:.2f} s, {cpu:.2f} s of processor time, {memory:.0f} MiB")

@@ -82,4 +82,4 @@ def from_half(values: np.ndarray, buffer: np.ndarray) -> np.ndarray:
 def _byte_table(name: str) -> np.ndarray:
     """Value of each of the 256 codes of an 8-bit (or narrower, one code per byte) type."""
     dtype: Any = getattr(ml_dtypes, name)
-    return np.arange(256, dtype=np.uint8).view(dtype).astype(np.float32)
+    return np.asarray(np.arange(256, dtype=np.uint8).view(dtype), np.float32)

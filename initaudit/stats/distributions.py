@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import Final, TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -103,5 +103,5 @@ def tracy_widom_score(largest: float, rows: int, columns: int) -> float:
     """Largest singular value of an iid unit-variance matrix in Tracy-Widom units (Johnstone 2001, theorem 1.1)."""
     a, b = math.sqrt(max(rows, columns) - 1.0), math.sqrt(min(rows, columns))
     centre = (a + b) ** 2
-    width = (a + b) * (1.0 / a + 1.0 / b) ** (1.0 / 3.0)
+    width = (a + b) * math.cbrt(1.0 / a + 1.0 / b)
     return (largest * largest - centre) / width

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Final, TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -18,12 +17,11 @@ from initaudit.stats.distributions import (
     ks_p_value,
     normal_cdf,
     normal_tail,
-    tracy_widom_p,
-    tracy_widom_score,
     truncated_normal_cdf,
     uniform_cdf,
     variance_ratio_p,
 )
+from initaudit.stats.structure import kernels, structure_evidence
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -183,7 +181,7 @@ def _scatters(values: Values, z: np.ndarray | None) -> dict[str, Scatter]:
         energies["input norms of all copies"] = values.input_energy.reshape(values.copies, -1).sum(axis=0)
     scatters = {name: Scatter.of(e, values.n / e.size) for name, e in energies.items() if e.size > 1}
     if z is not None and 1 < values.kernel < z.shape[1]:
-        scatters["kernel norms"] = Scatter.of(_kernels(z * z, values.kernel).sum(axis=1), values.kernel)
+        scatters["kernel norms"] = Scatter.of(kernels(z * z, values.kernel).sum(axis=1), values.kernel)
     return scatters
 
 
@@ -240,93 +238,3 @@ def _largest_p(values: Values, family: Family) -> float:
         return -math.expm1(values.n * math.log1p(-min(math.erfc(peak / math.sqrt(2.0)), 1.0 - 1e-16)))
     margin = 4.0 * math.sqrt((family.m4 - 1.0) / (4.0 * values.n))  # standard error of the root mean square
     return 1.0 if peak <= family.reach * (1.0 + margin) else 0.0
-
-
-def structure_evidence(z: np.ndarray, kernel: int = 1, largest: float | None = None) -> dict[str, float]:
-    """Tests that rows, columns and neighbours of `z` [units, inputs], unit variance, know nothing of each other.
-
-    `kernel` neighbouring inputs are the taps of one channel; `largest` is the largest singular value where it is known.
-    """
-    rows, columns = z.shape
-    if min(rows, columns) < 2:
-        return {}
-    tests: dict[str, float] = {}
-    ones = np.ones(max(rows, columns), np.float32)
-    row_sums, column_sums = z @ ones[:columns], ones[:rows] @ z
-    tests["unit means"] = variance_ratio_p(float(row_sums @ row_sums) / z.size, rows)
-    tests["input means"] = variance_ratio_p(float(column_sums @ column_sums) / z.size, columns)
-    along = float(np.vdot(z[:, 1:], z[:, :-1])) / math.sqrt(rows * (columns - 1))
-    across = float(np.vdot(z[1:], z[:-1])) / math.sqrt((rows - 1) * columns)
-    tests["neighbouring inputs"] = normal_tail(along)
-    tests["neighbouring units"] = normal_tail(across)
-    tests["spectrum"] = _spectrum_p(z, largest)
-    if 1 < kernel < columns:
-        taps = _kernels(z, kernel)
-        sums = taps @ ones[:kernel] if kernel <= ones.size else taps.sum(axis=1)
-        tests["kernel means"] = variance_ratio_p(float(sums @ sums) / taps.size, taps.shape[0])
-        if taps.shape[0] >= TAP_RATIO * kernel:
-            tests["kernel taps"] = _sphericity_p(taps)
-    if min(rows, columns) <= NARROW and max(rows, columns) >= TAP_RATIO * min(rows, columns):
-        tests["narrow side"] = _sphericity_p(z if columns < rows else z.T)
-    return tests
-
-
-NARROW: Final = 32
-"""Up to this smaller side all its correlations are tested at once; beyond, only the strongest direction (`spectrum`)."""
-
-
-TAP_RATIO: Final = 8
-"""Kernels per tap from which the likelihood ratio of `_sphericity_p` follows its chi^2 law closely enough."""
-
-
-def _kernels(z: np.ndarray, kernel: int) -> np.ndarray:
-    """The kernels of all channels and units as rows; what a sample cut in two is left out."""
-    whole = z.shape[1] // kernel * kernel
-    return z[:, :whole].reshape(-1, kernel)
-
-
-def _sphericity_p(rows: np.ndarray) -> float:
-    """Whether the columns of `rows` are uncorrelated and of one variance (Mauchly 1940, with Bartlett's factor)."""
-    n, k = rows.shape
-    cov = (rows.T @ rows).astype(np.float64) / n
-    sign, logarithm = np.linalg.slogdet(cov / (np.trace(cov) / k))
-    if sign <= 0:
-        return 0.0
-    degrees = k * (k + 1) / 2.0 - 1.0
-    factor = n - (2.0 * k * k + k + 2.0) / (6.0 * k)
-    return variance_ratio_p(max(0.0, -factor * float(logarithm)) / degrees, degrees)
-
-
-POWER_SIDE: Final = 64
-"""Above this smaller side the largest singular value of a block is found by subspace iteration instead of all of them."""
-
-POWER_STEPS: Final = 6
-POWER_WIDTH: Final = 4
-
-
-def _spectrum_p(z: np.ndarray, largest: float | None) -> float:
-    rows, columns = z.shape
-    if largest is None:
-        largest = _largest_singular_value(z)
-    return tracy_widom_p(tracy_widom_score(largest, rows, columns))
-
-
-def _largest_singular_value(z: np.ndarray) -> float:
-    """Exact for a small side, else a lower bound that a value outside the bulk raises to itself."""
-    side = min(z.shape)
-    tall = z if z.shape[1] == side else z.T
-    if side <= POWER_SIDE:
-        top = float(np.linalg.eigvalsh((tall.T @ tall).astype(np.float64))[-1])
-    else:
-        basis = _start(side)
-        for _ in range(POWER_STEPS):
-            basis = tall.T @ (tall @ basis)
-            basis *= np.float32(1.0) / np.abs(basis).max()
-        image = tall @ np.linalg.qr(basis)[0]
-        top = float(np.linalg.eigvalsh((image.T @ image).astype(np.float64))[-1])
-    return math.sqrt(max(top, 0.0))
-
-
-@lru_cache(maxsize=16)
-def _start(side: int) -> np.ndarray:
-    return np.random.default_rng(0).standard_normal((side, POWER_WIDTH)).astype(np.float32)

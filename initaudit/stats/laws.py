@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from initaudit.schemes import SCHEMES, Distribution, he_gain
 
 if TYPE_CHECKING:
-    from initaudit.stats.facts import LayerFacts
     from collections.abc import Iterator
+
+    from initaudit.stats.facts import LayerFacts
 
 FIXED_NORMALS: Final = {
     1.0: 1.0,

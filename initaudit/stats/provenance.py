@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final, Literal, TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from initaudit.schemes import TRUNCATED_STD, TRUNCATION, Distribution
+from initaudit.schemes import TRUNCATED_STD, TRUNCATION
 from initaudit.stats.distributions import EXACT_KS, normal_tail
-from initaudit.stats.evidence import FAMILIES, NORMAL, TRUNCATED, UNIFORM, Evidence, Family, Values, gather
+from initaudit.stats.evidence import TRUNCATED, UNIFORM, Evidence, Family, Values, gather
 from initaudit.stats.facts import LayerFacts
 from initaudit.stats.laws import Law, candidate_laws
+from initaudit.stats.patterns import identity, orthogonal
 from initaudit.stats.rowscaled import row_scaled_evidence
+from initaudit.stats.verdicts import Confidence, Provenance
 
 if TYPE_CHECKING:
     from initaudit.stats.weigh import WeightStats
-
-Confidence = Literal["high", "medium", "low"]
 
 ACCEPT: Final = 2e-3
 """A family is kept when no test, corrected for their number, gives a smaller p-value: one fresh tensor in 500 is lost."""
@@ -63,11 +63,6 @@ ROUNDING: Final = {"float16": 2.0**-11, "bfloat16": 2.0**-8}
 EXACT_ROUNDING: Final = 1e-6
 """By how much, relatively, storing may have moved a value; and the same for float32, where frameworks also compute the bound."""
 
-ORTHOGONAL_DEFECT: Final = {"float16": 1e-2, "bfloat16": 5e-2}
-EXACT_DEFECT: Final = 1e-4
-"""Largest entry of the deviation from orthonormality that storing in a narrow type leaves behind, times the square root of the
-longer side; and that of a float32 factorisation (measured: 1e-6). Random columns deviate by 3 to 5 over that root."""
-
 CONVOLUTIONS: Final = ("conv", "grouped_conv", "depthwise_conv", "conv_transpose")
 
 ROW_SCALED_KINDS: Final = (*CONVOLUTIONS, "linear")
@@ -80,26 +75,6 @@ convolution of 144 values passes for uniform and one of 2,304 for normal, those 
 
 ROW_SCALED_ODDS: Final = 8.0
 """Nats by which the uniform law must beat the normal one per unit: odds of 3,000 to 1."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Provenance:
-    """The verdict on one weight."""
-
-    law: str | None
-    """Name of the scheme whose law the values follow; None where none does or its scale is unknown."""
-    distribution: Distribution | None
-    std: float | None
-    """Standard deviation of the law; of the values where the law's scale is unknown; None without a distribution."""
-    gain: float | None
-    p_value: float | None
-    """How well the law fits: corrected for the number of tests; None where nothing was tested."""
-    untrained: bool | None
-    """True: still as drawn. False: certainly not. None: cannot be told."""
-    confidence: Confidence
-    why: str
-    candidates: tuple[str, ...] = ()
-    """Other laws that fit."""
 
 
 def recognise(stats: WeightStats, facts: LayerFacts) -> Provenance:
@@ -115,7 +90,7 @@ def recognise(stats: WeightStats, facts: LayerFacts) -> Provenance:
             law=name, distribution="constant", std=0.0, gain=None, p_value=None, untrained=None, confidence="high",
             why=f"all {stats.count} values are {value:g}",
         )  # fmt: skip
-    structured = _identity(stats) or _orthogonal(stats, facts)
+    structured = identity(stats) or orthogonal(stats, facts)
     if structured:
         return structured
     if np.array_equal(stats.block, np.rint(stats.block)):
@@ -130,80 +105,6 @@ def _nothing(why: str) -> Provenance:
     return Provenance(
         law=None, distribution=None, std=None, gain=None, p_value=None, untrained=None, confidence="low", why=why
     )
-
-
-def _identity(stats: WeightStats) -> Provenance | None:
-    """Ones (or one other value) on a diagonal, zeros elsewhere."""
-    nonzero = round(stats.count * (1.0 - stats.zeros))
-    if stats.zeros < 0.5 or not stats.complete:
-        return None
-    found = stats.block[stats.block != 0]
-    if found.size != nonzero or float(found.min()) != float(found.max()):
-        return None
-    per_unit, per_input = (stats.block != 0).sum(axis=1), (stats.block != 0).sum(axis=0)
-    if per_unit.max() > 1 or per_input.max() > 1:
-        return None
-    return Provenance(
-        law="identity", distribution="identity", std=stats.std, gain=float(found[0]), p_value=None, untrained=True,
-        confidence="high", why=f"{nonzero} values are {found[0]:g}, one per unit and input, all others zero",
-    )  # fmt: skip
-
-
-def _orthogonal(stats: WeightStats, facts: LayerFacts) -> Provenance | None:
-    """Rows or columns that are orthonormal up to one factor, for the matrix a framework would have formed of the shape."""
-    if not stats.complete or stats.block.size != math.prod(facts.shape):
-        return None
-    best: tuple[float, float, int] | None = None
-    for matrix in _matrices(stats, facts):
-        side = min(matrix.shape)
-        if side < 2:
-            continue
-        allowed = EXACT_DEFECT
-        if facts.dtype in ORTHOGONAL_DEFECT:
-            allowed = ORTHOGONAL_DEFECT[facts.dtype] / math.sqrt(max(matrix.shape))
-        tall = matrix if matrix.shape[1] == side else matrix.T
-        norms = np.einsum("ij,ij->j", tall, tall)
-        level = float(norms.mean())
-        if level == 0 or float(np.abs(norms / level - 1.0).max()) > allowed:
-            continue
-        gram = tall.T @ tall / level
-        gram[np.diag_indices(side)] -= 1.0
-        defect = float(np.abs(gram).max())
-        if defect < allowed and (best is None or defect < best[0]):
-            best = (defect, math.sqrt(level), max(matrix.shape))
-    if best is None:
-        return None
-    defect, gain, longer = best
-    return Provenance(
-        law="orthogonal", distribution="orthogonal", std=gain / math.sqrt(longer), gain=gain, p_value=None, untrained=True,
-        confidence="high", why=f"rows or columns are orthonormal up to the factor {gain:.4g}, within {defect:.0e}",
-    )  # fmt: skip
-
-
-def _matrices(stats: WeightStats, facts: LayerFacts) -> list[np.ndarray]:
-    """The block as units by inputs, and as (first axis, rest) and (rest, last axis) of the stored shape."""
-    block = stats.block.astype(np.float64)
-    found = [block]
-    shape = facts.shape
-    if len(shape) > 2:
-        stored = _stored(block, facts)
-        if stored is not None:
-            found += [stored.reshape(shape[0], -1), stored.reshape(-1, shape[-1])]
-    return found
-
-
-def _stored(block: np.ndarray, facts: LayerFacts) -> np.ndarray | None:
-    """The block with its axes in stored order; None with groups, whose split moves them."""
-    shape = facts.shape
-    if facts.groups > 1:
-        return block.reshape(shape) if 0 in facts.unit_axes else None
-    units = [a for a in facts.unit_axes if a < len(shape)]
-    inputs = [a for a in range(len(shape)) if a not in units]
-    if facts.input_axes is not None:
-        inputs = [a for a in facts.input_axes if a < len(shape)]
-    copies = [a for a in range(len(shape)) if a not in units and a not in inputs]
-    order = copies + sorted(units) + sorted(inputs)
-    return block.reshape([shape[a] for a in order]).transpose(np.argsort(order))
 
 
 def _values(stats: WeightStats, facts: LayerFacts) -> Values | None:
@@ -371,4 +272,4 @@ def _untrained(values: Values, fit: _Fit) -> tuple[bool | None, Confidence]:
     return None, "low"
 
 
-__all__ = ["FAMILIES", "NORMAL", "LayerFacts", "Provenance", "recognise"]
+__all__ = ["LayerFacts", "Provenance", "recognise"]

@@ -14,7 +14,8 @@ from typing import Final
 import numpy as np
 
 from initaudit.stats.distributions import ks_distance, ks_p_value, normal_tail, uniform_cdf
-from initaudit.stats.evidence import NORMAL, UNIFORM, Evidence, Scatter, structure_evidence
+from initaudit.stats.evidence import NORMAL, UNIFORM, Evidence, Scatter
+from initaudit.stats.structure import structure_evidence
 
 FEWEST_INPUTS: Final = 8
 """Values per unit below which its own scale leaves nothing to test."""

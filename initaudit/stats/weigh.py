@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Final, TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from initaudit.stats.decode import decode
 from initaudit.stats.layout import Layout, lay_out
 from initaudit.stats.moments import SMALLEST_NORMAL, Moments
+from initaudit.stats.sampling import sample_block
 from initaudit.stats.spectrum import Spectrum, spectrum_of, spectrum_of_sketch
 from initaudit.stats.stream import scan
 from initaudit.stats.units import duplicate_shares, signature_vectors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-SAMPLE_SIZE: Final = 1 << 16
-"""Values kept per tensor: a Kolmogorov-Smirnov test on 65,536 values sees a difference of 0.008 between distribution
-functions at p = 0.001, less than any trained layer shows, and 256 KiB are quickly read."""
-
-SAMPLE_RUN: Final = 64
-"""Sampled inputs come in runs of about this length (whole kernels), so that a sample also shows whether neighbours resemble each other."""
 
 NARROW_SIDE: Final = 64
 NARROW_SIZE: Final = 1 << 18
@@ -145,7 +139,7 @@ def weigh(
 def _weigh(layout: Layout, seed: int) -> WeightStats:
     array = layout.view
     smallest_normal = SMALLEST_NORMAL.get(array.dtype.name, 0.0)
-    block = _block(layout, seed)
+    block = sample_block(layout, seed)
     if array.size == 0:
         return _summarise(layout, Moments(), block, np.zeros((1, 0)), np.zeros((1, 0)), None, (0.0, 0.0))
     copy = np.arange(layout.rows) // layout.units
@@ -177,33 +171,6 @@ def _fetch(layout: Layout, rows: np.ndarray) -> np.ndarray:
     split = layout.copy_rank + layout.unit_rank
     values = decode(np.asarray(layout.canonical[np.unravel_index(rows, layout.canonical.shape[:split])]))
     return np.where(np.isfinite(values), values, 0).reshape(rows.size, layout.inputs)
-
-
-def _block(layout: Layout, seed: int) -> np.ndarray:
-    """The whole tensor as [rows, inputs] if it is small, else a seeded sample of its rows and of runs of its inputs."""
-    rows, inputs = layout.rows, layout.inputs
-    canonical = layout.canonical
-    if rows * inputs <= SAMPLE_SIZE:
-        return decode(canonical).reshape(rows, inputs)
-    side = math.isqrt(SAMPLE_SIZE)
-    take_rows = min(rows, max(side, SAMPLE_SIZE // inputs))
-    take_inputs = min(inputs, SAMPLE_SIZE // take_rows)
-    kernel = math.prod(canonical.shape[layout.copy_rank + layout.unit_rank + 1 :])
-    run = kernel * max(1, round(SAMPLE_RUN / kernel))
-    rng = np.random.default_rng(seed)
-    row = np.sort(rng.choice(rows, take_rows, replace=False)) if take_rows < rows else np.arange(rows)
-    if take_inputs < inputs:
-        run = min(run, inputs)
-        runs = min(max(1, take_inputs // run), inputs // run)
-        starts = np.sort(rng.choice(inputs // run, runs, replace=False)) * run
-        column = (starts[:, None] + np.arange(run)).reshape(-1)
-    else:
-        column = np.arange(inputs)
-    split = layout.copy_rank + layout.unit_rank
-    at_rows = np.unravel_index(row, canonical.shape[:split]) if split else ()
-    at_columns = np.unravel_index(column, canonical.shape[split:]) if canonical.ndim > split else ()
-    index = tuple(i[:, None] for i in at_rows) + tuple(i[None, :] for i in at_columns)
-    return decode(np.asarray(canonical[index])).reshape(row.size, column.size)
 
 
 def _summarise(

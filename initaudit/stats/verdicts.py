@@ -1,0 +1,31 @@
+"""The verdict on where the values of a weight came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from initaudit.schemes import Distribution
+
+Confidence = Literal["high", "medium", "low"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """The verdict on one weight."""
+
+    law: str | None
+    """Name of the scheme whose law the values follow; None where none does or its scale is unknown."""
+    distribution: Distribution | None
+    std: float | None
+    """Standard deviation of the law; of the values where the law's scale is unknown; None without a distribution."""
+    gain: float | None
+    p_value: float | None
+    """How well the law fits: corrected for the number of tests; None where nothing was tested."""
+    untrained: bool | None
+    """True: still as drawn. False: certainly not. None: cannot be told."""
+    confidence: Confidence
+    why: str
+    candidates: tuple[str, ...] = ()
+    """Other laws that fit."""
