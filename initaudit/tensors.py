@@ -157,9 +157,7 @@ def _typed_length_wanted(proto: TensorProto, size: int) -> int:
     return size if bits is None else (size * bits + 7) // 8
 
 
-def _decode(
-    proto: TensorProto, shape: tuple[int, ...], external: ExternalRange | None, nbytes: int
-) -> np.ndarray:
+def _decode(proto: TensorProto, shape: tuple[int, ...], external: ExternalRange | None, nbytes: int) -> np.ndarray:
     known = _NUMPY_DTYPES.get(proto.data_type)
     if known is None:
         raise UnsupportedWeight(f"element type {dtype_name(proto.data_type)} cannot be read")
@@ -205,12 +203,15 @@ def _dense(proto: onnx.SparseTensorProto, name: str) -> np.ndarray:
     size = math.prod(shape)
     if size > MAX_DENSE_ELEMENTS:
         raise UnsupportedWeight(f"sparse tensor of {size} elements is too large to be made dense")
-    values = numpy_helper.to_array(proto.values)
-    indices = numpy_helper.to_array(proto.indices).astype(np.int64)
+    try:
+        values = numpy_helper.to_array(proto.values)
+        indices = numpy_helper.to_array(proto.indices).astype(np.int64)
+        flat = np.ravel_multi_index(tuple(indices.T), shape) if indices.ndim == 2 else indices
+    except ValueError as error:
+        raise InvalidModel(f"sparse tensor {name!r}: index out of range or wrong byte count: {error}") from error
+    if (flat.size and (flat.min() < 0 or flat.max() >= size)) or flat.shape != values.shape:
+        raise InvalidModel(f"sparse tensor {name!r}: index out of range, or not one index per value")
     out = np.zeros(size, values.dtype)
-    flat = np.ravel_multi_index(tuple(indices.T), shape, mode="raise") if indices.ndim == 2 else indices
-    if flat.size and (flat.min() < 0 or flat.max() >= size):
-        raise InvalidModel(f"sparse tensor {name!r}: index out of range")
     out[flat] = values
     out.flags.writeable = False
     return out.reshape(shape)
@@ -238,7 +239,9 @@ def _external_range(proto: TensorProto, folder: Path | None, nbytes: int) -> Ext
     except ValueError as error:
         raise ExternalDataError(f"tensor {name!r}: external offset or length is not a number") from error
     if offset < 0 or length != nbytes:
-        raise ExternalDataError(f"tensor {name!r}: external length {length} at {offset}, shape needs {nbytes} bytes")
+        raise ExternalDataError(
+            f"tensor {name!r}: external length {length} at offset {offset}, shape needs {nbytes} bytes"
+        )
     have = resolved.stat().st_size
     if offset + length > have:
         raise ExternalDataError(

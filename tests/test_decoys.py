@@ -93,7 +93,10 @@ def test_random_features_are_marked_untrainable():
 def test_a_sinusoidal_position_table_is_listed_as_untrainable():
     """It is looked up like an embedding, and nobody learns it."""
     proto = model(
-        [helper.make_node("Gather", ["table", "ids"], ["y"], "positions")], {}, ["y"], {"table": sinusoids(64, 32, interleaved=True)}
+        [helper.make_node("Gather", ["table", "ids"], ["y"], "positions")],
+        {},
+        ["y"],
+        {"table": sinusoids(64, 32, interleaved=True)},
     )
     proto.graph.input.append(helper.make_tensor_value_info("ids", TensorProto.INT64, ["N"]))
 

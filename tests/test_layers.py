@@ -69,7 +69,9 @@ def test_a_packed_projection_is_three_layers(taken_apart):
     assert [(layer.weight.part, layer.fan_in, layer.fan_out) for layer in layers] == [(p, 8, 8) for p in "qkv"]
     for layer, output in zip(layers, outputs, strict=True):
         matrix = layer.weight.array().reshape(8, 8)
-        bias = layer.companions["bias"].array().reshape(-1)[slice(*layer.bias_slice) if layer.bias_slice else slice(None)]
+        bias = (
+            layer.companions["bias"].array().reshape(-1)[slice(*layer.bias_slice) if layer.bias_slice else slice(None)]
+        )
         np.testing.assert_allclose((x @ matrix + bias).reshape(output.shape), output, rtol=1e-4, atol=1e-4)
 
 

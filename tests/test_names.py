@@ -50,7 +50,10 @@ def product(node: str = "", weight: str = "onnx::MatMul_7", bias: str = "onnx::A
         ({"node": "/encoder/layer.0/attention/self/query/MatMul"}, "encoder.layer.0.attention.self.query"),
         ({"node": "/blocks/blocks.0/proj/MatMul"}, "blocks.0.proj"),
         ({"node": "node_MatMul_3", "metadata": {"pkg.torch.onnx.name_scopes": "['', 'head', 'linear']"}}, "head"),
-        ({"node": "node_MatMul_3", "metadata": {"namespace": ": Net/up.0: torch.nn.Linear/linear: aten.linear"}}, "up.0"),
+        (
+            {"node": "node_MatMul_3", "metadata": {"namespace": ": Net/up.0: torch.nn.Linear/linear: aten.linear"}},
+            "up.0",
+        ),
         ({}, "MatMul"),
     ],
 )

@@ -121,7 +121,12 @@ class Additive(Operator):
             candidates += [
                 v for v in maker.inputs if v is not None
             ]  # beta - mean · (scale / std), as TensorFlow writes it
-        yield Attachment(operand=constant, to=candidates[0], also=tuple(candidates[1:]), otherwise=partial(_table_or_fixed, node, constant, other))
+        yield Attachment(
+            operand=constant,
+            to=candidates[0],
+            also=tuple(candidates[1:]),
+            otherwise=partial(_table_or_fixed, node, constant, other),
+        )
 
 
 class FusedBias(Operator):

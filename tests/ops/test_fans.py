@@ -22,7 +22,13 @@ def convolution(op: str, shape: tuple[int, ...], channels: int, spatial: int, **
 
 
 @quick
-@given(groups=small, inputs=small, outputs=small, kernel=st.lists(small, min_size=1, max_size=2), dilation=st.integers(1, 2))
+@given(
+    groups=small,
+    inputs=small,
+    outputs=small,
+    kernel=st.lists(small, min_size=1, max_size=2),
+    dilation=st.integers(1, 2),
+)
 def test_fans_of_a_convolution_count_its_paths(groups, inputs, outputs, kernel, dilation):
     """fan_in = C/groups · taps and fan_out = M/groups · taps, away from the border and at stride 1."""
     shape = (groups * outputs, inputs, *kernel)

@@ -93,7 +93,9 @@ def test_a_dynamically_quantised_lstm_is_stored_transposed():
     node = helper.make_node("DynamicQuantizeLSTM", names, ["y"], "rnn", domain="com.microsoft", hidden_size=hidden)
     scales = {"Ws": np.full(1, 0.5, np.float32), "Rs": np.full(1, 0.25, np.float32)}
     zeros = {"Wz": np.zeros(1, np.int8), "Rz": np.zeros(1, np.int8)}
-    proto = model([node], {"x": ["T", "N", inputs]}, ["y"], {"W": w, "R": r, **scales, **zeros}, domains=["com.microsoft"])
+    proto = model(
+        [node], {"x": ["T", "N", inputs]}, ["y"], {"W": w, "R": r, **scales, **zeros}, domains=["com.microsoft"]
+    )
 
     layers = extract(proto).layers
 

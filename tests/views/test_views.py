@@ -31,7 +31,11 @@ def chains(draw):
     for step in range(draw(st.integers(1, 5))):
         rank, out = array.ndim, f"v{step}"
         axis = draw(st.integers(0, max(rank - 1, 0)))
-        kind = draw(st.sampled_from(["Transpose", "Reshape", "Unsqueeze", "Slice", "Concat", "Mul", "Gather", "Pad", "Split", "Tile"]))
+        kind = draw(
+            st.sampled_from(
+                ["Transpose", "Reshape", "Unsqueeze", "Slice", "Concat", "Mul", "Gather", "Pad", "Split", "Tile"]
+            )
+        )
         extra, attributes, outputs = [], {}, [out]
         if kind == "Transpose":
             perm = draw(st.permutations(range(rank)))
