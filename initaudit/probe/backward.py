@@ -15,12 +15,14 @@ in single precision, for every operator that the runtime knows.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from initaudit.errors import ProbeError
 from initaudit.probe.forward import moments_of
 from initaudit.probe.pieces import Pieces
 from initaudit.probe.products import Product
@@ -68,6 +70,8 @@ SMALL_NETWORK = 5e7
 """Products of one run below which a second thread costs more than it brings, and several rows share a run."""
 MAX_ROWS = 64
 """Perturbations in one run of a small network."""
+TIME_SHARE = 0.25
+"""Of the time limit that the backward probe plans to use at most."""
 HELD_BYTES = 1 << 28
 """Deviations held at once."""
 FEWEST_LAYERS = 8
@@ -105,6 +109,15 @@ class Gradient:
         }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Moved:
+    """How far one row deviates behind a piece."""
+
+    size: float
+    """Largest deviation among the values, each relative to the root mean square of its unperturbed twin."""
+    difference: State
+
+
 @dataclass(slots=True, kw_only=True)
 class _Row:
     """One perturbation on its way through the pieces."""
@@ -122,13 +135,27 @@ class _Row:
     """Natural logarithm of what it was divided by on the way."""
     resolved: bool = True
     lost: bool = False
-    """Nothing of it is left, or it is no longer finite."""
+    """Nothing of it is left."""
+    failed: bool = False
+    """The network cannot be run with it, or it is no longer finite."""
+    alone: bool = False
+    """It changes values that all inputs of a run share, so that no other may be in the same run."""
     step: float = STEP
 
+    def arrive(self, moved: _Moved) -> None:
+        """Take over the deviation behind a piece, brought back to size 1."""
+        self.lost, self.failed = moved.size == 0.0, not math.isfinite(moved.size)
+        self.resolved &= moved.size > NOISE  # false for a size of 0 too: rounding may have made it
+        if self.lost or self.failed:
+            self.values = {}
+            return
+        self.log_size += math.log(moved.size / self.step)
+        self.values = {name: array / np.float32(moved.size) for name, array in moved.difference.items()}
+
     def respond(self, outputs: Sequence[str]) -> float:
-        """|J d|^2 for the direction d, at the end of the way."""
-        if self.lost:
-            return 0.0 if math.isfinite(self.log_size) else math.nan
+        """|J d|^2 for the direction d, at the end of the way; NaN where it failed."""
+        if self.failed or self.lost:
+            return math.nan if self.failed else 0.0
         unit = math.fsum(_square(a) for name, a in self.values.items() if name in outputs)
         with np.errstate(over="ignore"):
             return unit * float(np.exp(2 * self.log_size))
@@ -147,14 +174,19 @@ class Backward:
         *,
         stack: Stack,
         seed: int,
+        seconds: float,
     ) -> None:
-        """`runs` feed one input each where the model allows; `stack` knows how to feed several at once."""
+        """`runs` feed one input each where the model allows; `stack` knows how to feed several at once.
+
+        `seconds` is what the probe may take; where it is far from enough, fewer layers are perturbed.
+        """
         self.network = network
         self.folder = folder
         self.forward = forward
         self.runs = runs
         self.stack = stack
         self.seed = seed
+        self.seconds = TIME_SHARE * seconds
         sizes = {layer.name: math.prod(forward.values[layer.output].shape) for layer in layers}
         self.work = float(sum(sizes[layer.name] * layer.paths for layer in layers))
         """Products of one run."""
@@ -172,6 +204,7 @@ class Backward:
         self.pieces.open(self.runs.feeds[0], dtypes)
         self.stack.learn(self.pieces, self.runs.feeds, rows=self._most_rows())
         repeats = max(1, min(MAX_REPEATS, self.stack.rows // len(self.layers)))
+        self._shed()
         gradients = {layer.name: Gradient() for layer in self.layers}
         cost = self._cost()
         for draw in range(MAX_DRAWS):
@@ -185,6 +218,16 @@ class Backward:
             for start in range(0, len(self.layers), limit):
                 self._draw(self.layers[start : start + limit], repeats, bases, gradients, rng)
         return gradients
+
+    def _shed(self) -> None:
+        """Drop layers evenly where the network is much slower than its products tell (attention over long sequences)."""
+        start = time.monotonic()
+        self.pieces.march(self.stack.tile(self.runs.feeds[0]))
+        seconds = (time.monotonic() - start) / self.stack.rows
+        affordable = self.seconds / max(1e-9, MIN_DRAWS * seconds)
+        if affordable < min(FEWEST_LAYERS, len(self.layers)) / 2:
+            raise ProbeError(f"one run takes {seconds:.1f} s, too long for the many that are needed; raise --timeout")
+        self.layers = _even(self.layers, affordable)
 
     def _most_rows(self) -> int:
         """Perturbations in one run, where the network takes several inputs at once."""
@@ -221,7 +264,10 @@ class Backward:
         for layer in layers:
             own = [row for row in rows if row.layer is layer]
             gradient = gradients[layer.name]
-            response = float(np.mean([row.respond(self.network.outputs) / row.scale**2 for row in own]))
+            responses = [row.respond(self.network.outputs) / row.scale**2 for row in own if not row.failed]
+            if not responses:
+                continue
+            response = float(np.mean(responses))
             gradient.unresolved += 2 * sum(row.resolved for row in own) < len(own)
             gradient.squares.append(response / max(1, np.count_nonzero(own[0].direction)))
             if layer.weight is None or layer.input is None:
@@ -229,13 +275,19 @@ class Backward:
             if self._is_single_position(layer):  # dL/dW is the outer product of gradient and input
                 gradient.weight_squares.append(response * _square(self._input(layer, bases)))
                 continue
-            answers = [row.respond(self.network.outputs) * row.weight**2 / row.scale**2 for row in by_weight if row.layer is layer]
+            answers = [row.respond(self.network.outputs) * row.weight**2 / row.scale**2 for row in by_weight if row.layer is layer and not row.failed]
             if answers:
                 gradient.weight_squares.append(float(np.mean(answers)) / self.runs.rows)
 
     def _row(self, layer: LayerPlan, direction: np.ndarray, weight: float = 1.0) -> _Row:
         scale = self.scales[layer.name]
-        return _Row(layer=layer, direction=direction * np.float32(scale), scale=scale, weight=weight)
+        return _Row(
+            layer=layer,
+            direction=direction * np.float32(scale),
+            scale=scale,
+            weight=weight,
+            alone=self.stack.is_shared(layer.output),
+        )
 
     def _signs(self, layer: LayerPlan, rng: np.random.Generator) -> np.ndarray:
         """A random sign for each element of the layer's output, 0 for units that are not its own."""
@@ -275,26 +327,41 @@ class Backward:
     def _propagate(self, rows: Sequence[_Row], bases: Sequence[State]) -> None:
         """Carry perturbations to the end of the network, bringing them back to size 1 at each cut."""
         for index in range(len(self.pieces.segments)):
-            pending = [r for r in rows if not r.lost and self.pieces.home[r.layer.output] <= index]
+            pending = [
+                r for r in rows if not (r.lost or r.failed) and self.pieces.home[r.layer.output] <= index
+            ]
             for row in pending:
                 row.step = STEP
             for attempt in range(ATTEMPTS + 1):
                 again: list[_Row] = []
-                for start in range(0, len(pending), self.stack.rows):
-                    chunk = pending[start : start + self.stack.rows]
-                    moved = self._run(index, chunk, bases)
-                    for row, values in zip(chunk, moved, strict=True):
-                        size = values.size
-                        step = _better_step(row.step, size) if attempt < ATTEMPTS else row.step
+                for chunk in self._chunks(pending):
+                    for row, moved in zip(chunk, self._try(index, chunk, bases), strict=True):
+                        if moved is None:
+                            row.failed = True
+                            continue
+                        step = _better_step(row.step, moved.size) if attempt < ATTEMPTS else row.step
                         if step != row.step:
                             row.step = step
                             again.append(row)
-                            continue
-                        row.lost = not size or not math.isfinite(size)
-                        row.log_size += math.log(size / row.step) if size > 0 else 0.0
-                        row.resolved &= size > NOISE  # false for a size of 0, which rounding may have made as well
-                        row.values = {} if row.lost else {n: a / np.float32(size) for n, a in values.difference.items()}
+                        else:
+                            row.arrive(moved)
                 pending = again
+
+    def _chunks(self, rows: Sequence[_Row]) -> list[Sequence[_Row]]:
+        """Rows that share a run."""
+        together = [row for row in rows if not row.alone]
+        count = self.stack.rows
+        chunks: list[Sequence[_Row]] = [together[i : i + count] for i in range(0, len(together), count)]
+        return chunks + [[row] for row in rows if row.alone]
+
+    def _try(self, index: int, rows: Sequence[_Row], bases: Sequence[State]) -> Sequence[_Moved | None]:
+        """`_run`, with None for the rows that the network cannot be run with."""
+        try:
+            return self._run(index, rows, bases)
+        except ProbeError:
+            if len(rows) == 1:
+                return [None]
+            return [self._try(index, [row], bases)[0] for row in rows]
 
     def _run(self, index: int, rows: Sequence[_Row], bases: Sequence[State]) -> list[_Moved]:
         """One call of the runtime: where each row arrives behind a piece."""
@@ -331,24 +398,20 @@ class Backward:
         ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Moved:
-    """How far one row deviates behind a piece."""
-
-    size: float
-    """Largest deviation among the values, each relative to the root mean square of its unperturbed twin."""
-    difference: State
-
-
 def _affordable(layers: Sequence[LayerPlan], effort: float) -> list[LayerPlan]:
     """All layers, or an even choice of them where MIN_DRAWS passes over all would take too long.
 
     In each pass two rows per layer (its output, its weight) run through half the network on average.
     """
-    most = max(FEWEST_LAYERS, int(MOST_WORK / (MIN_DRAWS * max(1.0, effort))))
-    if len(layers) <= most:
+    return _even(layers, MOST_WORK / (MIN_DRAWS * max(1.0, effort)))
+
+
+def _even(layers: Sequence[LayerPlan], most: float) -> list[LayerPlan]:
+    """At most `most` of the layers, but FEWEST_LAYERS, evenly chosen, the first and the last among them."""
+    count = max(FEWEST_LAYERS, int(min(most, len(layers))))
+    if len(layers) <= count:
         return list(layers)
-    return [layers[i] for i in np.unique(np.linspace(0, len(layers) - 1, most).round().astype(int))]
+    return [layers[i] for i in np.unique(np.linspace(0, len(layers) - 1, count).round().astype(int))]
 
 
 def _settled(gradients: Mapping[str, Gradient]) -> bool:

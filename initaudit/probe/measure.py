@@ -114,7 +114,7 @@ def _backward(
         try:
             stack = Stack(feeds.batch_axes if feeds.batch_is_free else None)
             backward = Backward(
-                network, folder, seen, forward, single_runs(feeds), stack=stack, seed=options["seed"]
+                network, folder, seen, forward, single_runs(feeds), stack=stack, seed=options["seed"], seconds=options["timeout"]
             )
             gradients = backward.measure()
         except ProbeError as error:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from initaudit.errors import ProbeError
+
 if TYPE_CHECKING:
     from initaudit.probe.pieces import Pieces
     from initaudit.probe.segments import State
@@ -38,7 +40,10 @@ class Stack:
         one, two = feeds[0], feeds[1]
         self._axes = dict(self._inputs)
         both = {n: a if self._axes.get(n) is None else np.concatenate((a, two[n]), self._axes[n]) for n, a in one.items()}
-        states = [pieces.march(feed) for feed in (one, two, both)]
+        try:
+            states = [pieces.march(feed) for feed in (one, two, both)]
+        except ProbeError:
+            return
         for index in range(len(pieces.segments)):
             extra = [n for n in pieces.segments[index].outputs if n not in pieces.carried[index]]
             known = [_known(pieces, index, state, extra) for state in states]
@@ -66,6 +71,10 @@ class Stack:
         alone = np.concatenate((one, two), grown[0])
         scale = float(np.sqrt(np.mean(np.square(alone, dtype=np.float64))))
         return bool(np.max(np.abs(alone - both), initial=0.0) <= SAME * scale)
+
+    def is_shared(self, name: str) -> bool:
+        """Whether all inputs of a run share this value."""
+        return self.rows > 1 and self._axes.get(name) is None
 
     def tile(self, feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The same input in every row."""
