@@ -86,7 +86,7 @@ def trainability(layers: Sequence[LayerAudit]) -> Trainability | None:
     dynamics = dynamics_of(layers)
     if dynamics is None:
         return None
-    return Trainability(score=score_of(dynamics), factors=tuple(sorted(_factors(dynamics), key=lambda f: f.score)))
+    return Trainability(score=score_of(dynamics), factors=limits(dynamics))
 
 
 def score_of(dynamics: Dynamics) -> float:
@@ -126,8 +126,12 @@ def _logistic(x: float) -> float:
     return 1.0 / (1.0 + math.exp(-max(-700.0, min(700.0, x))))
 
 
-def _factors(dynamics: Dynamics) -> Iterator[Factor]:
-    """What leaves less than SUFFICES, each under the name of its cause."""
+def limits(dynamics: Dynamics) -> tuple[Factor, ...]:
+    """What leaves less than SUFFICES, each under the name of its cause, the most limiting first."""
+    return tuple(sorted(_limits(dynamics), key=lambda factor: factor.score))
+
+
+def _limits(dynamics: Dynamics) -> Iterator[Factor]:
     if not dynamics.finite:
         where = next((layer.name for layer in dynamics.layers if not math.isfinite(layer.kernel)), None)
         yield Factor(

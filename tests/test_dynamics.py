@@ -1,0 +1,127 @@
+"""Dynamics: what follows from the signals for the first steps of learning."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from initaudit.auditor import audit
+from initaudit.config import Config
+from initaudit.dynamics import Dynamics, Probed, dynamics_of
+from tests.networks import mlp, normal
+
+
+def layer(**changes: object) -> Probed:
+    """A healthy layer."""
+    return replace(
+        Probed(
+            name="fc",
+            kernel=10.0,
+            weight_square=10.0,
+            contrast=1.0,
+            input_variance=1.0,
+            gradient=1.0,
+            reach=1.0,
+            ends_shortcut=False,
+        ),
+        **changes,
+    )
+
+
+def network(*layers: Probed, **changes: object) -> Dynamics:
+    """A network of these layers with healthy outputs."""
+    healthy = Dynamics(layers=layers, answer_scale=1.0, dimension=8.0, answer_variance=1.0, tied=0.0, finite=True)
+    return replace(healthy, **changes)
+
+
+def measured(proto: object) -> Dynamics:
+    """The dynamics of a model, as the probe finds them."""
+    report = audit(proto, Config(context="fresh"))
+    assert report.audit is not None
+    found = dynamics_of(report.audit.layers)
+    assert found is not None
+    return found
+
+
+def test_a_linear_network_has_the_kernel_of_its_closed_form() -> None:
+    """For y = W2 W1 x with E|x|^2 = n the squared weight gradients of one output are |W2|^2 n / m and E|W1 x|^2 = |W1|^2."""
+    proto = mlp([40, 30, 12], "Identity", normal(0.2), seed=3)
+    first, second = (np.frombuffer(t.raw_data, np.float32) for t in proto.graph.initializer if "weight" in t.name)
+
+    found = measured(proto)
+
+    assert found.layers[0].kernel == pytest.approx(np.square(second).sum() * 40 / 12, rel=0.3)
+    assert found.layers[1].kernel == pytest.approx(np.square(first).sum(), rel=0.3)
+    assert found.layers[0].weight_square == pytest.approx(np.square(first).sum(), rel=1e-3)
+    assert [part.contrast for part in found.layers] == pytest.approx([1.0, 1.0], abs=0.1)
+
+
+def test_a_linear_network_is_as_rough_as_a_line() -> None:
+    """For a linear map, the change to first order is the difference: the roughness is 1."""
+    found = measured(mlp([40, 30, 20, 12], "Identity", normal(0.2)))
+
+    assert found.roughness == pytest.approx(1.0, abs=0.5)
+
+
+def test_a_tanh_network_beyond_the_edge_of_chaos_is_rough() -> None:
+    """With weights of std 3/sqrt(n), neighbours separate exponentially in depth while the outputs stay bounded (Poole et al. 2016)."""
+    chaotic = measured(mlp([40] * 10 + [12], "Tanh", normal(3 / math.sqrt(40))))
+
+    assert chaotic.roughness > 50
+
+
+def test_units_tied_on_both_sides_are_counted() -> None:
+    """Constant weights throughout tie every hidden unit to the others."""
+    found = measured(mlp([20, 16, 16, 10], draw=lambda shape, rng: np.full(shape, 1 / shape[1])))
+
+    assert found.tied == 1.0
+
+
+def test_one_constant_layer_ties_nothing() -> None:
+    """Behind a constant layer random weights send different gradients back to its units, which then part."""
+    found = measured(mlp([20, 16, 16, 10], change={"fc1.weight": lambda w: np.full_like(w, 0.1)}))
+
+    assert found.tied == 0.0
+
+
+def test_a_relu_at_exactly_zero_learns_nothing() -> None:
+    """The derivative of ReLU at 0 is 0 in every framework, although a perturbation finds a slope on one side."""
+    found = measured(mlp([20, 16, 16, 10], change={"fc1.weight": np.zeros_like}))
+
+    assert found.layers[1].kernel == 0.0
+    assert found.contrast_kernel == 0.0
+
+
+def test_one_tiny_weight_hardly_changes_the_relative_step() -> None:
+    """A weight 1e-4 of its size changes by 1e4 times itself in one step, once; the geometric mean of 20 layers barely sees it."""
+    healthy = [layer() for _ in range(19)]
+
+    with_tiny = network(*healthy, layer(weight_square=1e-7)).relative_step
+
+    assert network(*healthy, layer()).relative_step == pytest.approx(20.0)
+    assert with_tiny < 40.0
+
+
+def test_the_contrast_kernel_counts_what_differs_between_inputs() -> None:
+    """Each layer's kernel counts by the share of its input that varies."""
+    found = network(layer(kernel=8.0, contrast=0.5), layer(kernel=1.0, contrast=0.0))
+
+    assert found.kernel == 9.0
+    assert found.contrast_kernel == 4.0
+
+
+def test_shortcuts_divide_the_network_into_stretches() -> None:
+    """Ten layers in a chain learn in concert; with a shortcut around every second one, two do."""
+    chain = network(*[layer() for _ in range(10)])
+    residual = network(*[layer(ends_shortcut=bool(i % 2)) for i in range(10)])
+
+    assert chain.stretch == 10
+    assert residual.stretch == 2
+
+
+def test_answers_that_do_not_vary_are_not_rough() -> None:
+    """A zero head gives one answer to all: there is nothing to compare the slope with."""
+    assert network(layer(reach=5.0), answer_variance=0.0).roughness == 1.0
