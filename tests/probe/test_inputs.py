@@ -223,6 +223,40 @@ class TestSizes:
 
         assert shapes["attention_mask"][1] == shapes["past"][1] + shapes["input_ids"][1]
 
+    def test_grouped_attention_with_an_empty_cache(self):
+        """GroupQueryAttention: caches per key head, and the lengths that it asks for, in its own terms."""
+        model = build(
+            [
+                op("GroupQueryAttention", ["q", "k", "v", "pk", "pv", "seqlens_k", "total"], ["y", "nk", "nv"],
+                   domain="com.microsoft", num_heads=4, kv_num_heads=2),
+            ],
+            [
+                ("q", F, ["batch", "sequence", 64]), ("k", F, ["batch", "sequence", 32]), ("v", F, ["batch", "sequence", 32]),
+                ("pk", F, ["batch", 2, "past", 16]), ("pv", F, ["batch", 2, "past", 16]),
+                ("seqlens_k", I32, ["batch"]), ("total", I32, []),
+            ],
+            domains=("com.microsoft",),
+        )  # fmt: skip
+
+        arrays = feeds_of(model).arrays
+
+        assert arrays["q"].shape == (16, 16, 64)
+        assert (arrays["seqlens_k"] == arrays["pk"].shape[2] + 15).all()
+        assert arrays["total"] == arrays["pk"].shape[2] + 16
+
+    def test_multi_head_attention_with_its_padding_mask(self):
+        """MultiHeadAttention: query and key from the inputs, every key allowed."""
+        model = build(
+            [op("MultiHeadAttention", ["q", "k", "k", "", "kpm"], ["y"], domain="com.microsoft", num_heads=4)],
+            [("q", F, ["batch", "s", 32]), ("k", F, ["batch", "t", 32]), ("kpm", I32, ["batch", "t"])],
+            domains=("com.microsoft",),
+        )
+
+        arrays = feeds_of(model).arrays
+
+        assert arrays["kpm"].shape == arrays["k"].shape[:2]
+        assert (arrays["kpm"] == 1).all()
+
     def test_shape_of_the_user_is_taken(self):
         """--input-shape settles what the search would otherwise guess."""
         model = build([op("Relu", ["x"], ["y"])], [("x", F, ["b", "h", "w"])])

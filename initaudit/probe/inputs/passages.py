@@ -315,8 +315,13 @@ def _partial(at: Arrival) -> Iterable[Step]:
 
 
 def _attention(at: Arrival) -> Iterable[Step]:
-    """com.microsoft.Attention: input [B,S,D], weights, bias, mask, past [2,B,heads,P,D/heads]."""
-    if at.node.domain != "com.microsoft" or at.axes is None:
+    """com.microsoft.Attention: input [B,S,D], weights, bias, mask, past [2,B,heads,P,D/heads].
+
+    The standard Attention has query, key, value, mask, past key and past value instead.
+    """
+    if at.node.domain != "com.microsoft":
+        return _products_of_heads(at, mask=3, past=(4, 5))
+    if at.axes is None:
         return ()
     shape = at.shape(1)
     if at.position == 0 and len(at.axes) == 3:
@@ -350,6 +355,22 @@ def _grouped_attention(at: Arrival) -> Iterable[Step]:
         at.facts.roles.add("last_position")
     elif at.position == 6:
         at.facts.roles.add("total_length")
+    return at.out((at.axes[0], at.axes[1], None) if at.position == 0 and at.axes and len(at.axes) == 3 else None)
+
+
+def _multi_head_attention(at: Arrival) -> Iterable[Step]:
+    """com.microsoft.MultiHeadAttention: query, key, value, bias, key padding mask, attention bias, past key and value."""
+    return _products_of_heads(at, mask=4, past=(6, 7))
+
+
+def _products_of_heads(at: Arrival, *, mask: int, past: tuple[int, int]) -> Iterable[Step]:
+    """Attention of separate query, key and value; the past is [B,heads,P,H]."""
+    if at.position == mask:
+        at.facts.roles.add("mask")
+    elif at.position in past and at.axes is not None and len(at.axes) == 4:
+        at.facts.roles.add("past")
+        at.facts.mark(at.axes[0], "batch")
+        at.facts.mark(at.axes[2], "past")
     return at.out((at.axes[0], at.axes[1], None) if at.position == 0 and at.axes and len(at.axes) == 3 else None)
 
 
@@ -407,7 +428,7 @@ PASSAGES: dict[str, Callable[[Arrival], Iterable[Step]]] = {
     "SimplifiedLayerNormalization": _trailing_norm, "SkipLayerNormalization": _trailing_norm,
     "SkipSimplifiedLayerNormalization": _trailing_norm, "Concat": _concat, "Slice": _partial, "Pad": _partial,
     "Split": _partial, "Tile": _partial, "Expand": _partial, "Attention": _attention,
-    "GroupQueryAttention": _grouped_attention, "EmbedLayerNormalization": _embed_norm, "OneHot": _count,
+    "MultiHeadAttention": _multi_head_attention, "GroupQueryAttention": _grouped_attention, "EmbedLayerNormalization": _embed_norm, "OneHot": _count,
     "TopK": _count, "Range": _count, "ConstantOfShape": _count,
 }  # fmt: skip
 """Operators that do more than keep the layout."""

@@ -86,7 +86,7 @@ def _meaning(
         return one * facts.equals[0], f"{facts.equals[0]:g}, which the graph compares it with"
     if named(name, r"token_?type", "segment"):
         return one * 0, "zeros"
-    if named(name, "mask") or ("mask" in facts.roles and dtype == np.bool_):
+    if named(name, "mask") or ("mask" in facts.roles and not floating):
         return one, "ones (nothing masked)"
     if named(name, "position", r"(^|_)pos(_|$)") and not floating and shape:
         past = setting.past if shape[-1] == setting.time else 0
