@@ -118,8 +118,8 @@ def is_head(trace: Trace, depth: int = 0) -> bool:
 
 def _is_last(ending: Ending, depth: int) -> bool:
     """Whether an ending is an output, or one lies behind it with nothing but the same between."""
-    if ending.what in ("output", "other"):
-        return True
+    if ending.what in ("output", "other") or (ending.what == "relu" and depth > 0):
+        return True  # behind a softmax or sigmoid the relu of a quantiser changes nothing
     if ending.what not in LINKS | {"softmax", Role.ADD.value} or depth >= MAX_RESIDUAL_DEPTH:
         return False
     if ending.match is not None:

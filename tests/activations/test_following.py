@@ -278,6 +278,10 @@ def test_the_stream_of_a_pre_norm_block_keeps_the_scale() -> None:
         ("y = Softmax(h)", True),
         ("y = Sigmoid(h)", True),
         ("p = Softmax(h) y = ArgMax(p)", True),
+        (
+            "p = Softmax(h) s = Constant <value_float = 0.004> () q = QuantizeLinear(p, s) y = DequantizeLinear(q, s)",
+            True,
+        ),
         ("y = Relu(h)", False),
         ("y = MatMul(h, v)", False),
         ("p = Tanh(h) y = MatMul(p, v)", False),
@@ -345,3 +349,50 @@ def test_a_long_chain_of_scales_ends() -> None:
     following = behind(f"h0 = Identity(h) {chain} y = Relu(h500)")
 
     assert following.activation is None
+
+
+def test_several_activations_of_one_output() -> None:
+    """Each is met; the first one gives the name."""
+    following = behind("p = Sin(h) q = Cos(h) y = Concat <axis = 1> (p, q)")
+
+    assert following.feeds == ("sin", "cos")
+    assert following.activation == "sin"
+
+
+def test_an_unnamed_function_beside_other_uses_is_not_the_activation() -> None:
+    """An output that is also used as it is has not gone through the exponential."""
+    following = behind("p = Exp(h) y = Concat <axis = 1> (p, h)")
+
+    assert following.activation is None
+    assert set(following.feeds) == {"other", "output"}
+
+
+def test_a_router_is_no_head() -> None:
+    """Its softmax weighs experts: what leaves the model is their product."""
+    graph = graph_of("h = MatMul(x, w) p = Softmax(h) g = MatMul(x, w) y = Mul(p, g)")
+
+    assert not follow(graph.values["h"]).is_head
+
+
+def test_averaged_classifiers_are_heads() -> None:
+    """The mean of two linear outputs is still linear."""
+    graph = graph_of("h = MatMul(x, w) g = Tanh(x) e = MatMul(g, w) y = Add(h, e)")
+
+    assert follow(graph.values["h"]).is_head
+
+
+def test_the_sum_in_a_recurrent_cell_is_no_residual() -> None:
+    """W x + U h in front of a sigmoid looks like a branch with a projected skip, and is none."""
+    graph = graph_of(
+        "p = MatMul(x, w) q = Tanh(p) h = MatMul(q, u) s = Add(h, p2) p2 = MatMul(x, w) y = Sigmoid(s)",
+        u=np.eye(6, dtype=np.float32),
+    )
+
+    assert not follow(graph.values["h"]).ends_residual_branch
+
+
+def test_a_constant_tensor_of_one_number_is_a_scalar() -> None:
+    """Exporters store torch.zeros_like(x) in full."""
+    following = behind("p = Greater(h, zeros) y = Where(p, h, zeros)", zeros=np.zeros((4, 6), np.float32))
+
+    assert following.activation == "relu"
