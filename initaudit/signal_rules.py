@@ -24,6 +24,8 @@ def limiting_factors(rule: Rule, audit: ModelAudit, *, suggestion: str) -> Itera
     learning = audit.trainability
     if learning is None or audit.context.has_training or not learning.factors:
         return
+    if any(factor.name == "symmetry" and factor.rule != rule.code for factor in learning.factors):
+        return  # units that are copies are the cause of all else; INI002 to INI004 name them
     worst = min(factor.score for factor in learning.factors)
     for factor in learning.factors:
         if factor.rule != rule.code or factor.score >= NOTABLE or learning.score >= NOTABLE:
@@ -33,8 +35,9 @@ def limiting_factors(rule: Rule, audit: ModelAudit, *, suggestion: str) -> Itera
         yield rule.finding(
             subject,
             factor.message,
-            measured=factor.score,
-            expected=1.0,
+            measured=None,
+            expected=None,
+            trainability=factor.score,
             severity=Severity.ERROR if fatal else Severity.WARNING,
             suggestion=suggestion,
         )

@@ -206,3 +206,17 @@ def test_the_version_needs_no_heavy_import():
     )
 
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_a_fault_in_many_layers_is_told_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    """The first layer is described, the others are named or counted; --verbose describes them all."""
+    path = save(mlp((64, *(64,) * 9, 10), draw=normal(0.001)), tmp_path / "m.onnx")
+
+    run(["check", *QUICK, "--context", "fresh", path])
+    short = capfd.readouterr().out
+    run(["check", *QUICK, "--context", "fresh", "-v", path])
+    long = capfd.readouterr().out
+
+    assert short.count("INI101 weight-too-small") == 1
+    assert "also at /fc1/Gemm, /fc2/Gemm, /fc3/Gemm, /fc4/Gemm" in " ".join(short.split())
+    assert long.count("INI101 weight-too-small") >= 9

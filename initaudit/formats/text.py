@@ -30,6 +30,9 @@ STYLES = {
 TABLE_ROWS = 24
 """Layers shown without --verbose: one screen; the rest are counted, with the flagged ones kept."""
 
+OTHERS_NAMED = 4
+"""Further layers named under a finding that repeats."""
+
 
 class TextFormat(Format):
     """Verdict first, then findings, then the layers, then what was not audited."""
@@ -76,11 +79,17 @@ def _report(console: Console, report: Report, options: FormatOptions) -> None:
         head.append(f", trainability {verdict.trainability:.2f}")
     console.print(head)
     if verdict.first_lost is not None:
-        console.print(Text(clean(verdict.first_lost[1])))
+        layer, cause = verdict.first_lost
+        console.print(Text(clean(f"The signal is lost at {layer}: {cause}.")))
     shown = [f for f in report.active if options.verbose or f.severity is not Severity.INFO]
-    for finding in shown:
+    for group in _grouped(shown):
         console.print()
-        _finding(console, finding)
+        _finding(console, group[0])
+        if options.verbose:
+            for finding in group[1:]:
+                _finding(console, finding)
+        elif group[1:]:
+            _others(console, group[1:])
     hidden = len(report.active) - len(shown)
     notes = [f"{hidden} note{'s' * (hidden != 1)} (--verbose shows them)"] if hidden else []
     suppressed = len(report.findings) - len(report.active)
@@ -95,6 +104,21 @@ def _report(console: Console, report: Report, options: FormatOptions) -> None:
         _layers(console, report, options)
     console.print()
     _coverage(console, report, options)
+
+
+def _grouped(findings: Sequence[Finding]) -> list[list[Finding]]:
+    """Findings of one rule and severity together, in the order of their first: a fault in 40 layers is read once."""
+    groups: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault((finding.code, finding.severity.value), []).append(finding)
+    return list(groups.values())
+
+
+def _others(console: Console, findings: Sequence[Finding]) -> None:
+    names = [clean(f.layer or f.initializer or "the model") for f in findings]
+    more = f" and {len(names) - OTHERS_NAMED} more" if len(names) > OTHERS_NAMED else ""
+    text = f"also at {', '.join(names[:OTHERS_NAMED])}{more} (--verbose shows them)"
+    console.print(Padding(Text(text, style="dim"), (0, 0, 0, 8)))
 
 
 def _finding(console: Console, finding: Finding) -> None:
