@@ -76,7 +76,7 @@ IDENTITY = Gain(forward=1.0, backward=1.0, mean=0.0, saturated=())
 @lru_cache(maxsize=1)
 def _cells() -> tuple[NDArray[Any], NDArray[Any]]:
     """Edges of the cells in standard deviations, and the probability of each cell."""
-    from initaudit.activations.named import erf
+    from initaudit.activations.formulas import erf
 
     edges = np.linspace(-REACH, REACH, CELLS + 1)
     below = 0.5 * (1.0 + erf(edges / math.sqrt(2.0)))

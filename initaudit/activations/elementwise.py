@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from onnx import TensorProto, numpy_helper
 
-from initaudit.activations import named
+from initaudit.activations import formulas
 from initaudit.errors import InitauditError
 
 if TYPE_CHECKING:
-    from initaudit.activations.named import Array
+    from initaudit.activations.formulas import Array
     from initaudit.graph import Node, Value
 
 MAX_VALUES = 4096
@@ -49,12 +49,12 @@ def _clip(node: Node, x: Sequence[Any]) -> Any:
 
 
 def _gelu(node: Node, x: Sequence[Any]) -> Any:
-    return named.gelu_tanh(x[0]) if node.attr("approximate", "none") == "tanh" else named.gelu(x[0])
+    return formulas.gelu_tanh(x[0]) if node.attr("approximate", "none") == "tanh" else formulas.gelu(x[0])
 
 
 def _selu(node: Node, x: Sequence[Any]) -> Any:
-    scale, alpha = node.attr("gamma", named.SELU_SCALE), node.attr("alpha", named.SELU_ALPHA)
-    return scale * named.elu(x[0], alpha)
+    scale, alpha = node.attr("gamma", formulas.SELU_SCALE), node.attr("alpha", formulas.SELU_ALPHA)
+    return scale * formulas.elu(x[0], alpha)
 
 
 def _shrink(node: Node, x: Sequence[Any]) -> Array:
@@ -96,9 +96,9 @@ def _identity(_: Node, x: Sequence[Any]) -> Any:
 
 OPERATORS: dict[str, Operator] = {
     "Relu": _unary(lambda z: np.maximum(z, 0.0)),
-    "Sigmoid": _unary(named.sigmoid),
+    "Sigmoid": _unary(formulas.sigmoid),
     "Tanh": _unary(np.tanh),
-    "Erf": _unary(named.erf),
+    "Erf": _unary(formulas.erf),
     "Exp": _unary(np.exp),
     "Log": _unary(np.log),
     "Sqrt": _unary(np.sqrt),
@@ -121,20 +121,20 @@ OPERATORS: dict[str, Operator] = {
     "Acosh": _unary(np.arccosh),
     "Atanh": _unary(np.arctanh),
     "Not": _unary(np.logical_not),
-    "Softplus": _unary(named.softplus),
+    "Softplus": _unary(formulas.softplus),
     "Softsign": _unary(lambda z: z / (1.0 + np.abs(z))),
-    "Mish": _unary(lambda z: z * np.tanh(named.softplus(z))),
-    "HardSwish": _unary(lambda z: z * named.hardsigmoid(z)),
-    "Elu": lambda n, x: named.elu(x[0], n.attr("alpha", 1.0)),
-    "Celu": lambda n, x: named.celu(x[0], n.attr("alpha", 1.0)),
+    "Mish": _unary(lambda z: z * np.tanh(formulas.softplus(z))),
+    "HardSwish": _unary(lambda z: z * formulas.hardsigmoid(z)),
+    "Elu": lambda n, x: formulas.elu(x[0], n.attr("alpha", 1.0)),
+    "Celu": lambda n, x: formulas.celu(x[0], n.attr("alpha", 1.0)),
     "Selu": _selu,
-    "LeakyRelu": lambda n, x: named.leaky_relu(x[0], n.attr("alpha", 0.01)),
+    "LeakyRelu": lambda n, x: formulas.leaky_relu(x[0], n.attr("alpha", 0.01)),
     "PRelu": lambda _, x: np.where(x[0] >= 0, x[0], x[1] * x[0]),
-    "ThresholdedRelu": lambda n, x: named.threshold(x[0], n.attr("alpha", 1.0)),
+    "ThresholdedRelu": lambda n, x: formulas.threshold(x[0], n.attr("alpha", 1.0)),
     "Shrink": _shrink,
-    "HardSigmoid": lambda n, x: named.hardsigmoid(x[0], n.attr("alpha", 0.2), n.attr("beta", 0.5)),
+    "HardSigmoid": lambda n, x: formulas.hardsigmoid(x[0], n.attr("alpha", 0.2), n.attr("beta", 0.5)),
     "Gelu": _gelu,
-    "Swish": lambda n, x: named.silu(x[0], n.attr("alpha", 1.0)),
+    "Swish": lambda n, x: formulas.silu(x[0], n.attr("alpha", 1.0)),
     "Clip": _clip,
     "Identity": _identity,
     "Dropout": _identity,
@@ -164,12 +164,12 @@ OPERATORS: dict[str, Operator] = {
 """Of the default domain."""
 
 CONTRIB_OPERATORS: dict[str, Operator] = {
-    "Gelu": _unary(named.gelu),
-    "BiasGelu": _unary(named.gelu),
-    "FastGelu": _unary(named.gelu_tanh),
-    "QuickGelu": lambda n, x: named.silu(x[0], n.attr("alpha", 1.702)),
-    "QLinearSigmoid": _unary(named.sigmoid),
-    "QLinearLeakyRelu": lambda n, x: named.leaky_relu(x[0], n.attr("alpha", 0.01)),
+    "Gelu": _unary(formulas.gelu),
+    "BiasGelu": _unary(formulas.gelu),
+    "FastGelu": _unary(formulas.gelu_tanh),
+    "QuickGelu": lambda n, x: formulas.silu(x[0], n.attr("alpha", 1.702)),
+    "QLinearSigmoid": _unary(formulas.sigmoid),
+    "QLinearLeakyRelu": lambda n, x: formulas.leaky_relu(x[0], n.attr("alpha", 0.01)),
     "QuantizeLinear": _quantize,
     "DequantizeLinear": _dequantize,
 }

@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array: TypeAlias = NDArray[Any]
+from initaudit.activations import formulas
+from initaudit.activations.formulas import QUICK_GELU_SLOPE, Array
+
 Function: TypeAlias = Callable[[Array], Array]
 Parameters: TypeAlias = Mapping[str, float]
 
@@ -51,98 +52,6 @@ class Activation:
     """Parameters with which `function` may equal an unknown f, leaving out those at their default; None if none can."""
     operators: frozenset[str] = frozenset()
     """Operators that decide for this name where another one has (almost) the same values."""
-    monotone: bool = True
-    """Whether it never decreases (for the default parameters)."""
-    zero_at_zero: bool = True
-    """Whether phi(0) = 0 (for the default parameters)."""
-
-
-_erf = np.frompyfunc(math.erf, 1, 1)
-
-
-def erf(z: Array) -> Array:
-    """Error function, elementwise."""
-    return np.asarray(_erf(z), dtype=np.float64)
-
-
-def sigmoid(z: Array) -> Array:
-    """1 / (1 + exp(-z)), without overflow and exact also where it is tiny."""
-    tail = np.exp(-np.abs(z))
-    return np.where(z >= 0, 1.0, tail) / (1.0 + tail)
-
-
-def softplus(z: Array, beta: float = 1.0) -> Array:
-    """log(1 + exp(beta z)) / beta."""
-    return np.logaddexp(0.0, beta * z) / beta
-
-
-def elu(z: Array, alpha: float = 1.0) -> Array:
-    """Clevert et al. 2016, equation 15."""
-    return np.where(z > 0, z, alpha * np.expm1(np.minimum(z, 0.0)))
-
-
-def celu(z: Array, alpha: float = 1.0) -> Array:
-    """Barron 2017: continuously differentiable ELU."""
-    return np.where(z > 0, z, alpha * np.expm1(np.minimum(z, 0.0) / alpha))
-
-
-SELU_ALPHA = 1.6732632423543772
-SELU_SCALE = 1.0507009873554805
-"""Klambauer et al. 2017, equation 14."""
-
-
-def selu(z: Array) -> Array:
-    """Klambauer et al. 2017, equation 2."""
-    return SELU_SCALE * elu(z, SELU_ALPHA)
-
-
-def gelu(z: Array) -> Array:
-    """Gaussian error linear unit, z Phi(z); Hendrycks & Gimpel 2016."""
-    return 0.5 * z * (1.0 + erf(z / math.sqrt(2.0)))
-
-
-def gelu_tanh(z: Array) -> Array:
-    """Hendrycks & Gimpel 2016, the tanh approximation."""
-    return 0.5 * z * (1.0 + np.tanh(math.sqrt(2.0 / math.pi) * (z + 0.044715 * z**3)))
-
-
-def silu(z: Array, beta: float = 1.0) -> Array:
-    """Swish, z sigmoid(beta z); Elfwing et al. 2017, Ramachandran et al. 2017."""
-    return z * sigmoid(beta * z)
-
-
-QUICK_GELU_SLOPE = 1.702
-"""Hendrycks & Gimpel 2016, section 2: z sigmoid(1.702 z) approximates GELU."""
-
-
-def hardsigmoid(z: Array, alpha: float = 1 / 6, beta: float = 0.5) -> Array:
-    """min(1, max(0, alpha z + beta)); torch's constants, Keras has alpha = 0.2."""
-    return np.clip(alpha * z + beta, 0.0, 1.0)
-
-
-def leaky_relu(z: Array, negative_slope: float = 0.01) -> Array:
-    """Maas et al. 2013; also PReLU with its mean slope."""
-    return np.where(z >= 0, z, negative_slope * z)
-
-
-def hardtanh(z: Array, min_val: float = -1.0, max_val: float = 1.0) -> Array:
-    """The value clipped to [min_val, max_val]."""
-    return np.clip(z, min_val, max_val)
-
-
-def softshrink(z: Array, lambd: float = 0.5) -> Array:
-    """Shrunk towards zero: sign(z) max(|z| - lambda, 0)."""
-    return np.sign(z) * np.maximum(np.abs(z) - lambd, 0.0)
-
-
-def hardshrink(z: Array, lambd: float = 0.5) -> Array:
-    """The value where |z| > lambda, else 0."""
-    return np.where(np.abs(z) > lambd, z, 0.0)
-
-
-def threshold(z: Array, threshold: float = 1.0, value: float = 0.0) -> Array:
-    """The value where z > threshold, else `value`."""
-    return np.where(z > threshold, z, value)
 
 
 def _at(f: Function, z: float) -> float:
@@ -217,47 +126,47 @@ ACTIVATIONS: Mapping[str, Activation] = {
     for entry in (
         Activation(name="relu", function=lambda z: np.maximum(z, 0.0)),
         Activation(name="relu6", function=lambda z: np.clip(z, 0.0, 6.0)),
-        Activation(name="abs", function=np.abs, monotone=False),
+        Activation(name="abs", function=np.abs),
         Activation(
             name="prelu",
-            function=lambda z, weight=0.25: leaky_relu(z, weight),
+            function=lambda z, weight=0.25: formulas.leaky_relu(z, weight),
             fit=lambda f: _unless(0.25, "weight", -_at(f, -1.0)),
             operators=frozenset({"PRelu"}),
         ),
         Activation(
-            name="leaky_relu", function=leaky_relu, fit=lambda f: _unless(0.01, "negative_slope", -_at(f, -1.0))
+            name="leaky_relu",
+            function=formulas.leaky_relu,
+            fit=lambda f: _unless(0.01, "negative_slope", -_at(f, -1.0)),
         ),
-        Activation(name="elu", function=elu, fit=lambda f: _unless(1.0, "alpha", -_at(f, -FAR))),
+        Activation(name="elu", function=formulas.elu, fit=lambda f: _unless(1.0, "alpha", -_at(f, -FAR))),
         Activation(
             name="celu",
-            function=celu,
+            function=formulas.celu,
             fit=lambda f: _unless(1.0, "alpha", -_at(f, -FAR)) if _at(f, -FAR) < 0 else None,
             operators=frozenset({"Celu"}),
         ),
-        Activation(name="selu", function=selu),
-        Activation(name="gelu", function=gelu, operators=frozenset({"Erf", "Gelu", "BiasGelu"}), monotone=False),
-        Activation(
-            name="gelu_tanh", function=gelu_tanh, operators=frozenset({"Tanh", "FastGelu", "Gelu"}), monotone=False
-        ),
-        Activation(name="quick_gelu", function=lambda z: silu(z, QUICK_GELU_SLOPE), monotone=False),
-        Activation(name="silu", function=silu, fit=_fit_silu, monotone=False),
-        Activation(name="mish", function=lambda z: z * np.tanh(softplus(z)), monotone=False),
-        Activation(name="hardswish", function=lambda z: z * hardsigmoid(z), monotone=False),
-        Activation(name="hardsigmoid", function=hardsigmoid, fit=_fit_hardsigmoid, zero_at_zero=False),
-        Activation(name="sigmoid", function=sigmoid, zero_at_zero=False),
-        Activation(name="logsigmoid", function=lambda z: -softplus(-z), zero_at_zero=False),
+        Activation(name="selu", function=formulas.selu),
+        Activation(name="gelu", function=formulas.gelu, operators=frozenset({"Erf", "Gelu", "BiasGelu"})),
+        Activation(name="gelu_tanh", function=formulas.gelu_tanh, operators=frozenset({"Tanh", "FastGelu", "Gelu"})),
+        Activation(name="quick_gelu", function=lambda z: formulas.silu(z, QUICK_GELU_SLOPE)),
+        Activation(name="silu", function=formulas.silu, fit=_fit_silu),
+        Activation(name="mish", function=lambda z: z * np.tanh(formulas.softplus(z))),
+        Activation(name="hardswish", function=lambda z: z * formulas.hardsigmoid(z)),
+        Activation(name="hardsigmoid", function=formulas.hardsigmoid, fit=_fit_hardsigmoid),
+        Activation(name="sigmoid", function=formulas.sigmoid),
+        Activation(name="logsigmoid", function=lambda z: -formulas.softplus(-z)),
         Activation(name="tanh", function=np.tanh),
-        Activation(name="hardtanh", function=hardtanh, fit=_fit_hardtanh),
-        Activation(name="softplus", function=softplus, fit=_fit_softplus, zero_at_zero=False),
+        Activation(name="hardtanh", function=formulas.hardtanh, fit=_fit_hardtanh),
+        Activation(name="softplus", function=formulas.softplus, fit=_fit_softplus),
         Activation(name="softsign", function=lambda z: z / (1.0 + np.abs(z))),
         Activation(name="tanhshrink", function=lambda z: z - np.tanh(z)),
-        Activation(name="softshrink", function=softshrink, fit=_fit_softshrink),
-        Activation(name="hardshrink", function=hardshrink, fit=_fit_hardshrink),
-        Activation(name="threshold", function=threshold, fit=_fit_threshold),
+        Activation(name="softshrink", function=formulas.softshrink, fit=_fit_softshrink),
+        Activation(name="hardshrink", function=formulas.hardshrink, fit=_fit_hardshrink),
+        Activation(name="threshold", function=formulas.threshold, fit=_fit_threshold),
         Activation(name="relu_squared", function=lambda z: np.maximum(z, 0.0) ** 2),
-        Activation(name="square", function=np.square, monotone=False),
-        Activation(name="sin", function=np.sin, monotone=False),
-        Activation(name="cos", function=np.cos, monotone=False, zero_at_zero=False),
+        Activation(name="square", function=np.square),
+        Activation(name="sin", function=np.sin),
+        Activation(name="cos", function=np.cos),
     )
 }
 """By name; where two entries have the same values the first one gives the name, unless an operator decides."""

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from initaudit.activations.elementwise import operator_of, scalar
-from initaudit.activations.named import Array, Function, Parameters, identify, is_affine
+from initaudit.activations.named import Function, Parameters, identify, is_affine
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
+    from initaudit.activations.formulas import Array
     from initaudit.graph import Node, Value
 
 MAX_REGION = 40

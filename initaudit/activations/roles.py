@@ -38,9 +38,9 @@ _PASS = frozenset({
     "GatherElements", "DepthToSpace", "SpaceToDepth", "Upsample", "Resize", "MaxPool", "AveragePool", "LpPool",
     "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool", "ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "CumSum",
     "ReverseSequence", "Trilu", "Col2Im", "GridSample", "ScatterND", "ScatterElements", "Scatter", "Compress", "Where",
-    "MaxRoiPool", "RoiAlign", "MaxUnpool", "Crop", "NhwcMaxPool", "QLinearGlobalAveragePool", "QLinearAveragePool",
+    "MaxRoiPool", "RoiAlign", "MaxUnpool", "NhwcMaxPool", "QLinearGlobalAveragePool", "QLinearAveragePool",
     "QLinearReduceMean", "QLinearConcat", "RotaryEmbedding", "GemmaRotaryEmbedding", "Optional", "OptionalGetElement",
-    "RemovePadding", "RestorePadding", "Neg", "Clip", "CropAndResize", "UnfoldTensor",
+    "RemovePadding", "RestorePadding", "Neg", "Clip",
 })  # fmt: skip
 _JOINING = frozenset({
     "Concat", "ConcatFromSequence", "SequenceConstruct", "SequenceInsert", "QLinearConcat", "ScatterND", "ScatterElements",
@@ -50,12 +50,12 @@ LAYERS = frozenset({
     "Conv", "ConvTranspose", "Gemm", "MatMul", "ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul", "DeformConv",
     "FusedConv", "NhwcConv", "NhwcFusedConv", "FusedGemm", "FusedMatMul", "FusedMatMulActivation", "TransposeMatMul", "QGemm",
     "DynamicQuantizeMatMul", "MatMulIntegerToFloat", "MatMulNBits", "MatMulBnb4", "MatMulFpQ4", "Einsum", "GemmFastGelu",
-    "GemmFloat8", "SparseToDenseMatMul", "MoE", "QMoE", "CausalConvWithState", "NhwcConvTranspose", "QLinearConvTranspose",
+    "GemmFloat8", "SparseToDenseMatMul", "MoE", "QMoE",
 })  # fmt: skip
 _RECURRENT = frozenset({"LSTM", "GRU", "RNN", "DynamicQuantizeLSTM", "AttnLSTM"})
 _ATTENTION = frozenset({
     "Attention", "MultiHeadAttention", "GroupQueryAttention", "DecoderMaskedMultiHeadAttention", "PackedAttention",
-    "PackedMultiHeadAttention", "PagedAttention", "SparseAttention", "DecoderAttention", "LinearAttention", "QAttention",
+    "PackedMultiHeadAttention", "PagedAttention", "SparseAttention", "DecoderAttention", "QAttention",
     "LongformerAttention", "DecoderMaskedSelfAttention",
 })  # fmt: skip
 _ATTENTION_WITH_WEIGHTS = frozenset({"PackedAttention", "QAttention", "LongformerAttention", "DecoderAttention"})
@@ -63,7 +63,7 @@ _ADDING = frozenset({
     "Add", "Sub", "Sum", "Mean", "QLinearAdd", "SkipLayerNormalization", "SkipSimplifiedLayerNormalization",
     "SkipGroupNorm", "BiasAdd",
 })  # fmt: skip
-_SOFTMAX = frozenset({"Softmax", "LogSoftmax", "Hardmax", "QLinearSoftmax", "BiasSoftmax", "BitmaskBiasDropout"})
+_SOFTMAX = frozenset({"Softmax", "LogSoftmax", "Hardmax", "QLinearSoftmax", "BiasSoftmax"})
 _SCALES = frozenset({"Mul", "Div", "QLinearMul"})
 _QUANTISED_OPERANDS = {"QLinearAdd": (0, 3), "QLinearMul": (0, 3), "QLinearMatMul": (0, 3), "QLinearConv": (0, 3)}
 
