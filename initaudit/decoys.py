@@ -33,6 +33,9 @@ PROBED_ROWS = 3
 MIN_TAPS = 32
 """Shorter filters have too few frequencies to tell."""
 
+MASK_VALUE = -50.0
+"""exp(-50) is 2e-22: nothing of it is left after a softmax. In use are -100 (Swin), -1e4, -1e9, the smallest float, -inf."""
+
 MIN_GRID = 16
 """Fewer whole numbers may be chance: a norm's scales of 1, a quantised bias."""
 
@@ -77,10 +80,10 @@ def _is_identity(matrix: np.ndarray) -> bool:
 
 
 def is_mask(array: np.ndarray) -> bool:
-    """Two values, one of them 0 and the other so negative that it can only mean minus infinity."""
+    """Two values, the lower so negative that it can only mean minus infinity."""
     few = sample(array)
     low = few.min() if few.size else 0.0
-    if not (low <= -1e4 or low == -np.inf) or array.size > MAX_READ:
+    if not low <= MASK_VALUE or array.size > MAX_READ:
         return False
     return len(np.unique(np.asarray(array).astype(np.float64))) <= 2
 

@@ -95,7 +95,7 @@ def _strongest(specs: list[tuple[Node, LayerSpec]]) -> list[tuple[Node, LayerSpe
         for operand in (spec.operand, *(c.operand for c in spec.companions)):
             for tensor in operand.tensors:
                 best[id(tensor)] = min(best.get(id(tensor), spec.weak), spec.weak)
-    return [(n, s) for n, s in specs if s.weak <= max(best[id(t)] for t in s.operand.tensors)]
+    return [(n, s) for n, s in specs if s.weak <= best[id(s.operand.tensors[0])]]
 
 
 def _attach(
@@ -116,7 +116,8 @@ def _attach(
                 span = attachment.span or (0, attachment.operand.size)
                 if spec.feeds or spec.kind == "embedding":
                     continue
-                if span[1] - span[0] == spec.units and not any(c.role == attachment.role for c in spec.companions):
+                fits = span[1] - span[0] in (spec.units, spec.units * spec.copies)
+                if fits and not any(c.role == attachment.role for c in spec.companions):
                     companion = Companion(operand=attachment.operand, role=attachment.role, span=attachment.span)
                     specs[index] = node, replace(spec, companions=(*spec.companions, companion))
                     taken = True

@@ -205,8 +205,8 @@ def _parts(spec: LayerSpec, constants: Constants, followings: Followings) -> lis
     found = pieces(spec, constants)
     if not found or followings.of(spec.output).activation is not None:  # a gated unit is one activation, not two layers
         return [spec]
-    attention = len(found) == 3 and all("attention" in followings.of(p.value).feeds for p in found)
-    names = list("qkv") if attention else [f"{i + 1}/{len(found)}" for i in range(len(found))]
+    attention = len(found) in (2, 3) and all("attention" in followings.of(p.value).feeds for p in found)
+    names = list("qkv"[-len(found) :]) if attention else [f"{i + 1}/{len(found)}" for i in range(len(found))]
     return part_specs(spec, found, names)
 
 

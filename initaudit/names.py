@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _NUMBERED = re.compile(
     r"""^(?: (onnx::|ortshared_)\w+ | _?val_?\d+ | t?\d+ | [a-z_]*constant\w* | node_\w+ | _inlfunc\w*
-        | (const|initializer|param|parameter|tensor|value|input|output|mul|add|sub|div|t|w|x|y)?_?\d+(_const)?
+        | (const|initializer|param|parameter|tensor|value|input|output|mul|add|sub|div|t|x|y)?_?\d+(_const)?
         | (unsqueeze|transpose|permute|view|embedding|clone|expand|cat|getitem|reshape|mm|slice|split|select|to|_to_copy)(_\d+)?
         | .*_output_\d+ | const_fold_opt__\d+ | .*::\w+ )$""",
     re.VERBOSE | re.IGNORECASE,

@@ -65,6 +65,12 @@ class LayerSpec:
         units = math.prod(self.operand.shape[a] for a in self.unit_axes)
         return units * self.groups if self.kind == "conv_transpose" else units
 
+    @property
+    def copies(self) -> int:
+        """Independent copies of the layer in one weight (experts, heads)."""
+        counted = {*self.unit_axes, *self.input_axes}
+        return math.prod(n for axis, n in enumerate(self.operand.shape) if axis not in counted)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Attachment:

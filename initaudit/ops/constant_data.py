@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from initaudit import decoys
-from initaudit.names import module_of
 from initaudit.op import Aside, Found, Operator
-from initaudit.ops.elementwise import fixed_reason, learned_table
+from initaudit.ops.elementwise import fill_reason, fixed_reason, learned_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,15 +42,6 @@ class Token(Operator):
                 yield Aside(operand=constant, reason=reason)
             else:
                 yield learned_table(constant, source=None, output=node.outputs[0])
-
-
-def fill_reason(constant: Operand) -> str | None:
-    """Why a constant that starts or pads something is not learned; a parameter with a name may well be zero (a class token)."""
-    tensor = constant.tensors[0] if constant.tensors else None
-    if tensor is not None and tensor.origin == "initializer" and module_of(tensor.name):
-        return None
-    small = constant.size <= decoys.MAX_READ
-    return "a fill of one value" if small and decoys.is_constant_fill(constant.array()) else None
 
 
 class ConstantData(Operator):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from initaudit import decoys
 from initaudit.errors import InitauditError
+from initaudit.names import module_of
 from initaudit.op import Aside, Attachment, Found, LayerSpec, Operator
 from initaudit.ops.embedding import table
 from initaudit.ops.normalisation import norm
@@ -94,8 +95,36 @@ def _split(node: Node, constants: Constants) -> tuple[Operand, Value, int] | Non
     return constant, other, position
 
 
+def _normalises_input(constant: Operand, other: Value, constants: Constants) -> bool:
+    """Whether a vector meets the model's input before anything but other constants does: its mean or standard deviation."""
+    if sum(length > 1 for length in constant.shape) > 1:
+        return False
+    at: Value | None = other
+    for _ in range(MAX_BACK):
+        if at is None or at.is_input:
+            return at is not None and at.graph.owner is None
+        node = at.producer
+        if node is None or node.op_type not in _MOVES | {"Add", "Sub", "Mul", "Div"}:
+            return False
+        data = [v for v in node.inputs if v is not None and constants.get(v) is None]
+        at = data[0] if len(data) == 1 else None
+    return False
+
+
+def fill_reason(constant: Operand) -> str | None:
+    """Why a constant that starts or pads something is not learned; a parameter with a name may well be zero (a class token)."""
+    tensor = constant.tensors[0] if constant.tensors else None
+    if tensor is None or (tensor.origin == "initializer" and module_of(tensor.name)):
+        return None
+    try:
+        small = constant.size <= decoys.MAX_READ
+        return "a fill of one value" if small and decoys.is_constant_fill(constant.array()) else None
+    except InitauditError:
+        return None
+
+
 def _table_or_fixed(node: Node, constant: Operand, other: Value) -> LayerSpec | Aside:
-    reason = fixed_reason(constant)
+    reason = fixed_reason(constant) or (fill_reason(constant) if constant.rank > 1 else None)
     if reason is not None:
         return Aside(operand=constant, reason=reason)
     return learned_table(constant, source=other, output=node.outputs[0])
@@ -112,8 +141,8 @@ class Additive(Operator):
         if found is None:
             return
         constant, other, position = found
-        if other.is_input:
-            yield Aside(operand=constant, reason="shift of the model's input", is_parameter=False)
+        if _normalises_input(constant, other, constants):
+            yield Aside(operand=constant, reason="shift of the model's input")
             return
         candidates = [other]
         maker = other.producer
@@ -153,11 +182,13 @@ class Multiplicative(Operator):
         if found is None:
             return
         constant, other, _ = found
-        if other.is_input:
+        if _normalises_input(constant, other, constants):
             yield Aside(operand=constant, reason="scale of the model's input")
             return
         normalised = is_normalised(other)
         reason = None if normalised else fixed_reason(constant)
+        if reason is None and not normalised and fill_reason(constant) and not constant.array().any():
+            reason = "zeros: an initial state"
         if reason is None and not normalised and goes_to_sine_and_cosine(node.outputs[0]):
             reason = "frequencies of sines and cosines"
         if reason is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from initaudit.op import Companion, Found, LayerSpec, Operator
+from initaudit.op import Aside, Companion, Found, LayerSpec, Operator
 from initaudit.ops.convolution import fused_activation
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ def linear(
     transposed: bool = False,
     companions: tuple[Companion, ...] = (),
     activation: tuple[str | None, dict[str, float]] = (None, {}),
+    weak: int = 0,
 ) -> LayerSpec:
     """A linear layer x·W (W [..., K, N], or [..., N, K] if transposed) or W·x (W [..., M, K], or [..., K, M] if transposed).
 
@@ -51,6 +52,7 @@ def linear(
         companions=companions,
         activation=activation[0],
         activation_params=activation[1],
+        weak=weak,
     )
 
 
@@ -72,8 +74,10 @@ class Gemm(Operator):
         left, right = constants.get(node.input(0)), constants.get(node.input(1))
         on_left = right is None
         weight = left if right is None else right
-        if weight is None or (left is not None and right is not None and constants.get(node.outputs[0]) is not None):
+        if weight is None:
             return
+        if left is not None:
+            yield from of_constants(left, right, node)
         transposed = bool(node.attr("transA" if on_left else "transB", 0))
         bias = constants.get(node.input(2))
         companions = (
@@ -87,7 +91,14 @@ class Gemm(Operator):
             transposed=transposed,
             companions=companions,
             activation=fused_activation(node),
+            weak=int(left is not None and right is not None),
         )
+
+
+def of_constants(left: Operand | None, right: Operand | None, node: Node) -> Iterator[Aside]:
+    """The first of two constants is data (an initial state, a table of positions) unless it is a factor of another layer's weight."""
+    if left is not None and right is not None:
+        yield Aside(operand=left, reason=f"constant data that goes into a product ({node.op_type})")
 
 
 class MatMul(Operator):
@@ -101,13 +112,14 @@ class MatMul(Operator):
     )
 
     def find(self, node: Node, constants: Constants) -> Iterator[Found]:
-        """One linear layer where exactly one operand is constant."""
+        """One linear layer; B is the weight unless only A is constant."""
         left, right = constants.get(node.input(0)), constants.get(node.input(1))
-        if (left is None) == (right is None):
-            return
         on_left = right is None
         weight = left if right is None else right
-        assert weight is not None
+        if weight is None:
+            return
+        if left is not None:
+            yield from of_constants(left, right, node)
         if weight.rank == 0 or not weight.is_floating:
             return
         side = "A" if on_left else "B"
@@ -120,4 +132,5 @@ class MatMul(Operator):
             on_left=on_left,
             transposed=bool(node.attr(f"trans{side}", 0)),
             activation=fused_activation(node),
+            weak=int(left is not None and right is not None),
         )
