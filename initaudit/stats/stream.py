@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from initaudit.stats.decode import decode, half_extremes
+from initaudit.stats.decode import decode, from_half, half_extremes
 from initaudit.stats.layout import Layout, Role, chunks
 from initaudit.stats.moments import PIVOT_SHARE, SAFE_HIGH, SAFE_LOW, SMALLEST_NORMAL, Moments
 from initaudit.stats.units import SIGNATURE_WIDTH
@@ -161,16 +161,17 @@ class _Scanner:
     def run(self) -> _Part:
         for where, stored in chunks(self.span):
             raw = np.ascontiguousarray(stored)
-            values = decode(raw, self.buffer)
-            if not self._fast(where, raw, values):
+            ends = half_extremes(raw) if raw.dtype == np.float16 else None
+            values = from_half(raw, self.buffer) if ends and math.isfinite(ends[0]) else decode(raw)
+            low, high = ends or (float(values.min()), float(values.max()))
+            if not self._fast(where, raw, values, low, high):
                 self._general(where, values)
         return _Part(moments=self.moments, energies=self.energies, image=self.image, pullback=self.pullback)
 
-    def _fast(self, where: tuple[slice, ...], raw: np.ndarray, values: np.ndarray) -> bool:
+    def _fast(self, where: tuple[slice, ...], raw: np.ndarray, values: np.ndarray, low: float, high: float) -> bool:
         """Sums of powers about zero in float32, by BLAS; False (nothing done) where that would not be accurate."""
         flat = values.reshape(-1)
         n = flat.size
-        low, high = half_extremes(raw) if raw.dtype == np.float16 else (float(flat.min()), float(flat.max()))
         if values.dtype != np.float32 or not SAFE_LOW < max(-low, high) < SAFE_HIGH:  # also false for NaN and infinity
             return False
         matrix, across = self._matrix(values)
@@ -209,9 +210,9 @@ class _Scanner:
         """Zeros and subnormal values of a chunk whose magnitudes are safe."""
         if raw.dtype == np.float16:
             codes = np.bitwise_and(raw.view(np.uint16), np.uint16(0x7FFF))
-            small = int(np.count_nonzero(codes < 0x0400))
-            zeros = int(np.count_nonzero(codes == 0)) if small else 0
-            return zeros, small - zeros
+            zeros = raw.size - int(np.count_nonzero(codes))
+            exponents = np.right_shift(codes, 10, out=codes)
+            return zeros, raw.size - int(np.count_nonzero(exponents)) - zeros
         if float(square.min()) > SAFE_LOW * SAFE_LOW * SAFE_LOW * SAFE_LOW and self.smallest_normal < SAFE_LOW:
             return 0, 0
         size = np.abs(flat)
