@@ -11,6 +11,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from initaudit.activations.elementwise import scalar
+from initaudit.activations.roles import through_boundary
 
 if TYPE_CHECKING:
     from initaudit.graph import Node, Value
@@ -65,6 +66,7 @@ _KEEPING = (
     "Reshape",
     "DequantizeLinear",
     "QuantizeLinear",
+    "Pad",
 )
 _RESCALING = ("Add", "Sub", "Mul", "Div", "Sqrt", "Reciprocal", "Pow", "Max", "Clip", "Abs", "Neg")
 
@@ -113,8 +115,9 @@ def _written_out(value: Value) -> Reduced | None:
             if label is _Label.SPREAD and node.op_type.startswith(("Reduce", "Global", "Average")):
                 reduction = node
             used.add(id(node))
-            labels[id(end)] = label
-            queue.append(end)
+            for result in (end, *through_boundary(end)):
+                labels[id(result)] = label
+                queue.append(result)
     return None
 
 

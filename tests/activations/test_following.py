@@ -78,6 +78,11 @@ NORMS = {
     "group_norm": f"{SHAPE} r = Reshape(h, s) i = InstanceNormalization(r, ones, zeros) t = Shape(h) y0 = Reshape(i, t)",
     "l2_norm": "n = ReduceL2(h, axes) y0 = Div(h, n)",
 }
+RESPONSE_NORM = (
+    "t = Constant <value_ints = [1, 1, 0, 6]> () f = Constant <value_ints = [0, 6]> () p = Mul(h, h) u = Reshape(p, t) "
+    "a = AveragePool <kernel_shape = [1, 3], pads = [0, 1, 0, 1]> (u) r = Reshape(a, f) "
+    f"{number('k', 1e-4)} {number('one', 1)} {number('b', 0.75)} m = Mul(r, k) e = Add(m, one) q = Pow(e, b) y0 = Div(h, q)"
+)
 LAYER_NORM = (
     f"{number('two', 2)} {number('eps', 1e-5)} m = ReduceMean(h, axes) d = Sub(h, m) p = Pow(d, two) u = ReduceMean(p, axes) "
     "e = Add(u, eps) r = Sqrt(e) q = Div(d, r) g = Mul(q, gamma) y0 = Add(g, beta)"
@@ -90,8 +95,8 @@ RECIPROCAL_NORM = (
 
 @pytest.mark.parametrize(
     ("name", "norm"),
-    [*NORMS.items(), ("layer_norm", LAYER_NORM), ("rms_norm", RECIPROCAL_NORM)],
-    ids=[*NORMS, "layer_norm written out", "rms_norm with a reciprocal"],
+    [*NORMS.items(), ("local_response_norm", RESPONSE_NORM), ("layer_norm", LAYER_NORM), ("rms_norm", RECIPROCAL_NORM)],
+    ids=[*NORMS, "local_response_norm written out", "layer_norm written out", "rms_norm with a reciprocal"],
 )
 def test_a_normalisation_between_layer_and_activation(name: str, norm: str) -> None:
     """The norm is met first; the activation behind it is still the layer's, and starts behind the norm."""
