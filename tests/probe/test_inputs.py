@@ -491,6 +491,15 @@ class TestRealData:
         assert feeds.descriptions == [{"name": "x", "shape": [16, 12], "dtype": "float32", "how": "from data.npz"}]
         assert feeds.notes == ["the first 16 of 40 inputs in data.npz"]
 
+    def test_fixed_batch_takes_the_data_piece_by_piece(self, tmp_path):
+        """A file that fixes its batch at two is fed two real inputs after the other."""
+        x = weight(10, 12)
+
+        feeds = feeds_of(mlp(2, 12), data=self.save(tmp_path, x=x))
+
+        assert np.array_equal(np.concatenate([arrays["x"] for arrays in feeds.runs()]), x)
+        assert feeds.notes == ["the model fixes its batch at 2: 5 separate inputs from data.npz"]
+
     def test_weights_can_be_given(self, tmp_path):
         """Weights that are graph inputs may come from the file."""
         model = build([op("Conv", ["x", "k"], ["y"])], [("x", F, [1, 3, 8, 8]), ("k", F, [4, 3, 3, 3])])

@@ -59,7 +59,8 @@ class Facts:
 
 def facts_of(value: Value, rank: int) -> Facts:
     """Follow the graph input `value` of `rank` forward."""
-    from initaudit.probe.inputs.passages import Arrival, Step, pass_through
+    from initaudit.probe.inputs.passages import pass_through
+    from initaudit.probe.inputs.walk import Arrival, Step
 
     facts = Facts(integer=value.dtype is not None and value.dtype.lstrip("u").startswith("int"))
     seen: set[tuple[int, tuple[int | None, ...] | None, int | None]] = set()

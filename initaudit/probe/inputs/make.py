@@ -13,7 +13,7 @@ import numpy as np
 
 from initaudit.errors import ProbeError, UsageError
 from initaudit.graph import build_graph
-from initaudit.probe.inputs.data import check_shape, read_data
+from initaudit.probe.inputs.data import check_shape, pieces_of, read_data
 from initaudit.probe.inputs.dimensions import Layout, layout_of
 from initaudit.probe.inputs.facts import Facts, facts_of
 from initaudit.probe.inputs.feeds import DEFAULT_BATCH, Feeds, InputOptions
@@ -236,25 +236,29 @@ class _Maker:
 def _real(ports: list[Port], options: InputOptions, session: onnxruntime.InferenceSession) -> Feeds:
     """Feeds from the user's file."""
     assert options.data is not None
-    stored = read_data(options.data, {p.name: (p.dtype, p.dims) for p in ports})
-    leading = {a.shape[0] for a in stored.values() if a.ndim}
-    free = [p.name for p in ports if p.dims and not (isinstance(p.dims[0], int) and p.dims[0] > 0)]
-    notes: list[str] = []
-    total = next(iter(leading)) if len(leading) == 1 else None
+    name = Path(options.data).name
     wanted = options.batch or DEFAULT_BATCH
-    if total is not None and total > wanted and len(free) == len(ports):
-        stored = {name: array[:wanted] for name, array in stored.items()}
-        notes.append(f"the first {wanted} of {total} inputs in {Path(options.data).name}")
-    run_session(session, None, stored)
-    batch = next(iter(stored.values())).shape[0] if total is not None and stored else 1
-    how = f"from {Path(options.data).name}"
+    stored = read_data(options.data, {p.name: p.dtype for p in ports})
+    first, *more = pieces_of(stored, {p.name: p.dims for p in ports}, wanted, options.data)
+    leading = {array.shape[0] for array in first.values() if array.ndim}
+    rows = next(iter(leading)) if len(leading) == 1 else None
+    free = rows is not None and all(p.dims and not (isinstance(p.dims[0], int) and p.dims[0] > 0) for p in ports)
+    notes: list[str] = []
+    if rows is not None and free and rows > wanted:
+        first = {key: array[:wanted] for key, array in first.items()}
+        notes.append(f"the first {wanted} of {rows} inputs in {name}")
+        rows = wanted
+    elif more:
+        notes.append(f"the model fixes its batch at {rows}: {1 + len(more)} separate inputs from {name}")
+    run_session(session, None, first)
     return Feeds(
-        arrays=stored,
-        batch=batch,
-        batch_axes={name: 0 if total is not None and array.ndim else None for name, array in stored.items()},
-        descriptions=[_description(name, array, how) for name, array in stored.items()],
+        arrays=first,
+        batch=rows or 1,
+        batch_axes={key: 0 if rows is not None and array.ndim else None for key, array in first.items()},
+        descriptions=[_description(key, array, f"from {name}") for key, array in first.items()],
         notes=notes,
-        batch_is_free=total is not None and len(free) == len(ports) and bool(ports),
+        more=tuple(more),
+        batch_is_free=free,
     )
 
 
