@@ -65,3 +65,8 @@ class Feeds:
         """Every draw, the first one first."""
         yield self.arrays
         yield from self.more
+
+
+def describe(name: str, array: np.ndarray, how: str) -> dict[str, Any]:
+    """What the report says about one input."""
+    return {"name": name, "shape": list(array.shape), "dtype": str(array.dtype), "how": how}

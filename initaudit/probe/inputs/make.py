@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +13,14 @@ import numpy as np
 
 from initaudit.errors import ProbeError, UsageError
 from initaudit.graph import build_graph
-from initaudit.probe.inputs.data import check_shape, pieces_of, read_data
+from initaudit.probe.inputs.data import check_shape
 from initaudit.probe.inputs.dimensions import Layout, layout_of
 from initaudit.probe.inputs.facts import Facts, facts_of
-from initaudit.probe.inputs.feeds import DEFAULT_BATCH, Feeds, InputOptions
+from initaudit.probe.inputs.feeds import DEFAULT_BATCH, Feeds, InputOptions, describe
+from initaudit.probe.inputs.ports import Port, ports_of
+from initaudit.probe.inputs.real import real_feeds
 from initaudit.probe.inputs.search import read_hint, search
-from initaudit.probe.inputs.values import Setting, draw, dtype_of
+from initaudit.probe.inputs.values import Setting, draw
 from initaudit.probe.isolation import private_memory
 from initaudit.probe.session import open_session, run_session, trial_options
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import onnxruntime
-    from onnx import ModelProto, ValueInfoProto
+    from onnx import ModelProto
 
 TRIAL_BATCH = 3
 """Batch size of trial runs: small, and a size that no model has built in by accident."""
@@ -43,15 +45,6 @@ BOUND_CORRECTIONS = 4
 """Times that ids are redrawn from a smaller range after the runtime refused them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Port:
-    """A graph input as the file declares it."""
-
-    name: str
-    dtype: np.dtype[Any]
-    dims: tuple[int | str | None, ...]
-
-
 def make_feeds(model: ModelProto, folder: Path | None, options: InputOptions) -> Feeds:
     """Inputs that `model` accepts, found by inspection and confirmed by a trial run.
 
@@ -64,11 +57,11 @@ def make_feeds(model: ModelProto, folder: Path | None, options: InputOptions) ->
         ProbeError: with the reason, where no inputs can be made.
         UsageError: where --input-shape or --input-data does not fit the model.
     """
-    ports = [_port(info, options.shapes) for info in _free_inputs(model)]
+    ports = ports_of(model, options.shapes)
     _check_names(options.shapes, ports)
     session = open_session(model, folder, trial_options())
     if options.data is not None:
-        return _real(ports, options, session)
+        return real_feeds(ports, options, session)
     graph = build_graph(model, folder)
     facts = {port.name: facts_of(graph.values[port.name], len(port.dims)) for port in ports}
     _refuse_weights(facts)
@@ -211,7 +204,7 @@ class _Maker:
             arrays=arrays,
             batch=rows,
             batch_axes=axes,
-            descriptions=[_description(name, array, how[name]) for name, array in arrays.items()],
+            descriptions=[describe(name, array, how[name]) for name, array in arrays.items()],
             notes=notes,
             more=tuple(self.arrays(sizes, number)[0] for number in range(1, draws)),
             batch_is_free=bool(free),
@@ -231,60 +224,6 @@ class _Maker:
         if per_sample:
             bounds.append(limit // ACTIVATION_SHARE // per_sample)
         return max(MIN_BATCH, min(bounds))
-
-
-def _real(ports: list[Port], options: InputOptions, session: onnxruntime.InferenceSession) -> Feeds:
-    """Feeds from the user's file."""
-    assert options.data is not None
-    name = Path(options.data).name
-    wanted = options.batch or DEFAULT_BATCH
-    stored = read_data(options.data, {p.name: p.dtype for p in ports})
-    first, *more = pieces_of(stored, {p.name: p.dims for p in ports}, wanted, options.data)
-    leading = {array.shape[0] for array in first.values() if array.ndim}
-    rows = next(iter(leading)) if len(leading) == 1 else None
-    free = rows is not None and all(p.dims and not (isinstance(p.dims[0], int) and p.dims[0] > 0) for p in ports)
-    notes: list[str] = []
-    if rows is not None and free and rows > wanted:
-        first = {key: array[:wanted] for key, array in first.items()}
-        notes.append(f"the first {wanted} of {rows} inputs in {name}")
-        rows = wanted
-    elif more:
-        notes.append(f"the model fixes its batch at {rows}: {1 + len(more)} separate inputs from {name}")
-    run_session(session, None, first)
-    return Feeds(
-        arrays=first,
-        batch=rows or 1,
-        batch_axes={key: 0 if rows is not None and array.ndim else None for key, array in first.items()},
-        descriptions=[_description(key, array, f"from {name}") for key, array in first.items()],
-        notes=notes,
-        more=tuple(more),
-        batch_is_free=free,
-    )
-
-
-def _free_inputs(model: ModelProto) -> list[ValueInfoProto]:
-    constants = {t.name for t in model.graph.initializer} | {t.values.name for t in model.graph.sparse_initializer}
-    return [info for info in model.graph.input if info.name not in constants]
-
-
-def _port(info: ValueInfoProto, shapes: Mapping[str, tuple[int, ...]]) -> Port:
-    """Raises ProbeError for what is no dense tensor of known rank and type."""
-    kind = info.type.WhichOneof("value")
-    if kind != "tensor_type":
-        what = (kind or "value of unknown type").removesuffix("_type").replace("_", " ")
-        raise ProbeError(f"input {info.name!r} is a {what}; only tensors can be fed")
-    tensor = info.type.tensor_type
-    dtype = dtype_of(tensor.elem_type)
-    if dtype is None:
-        raise ProbeError(f"input {info.name!r} has element type {tensor.elem_type}, which cannot be fed")
-    if not tensor.HasField("shape") and info.name in shapes:
-        return Port(name=info.name, dtype=dtype, dims=(None,) * len(shapes[info.name]))
-    if not tensor.HasField("shape"):
-        raise ProbeError(f"input {info.name!r} has no declared rank; give its shape with --input-shape")
-    dims: list[int | str | None] = [
-        d.dim_value if d.HasField("dim_value") else (d.dim_param or None) for d in tensor.shape.dim
-    ]
-    return Port(name=info.name, dtype=dtype, dims=tuple(dims))
 
 
 def _check_names(shapes: Mapping[str, tuple[int, ...]], ports: list[Port]) -> None:
@@ -312,7 +251,3 @@ def _counts(arrays: Mapping[str, np.ndarray], axes: Mapping[str, int | None]) ->
 
 def _finite(outputs: list[Any]) -> bool:
     return all(np.isfinite(o).all() for o in outputs if isinstance(o, np.ndarray) and o.dtype.kind == "f")
-
-
-def _description(name: str, array: np.ndarray, how: str) -> dict[str, Any]:
-    return {"name": name, "shape": list(array.shape), "dtype": str(array.dtype), "how": how}
