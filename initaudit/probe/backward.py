@@ -42,8 +42,8 @@ LARGEST_RESPONSE = 0.1
 """Relative deviation behind a piece above which its answer counts as nonlinear, and the step is made smaller."""
 SMALLEST_RESPONSE = 1e-4
 """Below it rounding (about 1e-7 per operator) begins to show, and the step is made larger."""
-LARGEST_STEP = 0.5
-"""Never perturb by more; beyond, no network is nearly linear."""
+LARGEST_STEP = 0.1
+"""Never perturb by more: where a unit in ten or more changes the branch of its ReLU, no network is nearly linear."""
 SMALLEST_STEP = 1e-5
 """Never perturb by less: 100 units in the last place."""
 ATTEMPTS = 3

@@ -27,7 +27,8 @@ def flatten(model: ModelProto) -> ModelProto:
     """
     if model.functions:
         graph = build_graph(model, None)
-        nodes = [_node(node) for node in graph.nodes]
+        names: set[str] = set()
+        nodes = [_node(node, names) for node in graph.nodes]
         del model.graph.node[:]
         model.graph.node.extend(nodes)
         del model.graph.value_info[:]  # names inside functions mean something else now
@@ -58,30 +59,35 @@ def _import_domains(model: ModelProto, graph: Graph) -> None:
                 known.add(entry.domain)
 
 
-def _node(node: Node) -> NodeProto:
-    proto = NodeProto(op_type=node.op_type, domain=node.proto.domain, name=node.name)
+def _node(node: Node, names: set[str]) -> NodeProto:
+    """`names` are those in use: unnamed nodes of one call share its name in the view, which onnxruntime refuses."""
+    name = node.name
+    while name and name in names:
+        name += "'"
+    names.add(name)
+    proto = NodeProto(op_type=node.op_type, domain=node.proto.domain, name=name)
     proto.input.extend(value.name if value is not None else "" for value in node.inputs)
     proto.output.extend(value.name if value is not None else "" for value in node.outputs)
-    for name, attribute in node.attributes.items():
+    for key, attribute in node.attributes.items():
         if attribute.type == AttributeProto.GRAPH:
-            made = AttributeProto(name=name, type=AttributeProto.GRAPH)
-            made.g.CopyFrom(_body(node.subgraphs[name], attribute.g))
+            made = AttributeProto(name=key, type=AttributeProto.GRAPH)
+            made.g.CopyFrom(_body(node.subgraphs[key], attribute.g, names))
             proto.attribute.append(made)
         elif attribute.type == AttributeProto.GRAPHS:
-            made = AttributeProto(name=name, type=AttributeProto.GRAPHS)
-            made.graphs.extend(_body(node.subgraphs[f"{name}[{i}]"], g) for i, g in enumerate(attribute.graphs))
+            made = AttributeProto(name=key, type=AttributeProto.GRAPHS)
+            made.graphs.extend(_body(node.subgraphs[f"{key}[{i}]"], g, names) for i, g in enumerate(attribute.graphs))
             proto.attribute.append(made)
         else:
             made = proto.attribute.add()
             made.CopyFrom(attribute)
-            made.name = name
+            made.name = key
     return proto
 
 
-def _body(graph: Graph, proto: GraphProto) -> GraphProto:
+def _body(graph: Graph, proto: GraphProto, names: set[str]) -> GraphProto:
     """The body of an If, Loop or Scan with the names of the graph view."""
     body = GraphProto(name=graph.name)
-    body.node.extend(_node(node) for node in graph.nodes)
+    body.node.extend(_node(node, names) for node in graph.nodes)
     for target, values, infos in ((body.input, graph.inputs, proto.input), (body.output, graph.outputs, proto.output)):
         for value, info in zip(values, infos, strict=True):
             copy = target.add()

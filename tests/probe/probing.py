@@ -1,0 +1,46 @@
+"""The probe without its process, for tests of what it measures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from onnx import ModelProto
+
+from initaudit.layers import Layer, extract_layers
+from initaudit.model import load_model
+from initaudit.probe.flatten import flatten
+from initaudit.probe.inputs import InputOptions, make_feeds
+from initaudit.probe.measure import measure, single_runs
+from initaudit.probe.plan import ProbeOptions, make_plan
+from initaudit.probe.signal import Signal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probed:
+    """Layers, signals in their order, and the inputs that were fed, one per entry."""
+
+    layers: Sequence[Layer]
+    signals: Sequence[Signal]
+    feeds: Sequence[dict[str, np.ndarray]]
+    answer: dict
+
+
+def probed(proto: ModelProto, *, mode: str = "full", batch: int | None = None, seed: int = 0) -> Probed:
+    """Probe a model given as a message."""
+    model = load_model(proto)
+    layers = extract_layers(model).layers
+    options = ProbeOptions(mode=mode, batch=batch, seed=seed).to_json()
+    flat = ModelProto()
+    flat.CopyFrom(proto)
+    flat = flatten(flat)
+    feeds = make_feeds(flat, None, InputOptions.from_json(options))
+    answer = measure(flat, None, feeds, make_plan(model.graph, layers).to_json(), options)
+    known = [layer for layer in layers if layer.name in answer["signals"]]
+    return Probed(
+        layers=known,
+        signals=[Signal.from_json(answer["signals"][layer.name]) for layer in known],
+        feeds=[dict(feed) for feed in single_runs(feeds).feeds],
+        answer=answer,
+    )
