@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from initaudit.findings import Severity
+from initaudit.rules.ini403_saturated_units import SATURATED, SIGMOIDAL
 from initaudit.trainability import TRAINABLE
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ MIN_COUNT = 32
 """Weights below which a std is too uncertain (+-12 %) and the layer too small to matter."""
 GROSS = 10.0
 """Factor off target from which a fresh layer is named even where the network would still train."""
+UNHARMED = 0.9
+"""Trainability from which small weights have evidently done no harm; the score is a probability."""
 TRAINED_FACTOR = 15.0
 """Factor off target from which a trained layer is suspicious; trained layers of public models lie between 1/11 and 8 (measured,
 quantised ones down to 1/17 without a loss of signal)."""
@@ -40,7 +43,16 @@ def scale_severity(layer: LayerAudit, audit: ModelAudit, bound: float, *, smalle
     learning = audit.trainability
     if learning is not None and learning.score < TRAINABLE and _confirmed(layer, smaller=smaller, factor=1.0):
         return Severity.ERROR
-    return Severity.WARNING if off > GROSS else Severity.INFO
+    if smaller:  # what is small and yet learns well does no harm: N(0, 0.02) in a narrow transformer
+        harmful = off > GROSS and (learning is None or learning.score < UNHARMED)
+    else:
+        harmful = off > GROSS or _saturates(layer)
+    return Severity.WARNING if harmful else Severity.INFO
+
+
+def _saturates(layer: LayerAudit) -> bool:
+    saturated = layer.signal.saturated if layer.signal is not None else None
+    return layer.layer.activation in SIGMOIDAL and saturated is not None and saturated >= SATURATED
 
 
 def effect_of(layer: LayerAudit, *, smaller: bool) -> str:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from initaudit.findings import Finding, Severity
 from initaudit.rule import Rule
+from initaudit.rules.ini101_weight_too_small import TOO_SMALL
+from initaudit.rules.ini102_weight_too_large import TOO_LARGE
 
 if TYPE_CHECKING:
     from initaudit.report import LayerAudit, ModelAudit
@@ -50,6 +52,8 @@ class SchemeMismatch(Rule):
             or layer.layer.is_head
         ):
             return
+        if not TOO_SMALL <= factor <= TOO_LARGE:
+            return  # INI101 and INI102 say it
         learning = audit.trainability
         severity = Severity.WARNING if learning is not None and learning.score < SUFFERS else Severity.INFO
         activation = layer.layer.activation or "the linear output"
