@@ -200,7 +200,7 @@ def _parts(spec: LayerSpec, constants: Constants, followings: Followings) -> lis
     """The layer, or its parts where the graph takes its output apart before anything else happens to it."""
     from initaudit.packed import part_specs, pieces
 
-    if spec.kind not in ("linear", "conv") or spec.weak or spec.feeds or spec.activation or spec.output is None:
+    if spec.kind not in ("linear", "conv") or spec.weak or spec.feeds or spec.output is None:
         return [spec]
     found = pieces(spec, constants)
     if not found or followings.of(spec.output).activation is not None:  # a gated unit is one activation, not two layers
@@ -229,12 +229,6 @@ def _layer(
         known = {f.name: getattr(following, f.name) for f in fields(following)}
     else:
         known = {"feeds": spec.feeds, "output": spec.output, "preactivation": spec.output}
-    if spec.activation is not None:
-        known |= {
-            "activation": spec.activation,
-            "activation_params": spec.activation_params,
-            "feeds": (spec.activation,),
-        }
     biases = [c for c in spec.companions if c.role == "bias"]
     if biases:
         stored = _plain_tensor(biases[0].operand)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
@@ -50,9 +50,6 @@ class LayerSpec:
     channel_axis: int | None = None
     unit_slice: tuple[int, int] | None = None
     companions: tuple[Companion, ...] = ()
-    activation: str | None = None
-    """Nonlinearity that the operator itself applies (FusedConv, FusedGemm)."""
-    activation_params: Mapping[str, float] = field(default_factory=dict)
     feeds: tuple[str, ...] = ()
     """What the operator itself does with the product (recurrent cell, attention); empty where the graph says it."""
     weak: int = 0

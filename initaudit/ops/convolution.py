@@ -36,7 +36,6 @@ def convolution(
     groups = int(node.attr("group", 1))
     units, per_group, *kernel = weight.shape
     taps = math.prod(kernel)
-    activation, params = fused_activation(node)
     return LayerSpec(
         kind=convolution_kind(groups, per_group),
         operand=weight,
@@ -49,8 +48,6 @@ def convolution(
         output=output or node.outputs[0],
         channel_axis=-1 if channels_last else 1,
         companions=() if bias is None else (Companion(operand=bias, role="bias"),),
-        activation=activation,
-        activation_params=params,
     )
 
 
@@ -59,30 +56,3 @@ def convolution_kind(groups: int, channels_per_group: int) -> str:
     if groups == 1:
         return "conv"
     return "depthwise_conv" if channels_per_group == 1 else "grouped_conv"
-
-
-_FUSED = {
-    "Relu": "relu", "LeakyRelu": "leaky_relu", "Tanh": "tanh", "Sigmoid": "sigmoid", "HardSigmoid": "hardsigmoid",
-    "Clip": "hardtanh", "Elu": "elu", "Gelu": "gelu", "Softplus": "softplus", "HardSwish": "hardswish",
-}  # fmt: skip
-
-
-def fused_activation(node: Node) -> tuple[str | None, dict[str, float]]:
-    """Activation that a fused operator applies: torch's name and parameters."""
-    kind = node.attr("activation")
-    if not isinstance(kind, str) or not kind:
-        return None, {}
-    given = [float(v) for v in node.attr("activation_params", [])] or [
-        float(node.attr(f"activation_{name}"))
-        for name in ("alpha", "beta", "gamma")
-        if f"activation_{name}" in node.attributes
-    ]
-    name = _FUSED.get(kind, "custom")
-    if name == "leaky_relu":
-        return name, {"negative_slope": given[0] if given else 0.01}
-    if name == "elu":
-        return name, {"alpha": given[0] if given else 1.0}
-    if name == "hardtanh" and len(given) >= 2:
-        low, high = given[:2]
-        return ("relu6", {}) if (low, high) == (0.0, 6.0) else (name, {"min_val": low, "max_val": high})
-    return name, {}

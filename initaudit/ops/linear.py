@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from initaudit.op import Aside, Companion, Found, LayerSpec, Operator
-from initaudit.ops.convolution import fused_activation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +21,6 @@ def linear(
     on_left: bool = False,
     transposed: bool = False,
     companions: tuple[Companion, ...] = (),
-    activation: tuple[str | None, dict[str, float]] = (None, {}),
     weak: int = 0,
 ) -> LayerSpec:
     """A linear layer x·W (W [..., K, N], or [..., N, K] if transposed) or W·x (W [..., M, K], or [..., K, M] if transposed).
@@ -50,8 +48,6 @@ def linear(
         output=output,
         channel_axis=-2 if on_left else -1,
         companions=companions,
-        activation=activation[0],
-        activation_params=activation[1],
         weak=weak,
     )
 
@@ -90,7 +86,6 @@ class Gemm(Operator):
             on_left=on_left,
             transposed=transposed,
             companions=companions,
-            activation=fused_activation(node),
             weak=int(left is not None and right is not None),
         )
 
@@ -131,6 +126,5 @@ class MatMul(Operator):
             output=node.outputs[0],
             on_left=on_left,
             transposed=bool(node.attr(f"trans{side}", 0)),
-            activation=fused_activation(node),
             weak=int(left is not None and right is not None),
         )
