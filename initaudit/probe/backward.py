@@ -269,7 +269,7 @@ class Backward:
                 continue
             response = float(np.mean(responses))
             gradient.unresolved += 2 * sum(row.resolved for row in own) < len(own)
-            gradient.squares.append(response / max(1, np.count_nonzero(own[0].direction)))
+            gradient.squares.append(response / max(1, int(np.count_nonzero(own[0].direction))))
             if layer.weight is None or layer.input is None:
                 continue
             if self._is_single_position(layer):  # dL/dW is the outer product of gradient and input

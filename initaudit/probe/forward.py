@@ -122,10 +122,14 @@ def observe(
     return Forward(
         values={name: gathered[name].result(shapes[name], at[name]) for name in taps},
         statistics={
-            key: (np.mean(sums[mean], axis=0, dtype=np.float32), np.mean(sums[variance], axis=0, dtype=np.float32))
+            key: (_mean(sums[mean]), _mean(sums[variance]))
             for key, (mean, variance) in statistics.items()
         },
     )
+
+
+def _mean(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    return np.asarray(np.mean(arrays, axis=0), np.float32)
 
 
 class _Gathered:

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from initaudit.probe.inputs import Feeds
 
 ROUNDING = frozenset(
-    "QuantizeLinear DynamicQuantizeLinear QLinearConv QLinearMatMul ConvInteger MatMulInteger Quant".split()
-)
+    {
+        "QuantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger", "Quant",
+    }
+)  # fmt: skip
 """Operators on the way of the data whose answer to a small change is a staircase."""
 STATISTICS_ROWS = 16
 """Inputs that share batch statistics in one run; the batch of a small training run, and a bound on memory."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +29,7 @@ class Pieces:
         self.carried = [*(cut.carried for cut in cuts), tuple(network.outputs)]
         """Values that must be known behind each piece."""
         places = [0, *(cut.position for cut in cuts), len(network.nodes)]
-        bounds = list(zip(places, places[1:], strict=False))
+        bounds = list(pairwise(places))
         self.home = {
             value: next(i for i, (start, stop) in enumerate(bounds) if start <= network.position[value] < stop)
             for value in values

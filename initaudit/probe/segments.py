@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -84,7 +85,7 @@ class Network:
                 changes[made + 1] += 1
                 changes[use + 1] -= 1
         weight = np.cumsum(changes)  # weight[p]: values alive between node p-1 and node p
-        gaps = [min(range(a + 1, b + 1), key=lambda p: weight[p]) for a, b in zip(places, places[1:], strict=False)]
+        gaps = [min(range(a + 1, b + 1), key=lambda p: weight[p]) for a, b in pairwise(places)]
         pieces = min(MAX_SEGMENTS, len(places))
         chosen: set[int] = set()
         for k in range(1, pieces):

@@ -72,9 +72,9 @@ def previous_layers(graph: Graph, layers: Sequence[Layer]) -> dict[str, str]:
         for value in node.outputs:
             if value is None:
                 continue
-            layer = own.get(id(value), found)
-            if layer is not None:
-                nearest[id(value)] = layer
+            last = own.get(id(value), found)
+            if last is not None:
+                nearest[id(value)] = last
     before = {layer.name: deepest([layer.input]) for layer in layers if layer.input is not None}
     return {name: layer.name for name, layer in before.items() if layer is not None}
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
 from onnx import ModelProto
 
 from initaudit.layers import Layer, extract_layers
@@ -15,6 +15,9 @@ from initaudit.probe.inputs import InputOptions, make_feeds
 from initaudit.probe.measure import measure, single_runs
 from initaudit.probe.plan import ProbeOptions, make_plan
 from initaudit.probe.signal import Signal
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
