@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 LARGEST_LOG = 300.0
 """Decimal logarithm at which numbers are cut off, short of float64's overflow."""
-ONE_DIRECTION_ENOUGH = 2
-"""Up to so many outputs, inputs that differ along one line are all that is needed: two classes differ by one number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +39,8 @@ class Probed:
     """Root mean square of the gradient at the layer's output."""
     reach: float
     """Mean square change of one output when the layer's output moves by its own spread over inputs, to first order."""
+    elements: int
+    """Elements of the layer's output for one input."""
     ends_shortcut: bool
     """Whether a shortcut that bypasses the layer meets its output."""
 
@@ -54,7 +54,7 @@ class Dynamics:
     answer_scale: float
     """Root mean square of the outputs, at least 1: where they are large, they must move by as much."""
     dimension: float | None
-    """In how many directions the inputs of the last layer differ; None where they do not differ or need not."""
+    """In how many directions the inputs of the last layer differ; None where they do not."""
     answer_variance: float
     """Variance of the outputs over inputs."""
     tied: float
@@ -99,15 +99,29 @@ class Dynamics:
         return max(1.0, *(layer.reach / self.answer_variance for layer in self.layers))
 
     @property
+    def stretches(self) -> tuple[tuple[Probed, ...], ...]:
+        """The layers between one shortcut's end and the next."""
+        parts: list[list[Probed]] = [[]]
+        for layer in self.layers:
+            parts[-1].append(layer)
+            if layer.ends_shortcut:
+                parts.append([])
+        return tuple(tuple(part) for part in parts if part)
+
+    @property
     def stretch(self) -> int:
         """Number of layers in the longest stretch that no shortcut bypasses: what must learn in concert."""
-        longest = current = 0
-        for layer in self.layers:
-            current += 1
-            longest = max(longest, current)
-            if layer.ends_shortcut:
-                current = 0
-        return longest
+        return max(len(part) for part in self.stretches)
+
+    @property
+    def narrowness(self) -> float:
+        """Sum of 1 / width over the hidden layers of a stretch, the largest: how much chance adds up on the way.
+
+        From about 1 on, the sizes of signals and gradients in a random network scatter by more than their means (Hanin &
+        Rolnick 2018, theorems 5 and 6).
+        """
+        head = self.layers[-1]
+        return max(math.fsum(1 / layer.elements for layer in part if layer is not head) for part in self.stretches)
 
 
 def dynamics_of(layers: Sequence[LayerAudit]) -> Dynamics | None:
@@ -125,7 +139,7 @@ def dynamics_of(layers: Sequence[LayerAudit]) -> Dynamics | None:
     return Dynamics(
         layers=probed,
         answer_scale=max(1.0, math.sqrt(head.mean_square)) if finite else math.inf,
-        dimension=head.input.dimension if head.input is not None and outputs > ONE_DIRECTION_ENOUGH else None,
+        dimension=None if head.input is None else head.input.dimension,
         answer_variance=head.variance,
         tied=_tied_share(audits),
         finite=finite and not any(signal.nonfinite for signal in signals),
@@ -145,6 +159,7 @@ def _probed(audit: LayerAudit, signal: Signal, outputs: int) -> Probed:
         input_variance=None if signal.input is None else signal.input.variance,
         gradient=signal.gradient_rms or 0.0,
         reach=_reach(signal, outputs),
+        elements=max(1, signal.elements or 1),
         ends_shortcut=audit.layer.ends_residual_branch,
     )
 

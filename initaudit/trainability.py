@@ -7,7 +7,7 @@ the best of three learning rates:
 
     moves      a step changes the answers to different inputs differently, by enough to matter
     stands     a step changes the weights of all layers together by little enough
-    separates  the last layer sees inputs that differ in several directions, not along one line
+    separates  the inputs arrive at the last layer spread over several directions, or the layers are wide enough to learn to
     smooth     inputs that are alike get answers that are alike
 
 A network whose units are all copies of each other, or whose values leave the finite numbers, scores 0. The constants
@@ -32,21 +32,23 @@ TRAINABLE = 0.5
 
 LEARNING_RATES = (1e-3, 1e-2, 1e-1)
 """The rates that the networks behind the fit were trained with; the best one counts."""
-MOTION_NEEDED = -5.58
+MOTION_NEEDED = -5.51
 """Decimal logarithm of rate * contrast kernel / (answer scale * stretch^2) at which half of the networks move far enough;
 fitted, as was the power of the stretch (1.97 where it was left free)."""
-MOTION_STEEPNESS = 2.9
+MOTION_STEEPNESS = 2.54
 """How sharply networks on either side of MOTION_NEEDED differ, per decade; fitted."""
-STEP_STOOD = 0.3
+STEP_STOOD = 0.32
 """Decimal logarithm of rate * relative step that half of the networks stand; fitted."""
-STEP_STEEPNESS = 3.6
+STEP_STEEPNESS = 3.76
 """How sharply networks on either side of STEP_STOOD differ, per decade; fitted."""
-DIMENSION_STEEPNESS = 4.9
-"""How much each factor of ten in the dimension of the last layer's input helps; a dimension of 1 halves the score; fitted."""
-ROUGHNESS_STOOD = 4.6
+ROUGHNESS_STOOD = 4.68
 """Decimal logarithm of the roughness that half of the networks stand; fitted."""
-ROUGHNESS_STEEPNESS = 1.3
+ROUGHNESS_STEEPNESS = 1.58
 """How sharply networks on either side of ROUGHNESS_STOOD differ, per decade; fitted."""
+DIMENSION_STEEPNESS = 1.28
+"""How much each factor of ten in the dimension of the last layer's input helps; fitted."""
+NARROWNESS_STEEPNESS = 3.88
+"""How much each factor of ten in narrowness harms; a narrowness of 1 with a dimension of 1 leaves half; fitted."""
 
 TIED = 0.5
 """Share of tied units from which a network counts as one unit wide: one constant layer between random ones is not enough
@@ -108,8 +110,10 @@ def stands(dynamics: Dynamics, rate: float) -> float:
 
 
 def separates(dynamics: Dynamics) -> float:
-    """Probability that what the last layer sees can be divided into classes."""
-    return 1.0 if dynamics.dimension is None else _logistic(DIMENSION_STEEPNESS * log10(dynamics.dimension))
+    """Probability that what the last layer sees can be, or can become, divisible into classes."""
+    spread = log10(dynamics.dimension) if dynamics.dimension else 0.0
+    narrow = log10(dynamics.narrowness)
+    return _logistic(DIMENSION_STEEPNESS * spread - NARROWNESS_STEEPNESS * narrow)
 
 
 def smooth(dynamics: Dynamics) -> float:
@@ -177,13 +181,14 @@ def _limits(dynamics: Dynamics) -> Iterator[Factor]:
             message=f"Close to an input the answers change {math.sqrt(dynamics.roughness):.1g} times as fast as they differ between inputs: "
             "the network is chaotic, and what is learned from one input says nothing about the next.",
         )
-    if (line := separates(dynamics)) < SUFFICES:
+    if (divisible := separates(dynamics)) < SUFFICES:
         yield Factor(
             name="line",
-            score=line,
+            score=divisible,
             layer=dynamics.layers[-1].name,
             rule="INI405",
-            message=f"At the last layer inputs differ in {dynamics.dimension:.1f} directions only: there is little to divide classes by.",
+            message=f"At the last layer inputs differ in {dynamics.dimension or 1.0:.1f} directions only, and {dynamics.stretch} layers in a row "
+            f"are too narrow (widths' reciprocals add up to {dynamics.narrowness:.2g}) to spread them.",
         )
 
 

@@ -25,6 +25,7 @@ def layer(**changes: object) -> Probed:
             input_variance=1.0,
             gradient=1.0,
             reach=1.0,
+            elements=64,
             ends_shortcut=False,
         ),
         **changes,
@@ -120,6 +121,8 @@ def test_shortcuts_divide_the_network_into_stretches() -> None:
 
     assert chain.stretch == 10
     assert residual.stretch == 2
+    assert chain.narrowness == pytest.approx(9 / 64)
+    assert residual.narrowness == pytest.approx(2 / 64)
 
 
 def test_answers_that_do_not_vary_are_not_rough() -> None:

@@ -32,9 +32,10 @@ CONSTANTS = (
     "MOTION_STEEPNESS",
     "STEP_STOOD",
     "STEP_STEEPNESS",
-    "DIMENSION_STEEPNESS",
     "ROUGHNESS_STOOD",
     "ROUGHNESS_STEEPNESS",
+    "DIMENSION_STEEPNESS",
+    "NARROWNESS_STEEPNESS",
 )
 RATE_WEIGHT = 0.3
 """Weight of the three single-rate likelihoods beside that of the best rate."""
@@ -58,7 +59,8 @@ def quantities(path: Path) -> dict[str, Any] | None:
         if found.finite
         else 0.0,
         "step": log10(found.relative_step) if found.finite else 0.0,
-        "dimension": log10(found.dimension) if found.dimension else None,
+        "dimension": log10(found.dimension) if found.dimension else 0.0,
+        "narrowness": log10(found.narrowness),
         "roughness": log10(found.roughness) if found.finite else 0.0,
         "hopeless": not found.finite or found.tied >= model.TIED,
         "score": model.score_of(found),
@@ -84,7 +86,8 @@ def load(out: Path, limit: int | None) -> tuple[list[dict[str, Any]], Rows]:
     return labels, {
         "motion": np.array([row["motion"] for row in found_rows]),
         "step": np.array([row["step"] for row in found_rows]),
-        "dimension": np.array([np.inf if row["dimension"] is None else row["dimension"] for row in found_rows]),
+        "dimension": np.array([row["dimension"] for row in found_rows]),
+        "narrowness": np.array([row["narrowness"] for row in found_rows]),
         "roughness": np.array([row["roughness"] for row in found_rows]),
         "hopeless": np.array([row["hopeless"] for row in found_rows]),
         "learns": np.array([row["best"] >= LEARNS for row in labels]),
@@ -95,14 +98,12 @@ def load(out: Path, limit: int | None) -> tuple[list[dict[str, Any]], Rows]:
 
 def scores(constants: np.ndarray, rows: Rows) -> np.ndarray:
     """`score_of` for each network and rate [networks, rates], before the best rate is taken."""
-    needed, motion_steepness, stood, step_steepness, dimension_steepness, roughness_stood, roughness_steepness = (
-        constants
-    )
+    needed, motion_steepness, stood, step_steepness, rough, rough_steepness, dimension, narrowness = constants
     rates = np.log10(model.LEARNING_RATES)[None]
     moves = _logistic(motion_steepness * (rates + rows["motion"][:, None] - needed))
     stands = _logistic(step_steepness * (stood - rates - rows["step"][:, None]))
-    separates = _logistic(dimension_steepness * rows["dimension"])
-    smooth = _logistic(roughness_steepness * (roughness_stood - rows["roughness"]))
+    separates = _logistic(dimension * rows["dimension"] - narrowness * rows["narrowness"])
+    smooth = _logistic(rough_steepness * (rough - rows["roughness"]))
     return np.asarray(moves * stands * (separates * smooth * ~rows["hopeless"])[:, None])
 
 
@@ -168,7 +169,7 @@ def main() -> None:
             if (predicted[i] >= model.TRAINABLE) != learns[i]:
                 row = labels[i]
                 numbers = " ".join(
-                    f"{name} {rows[name][i]:.1f}" for name in ("motion", "step", "dimension", "roughness")
+                    f"{name} {rows[name][i]:.1f}" for name in ("motion", "step", "roughness", "dimension", "narrowness")
                 )
                 print(
                     f"{predicted[i]:.3f} best {row['best']:.3f} {row['id']:8} {row['architecture']} {row['activation']} depth {row['depth']} "
