@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 from behind import behind, graph_of, number
-from onnx import helper, numpy_helper
+from onnx import helper, numpy_helper, parser
 
 from initaudit.activations import follow
 from initaudit.model import load_model
@@ -87,6 +87,10 @@ LAYER_NORM = (
     f"{number('two', 2)} {number('eps', 1e-5)} m = ReduceMean(h, axes) d = Sub(h, m) p = Pow(d, two) u = ReduceMean(p, axes) "
     "e = Add(u, eps) r = Sqrt(e) q = Div(d, r) g = Mul(q, gamma) y0 = Add(g, beta)"
 )
+MOMENT_NORM = (
+    f"{number('eps', 1e-5)} m = ReduceMean(h, axes) p = Mul(h, h) u = ReduceMean(p, axes) o = Mul(m, m) a = Sub(u, o) "
+    "e = Add(a, eps) r = Sqrt(e) d = Sub(h, m) y0 = Div(d, r)"
+)
 RECIPROCAL_NORM = (
     f"{number('eps', 1e-5)} o = Cast <to = 1> (h) p = Mul(o, o) m = ReduceMean(p, axes) e = Add(eps, m) "
     "r = Sqrt(e) i = Reciprocal(r) q = Mul(o, i) y0 = Mul(gamma, q)"
@@ -95,8 +99,20 @@ RECIPROCAL_NORM = (
 
 @pytest.mark.parametrize(
     ("name", "norm"),
-    [*NORMS.items(), ("local_response_norm", RESPONSE_NORM), ("layer_norm", LAYER_NORM), ("rms_norm", RECIPROCAL_NORM)],
-    ids=[*NORMS, "local_response_norm written out", "layer_norm written out", "rms_norm with a reciprocal"],
+    [
+        *NORMS.items(),
+        ("local_response_norm", RESPONSE_NORM),
+        ("layer_norm", LAYER_NORM),
+        ("layer_norm", MOMENT_NORM),
+        ("rms_norm", RECIPROCAL_NORM),
+    ],
+    ids=[
+        *NORMS,
+        "local_response_norm written out",
+        "layer_norm written out",
+        "layer_norm from raw moments",
+        "rms_norm with a reciprocal",
+    ],
 )
 def test_a_normalisation_between_layer_and_activation(name: str, norm: str) -> None:
     """The norm is met first; the activation behind it is still the layer's, and starts behind the norm."""
@@ -401,3 +417,17 @@ def test_a_constant_tensor_of_one_number_is_a_scalar() -> None:
     following = behind("p = Greater(h, zeros) y = Where(p, h, zeros)", zeros=np.zeros((4, 6), np.float32))
 
     assert following.activation == "relu"
+
+
+def test_what_leaves_the_model_in_between_is_met_as_it_is() -> None:
+    """The sigmoid of a gate that is an output too is more than a step of SiLU."""
+    text = (
+        '<ir_version: 9, opset_import: ["" : 20]> g (float[N,8] x) => (float[N,6] y, float[N,6] p) '
+        "{ h = MatMul(x, w) p = Sigmoid(h) y = Mul(h, p) }"
+    )
+    model = parser.parse_model(text)
+    model.graph.initializer.append(numpy_helper.from_array(np.ones((8, 6), np.float32), "w"))
+
+    following = follow(load_model(model).graph.values["h"])
+
+    assert following.activation == "sigmoid"
