@@ -129,13 +129,15 @@ class Layer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped:
-    """A stored tensor that no layer stands for, with the reason."""
+    """A tensor that no layer stands for, with the reason."""
 
     initializer: str
     parameters: int
     reason: str
     is_parameter: bool
     """Whether it looks like a learned parameter at all: shapes, axes, scalars and integer tables are not counted in coverage."""
+    stored: bool = True
+    """False for a weight that the caller of the model brings: the file holds no values to audit or to count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

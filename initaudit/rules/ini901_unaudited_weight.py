@@ -29,8 +29,18 @@ class UnauditedWeight(Rule):
     severity = Severity.INFO
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:
-        """One finding for the model, with the largest weight it missed."""
+        """One finding for the model: that it holds no weights of its own, or the share and the largest of those missed."""
         extraction = audit.extraction
+        absent = [s.initializer for s in extraction.skipped if not s.stored]
+        if absent and not audit.layers:
+            yield self.finding(
+                None,
+                f"Nothing was audited: all {len(absent)} weights are inputs of the model ({absent[0]!r} ...); the file holds no values.",
+                measured=1.0,
+                expected=0.0,
+                severity=Severity.WARNING,
+                suggestion="Audit a file that holds the weights.",
+            )
         missed = extraction.parameters - extraction.audited
         if missed <= 0:
             return
