@@ -150,8 +150,6 @@ def test_sigmoid_stack_forgets_its_input_in_spite_of_xavier():
 @pytest.mark.parametrize(
     ("name", "factor"),
     [
-        ("relu20_xavier", 0.5),
-        ("relu20_he", 1.0),
         ("relu10_normal_1", 25.0),
         ("relu15_normal_0.1", 0.2),
         ("tanh15_uniform_0.1", 40 * 0.01 / 3),
@@ -162,6 +160,15 @@ def test_variance_follows_the_law_of_the_scheme(name, factor):
     """Per layer the mean square is multiplied by fan_in Var(w) over the squared gain (He et al. 2015, equation 9)."""
     sums = through_depth(name, "Gemm")[:-1]
     assert growth(sums) == pytest.approx(factor, rel=0.25)
+
+
+def test_relu_halves_the_variance_and_he_gives_it_back():
+    """22 convolutions: the variance falls by a half per layer more with Xavier than with He, who loses at the borders only."""
+    xavier = through_depth("conv22_relu_xavier", "Conv")
+    he = through_depth("conv22_relu_he", "Conv")
+
+    assert 0.3 < growth(xavier[1:]) < 0.5
+    assert growth(he[1:]) / growth(xavier[1:]) == pytest.approx(2, rel=0.2)
 
 
 def test_torch_default_hides_a_dead_signal_behind_its_biases():

@@ -80,8 +80,6 @@ def samples() -> dict[str, ModelProto]:
     add("sigmoid784_normal_1", [784, 30, 10], "Sigmoid", of_std(1.0), draw_head=of_std(1.0))
     add("sigmoid784_xavier", [784, 30, 10], "Sigmoid", draws.xavier_normal)
     add("sigmoid10_xavier", [64, *[50] * 10, 10], "Sigmoid", draws.xavier_normal)
-    add("relu20_xavier", [64, *[56] * 20, 10], "Relu", draws.xavier_normal)
-    add("relu20_he", [64, *[56] * 20, 10], "Relu", draws.he_normal)
     add("relu10_normal_1", [64, *[50] * 10, 10], "Relu", of_std(1.0), draw_head=of_std(1.0))
     add("relu15_normal_0.1", [64, *[40] * 15, 10], "Relu", of_std(0.1), draw_head=of_std(0.1))
     naive_uniform: Draw = lambda rng, shape: draws.uniform(rng, shape, 0.1)  # noqa: E731  (a draw like the others)

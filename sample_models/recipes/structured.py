@@ -12,16 +12,31 @@ from . import draws
 from .graph import Net
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from onnx import ModelProto
 
     from .graph import Array
 
+DEPTH = 22  # of the plain convolutional network, where He et al. 2015 saw Xavier fall behind
 CHANNELS, BLOCKS = 16, 3  # of the residual networks
 FEATURES, HIDDEN = 32, 48  # of the recurrent networks
 VOCABULARY, TOKENS, WIDTH, HEADS = 120, 16, 48, 4  # of the transformers
 BERT_STD = 0.02  # Devlin et al. 2019 and Radford et al. 2019: N(0, 0.02) everywhere
+
+
+def deep_relu(name: str, draw: Callable[[draws.Rng, tuple[int, ...]], Array]) -> ModelProto:
+    """A plain stack of convolutions, each followed by ReLU: no norm, no skip connection, zero biases."""
+    rng = draws.rng_for(name)
+    net = Net(name)
+    x = net.input("input", ["batch", 1, 8, 8])
+    for i in range(DEPTH):
+        weight = draw(rng, (CHANNELS, CHANNELS if i else 1, 3, 3))
+        x = net.conv(x, f"layers.{i}", weight, np.zeros(CHANNELS), pads=[1, 1, 1, 1])
+        x = net.op("Relu", x, scope=f"/act{i}")
+    x = net.op("Flatten", x, axis=1)
+    head = draws.xavier_normal(rng, (10, CHANNELS * 8 * 8))
+    return net.model(net.linear(x, "fc", head), ["batch", 10])
 
 
 def resnet(name: str, *, last_gamma: float) -> ModelProto:
@@ -231,6 +246,8 @@ def gpt_block(name: str) -> ModelProto:
 def samples() -> dict[str, ModelProto]:
     """File name without suffix -> model."""
     return {
+        "conv22_relu_xavier": deep_relu("conv22_relu_xavier", draws.xavier_normal),
+        "conv22_relu_he": deep_relu("conv22_relu_he", draws.he_normal),
         "resnet_batchnorm": resnet("resnet_batchnorm", last_gamma=1.0),
         "resnet_zero_gamma": resnet("resnet_zero_gamma", last_gamma=0.0),
         "resnet_fixup": resnet_fixup("resnet_fixup"),
