@@ -33,8 +33,7 @@ def main() -> None:
 
 def preload() -> None:
     """Import what the job needs while the parent is still reading the model."""
-    import onnx  # noqa: F401
-    import onnxruntime  # noqa: F401
+    from initaudit.probe import adapt, flatten, inputs, job, measure  # noqa: F401
 
 
 def serve(frame: Frame, answers: BinaryIO) -> Frame:
