@@ -11,16 +11,24 @@ from initaudit.errors import InitauditError
 from initaudit.ops.elementwise import goes_to_sine_and_cosine
 
 if TYPE_CHECKING:
+    from initaudit.graph import Value
     from initaudit.op import LayerSpec
 
 _CHECKED = frozenset({"linear", "conv", "grouped_conv", "depthwise_conv", "einsum", "embedding"})
+
+_LEARNED = frozenset({"MatMul", "Gemm", "Conv", "ConvTranspose", "LSTM", "GRU", "RNN", "LayerNormalization", "BatchNormalization", "Einsum",
+                      "InstanceNormalization", "GroupNormalization", "MatMulInteger", "QLinearMatMul", "QLinearConv"})  # fmt: skip
+
+MAX_BEFORE = 64
+"""Operators between the model's inputs and fixed frequencies; positions take about twenty to compute."""
 
 
 def untrainable_reason(spec: LayerSpec) -> str | None:
     """Why nobody learned this constant, or None. Reads a few values of a weight, and all of it only where these are odd."""
     if spec.untrainable is not None or spec.kind not in _CHECKED:
         return spec.untrainable
-    if spec.kind in ("linear", "einsum") and goes_to_sine_and_cosine(spec.output):
+    angles = spec.kind in ("linear", "einsum") and not spec.companions and goes_to_sine_and_cosine(spec.output)
+    if angles and _is_before_any_layer(spec.input):
         return "frequencies of sines and cosines (Fourier features or rotary angles)"
     operand = spec.operand
     if not operand.exact or operand.size > decoys.MAX_READ or operand.size < 2:
@@ -49,6 +57,24 @@ def untrainable_reason(spec: LayerSpec) -> str | None:
     except InitauditError:
         return None
     return None
+
+
+def _is_before_any_layer(value: Value | None) -> bool:
+    """Whether a value comes from the model's inputs without a product, a norm or a lookup: positions, times, coordinates.
+
+    A vocoder's predicted phase goes into sine and cosine too; there are layers before it.
+    """
+    front, seen = [value], set[int]()
+    while front:
+        at = front.pop()
+        node = at.producer if at is not None else None
+        if node is None or id(node) in seen or node.op_type in ("Shape", "Size"):
+            continue
+        if node.op_type in _LEARNED or len(seen) >= MAX_BEFORE:
+            return False
+        seen.add(id(node))
+        front.extend(node.inputs)
+    return True
 
 
 def _table_reason(spec: LayerSpec, values: np.ndarray) -> str | None:

@@ -90,6 +90,21 @@ def test_random_features_are_marked_untrainable():
     assert only_layer(features("Sin")).untrainable is None
 
 
+def test_a_predicted_phase_is_learned():
+    """A vocoder's last layer goes into sine and cosine, behind other layers."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["h"], "body"),
+        helper.make_node("MatMul", ["h", "v"], ["p"], "phase"),
+        helper.make_node("Sin", ["p"], ["y0"]),
+        helper.make_node("Cos", ["p"], ["y1"]),
+    ]
+    tensors = {n: rng.normal(size=(4, 4)).astype(np.float32) for n in "wv"}
+
+    layers = extract(model(nodes, {"x": ["N", 4]}, ["y0", "y1"], tensors)).layers
+
+    assert [layer.untrainable for layer in layers] == [None, None]
+
+
 def test_a_sinusoidal_position_table_is_listed_as_untrainable():
     """It is looked up like an embedding, and nobody learns it."""
     proto = model(
