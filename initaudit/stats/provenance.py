@@ -59,9 +59,14 @@ UNKNOWN_SCALE_COST: Final = 5.0
 SCATTERED_ZEROS: Final = 0.01
 """Beyond this share of zeros outside zero units and inputs a weight is treated as sparse: a fresh one has none."""
 
-ROUNDING: Final = {"float16": 2.0**-11, "bfloat16": 2.0**-8}
 EXACT_ROUNDING: Final = 1e-6
-"""By how much, relatively, storing may have moved a value; and the same for float32, where frameworks also compute the bound."""
+"""By how much, relatively, float32 arithmetic may move a value: frameworks compute the bound of a law in it too."""
+
+COARSEST_ROUNDING: Final = 2.0**-8
+"""The same for bfloat16, the narrowest type in which the shape of a law survives; what is coarser counts as quantised."""
+
+COARSE_LEVELS: Final = 0.5
+"""A weight is quantised when its units hold fewer different values than this share of their inputs: fresh floats never repeat so."""
 
 CONVOLUTIONS: Final = ("conv", "grouped_conv", "depthwise_conv", "conv_transpose")
 
@@ -98,7 +103,10 @@ def recognise(stats: WeightStats, facts: LayerFacts) -> Provenance:
     values = _values(stats, facts)
     if values is None or values.n < FEWEST:
         return _nothing("too few values that are not zero")
-    return _judge(values, gather(values), facts)
+    found = _judge(values, gather(values), facts)
+    if found.untrained is False and values.rounding < COARSEST_ROUNDING and _quantised(stats.block):
+        return _nothing("too coarsely quantised to tell whether the values are as drawn")
+    return found
 
 
 def _nothing(why: str) -> Provenance:
@@ -117,8 +125,9 @@ def _values(stats: WeightStats, facts: LayerFacts) -> Values | None:
     unit_energy = stats.unit_energy[stats.unit_energy > 0]
     input_energy = stats.input_energy[stats.input_energy > 0]
     block, sample, singular = stats.block, stats.sample, None
-    if facts.dtype in ROUNDING:
-        sample = _unround(sample, ROUNDING[facts.dtype])
+    rounding = _rounding(sample)
+    if rounding > EXACT_ROUNDING:
+        sample = _unround(sample, rounding)
     scattered, copies = False, stats.input_energy.shape[0] if input_energy.size == stats.input_energy.size else 1
     if moments.zeros:
         rows, columns = block.any(axis=1), block.any(axis=0)
@@ -133,8 +142,24 @@ def _values(stats: WeightStats, facts: LayerFacts) -> Values | None:
         n=n, mean=first / n, square=second / n, cube=third / n, fourth=fourth / n, low=moments.minimum, high=moments.maximum,
         sample=np.sort(sample) if sample.size <= EXACT_KS else sample, block=None if scattered else block,
         kernel=math.prod(facts.shape[2:]) if facts.kind in CONVOLUTIONS else 1, unit_energy=unit_energy, input_energy=input_energy,
-        copies=copies, largest_singular_value=singular, rounding=ROUNDING.get(facts.dtype, EXACT_ROUNDING),
+        copies=copies, largest_singular_value=singular, rounding=rounding,
     )  # fmt: skip
+
+
+def _rounding(sample: np.ndarray) -> float:
+    """Half a unit in the last place that any value uses, relatively: 2^-11 for what was once float16, 2^-8 for bfloat16."""
+    used = int(np.bitwise_or.reduce(sample.view(np.uint32))) | 1 << 23
+    unused = (used & -used).bit_length() - 1
+    return min(max(2.0 ** (unused - 24), EXACT_ROUNDING), COARSEST_ROUNDING)
+
+
+def _quantised(block: np.ndarray) -> bool:
+    """Whether the units of the sample hold few different values, as dequantised integers do."""
+    rows = [row for row in block[:: max(1, block.shape[0] // 8)] if row.size >= 32]
+    if not rows:
+        rows = [block.reshape(-1)]
+    few = [bool(np.unique(row).size < COARSE_LEVELS * np.count_nonzero(row)) for row in rows]
+    return sum(few) > len(few) / 2
 
 
 def _unround(sample: np.ndarray, rounding: float) -> np.ndarray:

@@ -150,6 +150,28 @@ def test_few_bell_shaped_values_are_inconclusive(scheme: str) -> None:
     assert verdict(drawn(scheme, about), about).untrained is None
 
 
+@pytest.mark.parametrize("levels", [7, 127])
+@pytest.mark.parametrize("scheme", ["he_normal", "torch_default"])
+def test_quantised_fresh_weights_are_never_called_trained(scheme: str, levels: int) -> None:
+    """Rounded to 4 or 8 bits per unit and dequantised: recognised or left open."""
+    about = facts(shape=(96, 128))
+    array = drawn(scheme, about)
+    step = np.abs(array).max(axis=1, keepdims=True) / np.float32(levels)
+
+    found = verdict((np.round(array / step) * step).astype(np.float32), about)
+
+    assert found.untrained is not False
+
+
+def test_values_once_stored_in_half_precision_keep_their_law() -> None:
+    """float16 cast to float32 is as recognisable as float16 itself, though the type no longer tells."""
+    about = facts(shape=(96, 128))
+
+    for scheme in ("torch_default", "he_normal"):
+        once_half = drawn(scheme, about).astype(np.float16).astype(np.float32)
+        assert verdict(once_half, about).law == scheme
+
+
 def test_few_uniform_values_at_the_known_bound_are_not() -> None:
     """The sharp edge of torch's default shows already in 144 values, at a lower confidence."""
     about = facts("conv", (16, 1, 3, 3))
