@@ -39,14 +39,19 @@ class Reader(CalibrationDataReader):
     def __init__(self): self.left = [{"x": np.random.default_rng(0).standard_normal(shape, dtype=np.float32)}]
     def get_next(self): return self.left.pop() if self.left else None
 """
-COLLECT = READER + """
+COLLECT = (
+    READER
+    + """
 import tempfile
 from onnxruntime.quantization.qdq_loss_debug import collect_activations, modify_model_output_intermediate_tensors
 with tempfile.TemporaryDirectory() as folder:
     modify_model_output_intermediate_tensors(sys.argv[1], folder + "/all.onnx")
     collect_activations(folder + "/all.onnx", Reader())
 """
-MINMAX = READER + """
+)
+MINMAX = (
+    READER
+    + """
 import tempfile
 from onnxruntime.quantization.calibrate import MinMaxCalibrater
 with tempfile.TemporaryDirectory() as folder:
@@ -55,6 +60,7 @@ with tempfile.TemporaryDirectory() as folder:
     calibrater.create_inference_session()
     calibrater.collect_data(Reader())
 """
+)
 POLYGRAPHY = """
 import sys, numpy as np
 from polygraphy.backend.onnx import ModifyOutputs, OnnxFromPath, BytesFromOnnx
@@ -111,7 +117,9 @@ def resnet(path: Path) -> None:
 
     def conv(source: str, name: str, channels: tuple[int, int], size: int, stride: int, scale: float = 1.0) -> str:
         inside, outside = channels
-        weight = b.weight(f"{name}.weight", (outside, inside, size, size), scale * math.sqrt(2 / (inside * size * size)))
+        weight = b.weight(
+            f"{name}.weight", (outside, inside, size, size), scale * math.sqrt(2 / (inside * size * size))
+        )
         bias = b.weight(f"{name}.bias", (outside,), 0.0)
         sizes = {"kernel_shape": [size] * 2, "strides": [stride] * 2, "pads": [size // 2] * 4}
         return b.add("Conv", [source, weight, bias], name, **sizes)
@@ -162,7 +170,9 @@ def transformer(path: Path, *, layers: int = 12, width: int = 512, heads: int = 
         scores = b.add("Mul", [b.add("MatMul", parts[:2], f"{i}.scores"), "scale"], f"{i}.scaled")
         mixed = b.add("MatMul", [b.add("Softmax", [scores], f"{i}.softmax", axis=-1), parts[2]], f"{i}.mixed")
         merged = b.add("Reshape", [b.add("Transpose", [mixed], f"{i}.back", perm=[0, 2, 1, 3]), "merge"], f"{i}.merged")
-        value = b.add("Add", [value, linear(merged, f"{i}.out", width, width, std / math.sqrt(2 * layers))], f"{i}.add1")
+        value = b.add(
+            "Add", [value, linear(merged, f"{i}.out", width, width, std / math.sqrt(2 * layers))], f"{i}.add1"
+        )
         h = linear(norm(value, f"{i}.norm2"), f"{i}.up", width, 4 * width, std)
         half = b.add("Mul", [h, "half"], f"{i}.half")
         erf = b.add("Add", [b.add("Erf", [b.add("Mul", [h, "sqrt_half"], f"{i}.s")], f"{i}.erf"), "unit"], f"{i}.erf1")

@@ -85,9 +85,7 @@ def probe(
     }
     blobs = [model.proto.SerializeToString()] if path is None else []
     try:
-        answer = run_child(
-            job, blobs, timeout=options.timeout, max_memory=options.max_memory, progress=progress
-        )
+        answer = run_child(job, blobs, timeout=options.timeout, max_memory=options.max_memory, progress=progress)
     except ProbeError as error:
         return ProbeResult(
             mode=options.mode, status="failed", reason=str(error), not_probed=plan.skipped, seed=options.seed
@@ -95,9 +93,7 @@ def probe(
     return _result(answer, plan.skipped, options, model.graph)
 
 
-def _result(
-    answer: Mapping[str, Any], skipped: Mapping[str, str], options: ProbeOptions, graph: Graph
-) -> ProbeResult:
+def _result(answer: Mapping[str, Any], skipped: Mapping[str, str], options: ProbeOptions, graph: Graph) -> ProbeResult:
     missing = {**skipped, **answer["skipped"]}
     interrupted = answer.get("interrupted")
     reasons = [_missing(missing), f"gradients were not measured: {interrupted}" if interrupted else None]

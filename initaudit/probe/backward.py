@@ -55,6 +55,8 @@ MIN_DRAWS, MAX_DRAWS = 2, 32
 MAX_REPEATS = 4
 """Perturbations of each layer in one pass of a small network. With 32 passes they bring the error of a network with a
 single output, where |J v|^2 is chi-squared with one degree of freedom, to 6 %."""
+WEIGHTS_EVERY = 2
+"""Passes over a large network per perturbation of its weights: they are many, and each averages over all positions."""
 WANTED_ERROR = 0.08
 """Relative standard error of the gradient at which drawing ends."""
 WORK_LIMIT = 3e10
@@ -130,7 +132,9 @@ class _Row:
     weight: float = 1.0
     """Of a direction that a change of the weight makes: its root mean square before it was brought to 1."""
     values: State = field(default_factory=dict)
-    """Deviation of the values at the cut it has reached, brought to size 1 (relative to the unperturbed values)."""
+    """Deviation of the values at the cut it has reached."""
+    unit: float = 1.0
+    """What brings that deviation to size 1, relative to the unperturbed values."""
     log_size: float = 0.0
     """Natural logarithm of what it was divided by on the way."""
     resolved: bool = True
@@ -150,15 +154,15 @@ class _Row:
             self.values = {}
             return
         self.log_size += math.log(moved.size / self.step)
-        self.values = {name: array / np.float32(moved.size) for name, array in moved.difference.items()}
+        self.values, self.unit = moved.difference, 1.0 / moved.size
 
     def respond(self, outputs: Sequence[str]) -> float:
         """|J d|^2 for the direction d, at the end of the way; NaN where it failed."""
         if self.failed or self.lost:
             return math.nan if self.failed else 0.0
-        unit = math.fsum(_square(a) for name, a in self.values.items() if name in outputs)
-        with np.errstate(over="ignore"):
-            return unit * float(np.exp(2 * self.log_size))
+        total = math.fsum(_square(a) for name, a in self.values.items() if name in outputs)
+        with np.errstate(over="ignore", divide="ignore"):
+            return float(np.exp(np.log(total) + 2 * (math.log(self.unit) + self.log_size)))
 
 
 class Backward:
@@ -196,6 +200,7 @@ class Backward:
         self.threads = 1 if self.work < SMALL_NETWORK else None
         self.pieces = Pieces(network, self.layers, folder, self.threads)
         self.products: dict[str, Product] = {}
+        self._levels: dict[tuple[str, int], tuple[np.ndarray, np.ndarray]] = {}
         self.scales = {layer.name: self._scale(layer) for layer in self.layers}
 
     def measure(self, progress: Callable[[str], None] | None = None) -> dict[str, Gradient]:
@@ -216,7 +221,8 @@ class Backward:
             rng = np.random.default_rng((self.seed, draw))
             limit = max(1, int(HELD_BYTES / max(1, self.pieces.carried_bytes(bases) // self.stack.rows)))
             for start in range(0, len(self.layers), limit):
-                self._draw(self.layers[start : start + limit], repeats, bases, gradients, rng)
+                weights = self.stack.rows > 1 or draw % WEIGHTS_EVERY == 0
+                self._draw(self.layers[start : start + limit], repeats, weights, bases, gradients, rng)
         return gradients
 
     def _shed(self) -> None:
@@ -244,15 +250,16 @@ class Backward:
         self,
         layers: Sequence[LayerPlan],
         repeats: int,
+        weights: bool,
         bases: Sequence[State],
         gradients: Mapping[str, Gradient],
         rng: np.random.Generator,
     ) -> None:
-        """One sample for each of `layers`, the mean over `repeats` perturbations."""
+        """One sample for each of `layers`, the mean over `repeats` perturbations; with `weights` also of their weights."""
         rows = [self._row(layer, self._signs(layer, rng)) for layer in layers for _ in range(repeats)]
         by_weight: list[_Row] = []
         for layer in layers:
-            if layer.weight is None or layer.input is None or self._is_single_position(layer):
+            if layer.weight is None or layer.input is None or self._is_single_position(layer) or not weights:
                 continue
             x = self._input(layer, bases)
             for _ in range(repeats):
@@ -275,7 +282,11 @@ class Backward:
             if self._is_single_position(layer):  # dL/dW is the outer product of gradient and input
                 gradient.weight_squares.append(response * _square(self._input(layer, bases)))
                 continue
-            answers = [row.respond(self.network.outputs) * row.weight**2 / row.scale**2 for row in by_weight if row.layer is layer and not row.failed]
+            answers = [
+                row.respond(self.network.outputs) * row.weight**2 / row.scale**2
+                for row in by_weight
+                if row.layer is layer and not row.failed
+            ]
             if answers:
                 gradient.weight_squares.append(float(np.mean(answers)) / self.runs.rows)
 
@@ -327,9 +338,7 @@ class Backward:
     def _propagate(self, rows: Sequence[_Row], bases: Sequence[State]) -> None:
         """Carry perturbations to the end of the network, bringing them back to size 1 at each cut."""
         for index in range(len(self.pieces.segments)):
-            pending = [
-                r for r in rows if not (r.lost or r.failed) and self.pieces.home[r.layer.output] <= index
-            ]
+            pending = [r for r in rows if not (r.lost or r.failed) and self.pieces.home[r.layer.output] <= index]
             for row in pending:
                 row.step = STEP
             for attempt in range(ATTEMPTS + 1):
@@ -363,6 +372,15 @@ class Backward:
                 return [None]
             return [self._try(index, [row], bases)[0] for row in rows]
 
+    def _level(self, name: str, index: int, bases: Sequence[State]) -> np.ndarray:
+        """Root mean square of each row of an unperturbed value behind a piece."""
+        array = bases[index + 1][name]
+        known = self._levels.get((name, index))
+        if known is None or known[0] is not array:
+            still = self.stack.split(name, array)
+            known = self._levels[name, index] = (array, np.sqrt(squares(still) / max(1, still[0].size)))
+        return known[1]
+
     def _run(self, index: int, rows: Sequence[_Row], bases: Sequence[State]) -> list[_Moved]:
         """One call of the runtime: where each row arrives behind a piece."""
         base, behind = bases[index], bases[index + 1]
@@ -370,10 +388,15 @@ class Backward:
         starting: dict[str, np.ndarray] = {}
         changed = {name for row in rows for name in row.values}
         for name in changed:
-            array = self.stack.split(name, base[name]).copy()
+            array = np.empty((self.stack.rows, *self.stack.split(name, base[name]).shape[1:]), base[name].dtype)
+            still = self.stack.split(name, base[name])
             for k, row in enumerate(rows):
                 if name in row.values:
-                    array[k] += row.values[name] * np.float32(row.step)
+                    np.multiply(row.values[name], np.float32(row.step * row.unit), out=array[k], casting="same_kind")
+                    array[k] += still[k]
+                else:
+                    array[k] = still[k]
+            array[len(rows) :] = still[len(rows) :]
             state[name] = self.stack.join(name, array)
         for k, row in enumerate(rows):
             if self.pieces.home[row.layer.output] != index:
@@ -391,7 +414,7 @@ class Backward:
                 continue
             still = self.stack.split(name, behind[name])[: len(rows)]
             differences[name] = self.stack.split(name, array)[: len(rows)] - still
-            sizes = np.maximum(sizes, _relative(differences[name], still))
+            sizes = np.maximum(sizes, _relative(differences[name], self._level(name, index, bases)[: len(rows)]))
         return [
             _Moved(size=float(size), difference={n: d[k] for n, d in differences.items()})
             for k, size in enumerate(sizes)
@@ -430,11 +453,11 @@ def _better_step(step: float, size: float) -> float:
     return step
 
 
-def _relative(difference: np.ndarray, base: np.ndarray) -> np.ndarray:
-    """Root mean square of each row of `difference` over that of `base`; the former alone where the base is zero."""
-    moved, still = (np.sqrt(squares(a)) for a in (difference, base))
+def _relative(difference: np.ndarray, level: np.ndarray) -> np.ndarray:
+    """Root mean square of each row of `difference` over `level`; the former alone where that is zero."""
+    moved = np.sqrt(squares(difference) / max(1, difference[0].size))
     with np.errstate(invalid="ignore", divide="ignore"):
-        relative = np.where(still > 0, moved / still, moved / math.sqrt(max(1, base[0].size)))
+        relative = np.where(level > 0, moved / level, moved)
     return np.where(np.isfinite(moved), relative, np.inf)
 
 

@@ -103,8 +103,7 @@ def observe(
     size = int(np.clip(SAMPLES_HELD // max(1, runs.inputs * len(taps)), MIN_SAMPLE, SAMPLE))
     at = {
         name: {
-            part: positions(shapes[name], runs.rows, size, part, taps[name].channel_axis, seed)
-            for part in parts[name]
+            part: positions(shapes[name], runs.rows, size, part, taps[name].channel_axis, seed) for part in parts[name]
         }
         for name in taps
     }
@@ -121,10 +120,7 @@ def observe(
             kept.append(answer[name])
     return Forward(
         values={name: gathered[name].result(shapes[name], at[name]) for name in taps},
-        statistics={
-            key: (_mean(sums[mean]), _mean(sums[variance]))
-            for key, (mean, variance) in statistics.items()
-        },
+        statistics={key: (_mean(sums[mean]), _mean(sums[variance])) for key, (mean, variance) in statistics.items()},
     )
 
 

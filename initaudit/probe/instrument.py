@@ -73,7 +73,9 @@ class Surgeon:
         """Add a graph input."""
         self.graph.input.append(helper.make_tensor_value_info(name, element, None if shape is None else list(shape)))
 
-    def reduce(self, operator: str, source: str, result: str, axes: list[int] | None, *, keepdims: int = 0) -> NodeProto:
+    def reduce(
+        self, operator: str, source: str, result: str, axes: list[int] | None, *, keepdims: int = 0
+    ) -> NodeProto:
         """A Reduce node in the form of this opset; over all axes where `axes` is None."""
         if axes is None:
             return helper.make_node(operator, [source], [result], keepdims=keepdims)

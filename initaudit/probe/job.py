@@ -87,21 +87,26 @@ def prepare(model: ModelProto, folder: Path | None, options: InputOptions) -> tu
 
 
 def read_model(job: dict[str, Any], blobs: Sequence[bytes]) -> ModelProto:
-    """The model of the job. Raises ProbeError where the file has changed since the parent read it."""
+    """The model of the job; of a file, the larger weights stay where they are (see `initaudit.probe.outline`).
+
+    Raises ProbeError where the file has changed since the parent read it.
+    """
+    import mmap
+
     from onnx import ModelProto
 
+    from initaudit.probe.outline import read_outline
+
     if job.get("path") is None:
-        raw = blobs[0]
-    else:
-        try:
-            raw = Path(job["path"]).read_bytes()
-        except OSError as error:
-            raise ProbeError(f"the file went away during the audit: {error.strerror or error}") from error
-        if job.get("sha256") not in (None, hashlib.sha256(raw).hexdigest()):
-            raise ProbeError("the file changed during the audit")
-    model = ModelProto()
-    model.ParseFromString(raw)
-    return model
+        return ModelProto.FromString(blobs[0])
+    path = Path(job["path"])
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as raw:
+            if job.get("sha256") not in (None, hashlib.sha256(raw).hexdigest()):
+                raise ProbeError("the file changed during the audit")
+            return read_outline(raw, path.name)
+    except OSError as error:
+        raise ProbeError(f"the file went away during the audit: {error.strerror or error}") from error
 
 
 def limit_memory(max_memory: int, mapped: int) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from onnx import ModelProto, TensorProto, numpy_helper
+from onnx import ModelProto, TensorProto
 
 from initaudit.errors import ProbeError
 from initaudit.probe.backward import Backward, Gradient
@@ -16,6 +16,7 @@ from initaudit.probe.nonfinite import first_nonfinite
 from initaudit.probe.plan import LayerPlan
 from initaudit.probe.segments import Network
 from initaudit.probe.stacking import Stack
+from initaudit.tensors import tensor_from_proto
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,7 +60,7 @@ def measure(
         ProbeError: the network cannot be run.
     """
     layers = tuple(LayerPlan.from_json(layer) for layer in plan["layers"])
-    fresh, trained = batch_norms(model)
+    fresh, trained = batch_norms(model, folder)
     runs = batched_runs(feeds) if fresh else single_runs(feeds)
     copy = ModelProto()
     copy.CopyFrom(model)
@@ -108,15 +109,20 @@ def _backward(
     network = Network(copy)
     reason = _no_gradient(network)
     seen = [
-        layer
-        for layer in layers
-        if forward.values[layer.output].dtype.kind == "f" and layer.output in network.position
+        layer for layer in layers if forward.values[layer.output].dtype.kind == "f" and layer.output in network.position
     ]
     if reason is None and seen:
         try:
             stack = Stack(feeds.batch_axes if feeds.batch_is_free else None)
             backward = Backward(
-                network, folder, seen, forward, single_runs(feeds), stack=stack, seed=options["seed"], seconds=options["timeout"]
+                network,
+                folder,
+                seen,
+                forward,
+                single_runs(feeds),
+                stack=stack,
+                seed=options["seed"],
+                seconds=options["timeout"],
             )
             gradients = backward.measure()
         except ProbeError as error:
@@ -184,7 +190,7 @@ def _rows(feeds: Feeds, start: int, stop: int) -> dict[str, np.ndarray]:
     return cut
 
 
-def batch_norms(model: ModelProto) -> tuple[frozenset[str], frozenset[str]]:
+def batch_norms(model: ModelProto, folder: Path | None) -> tuple[frozenset[str], frozenset[str]]:
     """First outputs of the BatchNormalization nodes whose running statistics are at their defaults, and of the others.
 
     The defaults are mean 0 and variance 1, with which a network starts its training; there the statistics of the batch
@@ -196,12 +202,13 @@ def batch_norms(model: ModelProto) -> tuple[frozenset[str], frozenset[str]]:
     for node in model.graph.node:
         if node.op_type != "BatchNormalization" or len(node.input) < 5:
             continue
-        default = _is(tensors.get(node.input[3]), 0.0) and _is(tensors.get(node.input[4]), 1.0)
+        default = _is(tensors.get(node.input[3]), 0.0, folder) and _is(tensors.get(node.input[4]), 1.0, folder)
         (fresh if default and len([o for o in node.output if o]) == 1 else trained).add(node.output[0])
     return frozenset(fresh), frozenset(trained)
 
 
-def _is(tensor: TensorProto | None, value: float) -> bool:
-    if tensor is None or tensor.data_location == TensorProto.EXTERNAL:
+def _is(tensor: TensorProto | None, value: float, folder: Path | None) -> bool:
+    """Whether every stored element is `value`."""
+    if tensor is None:
         return False
-    return bool(np.all(numpy_helper.to_array(tensor) == value))
+    return bool(np.all(tensor_from_proto(tensor, name=tensor.name, folder=folder).array() == value))

@@ -75,4 +75,7 @@ class Pieces:
 
     def carried_bytes(self, states: Sequence[State]) -> int:
         """Bytes of the largest cut."""
-        return max(sum(state[n].nbytes for n in names if n in state) for names, state in zip(self.carried, states[1:], strict=True))
+        return max(
+            sum(state[n].nbytes for n in names if n in state)
+            for names, state in zip(self.carried, states[1:], strict=True)
+        )

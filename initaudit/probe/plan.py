@@ -115,9 +115,7 @@ def make_plan(graph: Graph, layers: Sequence[Layer]) -> Plan:
     return Plan(layers=tuple(planned), skipped=skipped)
 
 
-def _layer_plan(
-    graph: Graph, layer: Layer, flat: dict[tuple[int, int], tuple[tuple[float, float], ...]]
-) -> LayerPlan:
+def _layer_plan(graph: Graph, layer: Layer, flat: dict[tuple[int, int], tuple[tuple[float, float], ...]]) -> LayerPlan:
     output = layer.output
     assert output is not None
     before = layer.preactivation if _visible(layer.preactivation, graph) else output

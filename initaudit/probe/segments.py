@@ -134,16 +134,20 @@ class Segment:
         self._static = [node for key, node in fixed.items() if key in static]
         self._nodes = [node for node, _ in nodes]
         self._constants = [network.constants[name] for name in sorted(constants)]
-        self.inputs = tuple(
-            sorted(n for n in needed if n in network.position or n in network.inputs)
-        )
+        self.inputs = tuple(sorted(n for n in needed if n in network.position or n in network.inputs))
         """Data values it reads: from the cut in front of it, or inputs of the model."""
         self._header = network.model
         self.session: onnxruntime.InferenceSession | None = None
         """None until `open`."""
         self._zeros: State = {}
 
-    def open(self, state: Mapping[str, np.ndarray], dtypes: Mapping[str, np.dtype[Any]], folder: Path | None, threads: int | None) -> None:
+    def open(
+        self,
+        state: Mapping[str, np.ndarray],
+        dtypes: Mapping[str, np.dtype[Any]],
+        folder: Path | None,
+        threads: int | None,
+    ) -> None:
         """Make the session, with input types as in `state` and addend types as in `dtypes`. Raises ProbeError."""
         from initaudit.probe.session import open_session, quiet_options
 

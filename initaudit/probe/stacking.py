@@ -39,7 +39,9 @@ class Stack:
             return
         one, two = feeds[0], feeds[1]
         self._axes = dict(self._inputs)
-        both = {n: a if self._axes.get(n) is None else np.concatenate((a, two[n]), self._axes[n]) for n, a in one.items()}
+        both = {
+            n: a if self._axes.get(n) is None else np.concatenate((a, two[n]), self._axes[n]) for n, a in one.items()
+        }
         try:
             states = [pieces.march(feed) for feed in (one, two, both)]
         except ProbeError:

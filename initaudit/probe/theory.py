@@ -35,9 +35,7 @@ PRODUCT_KINDS = frozenset({"conv", "grouped_conv", "depthwise_conv", "conv_trans
 """Kinds whose output is a plain sum of fan_in products."""
 
 
-def with_theory(
-    graph: Graph, layers: Sequence[LayerAudit], signals: Mapping[str, Signal]
-) -> tuple[LayerAudit, ...]:
+def with_theory(graph: Graph, layers: Sequence[LayerAudit], signals: Mapping[str, Signal]) -> tuple[LayerAudit, ...]:
     """The layers with their signals, and in these what needs the weights: prediction, growth, relative gradient."""
     before = previous_layers(graph, [audit.layer for audit in layers if audit.layer.name in signals])
     audits = []

@@ -25,7 +25,10 @@ def model_with_functions() -> ModelProto:
         ["positive"],
         ["chosen"],
         then_branch=helper.make_graph(
-            [helper.make_node("Mul", ["h", "h"], ["then"])], "then", [], [helper.make_tensor_value_info("then", 1, None)]
+            [helper.make_node("Mul", ["h", "h"], ["then"])],
+            "then",
+            [],
+            [helper.make_tensor_value_info("then", 1, None)],
         ),
         else_branch=helper.make_graph(
             [helper.make_node("Neg", ["h"], ["else"])], "else", [], [helper.make_tensor_value_info("else", 1, None)]
@@ -58,7 +61,10 @@ def model_with_functions() -> ModelProto:
         weights,
     )
     return helper.make_model(
-        graph, functions=[function], opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid("test", 1)], ir_version=8
+        graph,
+        functions=[function],
+        opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid("test", 1)],
+        ir_version=8,
     )
 
 
