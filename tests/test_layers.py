@@ -266,7 +266,7 @@ def test_contradicting_shapes_become_a_reason():
 
 
 def test_extraction_takes_time_in_proportion_to_the_graph():
-    """Twice the layers take about twice the time; a quadratic walk would take four times."""
+    """Four times the layers take about four times the time; a quadratic walk would take sixteen times here."""
     import time
 
     from initaudit.layers import extract_layers
@@ -281,4 +281,4 @@ def test_extraction_takes_time_in_proportion_to_the_graph():
     seconds(100)
     short, long = min(seconds(500) for _ in range(3)), min(seconds(2000) for _ in range(2))
 
-    assert long < 8 * short
+    assert long < 10 * short

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from initaudit.errors import InitauditError
-from initaudit.views.arithmetic import ARITHMETIC, RANDOM, evaluated, qonnx_quant
+from initaudit.graph import RANDOM
+from initaudit.views.arithmetic import ARITHMETIC, evaluated, qonnx_quant
 from initaudit.views.operand import MAX_INDEX_TABLE, MAX_INDEX_WORK, MAX_STEPS, Operand, leaf
 from initaudit.views.shapes import MAX_VECTOR, Dims, Vector, dims_of_outputs, vector_of_output
 from initaudit.views.steps import MOVES

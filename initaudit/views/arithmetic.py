@@ -27,11 +27,6 @@ Binary = Callable[[Any, Any], Any]
 
 _BINARY: dict[str, Binary] = {"Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Pow": np.power}
 
-RANDOM = frozenset(
-    {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli"}
-)
-"""Their outputs are drawn anew in every run: no constants."""
-
 
 def _divide(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     integers = np.issubdtype(a.dtype, np.integer)

@@ -54,7 +54,9 @@ def quantise(values: Operand, scale: Operand, zero: Operand | None, *, axis: int
     target = numpy_dtype(dtype)
 
     def compute(array: np.ndarray) -> np.ndarray:
-        result: np.ndarray = array.astype(np.float32) / _spread(scale.array().astype(np.float32), array.shape, axis, block)
+        result: np.ndarray = array.astype(np.float32) / _spread(
+            scale.array().astype(np.float32), array.shape, axis, block
+        )
         if bounds is None:
             return result.astype(target)
         result = np.rint(result)

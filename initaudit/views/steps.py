@@ -130,9 +130,7 @@ def _slice(node: Node, inputs: Inputs) -> list[Operand]:
     strides = (_integers(node, inputs, "steps", 4) if len(inputs) > 4 else None) or [1] * len(starts)
     for start, end, raw_axis, step in zip(starts, ends, axes, strides, strict=True):
         axis = raw_axis % data.rank
-        low, high, stride = slice(start, end if step > 0 or end > -(1 << 31) else None, step).indices(
-            data.shape[axis]
-        )
+        low, high, stride = slice(start, end if step > 0 or end > -(1 << 31) else None, step).indices(data.shape[axis])
         if stride == 1:
             data = data.narrow(axis, low, max(low, high))
             continue
