@@ -33,6 +33,9 @@ PASSING = frozenset(
 )
 """Operators between a layer and the add of its bias: they move or re-encode its output."""
 
+BACKWARD = "_Grad/"
+"""In the names of nodes that onnxruntime's training adds: products with a weight on the way back are no further uses of it."""
+
 MAX_PASSING = 16
 """Longest such chain; a Reshape, a Transpose and a Cast or two are usual."""
 
@@ -57,6 +60,8 @@ def find_specs(graph: Graph, constants: Constants) -> Finds:
     refused: dict[int, str] = {}
     table = operators()
     for node in graph.walk():
+        if BACKWARD in node.name:
+            continue
         for family in table.get(key(node), ()):
             try:
                 for found in family.find(node, constants):

@@ -180,3 +180,23 @@ def test_rotary_tables_of_fused_attention_are_no_parameters():
 
     assert extraction.parameters == 0
     assert {s.initializer for s in extraction.skipped if "rotary" in s.reason} == {"cos", "sin"}
+
+
+def test_a_training_graph_has_the_layers_of_its_forward_pass():
+    """Products of the backward pass use the weight again, and the optimiser has moments: neither is a layer."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["y"], "/fc/MatMul"),
+        helper.make_node("Transpose", ["w"], ["wt"]),
+        helper.make_node("MatMul", ["g", "wt"], ["gx"], "/fc/MatMul_Grad/MatMul"),
+        helper.make_node(
+            "Adam", ["rate", "step", "w", "gw", "m", "v"], ["w2", "m2", "v2"], domain="ai.onnx.preview.training"
+        ),
+    ]
+    tensors = {"w": weight(4, 3), "m": weight(4, 3), "v": weight(4, 3), "rate": np.float32(0.1), "step": np.array(1)}
+    inputs = {"x": ["N", 4], "g": ["N", 3], "gw": [4, 3]}
+
+    extraction = extract(model(nodes, inputs, ["y", "gx", "w2"], tensors, domains=["ai.onnx.preview.training"]))
+
+    assert [layer.name for layer in extraction.layers] == ["/fc/MatMul"]
+    assert extraction.parameters == 12
+    assert {s.initializer for s in extraction.skipped if "optimiser" in s.reason} == {"m", "v"}
