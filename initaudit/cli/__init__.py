@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any, NoReturn
 
@@ -56,6 +57,8 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Entry point: every failure is one line on stderr and exit code 2; 1 is kept for findings."""
+    # The matrices of a statistics pass fit into a cache: a second BLAS thread costs more than it gives. Before numpy is imported.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     sys.exit(run(sys.argv[1:]))
 
 
@@ -89,7 +92,6 @@ def run(arguments: list[str]) -> int:
 
 
 def _internal(error: Exception) -> int:
-    import os
     import traceback
     from pathlib import Path
 
