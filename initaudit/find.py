@@ -77,6 +77,11 @@ def find_specs(graph: Graph, constants: Constants) -> Finds:
                     operand = constants.get(value)
                     for tensor in operand.tensors if operand is not None else ():
                         refused[id(tensor)] = f"{node.op_type} {node.name!r}: {error}"
+    for value, reason in constants.opaque.items():
+        for given in value.producer.inputs if value.producer is not None else ():
+            operand = constants.get(given)
+            for tensor in operand.tensors if operand is not None else ():
+                refused.setdefault(id(tensor), reason)
     specs, rest = _attach(specs, attachments)
     specs = _strongest(specs)
     asides += rest

@@ -282,3 +282,18 @@ def test_extraction_takes_time_in_proportion_to_the_graph():
     short, long = min(seconds(500) for _ in range(3)), min(seconds(2000) for _ in range(2))
 
     assert long < 10 * short
+
+
+def test_a_weight_behind_operators_that_cannot_be_followed_is_listed_with_the_reason():
+    """The elements that NonZero finds depend on the values: no shape, no layer, but a line that says so."""
+    nodes = [
+        helper.make_node("NonZero", ["w"], ["n"]),
+        helper.make_node("Cast", ["n"], ["f"], to=TensorProto.FLOAT),
+        helper.make_node("MatMul", ["x", "f"], ["y"], "fc"),
+    ]
+
+    extraction = extract(model(nodes, {"x": ["N", 2]}, ["y"], {"w": weight(3, 2)}))
+
+    assert extraction.layers == ()
+    assert [(s.initializer, s.is_parameter) for s in extraction.skipped] == [("w", True)]
+    assert "NonZero" in extraction.skipped[0].reason

@@ -66,7 +66,6 @@ def _combined(label: str, a: Operand, b: Operand, function: Binary) -> Operand:
     return replace(
         made,
         compute=compute,
-        lookup=a.lookup or b.lookup,
         length=max(a.length, b.length) + 1,
         work=a.work + b.work + made.work - main.work,
     )

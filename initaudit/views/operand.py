@@ -49,8 +49,6 @@ class Operand:
     """(axis, start, stop) -> the same slice, taken as close to the stored values as possible."""
     exact: bool = True
     """The values are the stored values, moved at most: no arithmetic and no change of type."""
-    lookup: bool = False
-    """Rows were picked from a table by constant indices."""
     work: int = 0
     """Elements computed on the way, so that a chain that doubles with each step is refused instead of run."""
     count: int | None = None
@@ -154,7 +152,6 @@ class Operand:
         *,
         dtype: str | None = None,
         exact: bool = True,
-        lookup: bool = False,
         narrowing: Narrow | None = None,
         with_: Iterable[Tensor] = (),
     ) -> Operand:
@@ -171,7 +168,6 @@ class Operand:
             length=self.length + 1,
             narrowing=narrowing,
             exact=self.exact and exact,
-            lookup=self.lookup or lookup,
             work=self.work + STEP_COST + (0 if exact else math.prod(shape)),
             count=self.count,
         )

@@ -208,7 +208,6 @@ def _gather(node: Node, inputs: Inputs) -> list[Operand]:
             f"gather(axis={axis})",
             shape,
             lambda a: np.take(a, indices.array().astype(np.int64), axis=axis),
-            lookup=True,
         )
     ]
 
