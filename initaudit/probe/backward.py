@@ -15,7 +15,6 @@ in single precision, for every operator that the runtime knows.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -206,10 +205,9 @@ class Backward:
     def measure(self, progress: Callable[[str], None] | None = None) -> dict[str, Gradient]:
         """Gradients by layer. Raises ProbeError where the network cannot be run in pieces."""
         dtypes = {layer.output: self.forward.values[layer.output].dtype for layer in self.layers}
-        self.pieces.open(self.runs.feeds[0], dtypes)
+        self._shed(self.pieces.open(self.runs.feeds[0], dtypes))
         self.stack.learn(self.pieces, self.runs.feeds, rows=self._most_rows())
         repeats = max(1, min(MAX_REPEATS, self.stack.rows // len(self.layers)))
-        self._shed()
         gradients = {layer.name: Gradient() for layer in self.layers}
         cost = self._cost()
         for draw in range(MAX_DRAWS):
@@ -217,19 +215,17 @@ class Backward:
                 break
             if progress is not None:
                 progress(f"measuring gradients, pass {draw + 1}")
-            bases = self.pieces.march(self.stack.tile(self.runs.feeds[draw % len(self.runs.feeds)]))
+            feed = self.stack.tile(self.runs.feeds[draw % len(self.runs.feeds)])
+            bases, sources = self.pieces.march_with_sources(feed)
             rng = np.random.default_rng((self.seed, draw))
             limit = max(1, int(HELD_BYTES / max(1, self.pieces.carried_bytes(bases) // self.stack.rows)))
             for start in range(0, len(self.layers), limit):
                 weights = self.stack.rows > 1 or draw % WEIGHTS_EVERY == 0
-                self._draw(self.layers[start : start + limit], repeats, weights, bases, gradients, rng)
+                self._draw(self.layers[start : start + limit], repeats, weights, bases, sources, gradients, rng)
         return gradients
 
-    def _shed(self) -> None:
-        """Drop layers evenly where the network is much slower than its products tell (attention over long sequences)."""
-        start = time.monotonic()
-        self.pieces.march(self.stack.tile(self.runs.feeds[0]))
-        seconds = (time.monotonic() - start) / self.stack.rows
+    def _shed(self, seconds: float) -> None:
+        """Drop layers evenly where one run takes much longer than its products tell (attention over long sequences)."""
         affordable = self.seconds / max(1e-9, MIN_DRAWS * seconds)
         if affordable < min(FEWEST_LAYERS, len(self.layers)) / 2:
             raise ProbeError(f"one run takes {seconds:.1f} s, too long for the many that are needed; raise --timeout")
@@ -252,6 +248,7 @@ class Backward:
         repeats: int,
         weights: bool,
         bases: Sequence[State],
+        sources: State,
         gradients: Mapping[str, Gradient],
         rng: np.random.Generator,
     ) -> None:
@@ -261,7 +258,7 @@ class Backward:
         for layer in layers:
             if layer.weight is None or layer.input is None or self._is_single_position(layer) or not weights:
                 continue
-            x = self._input(layer, bases)
+            x = self._input(layer, sources)
             for _ in range(repeats):
                 direction = self._product(layer, x).direction(x, rng)
                 size = _rms(direction)
@@ -280,7 +277,7 @@ class Backward:
             if layer.weight is None or layer.input is None:
                 continue
             if self._is_single_position(layer):  # dL/dW is the outer product of gradient and input
-                gradient.weight_squares.append(response * _square(self._input(layer, bases)))
+                gradient.weight_squares.append(response * _square(self._input(layer, sources)))
                 continue
             answers = [
                 row.respond(self.network.outputs) * row.weight**2 / row.scale**2
@@ -329,11 +326,10 @@ class Backward:
             self.products[layer.name] = Product(self.network, layer, x, self.threads)
         return self.products[layer.name]
 
-    def _input(self, layer: LayerPlan, bases: Sequence[State]) -> np.ndarray:
-        """The layer's input for the feed that `bases` belong to."""
+    def _input(self, layer: LayerPlan, sources: State) -> np.ndarray:
+        """The layer's input, of one input of the model."""
         assert layer.input is not None
-        stacked = self.pieces.value(layer.input, self.pieces.home[layer.output], bases)
-        return self.stack.split(layer.input, stacked)[0]
+        return self.stack.split(layer.input, sources[layer.input])[0]
 
     def _propagate(self, rows: Sequence[_Row], bases: Sequence[State]) -> None:
         """Carry perturbations to the end of the network, bringing them back to size 1 at each cut."""

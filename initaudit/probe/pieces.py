@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -35,20 +36,32 @@ class Pieces:
             for value in values
         }
         """Layer output -> the piece that makes it."""
+        self.sources: list[tuple[str, ...]] = []
+        """Inputs of layers that each piece makes on its way, and that it can bring out."""
         self.segments: list[Segment] = []
         for index, (start, stop) in enumerate(bounds):
             inject = [v for v in values if self.home[v] == index]
             made = {name for node, _ in network.nodes[start:stop] for name in node.output if name}
             wanted = [n for n in self.carried[index] if n in made] + inject
-            wanted += [layer.input for layer in layers if layer.input in made and self.home[layer.output] == index]
+            here = [layer for layer in layers if layer.weight is not None and self.home[layer.output] == index]
+            inputs = [layer.input for layer in here if layer.input is not None and layer.input in made]
+            self.sources.append(tuple(dict.fromkeys(inputs)))
+            wanted += self.sources[-1]
             self.segments.append(network.segment(start, stop, inject=inject, expose=list(dict.fromkeys(wanted))))
 
-    def open(self, feed: Mapping[str, np.ndarray], dtypes: Mapping[str, np.dtype[Any]]) -> None:
-        """Make the sessions, with value types as one run on `feed` shows them; `dtypes` of the layers' outputs."""
+    def open(self, feed: Mapping[str, np.ndarray], dtypes: Mapping[str, np.dtype[Any]]) -> float:
+        """Make the sessions, with value types as one run on `feed` shows them; the seconds that this run takes.
+
+        `dtypes` are those of the layers' outputs.
+        """
         state: State = dict(feed)
+        seconds = 0.0
         for index, segment in enumerate(self.segments):
             segment.open(state, dtypes, self.folder, self.threads)
+            start = time.monotonic()
             state = self.advance(index, state, {})
+            seconds += time.monotonic() - start
+        return seconds
 
     def march(self, feed: Mapping[str, np.ndarray]) -> list[State]:
         """Values in front of each piece, and behind the last."""
@@ -57,21 +70,30 @@ class Pieces:
             states.append(self.advance(index, states[-1], {}))
         return states
 
-    def advance(self, index: int, state: State, addends: Mapping[str, np.ndarray]) -> State:
-        """Values behind a piece for those in front of it; inputs of the model stay known. Raises ProbeError."""
+    def march_with_sources(self, feed: Mapping[str, np.ndarray]) -> tuple[list[State], State]:
+        """The same, and the inputs of all layers whose weight can be perturbed."""
+        states: list[State] = [dict(feed)]
+        sources: State = dict(feed)
+        for index in range(len(self.segments)):
+            state = self.advance(index, states[-1], {}, also=self.sources[index])
+            sources |= state
+            states.append({n: a for n, a in state.items() if n in self.carried[index] or n in self.network.inputs})
+        return states, sources
+
+    def advance(
+        self, index: int, state: State, addends: Mapping[str, np.ndarray], also: Sequence[str] = ()
+    ) -> State:
+        """Values behind a piece for those in front of it, and the values `also` made on its way.
+
+        Inputs of the model stay known. Raises ProbeError.
+        """
         segment = self.segments[index]
-        made = [n for n in self.carried[index] if n in segment.made]
+        made = list(dict.fromkeys([*(n for n in self.carried[index] if n in segment.made), *also]))
         out = segment.run(state, addends, made)
         if not all(isinstance(array, np.ndarray) for array in out.values()):
             raise ProbeError("the network passes sequences or optional values between its layers")
         kept = {n: a for n, a in state.items() if n in self.carried[index] or n in self.network.inputs}
         return {**kept, **out}
-
-    def value(self, name: str, index: int, states: Sequence[State]) -> np.ndarray:
-        """A value that piece `index` reads or makes."""
-        if name in states[index]:
-            return states[index][name]
-        return self.segments[index].run(states[index], {}, [name])[name]
 
     def carried_bytes(self, states: Sequence[State]) -> int:
         """Bytes of the largest cut."""
