@@ -70,7 +70,7 @@ class Report:
 
     path: str
     verdict: Verdict
-    audit: ModelAudit | None = None
+    audit: ModelAudit | None = field(default=None, repr=False)
     findings: tuple[Finding, ...] = ()
     """All findings, suppressed ones included, most severe first, then by depth."""
     skipped: tuple[Skipped, ...] = ()
