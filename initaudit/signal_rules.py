@@ -41,3 +41,13 @@ def limiting_factors(rule: Rule, audit: ModelAudit, *, suggestion: str) -> Itera
             severity=Severity.ERROR if fatal else Severity.WARNING,
             suggestion=suggestion,
         )
+
+
+def fatal_to_learning(audit: ModelAudit) -> Severity:
+    """Severity of a defect of one layer's weights: ERROR, or WARNING where the network was probed and learns all the same.
+
+    A zero or constant layer between random ones still receives a gradient, and its units part in the first steps.
+    """
+    learning = audit.trainability
+    learns = learning is not None and learning.score >= TRAINABLE and not audit.context.has_training
+    return Severity.WARNING if learns else Severity.ERROR

@@ -180,3 +180,13 @@ def test_too_small_and_too_large_weights_are_both_found() -> None:
     assert "INI401" in {factor.rule for factor in small.factors}
     assert large.score < 0.01
     assert "INI402" in {factor.rule for factor in large.factors}
+
+
+def test_a_zero_layer_that_the_gradient_fills_is_a_warning() -> None:
+    """Behind tanh, whose slope at zero is one, a zero layer receives a gradient in the first step and passes it on in the second."""
+    proto = mlp([48] * 7 + [10], "Tanh", xavier, change={"fc3.weight": lambda weight: weight * 0})
+
+    report = audit(proto, Config(context="fresh"))
+
+    assert {finding.severity.value for finding in report.findings if finding.code == "INI003"} == {"warning"}
+    assert report.verdict.status == "warn"

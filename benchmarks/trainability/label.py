@@ -1,6 +1,6 @@
 """Train the networks and write down which of them learn: the labels that the trainability model is fitted on.
 
-    python benchmarks/trainability/label.py OUT [--count 600] [--start 0]
+    python benchmarks/trainability/label.py OUT [--count 600] [--start 0] [--activation softplus]
 
 A label is the best accuracy on the training set over three learning rates, each 250 steps of SGD with momentum 0.9 on batches of
 128 of scikit-learn's digits, standardised per pixel. `OUT/labels.jsonl` gets one line per network, `OUT/<id>.onnx` the untrained
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from networks import INPUTS, Recipe, build, draw
+from networks import ACTIVATIONS, INPUTS, Recipe, build, draw
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
@@ -123,6 +123,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--count", type=int, default=600, help="number of networks")
     parser.add_argument("--start", type=int, default=0, help="first group: another start gives other networks")
+    parser.add_argument("--activation", choices=ACTIVATIONS, help="draw only networks with this activation")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
@@ -132,6 +133,8 @@ def main() -> None:
     done = {row["id"]: row for row in map(json.loads, file.read_text().splitlines())} if file.exists() else {}
 
     def learns(recipe: Recipe) -> bool:
+        if options.activation:
+            recipe = replace(recipe, activation=options.activation, id=f"{options.activation}-{recipe.id}")
         if recipe.id not in done:
             export(recipe, options.out / f"{recipe.id}.onnx")
             done[recipe.id] = label(recipe, images, classes)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from initaudit.findings import Finding, Severity
 from initaudit.rule import Rule
+from initaudit.signal_rules import fatal_to_learning
 
 if TYPE_CHECKING:
     from initaudit.report import LayerAudit, ModelAudit
@@ -44,6 +45,6 @@ class ConstantWeight(Rule):
             f"All {stats.count} weights equal {stats.min:.4g}; the layer's units compute the same output and can never differ.",
             measured=0.0,
             expected=layer.target.std if layer.target else None,
-            severity=Severity.INFO if fixed_filter else Severity.ERROR,
+            severity=Severity.INFO if fixed_filter else fatal_to_learning(audit),
             suggestion=f"Draw the weights from {layer.target.scheme if layer.target else 'a random scheme'}.",
         )

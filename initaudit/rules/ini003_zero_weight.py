@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from initaudit.findings import Finding, Severity
 from initaudit.rule import Rule
+from initaudit.signal_rules import fatal_to_learning
 
 if TYPE_CHECKING:
     from initaudit.report import LayerAudit, ModelAudit
@@ -44,8 +45,10 @@ class ZeroWeight(Rule):
             severity = Severity.WARNING
             effect = "in a trained network this branch contributes nothing"
         else:
-            severity = Severity.ERROR
-            effect = "no signal and no gradient passes it"
+            severity = fatal_to_learning(audit)
+            effect = "no signal and no gradient passes it" + (
+                ", until the gradient that reaches it has filled it" if severity is Severity.WARNING else ""
+            )
         yield self.finding(
             layer,
             f"All {stats.count} weights are zero; {effect}.",

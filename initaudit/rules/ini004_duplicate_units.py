@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from initaudit.findings import Finding, Severity
 from initaudit.rule import Rule
+from initaudit.signal_rules import fatal_to_learning
 
 if TYPE_CHECKING:
     from initaudit.report import LayerAudit, ModelAudit
@@ -53,6 +54,6 @@ class DuplicateUnits(Rule):
             f"{share:.0%} of the units repeat the incoming weights of another unit{exactly}; the layer is narrower than it looks.",
             measured=share,
             expected=0.0,
-            severity=Severity.ERROR if share > MANY else Severity.WARNING,
+            severity=fatal_to_learning(audit) if share > MANY else Severity.WARNING,
             suggestion="Re-initialise the layer so that its units differ, or ignore it if the copies are meant.",
         )
