@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import ModelProto, helper
 
-from tests.extraction import extract, only_layer, paths
+from tests.extraction import extract, only_layer, paths, run
 from tests.networks import model
 
 small = st.integers(1, 3)
@@ -170,3 +170,25 @@ def test_recurrent_weights_are_seen_gate_by_gate(op, gates, directions):
             assert (start, stop) == (first := place * 2 * gates * hidden + offset + gate * hidden, first + hidden)
     forget = [layer for layer in layers if layer.weight.part and layer.weight.part.endswith("gate:forget")]
     assert len(forget) == (2 * directions if op == "LSTM" else 0)
+
+
+def test_the_forget_gate_is_the_one_that_keeps_the_cell():
+    """With the part called forget wide open and the part called input shut, an LSTM keeps its initial cell (ONNX: i, o, f, c)."""
+    hidden = 3
+    bias = np.zeros((1, 8 * hidden), np.float32)
+    tensors = {
+        "W": np.zeros((1, 4 * hidden, 2), np.float32),
+        "R": np.zeros((1, 4 * hidden, hidden), np.float32),
+        "B": bias,
+        "h0": np.zeros((1, 1, hidden), np.float32),
+        "c0": np.full((1, 1, hidden), 0.7, np.float32),
+    }
+    node = helper.make_node("LSTM", ["x", "W", "R", "B", "", "h0", "c0"], ["y", "", "c"], "rnn", hidden_size=hidden)
+    layers = extract(model([node], {"x": ["T", 1, 2]}, ["y", "c"], tensors)).layers
+    spans = {layer.weight.part: layer.bias_slice for layer in layers if layer.weight.tensors[0].name == "W"}
+
+    bias[0, slice(*spans["gate:forget"])] = 20
+    bias[0, slice(*spans["gate:input"])] = -20
+    (cell,) = run(model([node], {"x": ["T", 1, 2]}, ["y", "c"], tensors), {"x": np.ones((4, 1, 2), np.float32)}, ["c"])
+
+    np.testing.assert_allclose(cell, tensors["c0"], rtol=1e-4)
