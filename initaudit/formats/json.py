@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from initaudit.document import document
 from initaudit.format import Format, FormatOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from initaudit.report import Report
 
 
@@ -20,6 +21,23 @@ class JsonFormat(Format):
     suffix = ".json"
 
     def render(self, reports: Sequence[Report], options: FormatOptions) -> str:
-        """Indented by two, keys in the order of the contract."""
-        del options
-        return json.dumps(document(reports), indent=2, allow_nan=False) + "\n"
+        """Keys in the order of the contract; a line per layer and per finding, which the fast encoder writes and `diff` reads."""
+        whole = document(reports)
+        entries = [_members(report, "  ") for report in whole.pop("reports")]
+        head = ", ".join(f"{_text(key)}: {_text(value)}" for key, value in whole.items())
+        return f'{{{head}, "reports": [\n' + ",\n".join(entries) + "\n]}\n"
+
+
+def _members(report: dict[str, Any], indent: str) -> str:
+    lines = []
+    for key, value in report.items():
+        if isinstance(value, list) and value:
+            body = ",\n".join(f"{indent}    {_text(item)}" for item in value)
+            lines.append(f"{indent}  {_text(key)}: [\n{body}\n{indent}  ]")
+        else:
+            lines.append(f"{indent}  {_text(key)}: {_text(value)}")
+    return f"{indent}{{\n" + ",\n".join(lines) + f"\n{indent}}}"
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, allow_nan=False)
