@@ -149,6 +149,8 @@ def _weigh(layout: Layout, seed: int) -> WeightStats:
         wide = finite.astype(np.float64, copy=False)
         cube = wide.reshape(layout.copies, layout.units, layout.inputs)
         square = cube * cube
+        if layout.inputs == 1:  # biases, scales: neither a spectrum nor rows that could repeat
+            return _summarise(layout, moments, block, square.sum(axis=2), square.sum(axis=1), None, (0.0, 0.0))
         repeats = duplicate_shares(wide @ signature_vectors(layout.inputs), copy, wide.__getitem__, layout.inputs)
         return _summarise(layout, moments, block, square.sum(axis=2), square.sum(axis=1), spectrum_of(cube), repeats)
     found = scan(layout)
