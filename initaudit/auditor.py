@@ -12,7 +12,7 @@ from initaudit.filtering import apply_filters
 from initaudit.layers import extract_layers
 from initaudit.measure import measure
 from initaudit.model import load_model
-from initaudit.probe import ProbeOptions, probe
+from initaudit.probe import ProbeOptions, start_probe
 from initaudit.probe.isolation import prestart
 from initaudit.probe.theory import first_lost
 from initaudit.report import ModelAudit, Report
@@ -44,9 +44,10 @@ def audit(source: Source, config: Config | None = None) -> Report:
         prestart()  # its imports run while the weights are measured
     model = load_model(source)
     extraction = extract_layers(model)
+    probing = start_probe(model, extraction.layers, ProbeOptions.from_config(config))
     layers, unreadable = measure(extraction.layers, seed=config.seed)
     context = infer_context(layers, config.context)
-    probed = probe(model, [a.layer for a in layers], ProbeOptions.from_config(config))
+    probed = probing()
     layers = probed.attach(layers)
     learning = trainability(layers)
     findings_input = ModelAudit(

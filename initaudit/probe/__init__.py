@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from initaudit.model import Model
     from initaudit.report import LayerAudit
 
-__all__ = ["ProbeOptions", "ProbeResult", "Signal", "probe"]
+__all__ = ["ProbeOptions", "ProbeResult", "Signal", "probe", "start_probe"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +91,30 @@ def probe(
             mode=options.mode, status="failed", reason=str(error), not_probed=plan.skipped, seed=options.seed
         )
     return _result(answer, plan.skipped, options, model.graph)
+
+
+def start_probe(model: Model, layers: Sequence[Layer], options: ProbeOptions) -> Callable[[], ProbeResult]:
+    """Begin `probe` in the background; call what is returned to wait for the result, or for the error that it raises."""
+    import threading
+
+    done: list[ProbeResult | BaseException] = []
+
+    def work() -> None:
+        try:
+            done.append(probe(model, layers, options))
+        except BaseException as error:  # noqa: BLE001  raised again where the result is asked for
+            done.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)  # an interrupted audit does not wait for it
+    thread.start()
+
+    def result() -> ProbeResult:
+        thread.join()
+        if isinstance(done[0], BaseException):
+            raise done[0]
+        return done[0]
+
+    return result
 
 
 def _result(answer: Mapping[str, Any], skipped: Mapping[str, str], options: ProbeOptions, graph: Graph) -> ProbeResult:
