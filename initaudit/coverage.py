@@ -79,7 +79,9 @@ def _missing(graph: Graph) -> list[Skipped]:
         if value.is_input and value.consumers and all(_is_weight_place(node, place) for node, place in value.consumers):
             size = math.prod(d for d in value.dims or (0,) if isinstance(d, int))
             reason = "a weight that is an input of the model: the file holds no values for it"
-            missing.append(Skipped(initializer=value.name, parameters=size, reason=reason, is_parameter=False, stored=False))
+            missing.append(
+                Skipped(initializer=value.name, parameters=size, reason=reason, is_parameter=False, stored=False)
+            )
     return missing
 
 

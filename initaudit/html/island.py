@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from jinja2.utils import htmlsafe_json_dumps
-from markupsafe import Markup
 
 from initaudit.html import words
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 SERIES = {
     "std": "stats.std",
