@@ -55,7 +55,8 @@ MAX_REPEATS = 4
 """Perturbations of each layer in one pass of a small network. With 32 passes they bring the error of a network with a
 single output, where |J v|^2 is chi-squared with one degree of freedom, to 6 %."""
 WEIGHTS_EVERY = 2
-"""Passes over a large network per perturbation of its weights: they are many, and each averages over all positions."""
+"""Passes over a large network per perturbation of its weights. Of the passes behind the first, each takes every other
+layer only; the spread between draws is then known from those."""
 WANTED_ERROR = 0.08
 """Relative standard error of the gradient at which drawing ends."""
 WORK_LIMIT = 3e10
@@ -99,12 +100,15 @@ class Gradient:
         spread = float(np.std(self.squares, ddof=1)) / math.sqrt(len(self.squares))
         return 0.5 * spread / mean
 
-    def to_json(self) -> dict[str, Any]:
-        """The backward fields of `Signal`."""
+    def to_json(self, spread: float | None) -> dict[str, Any]:
+        """The backward fields of `Signal`; `spread` is that of one draw in this network, for layers drawn only once."""
+        error = self.error
+        if error is None and spread is not None and self.squares and any(self.squares):
+            error = 0.5 * spread / math.sqrt(len(self.squares))
         weight = math.sqrt(float(np.mean(self.weight_squares))) if self.weight_squares else None
         return {
             "gradient_rms": math.sqrt(float(np.mean(self.squares))),
-            "gradient_error": self.error,
+            "gradient_error": error,
             "gradient_resolved": 2 * self.unresolved < len(self.squares),
             "weight_gradient": weight,
         }
@@ -219,9 +223,10 @@ class Backward:
             bases, sources = self.pieces.march_with_sources(feed)
             rng = np.random.default_rng((self.seed, draw))
             limit = max(1, int(HELD_BYTES / max(1, self.pieces.carried_bytes(bases) // self.stack.rows)))
-            for start in range(0, len(self.layers), limit):
+            layers = self.layers if self.stack.rows > 1 or draw == 0 else self.layers[draw % 2 :: 2]
+            for start in range(0, len(layers), limit):
                 weights = self.stack.rows > 1 or draw % WEIGHTS_EVERY == 0
-                self._draw(self.layers[start : start + limit], repeats, weights, bases, sources, gradients, rng)
+                self._draw(layers[start : start + limit], repeats, weights, bases, sources, gradients, rng)
         return gradients
 
     def _shed(self, seconds: float) -> None:
@@ -431,6 +436,17 @@ def _even(layers: Sequence[LayerPlan], most: float) -> list[LayerPlan]:
     if len(layers) <= count:
         return list(layers)
     return [layers[i] for i in np.unique(np.linspace(0, len(layers) - 1, count).round().astype(int))]
+
+
+def spread_of(gradients: Mapping[str, Gradient]) -> float | None:
+    """Relative standard deviation of one draw, over the layers that were drawn more than once; None if there are none.
+
+    It depends on how many directions the outputs answer to, which the layers of one network share.
+    """
+    several = [np.asarray(g.squares) for g in gradients.values() if len(g.squares) > 1 and any(g.squares)]
+    if not several:
+        return None
+    return math.sqrt(float(np.mean([np.var(s, ddof=1) / np.mean(s) ** 2 for s in several])))
 
 
 def _settled(gradients: Mapping[str, Gradient]) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from onnx import ModelProto, TensorProto
 
 from initaudit.errors import ProbeError
-from initaudit.probe.backward import Backward, Gradient
+from initaudit.probe.backward import Backward, Gradient, spread_of
 from initaudit.probe.forward import Forward, Runs, observe, summarise
 from initaudit.probe.instrument import freeze_statistics
 from initaudit.probe.nonfinite import first_nonfinite
@@ -85,9 +85,11 @@ def measure(
     }
     if checkpoint is not None:
         checkpoint(answer)
-    for name, gradient in _backward(model, folder, layers, forward, feeds, options, answer["notes"]).items():
+    gradients = _backward(model, folder, layers, forward, feeds, options, answer["notes"])
+    spread = spread_of(gradients)
+    for name, gradient in gradients.items():
         if name in signals and gradient.squares:
-            signals[name] = signals[name] | gradient.to_json()
+            signals[name] = signals[name] | gradient.to_json(spread)
     return answer
 
 
