@@ -199,6 +199,9 @@ def batch_norms(model: ModelProto, folder: Path | None) -> tuple[frozenset[str],
     are what it will see.
     """
     tensors = {t.name: t for t in model.graph.initializer}
+    for node in model.graph.node:  # exporters that store equal tensors once hand them out through Identity
+        if node.op_type == "Identity" and node.input[0] in tensors:
+            tensors[node.output[0]] = tensors[node.input[0]]
     fresh: set[str] = set()
     trained: set[str] = set()
     for node in model.graph.node:
