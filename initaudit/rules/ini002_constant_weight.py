@@ -32,9 +32,9 @@ class ConstantWeight(Rule):
     severity = Severity.ERROR
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
-        """Norm scales and slopes start constant by design and are left out."""
+        """Norm scales, slopes and what is only added (a bias, a position) start constant by design and are left out."""
         stats, facts = layer.stats, layer.layer
-        if facts.kind in ("norm", "scale", "embedding") or facts.untrainable or stats.count < 2:
+        if facts.kind in ("norm", "scale", "embedding", "other") or facts.untrainable or stats.count < 2:
             return
         if stats.min != stats.max or stats.min == 0 or stats.nonfinite:
             return

@@ -28,9 +28,9 @@ class ZeroWeight(Rule):
     severity = Severity.ERROR
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
-        """A zero layer is an error unless zero is a sound start there."""
+        """A zero layer is an error unless zero is a sound start there; what is only added (a bias, a position) may be zero."""
         stats, facts = layer.stats, layer.layer
-        if facts.kind in ("norm", "scale") or facts.untrainable or stats.count < 2:
+        if facts.kind in ("norm", "scale", "other") or facts.untrainable or stats.count < 2:
             return
         if stats.min != 0 or stats.max != 0 or stats.nonfinite:
             return

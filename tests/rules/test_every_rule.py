@@ -222,3 +222,25 @@ def test_a_zero_branch_end_is_deliberate_when_fresh_and_dead_when_trained(tmp_pa
     }
 
     assert severity == {"fresh": ["info"], "trained": ["warning"]}
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1])
+def test_a_constant_bias_behind_a_graph_convolution_is_no_fault(value: float):
+    """A(xW) + b: b belongs to no product of its own, and a bias starts constant."""
+    rng = np.random.default_rng(0)
+    ring = (np.eye(20) + np.eye(20, k=1) + np.eye(20, k=-1)) / 3
+    tensors = {
+        "adjacency": ring.astype(np.float32),
+        "w": he((32, 40), rng).T.astype(np.float32),
+        "b": np.full(32, value, np.float32),
+    }
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["xw"], "fc"),
+        helper.make_node("MatMul", ["adjacency", "xw"], ["a"], "spread"),
+        helper.make_node("Add", ["a", "b"], ["s"], "shift"),
+        helper.make_node("Relu", ["s"], ["y"]),
+    ]
+
+    report = initaudit.audit(model(nodes, {"x": [20, 40]}, ["y"], tensors), context="fresh", probe="none")
+
+    assert not {"INI002", "INI003"} & {f.code for f in report.findings}
