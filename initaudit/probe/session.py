@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     from onnx import ModelProto
 
-LARGE_WEIGHTS = 256 << 20
+LARGE_WEIGHTS = 64 << 20
 """Above this many bytes of external weights onnxruntime may not re-pack them: the copy would double the memory, and a
 probe runs each weight too few times to earn it back."""
 
