@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -68,6 +68,14 @@ class Observed:
     """Inputs that one run holds."""
     largest: np.ndarray | None = None
     smallest: np.ndarray | None = None
+
+    def of_one_input(self) -> Observed:
+        """The same value as a run of one input makes it, where this one came from runs of several."""
+        axis = _batch_axis(self.shape, self.rows) if self.rows > 1 else None
+        if axis is None:
+            return self
+        shape = (*self.shape[:axis], 1, *self.shape[axis + 1 :])
+        return replace(self, shape=shape, squares=self.squares / self.rows, rows=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -110,6 +111,9 @@ def _backward(
     freeze_statistics(copy, forward.statistics)
     network = Network(copy)
     reason = _no_gradient(network)
+    runs = single_runs(feeds)
+    if runs.rows == 1:
+        forward = replace(forward, values={name: value.of_one_input() for name, value in forward.values.items()})
     seen = [
         layer for layer in layers if forward.values[layer.output].dtype.kind == "f" and layer.output in network.position
     ]
@@ -121,7 +125,7 @@ def _backward(
                 folder,
                 seen,
                 forward,
-                single_runs(feeds),
+                runs,
                 stack=stack,
                 seed=options["seed"],
                 seconds=options["timeout"],
