@@ -9,8 +9,10 @@ std = sqrt(2 / (fan_in + fan_out)) (Glorot & Bengio 2010, eq. 12).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from initaudit.gains import gain_of
 
@@ -24,6 +26,8 @@ SCALELESS_KINDS = frozenset({"norm", "scale", "other"})
 RECURRENT_KINDS = frozenset({"lstm", "gru", "rnn"})
 GLU_SHARE = 0.29338
 """E[sigmoid(z)^2] for z ~ N(0, 1): the share of the second moment that a gated linear unit lets through."""
+SAME_FACTOR = 0.01
+"""A factor this close to 1 is the rounding of a quantiser, not a scale."""
 MAX_GAIN = 10.0
 """A larger quadrature gain means that a unit signal lies in the flat part of the activation; no weight scale mends that."""
 
@@ -56,6 +60,9 @@ def target_for(layer: Layer, *, residual_branches: int = 1) -> Target | None:
     if layer.kind in RECURRENT_KINDS and layer.role == "R":
         return _recurrent(layer)
     target = _by_activation(layer)
+    factor = _factor_before_activation(layer)
+    if factor not in (0.0, 1.0):
+        target = _rescaled(target, factor)
     if layer.ends_residual_branch and not layer.normalized_before_use and residual_branches > 1:
         return _branch_end(target, residual_branches)
     return target
@@ -151,6 +158,33 @@ def _balanced(layer: Layer, reason: str) -> Target:
         gain=1.0,
         std=std,
         why=f"{reason}: std = sqrt(2/({fan}+{layer.fan_out})) = {std:.3g} (Glorot & Bengio 2010, eq. 12){_norm_note(layer)}.",
+    )
+
+
+def _factor_before_activation(layer: Layer) -> float:
+    """By what constant the output is multiplied on its way to the activation, > 0; 1 where that is no straight line."""
+    from initaudit.activations.named import is_affine
+    from initaudit.activations.region import function_between
+
+    start, end = layer.output, layer.preactivation
+    if layer.activation is None or start is None or end is None or start is end:
+        return 1.0
+    function = function_between(start, end)
+    if function is None or not is_affine(function):
+        return 1.0
+    low, high = function(np.array([0.0, 1.0]))
+    factor = abs(float(high - low))
+    return factor if math.isfinite(factor) and abs(factor - 1.0) > SAME_FACTOR else 1.0
+
+
+def _rescaled(target: Target, factor: float) -> Target:
+    """The weights of sin(30 (Wx + b)) are 30 times smaller than those of sin(Wx + b) (Sitzmann et al. 2020, section 3.2)."""
+    return replace(
+        target,
+        gain=target.gain / factor,
+        std=target.std / factor,
+        why=f"{target.why[:-1]}; the output is multiplied by {factor:.4g} before the activation, so "
+        f"{target.std:.3g}/{factor:.4g} = {target.std / factor:.3g}.",
     )
 
 

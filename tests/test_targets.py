@@ -160,3 +160,12 @@ def test_a_function_without_a_gain_is_treated_as_linear() -> None:
 
     assert found.scheme == "xavier_uniform"
     assert "no gain" in found.why
+
+
+@pytest.mark.parametrize(("nodes", "std"), [("Sin(s)", 1.5209 / math.sqrt(8)), ("Tanh(s)", math.sqrt(2 / 40))])
+def test_a_factor_before_the_activation_is_taken_off_the_weights(nodes: str, std: float) -> None:
+    """sin(30 (Wx + b)) sees a unit signal only if W is 30 times smaller (Sitzmann et al. 2020)."""
+    found = target(f"k = Constant <value = float {{30.0}}> () s = Mul(k, h) y = {nodes}")
+
+    assert found.std == pytest.approx(std / 30, rel=1e-3)
+    assert "30" in found.why
