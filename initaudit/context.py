@@ -48,7 +48,7 @@ def infer_context(layers: Sequence[LayerAudit], override: str = "auto") -> Conte
     share = len(untrained) / decided
     convincing = [a for a in trained if a.provenance and a.provenance.confidence == "high"]
     if not trained or (share >= FRESH_SHARE and not marks.trained and len(convincing) < len(untrained)):
-        name = "mixed" if marks.trained and not trained and share < 1 else "fresh"
+        name = "fresh"
     elif share < TRAINED_SHARE:
         name = "trained"
     else:

@@ -205,8 +205,11 @@ def _parts(spec: LayerSpec, constants: Constants, followings: Followings) -> lis
     if spec.kind not in ("linear", "conv") or spec.weak or spec.feeds or spec.output is None:
         return [spec]
     found = pieces(spec, constants)
-    if not found or followings.of(spec.output).activation is not None:  # a gated unit is one activation, not two layers
+    if not found:
         return [spec]
+    whole = followings.of(spec.output).activation
+    if whole == "glu" or (whole is not None and any("gate" in followings.of(p.value).feeds for p in found)):
+        return [spec]  # a gated unit is one activation, not two layers
     attention = len(found) in (2, 3) and all("attention" in followings.of(p.value).feeds for p in found)
     names = list("qkv"[-len(found) :]) if attention else [f"{i + 1}/{len(found)}" for i in range(len(found))]
     return part_specs(spec, found, names)

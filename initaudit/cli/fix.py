@@ -88,7 +88,9 @@ def _print(result: FixResult, model: str, dry_run: bool) -> None:
         click.echo(f"{clean(refusal.layer)}: left as it is: {refusal.reason}")
     if not result.changes:
         copied = f"; {clean(str(result.written[0]))} is an unchanged copy" if result.written else ""
-        click.echo(f"{clean(model)}: nothing to fix{copied}")
+        left = [f for f in result.before.active if f.severity.value == "error"]
+        what = "nothing to fix" if not left else f"nothing that a new draw would mend ({left[0].code} {left[0].name} remains)"
+        click.echo(f"{clean(model)}: {what}{copied}")
         return
     if dry_run or result.after is None:
         click.echo(f"{len(result.changes)} layers would change; nothing was written")

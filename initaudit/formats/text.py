@@ -196,10 +196,10 @@ def _coverage(console: Console, report: Report, options: FormatOptions) -> None:
         console.print(Text(f"  ... {len(missed) - 3} more (--verbose shows them)", style="dim"))
     probe = report.audit.probe if report.audit else None
     if probe is not None and probe.status != "skipped":
-        note = {"complete": "everywhere", "partial": "in part", "failed": "not"}.get(probe.status, probe.status)
+        note = {"complete": "measured everywhere", "partial": "measured in part", "failed": "not measured"}[probe.status]
         batch = f", batch {probe.batch}" if probe.batch else ""
         reason = f": {clean(probe.reason)}" if probe.reason else ""
-        console.print(Text(f"Signal measured {note} ({probe.mode}{batch}, seed {probe.seed}){reason}.", style="dim"))
+        console.print(Text(f"Signal {note} ({probe.mode}{batch}, seed {probe.seed}){reason}.", style="dim"))
 
 
 def _statistics(console: Console, reports: Sequence[Report]) -> None:

@@ -37,5 +37,5 @@ class ProbeIncomplete(Rule):
             measured=float(unprobed),
             expected=0.0,
             severity=Severity.WARNING if unprobed == len(audit.layers) else Severity.INFO,
-            suggestion="Give --input-shape or --input-data if the reason names an input.",
+            suggestion="Give --input-shape or --input-data." if "input" in (probe.reason or "") else "",
         )
