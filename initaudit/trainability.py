@@ -17,7 +17,7 @@ were fitted on networks that `benchmarks/trainability/` draws and really trains;
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from initaudit.dynamics import Dynamics, Probed, dynamics_of, log10
@@ -32,22 +32,23 @@ TRAINABLE = 0.5
 
 LEARNING_RATES = (1e-3, 1e-2, 1e-1)
 """The rates that the networks behind the fit were trained with; the best one counts."""
-MOTION_NEEDED = -5.51
-"""Decimal logarithm of rate * contrast kernel / (answer scale * stretch^2) at which half of the networks move far enough;
-fitted, as was the power of the stretch (1.97 where it was left free)."""
-MOTION_STEEPNESS = 2.54
+MOTION_NEEDED = -5.56
+"""Decimal logarithm of contrast kernel / (1 / rate + kernel) / (answer scale * stretch^2) at which half of the networks
+move far enough; fitted, as were the power of the stretch (1.97 where it was left free) and the weight of the kernel beside
+1 / rate (1.0 where it was left free)."""
+MOTION_STEEPNESS = 2.87
 """How sharply networks on either side of MOTION_NEEDED differ, per decade; fitted."""
-STEP_STOOD = 0.32
+STEP_STOOD = 0.35
 """Decimal logarithm of rate * relative step that half of the networks stand; fitted."""
-STEP_STEEPNESS = 3.76
+STEP_STEEPNESS = 3.71
 """How sharply networks on either side of STEP_STOOD differ, per decade; fitted."""
-ROUGHNESS_STOOD = 4.68
+ROUGHNESS_STOOD = 4.46
 """Decimal logarithm of the roughness that half of the networks stand; fitted."""
-ROUGHNESS_STEEPNESS = 1.58
+ROUGHNESS_STEEPNESS = 1.53
 """How sharply networks on either side of ROUGHNESS_STOOD differ, per decade; fitted."""
-DIMENSION_STEEPNESS = 1.28
+DIMENSION_STEEPNESS = 1.77
 """How much each factor of ten in the dimension of the last layer's input helps; fitted."""
-NARROWNESS_STEEPNESS = 3.88
+NARROWNESS_STEEPNESS = 3.64
 """How much each factor of ten in narrowness harms; a narrowness of 1 with a dimension of 1 leaves half; fitted."""
 
 TIED = 0.5
@@ -100,8 +101,12 @@ def score_of(dynamics: Dynamics) -> float:
 
 
 def moves(dynamics: Dynamics, rate: float) -> float:
-    """Probability that steps at `rate` change the answers by enough to tell inputs apart."""
-    return _enough(dynamics, rate * dynamics.contrast_kernel)
+    """Probability that steps at `rate` change the answers by enough to tell inputs apart.
+
+    What all inputs share is moved by the same steps, back and forth with the composition of each batch: from a rate of
+    1 / kernel on, larger steps help the differences no more.
+    """
+    return _enough(dynamics, dynamics.contrast_kernel / (1 / rate + dynamics.kernel))
 
 
 def stands(dynamics: Dynamics, rate: float) -> float:
@@ -121,8 +126,8 @@ def smooth(dynamics: Dynamics) -> float:
     return _logistic(ROUGHNESS_STEEPNESS * (ROUGHNESS_STOOD - log10(dynamics.roughness)))
 
 
-def _enough(dynamics: Dynamics, kernel: float) -> float:
-    motion = log10(kernel) - log10(dynamics.answer_scale) - 2 * log10(dynamics.stretch)
+def _enough(dynamics: Dynamics, move: float) -> float:
+    motion = log10(move) - log10(dynamics.answer_scale) - 2 * log10(dynamics.stretch)
     return _logistic(MOTION_STEEPNESS * (motion - MOTION_NEEDED))
 
 
@@ -194,8 +199,19 @@ def _limits(dynamics: Dynamics) -> Iterator[Factor]:
 
 def _too_slow(dynamics: Dynamics, score: float) -> Iterator[Factor]:
     first, last = dynamics.layers[0], dynamics.layers[-1]
+    rate = LEARNING_RATES[-1]
+    if moves(replace(dynamics, answer_scale=1.0), rate) >= TRAINABLE:
+        if stands(dynamics, LEARNING_RATES[0]) >= SUFFICES:  # else the explosion is named already
+            yield Factor(
+                name="explosion",
+                score=score,
+                layer=last.name,
+                rule="INI402",
+                message=f"The answers have a root mean square of {dynamics.answer_scale:.1g}: no step that the network stands makes a difference to them.",
+            )
+        return
     left = _change(first.input_variance, last.input_variance)
-    if _enough(dynamics, LEARNING_RATES[-1] * dynamics.kernel) >= TRAINABLE:
+    if _enough(dynamics, dynamics.kernel / (1 / rate + dynamics.kernel)) >= TRAINABLE:
         where = _first(dynamics, lambda layer: layer.contrast < 1 / STEEP)
         yield Factor(
             name="similarity",

@@ -87,7 +87,7 @@ def test_small_weights_behind_normalisation_are_named_as_uneven() -> None:
 
 def test_no_common_learning_rate_is_named_as_uneven() -> None:
     """Small rates do not move the differences between inputs, large ones throw the network off."""
-    torn = every_layer(HEALTHY, kernel=3e3, contrast=3e-7)
+    torn = every_layer(HEALTHY, weight_square=1e-3, contrast=5e-4)
 
     assert score_of(torn) < TRAINABLE
     assert rules(torn) == {"INI503"}

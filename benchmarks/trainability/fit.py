@@ -25,7 +25,7 @@ from sklearn.metrics import roc_auc_score
 from initaudit import trainability as model
 from initaudit.auditor import audit
 from initaudit.config import Config
-from initaudit.dynamics import dynamics_of, log10
+from initaudit.dynamics import LARGEST_LOG, dynamics_of, log10
 
 CONSTANTS = (
     "MOTION_NEEDED",
@@ -58,6 +58,7 @@ def quantities(path: Path) -> dict[str, Any] | None:
         "motion": log10(found.contrast_kernel) - log10(found.answer_scale) - 2 * log10(found.stretch)
         if found.finite
         else 0.0,
+        "kernel": log10(found.kernel) if found.finite else 0.0,
         "step": log10(found.relative_step) if found.finite else 0.0,
         "dimension": log10(found.dimension) if found.dimension else 0.0,
         "narrowness": log10(found.narrowness),
@@ -85,6 +86,7 @@ def load(out: Path, limit: int | None) -> tuple[list[dict[str, Any]], Rows]:
     accuracy = np.array([[row["accuracies"].get(rate, np.nan) for rate in rates] for row in labels])
     return labels, {
         "motion": np.array([row["motion"] for row in found_rows]),
+        "kernel": np.array([row["kernel"] for row in found_rows]),
         "step": np.array([row["step"] for row in found_rows]),
         "dimension": np.array([row["dimension"] for row in found_rows]),
         "narrowness": np.array([row["narrowness"] for row in found_rows]),
@@ -100,7 +102,8 @@ def scores(constants: np.ndarray, rows: Rows) -> np.ndarray:
     """`score_of` for each network and rate [networks, rates], before the best rate is taken."""
     needed, motion_steepness, stood, step_steepness, rough, rough_steepness, dimension, narrowness = constants
     rates = np.log10(model.LEARNING_RATES)[None]
-    moves = _logistic(motion_steepness * (rates + rows["motion"][:, None] - needed))
+    slowness = np.log10(10.0**-rates + 10.0 ** np.minimum(rows["kernel"], LARGEST_LOG)[:, None])
+    moves = _logistic(motion_steepness * (rows["motion"][:, None] - slowness - needed))
     stands = _logistic(step_steepness * (stood - rates - rows["step"][:, None]))
     separates = _logistic(dimension * rows["dimension"] - narrowness * rows["narrowness"])
     smooth = _logistic(rough_steepness * (rough - rows["roughness"]))
@@ -169,7 +172,8 @@ def main() -> None:
             if (predicted[i] >= model.TRAINABLE) != learns[i]:
                 row = labels[i]
                 numbers = " ".join(
-                    f"{name} {rows[name][i]:.1f}" for name in ("motion", "step", "roughness", "dimension", "narrowness")
+                    f"{name} {rows[name][i]:.1f}"
+                    for name in ("motion", "kernel", "step", "roughness", "dimension", "narrowness")
                 )
                 print(
                     f"{predicted[i]:.3f} best {row['best']:.3f} {row['id']:8} {row['architecture']} {row['activation']} depth {row['depth']} "
