@@ -98,7 +98,7 @@ def _report(report: Report) -> dict[str, Any]:
             "audited": report.audited,
             "skipped": [_skipped(s) for s in report.skipped],
         },
-        "probe": _probe(audit.probe) if audit else None,
+        "probe": _probe(audit.probe, audit.layers) if audit else None,
         "layers": [_layer(layer) for layer in audit.layers] if audit else [],
         "findings": [_finding(finding) for finding in report.findings],
     }
@@ -117,7 +117,10 @@ def _skipped(skipped: Skipped) -> dict[str, Any]:
     }
 
 
-def _probe(probe: ProbeResult) -> dict[str, Any]:
+def _probe(probe: ProbeResult, layers: Sequence[LayerAudit]) -> dict[str, Any]:
+    from initaudit.probe.theory import depth_scale
+
+    scale = depth_scale(layers)
     return {
         "mode": probe.mode,
         "status": probe.status,
@@ -126,6 +129,8 @@ def _probe(probe: ProbeResult) -> dict[str, Any]:
         "seed": probe.seed,
         "inputs": [dict(i) for i in probe.inputs],
         "batch_norm": probe.batch_norm,
+        "nonfinite_node": probe.nonfinite_node,
+        "depth_scale": number(scale),
         "notes": list(probe.notes),
     }
 

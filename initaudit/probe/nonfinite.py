@@ -29,7 +29,7 @@ def first_nonfinite(
         values: values of the network in topological order, some of them not finite.
 
     Returns:
-        "operator 'name'", or None where no node can be blamed.
+        Its name (operator and first output, where it has none), or None where no node can be blamed.
     """
     network = Network(model)
     bad = _not_finite(model, folder, feed, _floats(model, folder, network))
@@ -40,7 +40,7 @@ def first_nonfinite(
         node, read = network.nodes[network.position[value]]
         source = next((v for v in read if v in bad), None)
         if source is None:
-            return f"{node.op_type} {node.name!r}" if node.name else f"{node.op_type} that gives {value!r}"
+            return node.name or f"{node.op_type} that gives {value}"
         value = source
 
 
