@@ -32,23 +32,23 @@ TRAINABLE = 0.5
 
 LEARNING_RATES = (1e-3, 1e-2, 1e-1)
 """The rates that the networks behind the fit were trained with; the best one counts."""
-MOTION_NEEDED = -5.56
+MOTION_NEEDED = -5.54
 """Decimal logarithm of contrast kernel / (1 / rate + kernel) / (answer scale * stretch^2) at which half of the networks
 move far enough; fitted, as were the power of the stretch (1.97 where it was left free) and the weight of the kernel beside
 1 / rate (1.0 where it was left free)."""
-MOTION_STEEPNESS = 2.87
+MOTION_STEEPNESS = 2.78
 """How sharply networks on either side of MOTION_NEEDED differ, per decade; fitted."""
-STEP_STOOD = 0.35
+STEP_STOOD = 0.42
 """Decimal logarithm of rate * relative step that half of the networks stand; fitted."""
-STEP_STEEPNESS = 3.71
+STEP_STEEPNESS = 3.76
 """How sharply networks on either side of STEP_STOOD differ, per decade; fitted."""
 ROUGHNESS_STOOD = 4.46
 """Decimal logarithm of the roughness that half of the networks stand; fitted."""
-ROUGHNESS_STEEPNESS = 1.53
+ROUGHNESS_STEEPNESS = 1.57
 """How sharply networks on either side of ROUGHNESS_STOOD differ, per decade; fitted."""
-DIMENSION_STEEPNESS = 1.77
+DIMENSION_STEEPNESS = 1.78
 """How much each factor of ten in the dimension of the last layer's input helps; fitted."""
-NARROWNESS_STEEPNESS = 3.64
+NARROWNESS_STEEPNESS = 3.61
 """How much each factor of ten in narrowness harms; a narrowness of 1 with a dimension of 1 leaves half; fitted."""
 
 TIED = 0.5
