@@ -65,6 +65,8 @@ MOST_WORK = 1.5e11
 """Products spent on MIN_DRAWS passes, about two seconds; of a larger network only some layers are perturbed."""
 RUN_COST = 2e6
 """Products that one call of the runtime is worth (30 microseconds)."""
+NODE_COST = 5e5
+"""Products that one node is worth, however small its tensors (a toy BERT of 1,900 nodes)."""
 ELEMENT_COST = 300
 """Products that one element of a layer's output is worth, for all that is done with it besides (measured on a
 MobileNet-like detector: a third of the time goes into products, the rest into elementwise operators and deviations)."""
@@ -245,7 +247,8 @@ class Backward:
         """Products and calls of one draw: a row runs from its layer's piece to the end."""
         count = len(self.pieces.segments)
         rows = 2 * sum((count - self.pieces.home[layer.output]) / count for layer in self.layers) + 1
-        return rows * (self.effort + RUN_COST * count / self.stack.rows)
+        calls = RUN_COST * count + NODE_COST * len(self.network.nodes)
+        return rows * (self.effort + calls / self.stack.rows)
 
     def _draw(
         self,
