@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from initaudit.model import Model, Source
 
 
+HEADINGS = ("layer", "kind", "shape", "fan in/out", "feeds", "params", "dtype")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
     """A model and what was found in it."""
@@ -54,33 +57,14 @@ def as_text(found: Inspection, width: int) -> str:
     import io
 
     from rich.console import Console
-    from rich.table import Table
 
-    from initaudit.formats.text import clean
+    from initaudit.formats.text import clean, layer_table
 
     out = io.StringIO()
     console = Console(file=out, width=width, color_system=None, highlight=False, markup=False, emoji=False)
-    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="")
-    table.add_column("layer", overflow="ellipsis", no_wrap=True, ratio=1)
-    table.add_column("kind", no_wrap=True)
-    table.add_column("shape", no_wrap=True)
-    table.add_column("fan in/out", no_wrap=True, justify="right")
-    table.add_column("feeds", no_wrap=True, overflow="ellipsis", max_width=14)
-    table.add_column("params", no_wrap=True, justify="right")
-    table.add_column("dtype", no_wrap=True)
-    for layer in found.extraction.layers:
-        title = layer.title if layer.weight.part is None else f"{layer.title}[{layer.weight.part}]"
-        table.add_row(
-            clean(title),
-            layer.kind,
-            "x".join(map(str, layer.weight.shape)),
-            f"{layer.fan_in}/{layer.fan_out}",
-            layer.activation or (layer.feeds[0] if layer.feeds else "-"),
-            f"{layer.parameters:,}",
-            layer.weight.dtype,
-        )
-    if found.extraction.layers:
-        console.print(table)
+    rows = [_cells(layer) for layer in found.extraction.layers]
+    if rows:
+        console.print(layer_table(HEADINGS, rows, width, right={"fan in/out", "params"}))
     extraction = found.extraction
     console.print(
         f"{len(extraction.layers)} layers; {extraction.audited:,} of {extraction.parameters:,} parameters belong to them."
@@ -89,6 +73,20 @@ def as_text(found: Inspection, width: int) -> str:
         if skipped.is_parameter:
             console.print(clean(f"  not a layer: {skipped.initializer} ({skipped.parameters:,}): {skipped.reason}"))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+
+
+def _cells(layer: Layer) -> tuple[str, ...]:
+    from initaudit.formats.text import clean
+
+    return (
+        clean(layer.title if layer.weight.part is None else f"{layer.title}[{layer.weight.part}]"),
+        layer.kind,
+        "x".join(map(str, layer.weight.shape)),
+        f"{layer.fan_in}/{layer.fan_out}",
+        (layer.activation or (layer.feeds[0] if layer.feeds else "-"))[:12],
+        f"{layer.parameters:,}",
+        layer.weight.dtype,
+    )
 
 
 def _row(layer: Layer) -> dict[str, Any]:

@@ -27,7 +27,7 @@ _NUMBERED = re.compile(
 """Names that count instead of naming."""
 
 _ENDINGS = re.compile(
-    r"""( (__stored)? (_quantized|_Q[248]\w*|_DQ_Q[248]\w*|_packed)* (_fp16|_bf16)? )$
+    r"""( (__stored)? (_quantized|_Q[248]\w*|_DQ_Q[248]\w*|_packed|_transposed)* (_fp16|_bf16)? )$
     """,
     re.VERBOSE,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -30,6 +30,11 @@ STYLES = {
 TABLE_ROWS = 24
 """Layers shown without --verbose: one screen; the rest are counted, with the flagged ones kept."""
 
+HEADINGS = ("layer", "fan_in", "std", "target", "ratio", "feeds", "signal", "gradient")
+WIDE = 100
+"""Columns from which the target is shown beside the ratio to it."""
+MIN_NAME = 12
+"""Columns that a layer's name gets at least."""
 OTHERS_NAMED = 4
 """Further layers named under a finding that repeats."""
 
@@ -143,16 +148,13 @@ def _layers(console: Console, report: Report, options: FormatOptions) -> None:
         keep = {id(a) for a in [a for a in chosen if a.layer.name in flagged][:TABLE_ROWS]}
         keep |= {id(a) for a in chosen[: max(0, TABLE_ROWS - len(keep))]}
         chosen = [a for a in chosen if id(a) in keep]
-    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
-    table.add_column("layer", overflow="ellipsis", no_wrap=True, ratio=1)
-    for title in ("fan_in", "std", "target", "ratio"):
-        table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("feeds", overflow="ellipsis", no_wrap=True, max_width=12)
-    table.add_column("signal", justify="right", no_wrap=True)
-    table.add_column("gradient", justify="right", no_wrap=True)
-    for audit in chosen:
-        table.add_row(*_row(audit), style="bold" if audit.layer.name in flagged else "")
-    console.print(table)
+    rows = [_row(audit) for audit in chosen]
+    headings = HEADINGS
+    if options.width < WIDE:
+        rows = [row[:3] + row[4:] for row in rows]
+        headings = HEADINGS[:3] + HEADINGS[4:]
+    styles = ["bold" if audit.layer.name in flagged else "" for audit in chosen]
+    console.print(layer_table(headings, rows, options.width, right=set(headings) - {"layer", "feeds"}, styles=styles))
     if len(chosen) < len(layers):
         console.print(Text(f"... {len(layers) - len(chosen)} more layers (--verbose shows them)", style="dim"))
 
@@ -165,10 +167,30 @@ def _row(audit: LayerAudit) -> tuple[str, ...]:
         short(audit.stats.std),
         short(audit.target.std if audit.target else None),
         short(audit.ratio),
-        layer.activation or (layer.feeds[0] if layer.feeds else "-"),
+        (layer.activation or (layer.feeds[0] if layer.feeds else "-"))[:12],
         short(signal.variance if signal else None),
         short(signal.gradient_rms if signal else None),
     )
+
+
+def layer_table(
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    width: int,
+    *,
+    right: Collection[str],
+    styles: Sequence[str] | None = None,
+) -> Table:
+    """A table whose first column, the name, gives way: it keeps its end, where paths differ."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in right else "left", no_wrap=True, overflow="ellipsis")
+    others = [[heading, *(row[i] for row in rows)] for i, heading in enumerate(headings) if i]
+    room = max(MIN_NAME, width - sum(2 + max(map(len, column)) for column in others))
+    for index, (name, *rest) in enumerate(rows):
+        shown = name if len(name) <= room else "…" + name[len(name) - room + 1 :]
+        table.add_row(shown, *rest, style=styles[index] if styles else "")
+    return table
 
 
 def short(value: float | None) -> str:
@@ -196,7 +218,9 @@ def _coverage(console: Console, report: Report, options: FormatOptions) -> None:
         console.print(Text(f"  ... {len(missed) - 3} more (--verbose shows them)", style="dim"))
     probe = report.audit.probe if report.audit else None
     if probe is not None and probe.status != "skipped":
-        note = {"complete": "measured everywhere", "partial": "measured in part", "failed": "not measured"}[probe.status]
+        note = {"complete": "measured everywhere", "partial": "measured in part", "failed": "not measured"}[
+            probe.status
+        ]
         batch = f", batch {probe.batch}" if probe.batch else ""
         reason = f": {clean(probe.reason)}" if probe.reason else ""
         console.print(Text(f"Signal {note} ({probe.mode}{batch}, seed {probe.seed}){reason}.", style="dim"))
