@@ -32,9 +32,15 @@ def infer_context(layers: Sequence[LayerAudit], override: str = "auto") -> Conte
     """Judge by the provenance of the weights that are large enough to decide, by the biases and by the norm parameters."""
     if override != "auto":
         return Context(name=override, evidence=(f"given as {override}",))
-    weights = [a for a in layers if a.provenance is not None and a.layer.untrainable is None]
+    weights = [
+        a for a in layers if a.provenance is not None and a.layer.untrainable is None and a.layer.kind != "other"
+    ]  # a vector that is only added may start at any pattern: the decay of a recurrence, the slopes of a position bias
     untrained = [a for a in weights if a.provenance and a.provenance.untrained is True]
     trained = [a for a in weights if a.provenance and a.provenance.untrained is False]
+    convincing = [a for a in trained if a.provenance and a.provenance.confidence == "high"]
+    guessed = [a for a in untrained if a.provenance and a.provenance.confidence == "low"]
+    if len(guessed) == len(untrained) < len(convincing):  # a trained layer that is bell-shaped by accident
+        untrained = []
     decided = len(untrained) + len(trained)
     evidence = []
     if decided:
@@ -46,7 +52,6 @@ def infer_context(layers: Sequence[LayerAudit], override: str = "auto") -> Conte
             return Context(name="fresh", evidence=(*evidence, "all weights are constant"))
         return Context(name="trained" if marks.trained else "unknown", evidence=tuple(evidence))
     share = len(untrained) / decided
-    convincing = [a for a in trained if a.provenance and a.provenance.confidence == "high"]
     if not trained or (share >= FRESH_SHARE and not marks.trained and len(convincing) < len(untrained)):
         name = "fresh"
     elif share < TRAINED_SHARE:

@@ -44,10 +44,17 @@ def scale_severity(layer: LayerAudit, audit: ModelAudit, bound: float, *, smalle
     if learning is not None and learning.score < TRAINABLE and _confirmed(layer, smaller=smaller, factor=1.0):
         return Severity.ERROR
     if smaller:  # what is small and yet learns well does no harm: N(0, 0.02) in a narrow transformer
-        harmful = off > GROSS and (learning is None or learning.score < UNHARMED)
+        unproved = learning is None and _is_published(
+            layer
+        )  # a scheme chosen knowingly; only the probe can say that it harms
+        harmful = off > GROSS and not unproved and (learning is None or learning.score < UNHARMED)
     else:
         harmful = off > GROSS or _saturates(layer)
     return Severity.WARNING if harmful else Severity.INFO
+
+
+def _is_published(layer: LayerAudit) -> bool:
+    return layer.provenance is not None and layer.provenance.law is not None
 
 
 def _saturates(layer: LayerAudit) -> bool:

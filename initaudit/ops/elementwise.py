@@ -185,7 +185,8 @@ class Multiplicative(Operator):
         if _normalises_input(constant, other, constants):
             yield Aside(operand=constant, reason="scale of the model's input")
             return
-        normalised = is_normalised(other)
+        # The scale of a norm is all that happens to what is normalised; one of several factors is a mixture of the network's own.
+        normalised = is_normalised(other) and sum(n.op_type not in ("Shape", "Size") for n, _ in other.consumers) == 1
         reason = None if normalised else fixed_reason(constant)
         if reason is None and not normalised and fill_reason(constant) and not constant.array().any():
             reason = "zeros: an initial state"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from initaudit.report import LayerAudit, ModelAudit
 
 FILTER_KINDS = frozenset({"depthwise_conv", "conv_transpose"})
-"""Kinds in which a constant kernel is a known fixed filter (box blur, nearest-neighbour upsampling)."""
+"""Kinds in which a constant kernel of ones or of 1/fan_in is a known fixed filter (box blur, nearest-neighbour upsampling)."""
 MIN_UNITS = 2
 """With one output unit there is no symmetry to break."""
 
@@ -39,7 +40,8 @@ class ConstantWeight(Rule):
         if stats.min != stats.max or stats.min == 0 or stats.nonfinite:
             return
         units = facts.parameters // max(1, facts.fan_in)
-        fixed_filter = facts.kind in FILTER_KINDS or units < MIN_UNITS
+        keeps_sum = any(math.isclose(stats.min, v, rel_tol=1e-3) for v in (1.0, 1.0 / max(1, facts.fan_in)))
+        fixed_filter = (facts.kind in FILTER_KINDS and keeps_sum) or units < MIN_UNITS
         yield self.finding(
             layer,
             f"All {stats.count} weights equal {stats.min:.4g}; the layer's units compute the same output and can never differ.",

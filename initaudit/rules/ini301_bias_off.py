@@ -54,6 +54,8 @@ class BiasOff(Rule):
             return
         if facts.normalized_by is not None:
             return
+        if not audit.context.has_training and facts.activation is None and "gate" in facts.feeds:
+            return  # a factor that starts at a constant leaves the other factor to pass (gMLP: Liu et al. 2021, section 2.1)
         entered = layer.signal.input if layer.signal is not None else None
         input_rms = (
             max(1.0, math.sqrt(entered.mean_square))

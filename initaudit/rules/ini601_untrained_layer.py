@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 STRUCTURED = frozenset({"orthogonal", "identity"})
 """Laws that training leaves at once, whatever their scale. An independent draw of unknown scale is only information: a short training
-widens a uniform law without bending it much."""
+widens a uniform law without bending it much. A uniform law per unit, as a folded BatchNorm leaves it, comes with medium confidence:
+none of the trained layers of 80 public files has one (measured)."""
 
 
 class UntrainedLayer(Rule):
@@ -43,6 +44,7 @@ class UntrainedLayer(Rule):
             return
         named = origin.law is not None or origin.distribution in STRUCTURED
         sure = named and origin.confidence == "high"
+        named = named or (origin.distribution == "uniform" and origin.confidence == "medium")
         law = origin.law or f"an independent {origin.distribution} law"
         severity = Severity.ERROR if sure else Severity.WARNING if named else Severity.INFO
         yield self.finding(
