@@ -89,6 +89,28 @@ def convolution(running_mean: float) -> Callable[[], onnx.ModelProto]:
     return build
 
 
+def normalised(std: float) -> Callable[[], onnx.ModelProto]:
+    """Eight layers, each followed by LayerNormalization: the scale of the weights does not show in the signal, only in the steps."""
+
+    def build() -> onnx.ModelProto:
+        rng = np.random.default_rng(0)
+        tensors = {"one": np.ones(64, np.float32), "zero": np.zeros(64, np.float32)}
+        nodes, value = [], "x"
+        for i in range(8):
+            tensors[f"w{i}"] = rng.normal(0, std, (64, 64)).astype(np.float32)
+            nodes.append(helper.make_node("MatMul", [value, f"w{i}"], [f"z{i}"], f"fc{i}"))
+            nodes.append(
+                helper.make_node("LayerNormalization", [f"z{i}", "one", "zero"], [f"n{i}"], f"ln{i}", epsilon=1e-30)
+            )
+            nodes.append(helper.make_node("Relu", [f"n{i}"], [f"a{i}"]))
+            value = f"a{i}"
+        tensors["head"] = rng.normal(0, 0.125, (64, 10)).astype(np.float32)
+        nodes.append(helper.make_node("MatMul", [value, "head"], ["y"], "head"))
+        return model(nodes, {"x": ["N", 64]}, ["y"], tensors)
+
+    return build
+
+
 def unknown_operator(domain: str) -> Callable[[], onnx.ModelProto]:
     """A linear layer and an operator with a weight of its own."""
 
@@ -150,8 +172,8 @@ CASES = {
     "INI501": Case(lambda: mlp(DEEP, "Tanh", normal(0.01)), lambda: mlp(DEEP, "Tanh", xavier), probe="full"),
     "INI502": Case(lambda: mlp(DEEP, "Tanh", normal(2.0)), lambda: mlp(DEEP, "Tanh", xavier), probe="full"),
     "INI503": Case(
-        lambda: mlp(SHALLOW, "Relu", he, change={"fc1.weight": lambda w: w * 1e-4, "fc2.weight": lambda w: w * 1e4}),
-        lambda: mlp(SHALLOW, "Relu", he),
+        normalised(2e-3),
+        normalised(0.125),
         probe="full",
     ),
     "INI601": Case(

@@ -1,0 +1,83 @@
+"""Sound networks that look odd: each was once taken for faulty."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import helper
+
+import initaudit
+from tests.networks import he, mlp, model, normal, trained_like
+
+
+def serious(network: onnx.ModelProto, **options: str) -> set[str]:
+    """Codes of the warnings and errors."""
+    report = initaudit.audit(network, probe="none", **options)
+    return {f.code for f in report.findings if f.severity.value in ("warning", "error")}
+
+
+def test_a_published_small_scheme_is_no_fault_before_the_probe_says_so() -> None:
+    """N(0, 0.02) in narrow layers is how BERT starts; a scale that nobody published is another matter."""
+    assert "INI101" not in serious(mlp((16, 64, 64, 64, 10), draw=normal(0.02)), context="fresh")
+    assert "INI101" in serious(mlp((16, 64, 64, 64, 10), draw=normal(0.0037)), context="fresh")
+
+
+def gate(context: str) -> set[str]:
+    """u * (W v + 1) with a tiny W, as the spatial gating unit of gMLP starts."""
+    rng = np.random.default_rng(0)
+    tensors = {
+        "wu": he((64, 32), rng).astype(np.float32),
+        "w": rng.uniform(-0.001, 0.001, (64, 32)).astype(np.float32),
+        "b": np.ones(64, np.float32),
+    }
+    nodes = [
+        helper.make_node("Gemm", ["x", "wu"], ["u"], "up", transB=1),
+        helper.make_node("Gemm", ["x", "w", "b"], ["g"], "gate", transB=1),
+        helper.make_node("Mul", ["u", "g"], ["y"]),
+    ]
+    return serious(model(nodes, {"x": ["N", 32]}, ["y"], tensors), context=context)
+
+
+def test_a_gate_may_start_at_a_constant() -> None:
+    """The bias of one decides alone at the start, so that the other factor passes; after training it should not."""
+    assert "INI301" not in gate("fresh")
+    assert "INI301" in gate("trained")
+
+
+def test_one_bell_shaped_layer_does_not_make_a_trained_network_mixed() -> None:
+    """Between layers that were clearly trained, one that passes for a normal draw by accident proves nothing."""
+    network = mlp((64, 64, 48, 48, 10), draw=trained_like, change={"fc1.weight": lambda w: bell(w.shape)})
+
+    report = initaudit.audit(network, probe="none")
+
+    assert report.verdict.context == "trained"
+
+
+def bell(shape: tuple[int, ...]) -> np.ndarray:
+    """LeCun normal: one of the commonest laws, and the shape that training leaves most often."""
+    return np.random.default_rng(3).normal(0, shape[1] ** -0.5, shape)
+
+
+def test_mixing_factors_behind_a_normalisation_are_no_scale_of_it() -> None:
+    """x a + x (1 - a), as RWKV mixes time steps: `a` starts as a ramp, which says nothing of training."""
+    rng = np.random.default_rng(0)
+    ramp = np.linspace(0.01, 0.99, 32).astype(np.float32)
+    tensors = {
+        "scale": np.ones(32, np.float32),
+        "bias": np.zeros(32, np.float32),
+        "a": ramp,
+        "b": 1 - ramp,
+        "w": he((32, 32), rng).astype(np.float32),
+    }
+    nodes = [
+        helper.make_node("LayerNormalization", ["x", "scale", "bias"], ["n"], "norm"),
+        helper.make_node("Mul", ["n", "a"], ["l"], "mix1"),
+        helper.make_node("Mul", ["n", "b"], ["r"], "mix2"),
+        helper.make_node("Add", ["l", "r"], ["s"]),
+        helper.make_node("MatMul", ["s", "w"], ["y"], "fc"),
+    ]
+
+    report = initaudit.audit(model(nodes, {"x": ["N", 32]}, ["y"], tensors), probe="none")
+
+    assert {a.layer.kind for a in report.layers if "mix" in a.name} == {"scale"}
+    assert report.verdict.context == "fresh"
