@@ -29,6 +29,10 @@ INTERLEAVED_PARTS = 3
 """Inside a head only a split in three is one of packed weights (q, k, v); in two it is a rotary embedding of part of the head."""
 
 
+MIN_GATES = 2
+"""Sigmoids behind the pieces of a sum that make it the inside of a recurrent cell: a GRU has two, an LSTM three."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Factor:
     """An axis that counts units: the unit is the sum of index · stride over all such axes."""
@@ -62,19 +66,28 @@ def pieces(spec: LayerSpec, constants: Constants) -> list[Piece]:
         spec.output,
         tuple(Factor(size=spec.units, stride=1) if a == axis else None for a in range(len(dims))),
     )
+    summed = False
     for _ in range(MAX_WALK):
         uses = [(n, p) for n, p in value.consumers if n.op_type not in ("Shape", "Size")]
         if value.is_output or not uses:
             return []
         if len(uses) > 1 or uses[0][0].op_type == "Split":
             taken = [list(_taken(node, place, layout, constants)) for node, place in uses]
-            return _partition([p for found in taken for p in found], spec.units) if all(taken) else []
+            found = _partition([p for pieces_of in taken for p in pieces_of], spec.units) if all(taken) else []
+            return found if not summed or _are_gates(found) else []
         node = uses[0][0]
         moved = _moved(node, layout, constants)
+        if moved is None and node.op_type == "Add" and not summed:  # the recurrent part is added before the gates part
+            moved, summed = layout, True
         if moved is None or not node.outputs or node.outputs[0] is None:
             return []
         value, layout = node.outputs[0], moved
     return []
+
+
+def _are_gates(found: list[Piece]) -> bool:
+    """Whether the pieces are the gates of a recurrent cell written out: at least two go through a sigmoid."""
+    return sum(any(n.op_type == "Sigmoid" for n, _ in piece.value.consumers) for piece in found) >= MIN_GATES
 
 
 def _taken(node: Node, place: int, layout: Layout, constants: Constants) -> Iterator[Piece]:

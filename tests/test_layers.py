@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
+import onnx.parser
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -297,3 +299,45 @@ def test_a_weight_behind_operators_that_cannot_be_followed_is_listed_with_the_re
     assert extraction.layers == ()
     assert [(s.initializer, s.is_parameter) for s in extraction.skipped] == [("w", True)]
     assert "NonZero" in extraction.skipped[0].reason
+
+
+def written_out_cell(gate: str) -> onnx.ModelProto:
+    """Four quarters of x W' + h R' that go through `gate`, as an LSTM cell is written out."""
+    rng = np.random.default_rng(0)
+    quarters = " ".join(f"q{i} = {gate}(g{i})" for i in range(3))
+    text = f"""<ir_version: 9, opset_import: ["" : 18]> g (float[3,20] x, float[3,32] h) => (float[3,32] y) {{
+        a = Gemm <transB = 1> (x, w, b)  c = Gemm <transB = 1> (h, r)  s = Add(a, c)
+        g0, g1, g2, g3 = Split <axis = 1, num_outputs = 4> (s)
+        {quarters}  t = Tanh(g3)  u = Mul(q0, t)  v = Mul(q1, q2)  y = Add(u, v)
+    }}"""
+    proto: onnx.ModelProto = onnx.parser.parse_model(text)
+    for name, shape in (("w", (128, 20)), ("r", (128, 32)), ("b", (128,))):
+        proto.graph.initializer.append(numpy_helper.from_array(rng.normal(size=shape).astype(np.float32), name))
+    return proto
+
+
+def test_the_gates_of_a_written_out_cell_are_layers_of_their_own():
+    """Input and recurrent part are added before the sum is taken apart: 20 and 32 inputs, 32 units per gate."""
+    fans = [(layer.fan_in, layer.fan_out) for layer in extract(written_out_cell("Sigmoid")).layers]
+
+    assert sorted(fans) == [(20, 32)] * 4 + [(32, 32)] * 4
+
+
+def test_a_sum_that_is_taken_apart_without_gates_stays_whole():
+    """Coupling layers split a residual stream; what was added to it is one layer."""
+    fans = [(layer.fan_in, layer.fan_out) for layer in extract(written_out_cell("Relu")).layers]
+
+    assert sorted(fans) == [(20, 128), (32, 128)]
+
+
+def test_maxout_behind_gemm_needs_no_stored_shapes():
+    """A Gemm gives a matrix, so a Reshape to three axes and a maximum over the last is maxout."""
+    proto: onnx.ModelProto = onnx.parser.parse_model(
+        """<ir_version: 9, opset_import: ["" : 18]> g (float[N,30] x) => (float[N,M] y) {
+            shape = Constant <value = int64[3] {-1, 32, 3}> ()  axis = Constant <value = int64[1] {-1}> ()
+            a = Gemm <transB = 1> (x, w)  r = Reshape(a, shape)  y = ReduceMax <keepdims = 0> (r, axis)
+        }"""
+    )
+    proto.graph.initializer.append(numpy_helper.from_array(np.ones((96, 30), np.float32), "w"))
+
+    assert [layer.activation for layer in extract(proto).layers] == ["maxout"]

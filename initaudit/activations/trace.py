@@ -155,15 +155,19 @@ def _takes_largest(node: Node, value: Value) -> bool:
     if node.op_type != "ReduceMax" or before is None or before.op_type != "Reshape":
         return False
     source, shape = before.input(0), before.input(1)
-    if source is None or source.dims is None or shape is None or shape.tensor is None:
+    if source is None or shape is None or shape.tensor is None:
         return False
     axes, rank = axes_of(node), shape.tensor.size
     return (
-        rank == len(source.dims) + 1
-        and axes is not None
-        and len(axes) == 1
-        and axes[0] % rank in (1, rank - 1, rank - 2)
+        rank - 1 == _rank(source) and axes is not None and len(axes) == 1 and axes[0] % rank in (1, rank - 1, rank - 2)
     )
+
+
+def _rank(value: Value) -> int | None:
+    """Number of axes, where the file or the operator says it."""
+    if value.dims is not None:
+        return len(value.dims)
+    return 2 if value.producer is not None and value.producer.op_type == "Gemm" else None
 
 
 def trace_from(value: Value) -> Trace:

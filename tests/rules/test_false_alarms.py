@@ -79,5 +79,6 @@ def test_mixing_factors_behind_a_normalisation_are_no_scale_of_it() -> None:
 
     report = initaudit.audit(model(nodes, {"x": ["N", 32]}, ["y"], tensors), probe="none")
 
-    assert {a.layer.kind for a in report.layers if "mix" in a.name} == {"scale"}
+    assert report.audit is not None
+    assert {a.layer.kind for a in report.audit.layers if "mix" in a.layer.name} == {"scale"}
     assert report.verdict.context == "fresh"
