@@ -35,8 +35,9 @@ def infer_context(layers: Sequence[LayerAudit], override: str = "auto") -> Conte
     weights = [
         a for a in layers if a.provenance is not None and a.layer.untrainable is None and a.layer.kind != "other"
     ]  # a vector that is only added may start at any pattern: the decay of a recurrence, the slopes of a position bias
-    untrained = [a for a in weights if a.provenance and a.provenance.untrained is True]
-    trained = [a for a in weights if a.provenance and a.provenance.untrained is False]
+    stored = _by_tensor(weights)  # the gates of a recurrent layer are one witness, not four
+    untrained = [a for a in stored if a.provenance and a.provenance.untrained is True]
+    trained = [a for a in stored if a.provenance and a.provenance.untrained is False]
     convincing = [a for a in trained if a.provenance and a.provenance.confidence == "high"]
     guessed = [a for a in untrained if a.provenance and a.provenance.confidence == "low"]
     if len(guessed) == len(untrained) < len(convincing):  # a trained layer that is bell-shaped by accident
@@ -59,6 +60,22 @@ def infer_context(layers: Sequence[LayerAudit], override: str = "auto") -> Conte
     else:
         name = "mixed"
     return Context(name=name, evidence=tuple(evidence))
+
+
+def _by_tensor(weights: Sequence[LayerAudit]) -> list[LayerAudit]:
+    """One layer or part for each stored tensor: the one that most of its parts agree with, trained ones first."""
+    groups: dict[int, list[LayerAudit]] = {}
+    for audit in weights:
+        key = id(audit.layer.weight.tensors[0]) if audit.layer.weight.tensors else id(audit)
+        groups.setdefault(key, []).append(audit)
+    return [_majority(group) for group in groups.values()]
+
+
+def _majority(group: Sequence[LayerAudit]) -> LayerAudit:
+    votes = {
+        value: [a for a in group if a.provenance and a.provenance.untrained is value] for value in (False, True, None)
+    }
+    return max(votes.values(), key=len)[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,7 @@ def fix(source: Source, output: str | Path | None, config: Config, options: FixO
     before = audit(source, config)
     chosen = _choose(before, options)
     _refuse_trained(before, chosen, options)
-    model = load_model(_private_copy(source))
+    model = load_model(_private_copy(source), whole=True)
     changes, refusals, values, tensors = _new_values(model, before, chosen, config.seed, options)
     if chosen and not changes:
         raise FixRefused(f"{before.path}: nothing could be changed: {refusals[0].layer}: {refusals[0].reason}")

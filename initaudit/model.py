@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     Source: TypeAlias = str | os.PathLike[str] | bytes | ModelProto | Any
 
 
+MAPPED_FROM = 1 << 24
+"""Bytes from which the weights inside a file are mapped rather than parsed: below, parsing takes milliseconds and little memory."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Model:
     """A parsed model with its navigable graph. Large external data stays on disk until somebody asks for values."""
@@ -25,7 +30,7 @@ class Model:
     path: Path | None
     """File it was read from; None when it came from memory."""
     proto: ModelProto = field(repr=False)
-    """The message as parsed; never changed by an audit."""
+    """The message as parsed, in a large file with references to the weights in place of their values; never changed by an audit."""
     graph: Graph = field(repr=False)
     """Main graph with functions inlined."""
     sha256: str
@@ -44,13 +49,19 @@ class Model:
         return {"" if o.domain == "ai.onnx" else o.domain: o.version for o in self.proto.opset_import}
 
 
-def load_model(source: Source) -> Model:
-    """Parse a model. Raises UnreadableModel, InvalidModel or ExternalDataError, each naming the file."""
+def load_model(source: Source, *, whole: bool = False) -> Model:
+    """Parse a model. Raises UnreadableModel, InvalidModel or ExternalDataError, each naming the file.
+
+    Weights inside a large file are mapped, not read, unless `whole` asks for messages that hold their values.
+    """
     path: Path | None = None
     if isinstance(source, Model):
         return source
     if isinstance(source, str | os.PathLike):
         path = Path(source)
+        outlined = None if whole else _outline(path)
+        if outlined is not None:
+            return outlined
         raw = _read(path)
     elif isinstance(source, bytes | bytearray | memoryview):
         raw = bytes(source)
@@ -61,7 +72,22 @@ def load_model(source: Source) -> Model:
     return _model(_parse(raw, str(path) if path else "<bytes>"), path, raw)
 
 
-def _model(proto: ModelProto, path: Path | None, raw: bytes) -> Model:
+def _outline(path: Path) -> Model | None:
+    """A large file with its weights left where they are; None for a small file, and for bytes that the plain way must explain."""
+    from google.protobuf.message import DecodeError
+
+    from initaudit.outline import MalformedError, read_outline
+
+    try:
+        if not path.is_file() or path.stat().st_size < MAPPED_FROM:
+            return None
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as raw:
+            return _model(read_outline(raw, path.resolve().name), path, raw)
+    except (OSError, MalformedError, DecodeError):
+        return None
+
+
+def _model(proto: ModelProto, path: Path | None, raw: bytes | mmap.mmap) -> Model:
     from initaudit.errors import InitauditError
     from initaudit.graph import build_graph
 
