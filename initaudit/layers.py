@@ -22,6 +22,15 @@ if TYPE_CHECKING:
     from initaudit.views import Constants, Operand
 
 
+REWRITES = "pkg.onnxscript.rewriter.rule_name"
+"""Key under which torch's exporter notes on a node which rules rewrote it."""
+FOLDED_NORM = "FuseBatchNorm"
+"""Beginning of the rules that fold a BatchNorm into a Conv, ConvTranspose or Gemm."""
+COMPUTED = "onnx::Conv"
+"""Beginning of the names that torch's older exporter gives to weights of a convolution that it computed; both weight and bias
+have one where it folded a BatchNorm, the weight alone where it folded a weight norm."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class WeightView:
     """The way from the stored tensor(s) to the operand that the operator multiplies by, or to one part of it."""
@@ -105,6 +114,8 @@ class Layer:
     is_head: bool = False
     """Nothing but linear steps, softmax and the like lie between the output and a graph output."""
     normalized_before_use: bool = False
+    folded_norm: bool = False
+    """Whether the exporter says that it folded a BatchNorm into the layer: the norm acts in training, the file no longer has it."""
     """A normalisation removes the scale of the output before anything nonlinear sees it (directly behind the layer or behind the residual add's branch end)."""
     shared_with: tuple[str, ...] = ()
     """Names of the other layers that use the same stored weight."""
@@ -256,9 +267,18 @@ def _layer(
         unit_slice=spec.unit_slice,
         shared_with=shared,
         untrainable=untrainable_reason(spec),
+        folded_norm=_has_folded_norm(node),
         depth=depth,
         **known,
     )
+
+
+def _has_folded_norm(node: Node) -> bool:
+    """Whether one of torch's exporters left word that a BatchNorm stood behind the layer."""
+    if FOLDED_NORM in node.metadata.get(REWRITES, ""):
+        return True
+    given = [node.input(1), node.input(2)]
+    return node.op_type.startswith("Conv") and all(v is not None and v.name.startswith(COMPUTED) for v in given)
 
 
 def _plain_tensor(operand: Operand) -> Tensor | None:

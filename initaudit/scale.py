@@ -38,11 +38,13 @@ def scale_severity(layer: LayerAudit, audit: ModelAudit, bound: float, *, smalle
     if off <= (1 / bound if smaller else bound):
         return None
     bypassed = facts.is_head or facts.in_residual_branch  # a small head or branch adds little; only a chain multiplies
-    if facts.normalized_before_use or facts.ends_residual_branch or (smaller and bypassed):
+    if facts.normalized_before_use or facts.folded_norm or facts.ends_residual_branch or (smaller and bypassed):
         return Severity.INFO
     learning = audit.trainability
-    if learning is not None and learning.score < TRAINABLE and _confirmed(layer, smaller=smaller, factor=1.0):
-        return Severity.ERROR
+    untrainable = learning is not None and learning.score < TRAINABLE
+    if untrainable and _confirmed(layer, smaller=smaller, factor=1.0):
+        folded = any(a.layer.folded_norm for a in audit.layers)  # the score is not that of the network in training
+        return Severity.WARNING if folded else Severity.ERROR
     if smaller:  # what is small and yet learns well does no harm: N(0, 0.02) in a narrow transformer
         unproved = learning is None and _is_published(
             layer
@@ -65,6 +67,8 @@ def _saturates(layer: LayerAudit) -> bool:
 def effect_of(layer: LayerAudit, *, smaller: bool) -> str:
     """What the scale does to the signal, from the probe where it ran."""
     gain = signal_gain(layer)
+    if layer.layer.folded_norm:
+        return "the exporter folded the BatchNorm behind it, which makes up for the scale in training"
     if layer.layer.normalized_before_use:
         return "the normalisation behind it hides the scale from the forward signal"
     if gain is None:

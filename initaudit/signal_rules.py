@@ -19,18 +19,25 @@ NOTABLE = 0.8
 def limiting_factors(rule: Rule, audit: ModelAudit, *, suggestion: str) -> Iterator[Finding]:
     """Findings for the factors of `rule` in a network whose own standard is trainability (fresh or unknown).
 
-    An error where the network as a whole is not trainable and this factor is (nearly) the worst; else a warning.
+    An error where the network as a whole is not trainable and this factor is (nearly) the worst; else a warning, as where
+    the exporter took BatchNorms out that training will have.
     """
     learning = audit.trainability
     if learning is None or audit.context.has_training or not learning.factors:
         return
     if any(factor.name == "symmetry" and factor.rule != rule.code for factor in learning.factors):
         return  # units that are copies are the cause of all else; INI002 to INI004 name them
+    folded = sum(a.layer.folded_norm for a in audit.layers)
+    if folded:  # what is measured is not what will be trained
+        suggestion = (
+            f"The exporter folded {folded} BatchNorms into the layers before them; in training they restore the scale. "
+            "To judge that network, export it in training mode."
+        )
     worst = min(factor.score for factor in learning.factors)
     for factor in learning.factors:
         if factor.rule != rule.code or factor.score >= NOTABLE or learning.score >= NOTABLE:
             continue
-        fatal = learning.score < TRAINABLE and (factor.score < TRAINABLE or factor.score == worst)
+        fatal = not folded and learning.score < TRAINABLE and (factor.score < TRAINABLE or factor.score == worst)
         subject = next((a for a in audit.layers if a.layer.name == factor.layer), None)
         yield rule.finding(
             subject,

@@ -341,3 +341,15 @@ def test_maxout_behind_gemm_needs_no_stored_shapes():
     proto.graph.initializer.append(numpy_helper.from_array(np.ones((96, 30), np.float32), "w"))
 
     assert [layer.activation for layer in extract(proto).layers] == ["maxout"]
+
+
+@pytest.mark.parametrize(
+    ("w", "b", "folded"),
+    [("onnx::Conv_7", "onnx::Conv_8", True), ("onnx::Conv_7", "c.bias", False), ("c.weight", "c.bias", False)],
+)
+def test_names_of_the_older_exporter_tell_a_folded_norm(w: str, b: str, folded: bool):
+    """It renames weight and bias of a convolution that it folds a BatchNorm into; a folded weight norm leaves the bias alone."""
+    nodes = [helper.make_node("Conv", ["x", w, b], ["y"], "/c/Conv")]
+    layer = only_layer(model(nodes, {"x": ["N", 3, 8, 8]}, ["y"], {w: weight(4, 3, 3, 3), b: weight(4)}))
+
+    assert layer.folded_norm is folded

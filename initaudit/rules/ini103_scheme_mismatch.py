@@ -48,6 +48,7 @@ class SchemeMismatch(Rule):
         if (
             1 / MISFIT <= factor <= MISFIT
             or layer.layer.normalized_before_use
+            or layer.layer.folded_norm
             or layer.layer.ends_residual_branch
             or layer.layer.is_head
         ):
@@ -55,7 +56,9 @@ class SchemeMismatch(Rule):
         if not TOO_SMALL <= factor <= TOO_LARGE:
             return  # INI101 and INI102 say it
         learning = audit.trainability
-        severity = Severity.WARNING if learning is not None and learning.score < SUFFERS else Severity.INFO
+        suffers = learning is not None and learning.score < SUFFERS
+        folded = any(a.layer.folded_norm for a in audit.layers)  # then the score is not that of the network in training
+        severity = Severity.WARNING if suffers and not folded else Severity.INFO
         activation = layer.layer.activation or "the linear output"
         yield self.finding(
             layer,

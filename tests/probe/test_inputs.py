@@ -541,3 +541,20 @@ class TestRealData:
 def test_formula_of_a_dimension(formula, value):
     """Exporters write sums and products of symbols; nothing else is evaluated."""
     assert evaluate(formula, {"a": 3, "b": 4}) == value
+
+
+def test_ids_that_are_compared_with_padding_are_still_ids():
+    """RoBERTa counts positions where the id is not that of padding; an input of padding alone tells no two texts apart."""
+    nodes = [
+        op("Equal", ["ids", "pad"], ["is_padding"]),
+        op("Cast", ["is_padding"], ["f"], to=F),
+        op("Unsqueeze", ["f", "last"], ["fu"]),
+        op("Gather", ["table", "ids"], ["e"]),
+        op("Mul", ["e", "fu"], ["masked"]),
+        op("Sub", ["e", "masked"], ["y"]),
+    ]
+    tensors = {"pad": np.int64(1), "last": np.array([-1]), "table": weight(99, 8)}
+
+    (ids,) = next(iter(feeds_of(build(nodes, [("ids", I64, ["b", "t"])], tensors)).runs())).values()
+
+    assert len(np.unique(ids)) > 4

@@ -82,3 +82,24 @@ def test_mixing_factors_behind_a_normalisation_are_no_scale_of_it() -> None:
     assert report.audit is not None
     assert {a.layer.kind for a in report.audit.layers if "mix" in a.layer.name} == {"scale"}
     assert report.verdict.context == "fresh"
+
+
+def small_weights(folded: bool) -> onnx.ModelProto:
+    """A plain chain of twelve layers that shrinks the signal; `folded`: as torch's exporter leaves Linear and BatchNorm."""
+    network = mlp((64,) * 13, draw=normal(0.02))
+    for node in network.graph.node:
+        if folded and node.op_type == "Gemm":
+            node.metadata_props.add(key="pkg.onnxscript.rewriter.rule_name", value="FuseBatchNormIntoGemm")
+    return network
+
+
+def test_what_a_folded_norm_makes_up_for_is_no_error() -> None:
+    """The norm that the exporter folded acts in training; the file alone would not learn."""
+    severities = {
+        folded: {f.severity.value for f in initaudit.audit(small_weights(folded), probe="full").findings}
+        for folded in (False, True)
+    }
+
+    assert "error" in severities[False]
+    assert "error" not in severities[True]
+    assert "warning" in severities[True]

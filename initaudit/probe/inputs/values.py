@@ -82,7 +82,9 @@ def _meaning(
         floating and named(name, r"^[hc]_?[0n]?$", "hidden_?in", r"(^|[._/])state(_?in|_?\d+)?$", "init.*state")
     ):
         return one * 0, "zeros (initial state)"
-    if facts.equals and not floating:
+    if (
+        facts.equals and not floating and facts.bound is None
+    ):  # ids are compared with the id of padding, which says nothing
         return one * facts.equals[0], f"{facts.equals[0]:g}, which the graph compares it with"
     if named(name, r"token_?type", "segment"):
         return one * 0, "zeros"
