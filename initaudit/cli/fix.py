@@ -89,7 +89,11 @@ def _print(result: FixResult, model: str, dry_run: bool) -> None:
     if not result.changes:
         copied = f"; {clean(str(result.written[0]))} is an unchanged copy" if result.written else ""
         left = [f for f in result.before.active if f.severity.value == "error"]
-        what = "nothing to fix" if not left else f"nothing that a new draw would mend ({left[0].code} {left[0].name} remains)"
+        what = (
+            "nothing to fix"
+            if not left
+            else f"nothing that a new draw would mend ({left[0].code} {left[0].name} remains)"
+        )
         click.echo(f"{clean(model)}: {what}{copied}")
         return
     if dry_run or result.after is None:

@@ -149,10 +149,9 @@ def _layers(console: Console, report: Report, options: FormatOptions) -> None:
         keep |= {id(a) for a in chosen[: max(0, TABLE_ROWS - len(keep))]}
         chosen = [a for a in chosen if id(a) in keep]
     rows = [_row(audit) for audit in chosen]
-    headings = HEADINGS
-    if options.width < WIDE:
-        rows = [row[:3] + row[4:] for row in rows]
-        headings = HEADINGS[:3] + HEADINGS[4:]
+    shown = [i for i, heading in enumerate(HEADINGS) if heading != "target" or options.width >= WIDE]
+    headings = [HEADINGS[i] for i in shown]
+    rows = [tuple(row[i] for i in shown) for row in rows]
     styles = ["bold" if audit.layer.name in flagged else "" for audit in chosen]
     console.print(layer_table(headings, rows, options.width, right=set(headings) - {"layer", "feeds"}, styles=styles))
     if len(chosen) < len(layers):

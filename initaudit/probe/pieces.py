@@ -80,9 +80,7 @@ class Pieces:
             states.append({n: a for n, a in state.items() if n in self.carried[index] or n in self.network.inputs})
         return states, sources
 
-    def advance(
-        self, index: int, state: State, addends: Mapping[str, np.ndarray], also: Sequence[str] = ()
-    ) -> State:
+    def advance(self, index: int, state: State, addends: Mapping[str, np.ndarray], also: Sequence[str] = ()) -> State:
         """Values behind a piece for those in front of it, and the values `also` made on its way.
 
         Inputs of the model stay known. Raises ProbeError.

@@ -41,7 +41,9 @@ class ConstantWeight(Rule):
             return
         units = facts.parameters // max(1, facts.fan_in)
         keeps_sum = any(math.isclose(stats.min, v, rel_tol=1e-3) for v in (1.0, 1.0 / max(1, facts.fan_in)))
-        alone = units < MIN_UNITS and not audit.context.has_training  # training moves the weights of a single unit apart
+        alone = (
+            units < MIN_UNITS and not audit.context.has_training
+        )  # training moves the weights of a single unit apart
         fixed_filter = (keeps_sum and (facts.kind in FILTER_KINDS or units < MIN_UNITS)) or alone
         yield self.finding(
             layer,
