@@ -21,16 +21,19 @@ from initaudit.trainability import trainability
 from initaudit.verdict import Verdict, verdict_for
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from initaudit.errors import InitauditError
     from initaudit.model import Source
 
 
-def audit(source: Source, config: Config | None = None) -> Report:
+def audit(source: Source, config: Config | None = None, progress: Callable[[str], None] | None = None) -> Report:
     """Audit one model.
 
     Args:
         source: path, bytes, onnx.ModelProto or onnx_ir.Model.
         config: options; the defaults of `Config` where None.
+        progress: called with a phrase for what the probe is doing.
 
     Returns:
         The report. Deterministic for the same file, options and versions.
@@ -44,7 +47,7 @@ def audit(source: Source, config: Config | None = None) -> Report:
         prestart()  # its imports run while the weights are measured
     model = load_model(source)
     extraction = extract_layers(model)
-    probing = start_probe(model, extraction.layers, ProbeOptions.from_config(config))
+    probing = start_probe(model, extraction.layers, ProbeOptions.from_config(config), progress)
     layers, unreadable = measure(extraction.layers, seed=config.seed)
     context = infer_context(layers, config.context)
     probed = probing()

@@ -210,7 +210,7 @@ def test_the_version_needs_no_heavy_import():
 
 def test_a_fault_in_many_layers_is_told_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
     """The first layer is described, the others are named or counted; --verbose describes them all."""
-    path = save(mlp((64, *(64,) * 9, 10), draw=normal(0.001)), tmp_path / "m.onnx")
+    path = save(mlp((64, *(64,) * 9, 10), draw=normal(0.0007)), tmp_path / "m.onnx")
 
     run(["check", *QUICK, "--context", "fresh", path])
     short = capfd.readouterr().out
@@ -220,3 +220,36 @@ def test_a_fault_in_many_layers_is_told_once(tmp_path: Path, capfd: pytest.Captu
     assert short.count("INI101 weight-too-small") == 1
     assert "also at /fc1/Gemm, /fc2/Gemm, /fc3/Gemm, /fc4/Gemm" in " ".join(short.split())
     assert long.count("INI101 weight-too-small") >= 9
+
+
+def test_a_terminal_shows_what_the_probe_is_doing_and_a_pipe_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """One line on stderr, erased at the end, without control characters from the path."""
+    import io
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    path = save(mlp([32, 32, 4]), tmp_path / "m\x1b[31m.onnx")
+    shown = {}
+    for kind in (Terminal, io.StringIO):
+        monkeypatch.setattr(sys, "stderr", stream := kind())
+        run(
+            [
+                "check",
+                "--isolated",
+                "--probe",
+                "forward",
+                "--output-format",
+                "json",
+                "-o",
+                str(tmp_path / "r.json"),
+                path,
+            ]
+        )
+        shown[kind] = stream.getvalue()
+
+    assert "\r\x1b[K" in shown[Terminal]
+    assert "measuring" in shown[Terminal]
+    assert "\x1b[31m" not in shown[Terminal]
+    assert "\r" not in shown[io.StringIO]

@@ -13,7 +13,7 @@ from initaudit.cli import EXIT_ERROR, EXIT_FINDINGS, printable
 from initaudit.cli.options import audit_options, make_config
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from initaudit.config import Config
     from initaudit.report import Report
@@ -112,24 +112,19 @@ def expand(models: Sequence[str]) -> list[str]:
 
 
 def _audit_all(paths: Sequence[str], config: Config, jobs: int, *, quiet: bool) -> list[Report]:
-    show = not quiet and len(paths) > 1 and sys.stderr.isatty()
+    from initaudit.cli.progress import progress
 
-    def one(numbered: tuple[int, str]) -> Report:
-        index, path = numbered
-        if show:
-            click.echo(f"[{index}/{len(paths)}] {printable(path)}", err=True)
-        return audit_one(path, config)
-
-    with ThreadPoolExecutor(min(jobs, len(paths))) as pool:
-        return list(pool.map(one, enumerate(paths, 1)))
+    with progress(len(paths), quiet=quiet) as line, ThreadPoolExecutor(min(jobs, len(paths))) as pool:
+        watchers = [line.of(i, path) if line else None for i, path in enumerate(paths, 1)]
+        return list(pool.map(lambda path, watch: audit_one(path, config, watch), paths, watchers))
 
 
-def audit_one(path: str, config: Config) -> Report:
+def audit_one(path: str, config: Config, progress: Callable[[str], None] | None = None) -> Report:
     """The report of one path; a model that cannot be read gives a report with the reason."""
     from initaudit.auditor import audit, failed
     from initaudit.errors import ModelError
 
     try:
-        return audit(sys.stdin.buffer.read() if path == "-" else path, config)
+        return audit(sys.stdin.buffer.read() if path == "-" else path, config, progress)
     except ModelError as error:
         return failed(path, error)

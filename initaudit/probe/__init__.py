@@ -93,7 +93,9 @@ def probe(
     return _result(answer, plan.skipped, options, model.graph)
 
 
-def start_probe(model: Model, layers: Sequence[Layer], options: ProbeOptions) -> Callable[[], ProbeResult]:
+def start_probe(
+    model: Model, layers: Sequence[Layer], options: ProbeOptions, progress: Callable[[str], None] | None = None
+) -> Callable[[], ProbeResult]:
     """Begin `probe` in the background; call what is returned to wait for the result, or for the error that it raises."""
     import threading
 
@@ -101,7 +103,7 @@ def start_probe(model: Model, layers: Sequence[Layer], options: ProbeOptions) ->
 
     def work() -> None:
         try:
-            done.append(probe(model, layers, options))
+            done.append(probe(model, layers, options, progress))
         except BaseException as error:  # noqa: BLE001  raised again where the result is asked for
             done.append(error)
 
