@@ -41,6 +41,8 @@ class Probed:
     """Mean square change of one output when the layer's output moves by its own spread over inputs, to first order."""
     elements: int
     """Elements of the layer's output for one input."""
+    is_head: bool
+    """Whether its output is an output of the network."""
     ends_shortcut: bool
     """Whether a shortcut that bypasses the layer meets its output."""
 
@@ -102,7 +104,10 @@ class Dynamics:
     def stretches(self) -> tuple[tuple[Probed, ...], ...]:
         """The layers between one shortcut's end and the next."""
         parts: list[list[Probed]] = [[]]
+        last = self.layers[-1]
         for layer in self.layers:
+            if layer.is_head and layer is not last:
+                continue  # an output beside others lies on no way to them
             parts[-1].append(layer)
             if layer.ends_shortcut:
                 parts.append([])
@@ -160,6 +165,7 @@ def _probed(audit: LayerAudit, signal: Signal, outputs: int) -> Probed:
         gradient=signal.gradient_rms or 0.0,
         reach=_reach(signal, outputs),
         elements=max(1, signal.elements or 1),
+        is_head=audit.layer.is_head,
         ends_shortcut=audit.layer.ends_residual_branch,
     )
 

@@ -76,10 +76,10 @@ def as_text(found: Inspection, width: int) -> str:
 
 
 def _cells(layer: Layer) -> tuple[str, ...]:
-    from initaudit.formats.text import clean
+    from initaudit.formats.text import clean, full_title
 
     return (
-        clean(layer.title if layer.weight.part is None else f"{layer.title}[{layer.weight.part}]"),
+        clean(full_title(layer)),
         layer.kind,
         "x".join(map(str, layer.weight.shape)),
         f"{layer.fan_in}/{layer.fan_out}",

@@ -51,7 +51,10 @@ def scale_severity(layer: LayerAudit, audit: ModelAudit, bound: float, *, smalle
         )  # a scheme chosen knowingly; only the probe can say that it harms
         harmful = off > GROSS and not unproved and (learning is None or learning.score < UNHARMED)
     else:
-        harmful = off > GROSS or _saturates(layer)
+        gain = signal_gain(
+            layer
+        )  # Xavier's std for a head of a large vocabulary is tiny; what counts is what leaves the layer
+        harmful = (off > GROSS and (gain is None or gain > 1.0)) or _saturates(layer)
     return Severity.WARNING if harmful else Severity.INFO
 
 

@@ -37,7 +37,10 @@ def limiting_factors(rule: Rule, audit: ModelAudit, *, suggestion: str) -> Itera
     for factor in learning.factors:
         if factor.rule != rule.code or factor.score >= NOTABLE or learning.score >= NOTABLE:
             continue
-        fatal = not folded and learning.score < TRAINABLE and (factor.score < TRAINABLE or factor.score == worst)
+        doomed = (
+            learning.score < TRAINABLE and audit.context.name == "fresh" and not folded
+        )  # an unknown network may be trained
+        fatal = doomed and (factor.score < TRAINABLE or factor.score == worst)
         subject = next((a for a in audit.layers if a.layer.name == factor.layer), None)
         yield rule.finding(
             subject,

@@ -18,6 +18,7 @@ def layer(**changes: object) -> Probed:
     """A healthy layer."""
     return replace(
         Probed(
+            is_head=False,
             name="fc",
             kernel=10.0,
             weight_square=10.0,

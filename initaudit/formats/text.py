@@ -17,6 +17,7 @@ from initaudit.format import Format, FormatOptions
 
 if TYPE_CHECKING:
     from initaudit.findings import Finding
+    from initaudit.layers import Layer
     from initaudit.report import LayerAudit, Report
 
 STYLES = {
@@ -161,7 +162,7 @@ def _layers(console: Console, report: Report, options: FormatOptions) -> None:
 def _row(audit: LayerAudit) -> tuple[str, ...]:
     layer, signal = audit.layer, audit.signal
     return (
-        clean(layer.title if layer.weight.part is None else f"{layer.title}[{layer.weight.part}]"),
+        clean(full_title(layer)),
         str(layer.fan_in),
         short(audit.stats.std),
         short(audit.target.std if audit.target else None),
@@ -170,6 +171,12 @@ def _row(audit: LayerAudit) -> tuple[str, ...]:
         short(signal.variance if signal else None),
         short(signal.gradient_rms if signal else None),
     )
+
+
+def full_title(layer: Layer) -> str:
+    """The title, with the part where it does not say it yet."""
+    part = layer.weight.part
+    return layer.title if part is None or part in layer.title else f"{layer.title}[{part}]"
 
 
 def layer_table(

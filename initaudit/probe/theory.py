@@ -148,7 +148,7 @@ def _why_lost(audit: LayerAudit, reference: float) -> str | None:
     assert signal is not None
     if signal.nonfinite > 0 or not math.isfinite(signal.mean_square):
         return "not finite"
-    if signal.dead is not None and signal.dead >= ALL_DEAD:
+    if signal.dead is not None and signal.dead >= ALL_DEAD and not audit.layer.is_head:  # a sure answer is no loss
         return "dead"
     if signal.variance < LOST * reference or not signal.variance_resolved:
         return "vanished"
