@@ -7,7 +7,9 @@ External data is memory-mapped, never read whole, and only from inside the folde
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,10 @@ def dtype_name(code: int) -> str:
     return known.name if known is not None else f"type {code}"
 
 
+FileVersion = tuple[int, int, int]
+"""inode, size in bytes and time of change in ns: another file, or the same one rewritten, has another."""
+
+
 @dataclass(frozen=True, slots=True)
 class ExternalRange:
     """Bytes [offset, offset+length) of a file that was checked to lie inside the folder of the model."""
@@ -50,6 +56,7 @@ class ExternalRange:
     path: Path
     offset: int
     length: int
+    version: FileVersion
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -166,11 +173,9 @@ def _decode(proto: TensorProto, shape: tuple[int, ...], external: ExternalRange 
         array.flags.writeable = False
         return array
     if external is not None:
-        raw: Any = (
-            np.memmap(external.path, dtype=np.uint8, mode="r", offset=external.offset, shape=(external.length,))
-            if external.length
-            else np.empty(0, np.uint8)
-        )
+        raw: Any = np.empty(0, np.uint8)
+        if external.length:
+            raw = _mapped(external.path, external.version)[external.offset : external.offset + external.length]
     else:
         raw = np.frombuffer(proto.raw_data, dtype=np.uint8)
     bits = _SUB_BYTE_BITS.get(proto.data_type)
@@ -225,14 +230,14 @@ def _external_range(proto: TensorProto, folder: Path | None, nbytes: int) -> Ext
         raise ExternalDataError(f"tensor {name!r}: external data {location!r} of a model given without a path")
     if not location or Path(location).is_absolute() or "\0" in location:
         raise ExternalDataError(f"tensor {name!r}: external location {location!r} is not a relative path")
-    path = folder / location
-    resolved = path.resolve()
-    if not resolved.is_relative_to(folder.resolve()):
-        raise ExternalDataError(f"tensor {name!r}: external location {location!r} leads outside the model's folder")
-    if not path.exists():
-        raise ExternalDataError(f"tensor {name!r}: external data file {location!r} is missing")
-    if not resolved.is_file():
-        raise ExternalDataError(f"tensor {name!r}: external location {location!r} is not a regular file")
+    try:
+        found = os.stat(os.path.join(folder, location))  # noqa: PTH116, PTH118  asked for every tensor: pathlib takes ten times as long
+        version = (found.st_ino, found.st_size, found.st_mtime_ns)
+    except OSError:
+        version = (0, 0, 0)
+    resolved, problem = _external_file(folder, location, version)
+    if problem:
+        raise ExternalDataError(f"tensor {name!r}: external {problem}")
     try:
         offset = int(entries.get("offset", "0") or 0)
         length = int(entries["length"]) if entries.get("length") else nbytes
@@ -242,9 +247,29 @@ def _external_range(proto: TensorProto, folder: Path | None, nbytes: int) -> Ext
         raise ExternalDataError(
             f"tensor {name!r}: external length {length} at offset {offset}, shape needs {nbytes} bytes"
         )
-    have = resolved.stat().st_size
+    have = version[1]
     if offset + length > have:
         raise ExternalDataError(
             f"tensor {name!r}: external data {location!r} has {have} bytes, {offset + length} are needed"
         )
-    return ExternalRange(resolved, offset, length)
+    return ExternalRange(resolved, offset, length, version)
+
+
+@lru_cache(maxsize=256)
+def _external_file(folder: Path, location: str, version: FileVersion) -> tuple[Path, str]:
+    """The file behind a location, and what speaks against reading it; asked once for all tensors in it."""
+    path = folder / location
+    resolved = path.resolve()
+    if not resolved.is_relative_to(folder.resolve()):
+        return resolved, f"location {location!r} leads outside the model's folder"
+    if not path.exists():
+        return resolved, f"data file {location!r} is missing"
+    if not resolved.is_file():
+        return resolved, f"location {location!r} is not a regular file"
+    return resolved, ""
+
+
+@lru_cache(maxsize=8)
+def _mapped(path: Path, version: FileVersion) -> np.ndarray:
+    """The bytes of a file as a read-only memory map; `version` tells a rewritten file from the one that was mapped."""
+    return np.memmap(path, dtype=np.uint8, mode="r").view(np.ndarray)
