@@ -10,7 +10,11 @@ from initaudit.rules.ini403_saturated_units import SATURATED, SIGMOIDAL
 from initaudit.trainability import TRAINABLE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from initaudit.findings import Finding
     from initaudit.report import LayerAudit, ModelAudit
+    from initaudit.rule import Rule
 
 MIN_COUNT = 32
 """Weights below which a std is too uncertain (+-12 %) and the layer too small to matter."""
@@ -25,6 +29,28 @@ RECURRENT_KINDS = frozenset({"lstm", "gru", "rnn"})
 """Their outputs are bounded by the cell, so the gain of the signal says nothing of the weights."""
 TRAINED_GAIN = 8.0
 """Factor between the signal's std that enters and leaves a trained layer, in the same direction, that the probe must confirm."""
+
+
+def scale_findings(
+    rule: Rule, layer: LayerAudit, audit: ModelAudit, bound: float, *, smaller: bool
+) -> Iterator[Finding]:
+    """The finding of `rule` where the layer's std is beyond `bound` times its target and that has a consequence."""
+    ratio, target = layer.ratio, layer.target
+    if ratio is None or target is None or (smaller and ratio == 0) or layer.stats.count < MIN_COUNT:
+        return
+    severity = scale_severity(layer, audit, bound, smaller=smaller)
+    if severity is None:
+        return
+    times = f"{ratio:.2g}" if smaller else f"{ratio:.3g}"
+    yield rule.finding(
+        layer,
+        f"std {layer.stats.std:.3g} is {times} times the {target.std:.3g} that fits: {effect_of(layer, smaller=smaller)}.",
+        measured=layer.stats.std,
+        expected=target.std,
+        severity=severity,
+        ratio=ratio,
+        suggestion=f"{target.scheme} with std {target.std:.3g}.",
+    )
 
 
 def scale_severity(layer: LayerAudit, audit: ModelAudit, bound: float, *, smaller: bool) -> Severity | None:

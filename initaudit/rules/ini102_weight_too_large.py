@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from initaudit.findings import Finding, Severity
 from initaudit.rule import Rule
-from initaudit.scale import MIN_COUNT, effect_of, scale_severity
+from initaudit.scale import scale_findings
 
 if TYPE_CHECKING:
     from initaudit.report import LayerAudit, ModelAudit
@@ -31,18 +31,4 @@ class WeightTooLarge(Rule):
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
         """Judged together with what the probe saw."""
-        ratio = layer.ratio
-        if ratio is None or layer.target is None or layer.stats.count < MIN_COUNT:
-            return
-        severity = scale_severity(layer, audit, TOO_LARGE, smaller=False)
-        if severity is None:
-            return
-        yield self.finding(
-            layer,
-            f"std {layer.stats.std:.3g} is {ratio:.3g} times the {layer.target.std:.3g} that fits: {effect_of(layer, smaller=False)}.",
-            measured=layer.stats.std,
-            expected=layer.target.std,
-            severity=severity,
-            ratio=ratio,
-            suggestion=f"{layer.target.scheme} with std {layer.target.std:.3g}.",
-        )
+        yield from scale_findings(self, layer, audit, TOO_LARGE, smaller=False)
