@@ -174,9 +174,10 @@ def _row(audit: LayerAudit) -> tuple[str, ...]:
 
 
 def full_title(layer: Layer) -> str:
-    """The title, with the part where it does not say it yet."""
+    """The title, with the part where it does not say it yet; the unique name where the title is only the operator's."""
     part = layer.weight.part
-    return layer.title if part is None or part in layer.title else f"{layer.title}[{part}]"
+    title = layer.name if layer.title == layer.op_type else layer.title
+    return title if part is None or part in title else f"{title}[{part}]"
 
 
 def layer_table(
