@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from itertools import groupby
+from math import prod
+from typing import TYPE_CHECKING, Final
 
 from initaudit.errors import UnsupportedWeight
+from initaudit.forked import processes, share
 from initaudit.layers import Layer, Skipped
 from initaudit.report import LayerAudit
 from initaudit.stats import WeightStats, weigh
@@ -13,36 +16,93 @@ from initaudit.stats.provenance import LayerFacts, Provenance, recognise
 from initaudit.targets import target_for
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Iterator
 
 UNDRAWN_KINDS = frozenset({"norm", "scale"})
 """Kinds whose weights start at a constant in every framework; no scheme draws them, so none is looked for."""
 
+VALUE_COST: Final = 2e-9
+LAYER_COST: Final = 1e-3
+"""Seconds to weigh a value of a large tensor, and a small tensor (measured); they need only tell which half of the work is which."""
+
+WORTH_SHARING: Final = 0.5
+"""Seconds of work from which processes are started for it: starting one and taking its results back costs 0.05."""
+
+Weighing = tuple[WeightStats, WeightStats | None, Provenance | None]
+"""Of one layer: the statistics of its weight and its bias, and the law of the weight."""
+
 
 def measure(layers: Sequence[Layer], *, seed: int = 0) -> tuple[tuple[LayerAudit, ...], tuple[Skipped, ...]]:
     """Weigh each distinct weight once, however many layers share it."""
-    known: dict[Hashable, WeightStats] = {}
     branches = sum(layer.ends_residual_branch and layer.kind not in UNDRAWN_KINDS for layer in layers)
     audits: list[LayerAudit] = []
     skipped: list[Skipped] = []
+    weighings = _weigh_all(layers, seed)
+    for layer in layers:
+        found = weighings[id(layer)]
+        if isinstance(found, str):
+            name = layer.weight.tensors[0].name if layer.weight.tensors else layer.name
+            skipped.append(Skipped(initializer=name, parameters=layer.parameters, reason=found, is_parameter=True))
+            continue
+        stats, bias, provenance = found
+        target = target_for(layer, residual_branches=branches)
+        audits.append(LayerAudit(layer=layer, stats=stats, provenance=provenance, target=target, bias=bias))
+    return tuple(audits), tuple(skipped)
+
+
+def _weigh_all(layers: Sequence[Layer], seed: int) -> dict[int, Weighing | str]:
+    """By the identity of the layer: its weighing, or why there is none."""
+
+    def weigh_part(part: Sequence[Layer]) -> list[Weighing | str]:
+        biases: dict[Hashable, WeightStats | None] = {}
+        found: list[Weighing | str] = []
+        for _, group in groupby(part, key=_key):  # the values of one weight at a time
+            found += _weighings(list(group), biases, seed)
+        return found
+
+    parts = _parts(layers)
+    results = share(weigh_part, parts)
+    return {
+        id(layer): found
+        for part, result in zip(parts, results, strict=True)
+        for layer, found in zip(part, result, strict=True)
+    }
+
+
+def _parts(layers: Sequence[Layer]) -> list[list[Layer]]:
+    """The layers in stretches of about equal work, one per process, each weight's layers together."""
+    by_weight: dict[Hashable, list[Layer]] = {}
+    for layer in layers:
+        by_weight.setdefault(_key(layer), []).append(layer)
+    costs = [VALUE_COST * prod(group[0].weight.shape) + LAYER_COST * len(group) for group in by_weight.values()]
+    total = sum(costs)
+    count = processes() if total > WORTH_SHARING else 1
+    parts: list[list[Layer]] = [[] for _ in range(count)]
+    done = 0.0
+    for group, cost in zip(by_weight.values(), costs, strict=True):
+        parts[min(count - 1, int(count * (done + cost / 2) / total))].extend(group)
+        done += cost
+    return parts
+
+
+def _weighings(
+    layers: Sequence[Layer], biases: dict[Hashable, WeightStats | None], seed: int
+) -> Iterator[Weighing | str]:
+    """Of layers that use the same weight, in their order."""
+    view, groups = layers[0].weight, layers[0].groups
+    try:
+        stats = weigh(view.array(), unit_axes=view.unit_axes, input_axes=view.input_axes, groups=groups, seed=seed)
+    except UnsupportedWeight as error:
+        yield from [str(error)] * len(layers)
+        return
+    summary = stats.summary()
     for layer in layers:
         try:
-            stats = _weigh(layer, known, seed)
-            bias = _weigh_bias(layer, known, seed)
+            bias = _weigh_bias(layer, biases, seed)
         except UnsupportedWeight as error:
-            name = layer.weight.tensors[0].name if layer.weight.tensors else layer.name
-            skipped.append(Skipped(initializer=name, parameters=layer.parameters, reason=str(error), is_parameter=True))
-            continue
-        audits.append(
-            LayerAudit(
-                layer=layer,
-                stats=stats,
-                provenance=_provenance(layer, stats),
-                target=target_for(layer, residual_branches=branches),
-                bias=bias,
-            )
-        )
-    return tuple(audits), tuple(skipped)
+            yield str(error)
+        else:
+            yield summary, bias, _provenance(layer, stats)
 
 
 def facts_of(layer: Layer) -> LayerFacts:
@@ -68,17 +128,12 @@ def _provenance(layer: Layer, stats: WeightStats) -> Provenance | None:
     return recognise(stats, facts_of(layer))
 
 
-def _weigh(layer: Layer, known: dict[Hashable, WeightStats], seed: int) -> WeightStats:
+def _key(layer: Layer) -> Hashable:
     view = layer.weight
-    key = (tuple(id(t) for t in view.tensors), view.steps, view.part, view.shape, layer.groups)
-    if key not in known:
-        known[key] = weigh(
-            view.array(), unit_axes=view.unit_axes, input_axes=view.input_axes, groups=layer.groups, seed=seed
-        )
-    return known[key]
+    return (tuple(id(t) for t in view.tensors), view.steps, view.part, view.shape, layer.groups)
 
 
-def _weigh_bias(layer: Layer, known: dict[Hashable, WeightStats], seed: int) -> WeightStats | None:
+def _weigh_bias(layer: Layer, known: dict[Hashable, WeightStats | None], seed: int) -> WeightStats | None:
     if layer.bias is None or layer.bias.size == 0 or not layer.bias.is_floating:
         return None
     key = (id(layer.bias), layer.bias_slice)
@@ -86,5 +141,5 @@ def _weigh_bias(layer: Layer, known: dict[Hashable, WeightStats], seed: int) -> 
         values = layer.bias.array().reshape(-1)
         if layer.bias_slice is not None:
             values = values[slice(*layer.bias_slice)]
-        known[key] = weigh(values, unit_axes=(0,), input_axes=(), seed=seed)
+        known[key] = weigh(values, unit_axes=(0,), input_axes=(), seed=seed).summary()
     return known[key]

@@ -44,7 +44,7 @@ def test_anything_else_is_refused():
 
 def test_the_weights_of_a_large_file_are_mapped_and_audit_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """No copy in memory, same figures, same probe, same hash."""
-    path = save(mlp([64, 128, 96, 10]), tmp_path / "m.onnx")
+    path = save(mlp([64, 256, 96, 10]), tmp_path / "m.onnx")
     read = initaudit.audit(path)
     monkeypatch.setattr(model_module, "MAPPED_FROM", 1)
 

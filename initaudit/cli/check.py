@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,9 +113,14 @@ def expand(models: Sequence[str]) -> list[str]:
 def _audit_all(paths: Sequence[str], config: Config, jobs: int, *, quiet: bool) -> list[Report]:
     from initaudit.cli.progress import progress
 
-    with progress(len(paths), quiet=quiet) as line, ThreadPoolExecutor(min(jobs, len(paths))) as pool:
+    with progress(len(paths), quiet=quiet) as line:
         watchers = [line.of(i, path) if line else None for i, path in enumerate(paths, 1)]
-        return list(pool.map(lambda path, watch: audit_one(path, config, watch), paths, watchers))
+        if min(jobs, len(paths)) == 1:  # not in a thread: only a process with a single one may share the weighing
+            return [audit_one(path, config, watch) for path, watch in zip(paths, watchers, strict=True)]
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(jobs) as pool:
+            return list(pool.map(lambda path, watch: audit_one(path, config, watch), paths, watchers))
 
 
 def audit_one(path: str, config: Config, progress: Callable[[str], None] | None = None) -> Report:

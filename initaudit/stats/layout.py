@@ -15,7 +15,7 @@ Role = Literal["copy", "unit", "input"]
 
 CHUNK: Final = 1 << 17
 """Values per chunk: 512 KiB in float32, so that a chunk and its squares stay in the L2 cache (measured: 2^16 costs a sixth more, 2^18 a
-half), and small enough that OpenBLAS does not start threads of its own for a product with SKETCH_WIDTH columns."""
+half)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,14 +34,9 @@ class Layout:
     copy_rank: int
     unit_rank: int
 
-    @property
-    def chunk_size(self) -> int:
-        """Values of the largest chunk: whole rows of the last axis where CHUNK allows."""
-        return min(CHUNK, self.view.size)
-
-    def sliced(self, first: slice) -> Layout:
-        """The part of the view that `first` takes of its first axis; counts stay those of the whole."""
-        return replace(self, view=self.view[first])
+    def copy(self, index: int) -> Layout:
+        """One of the copies that the first axis of the view counts."""
+        return replace(self, view=self.view[index], roles=self.roles[1:], copies=1)
 
     def axes_of(self, role: str) -> list[int]:
         """Axes of the view that have this role."""
@@ -99,9 +94,8 @@ def _merge(view: np.ndarray, roles: list[Role]) -> tuple[np.ndarray, tuple[Role,
     return view.reshape(shape), tuple(kept)
 
 
-def chunks(layout: Layout, size: int = CHUNK) -> Iterator[tuple[tuple[slice, ...], np.ndarray]]:
-    """Walk the view in memory order: (one slice per axis of the view, the values there)."""
-    shape = layout.view.shape
+def chunks(shape: Sequence[int], size: int = CHUNK) -> Iterator[tuple[slice, ...]]:
+    """Walk a C-ordered array in memory order, at most `size` values at a time: one slice per axis."""
     axis, inner = len(shape) - 1, 1
     while axis > 0 and inner * shape[axis] <= size:
         inner *= shape[axis]
@@ -110,5 +104,4 @@ def chunks(layout: Layout, size: int = CHUNK) -> Iterator[tuple[tuple[slice, ...
     for outer in np.ndindex(*shape[:axis]):
         for low in range(0, shape[axis], step):
             where = (*(slice(i, i + 1) for i in outer), slice(low, min(low + step, shape[axis])))
-            full = where + (slice(None),) * (len(shape) - len(where))
-            yield full, layout.view[full]
+            yield where + (slice(None),) * (len(shape) - len(where))

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from functools import cache
+from typing import Any, Final
 
 import numpy as np
 
@@ -21,12 +22,17 @@ SAFE_LOW: Final = 1e-8
 SAFE_HIGH: Final = 1e8
 """Between these magnitudes the fourth power of a float32 keeps clear of under- and overflow (1.2e-38, 3.4e38)."""
 
-SMALLEST_NORMAL: Final = {
+_SMALLEST_NORMAL: Final = {
     "float64": 2.0**-1022, "float32": 2.0**-126, "float16": 2.0**-14, "bfloat16": 2.0**-126,
     "float8_e4m3fn": 2.0**-6, "float8_e4m3fnuz": 2.0**-7, "float8_e5m2": 2.0**-14, "float8_e5m2fnuz": 2.0**-15,
     "float4_e2m1fn": 1.0,
 }  # fmt: skip
-"""Smallest positive normal number of each floating type; what lies between it and zero is subnormal."""
+
+
+@cache
+def smallest_normal(dtype: np.dtype[Any]) -> float:
+    """Smallest positive normal number of a floating type; what lies between it and zero is subnormal. 0 for other types."""
+    return _SMALLEST_NORMAL.get(dtype.name, 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,16 +53,16 @@ class Moments:
     nonfinite: int = 0
 
     @classmethod
-    def of(cls, values: np.ndarray, smallest_normal: float = 0.0) -> Moments:
-        """Moments of one chunk: float32 or float64, contiguous, any shape. Values below `smallest_normal` count as subnormal."""
+    def of(cls, values: np.ndarray, smallest: float = 0.0) -> Moments:
+        """Moments of one chunk: float32 or float64, contiguous, any shape. Values below `smallest` count as subnormal."""
         flat = values.reshape(-1)
         if flat.size == 0:
             return cls()
         low, high = float(flat.min()), float(flat.max())
         if not (math.isfinite(low) and math.isfinite(high)):  # min and max hand NaN on
             finite = flat[np.isfinite(flat)]
-            return cls(nonfinite=flat.size - finite.size) + cls.of(finite, smallest_normal)
-        zeros, subnormal = _near_zero(flat, low, high, smallest_normal)
+            return cls(nonfinite=flat.size - finite.size) + cls.of(finite, smallest)
+        zeros, subnormal = _near_zero(flat, low, high, smallest)
         if low == high:
             return cls(count=flat.size, mean=low, minimum=low, maximum=high, zeros=zeros, subnormal=subnormal)
         largest = max(-low, high)
@@ -66,18 +72,6 @@ class Moments:
         return cls(
             count=flat.size, mean=mean, m2=m2, m3=m3, m4=m4, minimum=low, maximum=high, zeros=zeros, subnormal=subnormal
         )
-
-    @classmethod
-    def from_power_sums(
-        cls, n: int, first: float, second: float, third: float, fourth: float, low: float, high: float, zeros: int, subnormal: int
-    ) -> Moments:  # fmt: skip
-        """Moments of n > 0 values whose sums of powers about zero are known."""
-        if low == high:
-            return cls(count=n, mean=low, minimum=low, maximum=high, zeros=zeros, subnormal=subnormal)
-        mean, m2, m3, m4 = _centre(n, first, second, third, fourth)
-        return cls(
-            count=n, mean=mean, m2=m2, m3=m3, m4=m4, minimum=low, maximum=high, zeros=zeros, subnormal=subnormal
-        )  # fmt: skip
 
     def __add__(self, other: Moments) -> Moments:
         """Moments of both sets together."""
@@ -143,19 +137,48 @@ class Moments:
         )
 
 
-def _near_zero(flat: np.ndarray, low: float, high: float, smallest_normal: float) -> tuple[int, int]:
+class PowerSums:
+    """Sums of powers about zero, for chunks whose mean is small against their spread."""
+
+    def __init__(self) -> None:
+        self.sums = [0.0, 0.0, 0.0, 0.0]
+        self.count = self.zeros = self.subnormal = 0
+        self.low, self.high = math.inf, -math.inf
+
+    def add(
+        self, count: int, powers: tuple[float, float, float, float], low: float, high: float, zeros: int, subnormal: int
+    ) -> None:  # fmt: skip
+        """Take in one chunk: its sums of x, x^2, x^3 and x^4, its extremes and how many values are zero or subnormal."""
+        self.sums = [total + power for total, power in zip(self.sums, powers, strict=True)]
+        self.count += count
+        self.zeros += zeros
+        self.subnormal += subnormal
+        self.low, self.high = min(self.low, low), max(self.high, high)
+
+    def moments(self) -> Moments:
+        """Their moments."""
+        if self.count == 0:
+            return Moments()
+        mean, m2, m3, m4 = _centre(self.count, *self.sums) if self.low < self.high else (self.low, 0.0, 0.0, 0.0)
+        return Moments(
+            count=self.count, mean=mean, m2=m2, m3=m3, m4=m4, minimum=self.low, maximum=self.high,
+            zeros=self.zeros, subnormal=self.subnormal,
+        )  # fmt: skip
+
+
+def _near_zero(flat: np.ndarray, low: float, high: float, smallest: float) -> tuple[int, int]:
     """How many values are zero, and how many are subnormal."""
     if low > 0 or high < 0:
         nearest = low if low > 0 else -high
-        if nearest >= smallest_normal:
+        if nearest >= smallest:
             return 0, 0
     size = np.abs(flat)
-    if float(size.min()) >= smallest_normal > 0:
+    if float(size.min()) >= smallest > 0:
         return 0, 0
     zeros = int(np.count_nonzero(size == 0))
-    if not smallest_normal:
+    if not smallest:
         return zeros, 0
-    return zeros, int(np.count_nonzero(size < smallest_normal)) - zeros
+    return zeros, int(np.count_nonzero(size < smallest)) - zeros
 
 
 def _central_sums(flat: np.ndarray) -> tuple[float, float, float, float]:

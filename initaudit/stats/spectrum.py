@@ -8,13 +8,22 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from initaudit.stats.stream import Sketch, refine, singular_value_from_above, singular_value_from_below
+from initaudit.stats.stream import Sketch, project, refine
 
 if TYPE_CHECKING:
-    from initaudit.stats.layout import Layout
+    from collections.abc import Sequence
 
 EXACT_SIDE: Final = 256
 """Largest smaller side for which all singular values are computed: 256 takes 6 ms, 512 takes 35 ms (measured, one core)."""
+
+EXACT_COST: Final = 1 << 26
+EXACT_SIZE: Final = 1 << 20
+"""Largest product of size and smaller side for the same, and largest size: so many multiplications take 5 ms, and so many values,
+decoded to float64, 8 MiB."""
+
+EQUAL_LENGTHS: Final = 3e-3
+"""Squared lengths of the rows of an orthogonal matrix differ less: storing them in bfloat16 leaves 1e-4 in 256 columns. Those of a
+random matrix differ by 8 sqrt(2/columns) or so."""
 
 REFINED_SIZES: Final = (1 << 20, 1 << 22)
 """A power step is taken for each of these sizes that the tensor does not exceed: it costs a third of the first pass, and finds a
@@ -42,10 +51,16 @@ class Spectrum:
     error: float
 
 
+def is_cheap(units: int, inputs: int, size: int) -> bool:
+    """Whether all singular values of a weight of this size may be computed."""
+    side = min(units, inputs)
+    return side <= EXACT_SIDE and size <= EXACT_SIZE and side * size <= EXACT_COST
+
+
 def spectrum_of(cube: np.ndarray) -> Spectrum | None:
-    """Spectrum of [copies, units, inputs]; None where the smaller side exceeds EXACT_SIDE."""
+    """Spectrum of [copies, units, inputs], from the eigenvalues of the smaller Gram matrices; None where there is none."""
     side = min(cube.shape[1:])
-    if side == 0 or cube.shape[0] == 0 or side > EXACT_SIDE:
+    if cube.size == 0:
         return None
     scale = max(float(cube.max()), -float(cube.min()))
     if scale == 0:
@@ -76,25 +91,78 @@ def spectrum_of(cube: np.ndarray) -> Spectrum | None:
     )
 
 
-def spectrum_of_sketch(layout: Layout, sketch: Sketch, energy: float) -> Spectrum | None:
-    """What a few passes can tell of a large matrix with this squared Frobenius norm; None where values overflowed."""
+def spectrum_of_sketches(sketches: Sequence[Sketch], energies: np.ndarray) -> Spectrum | None:
+    """What a few passes can tell of large matrices with these squared Frobenius norms; None where values overflowed."""
+    found = [_spectrum_of_sketch(sketch, float(energy)) for sketch, energy in zip(sketches, energies, strict=True)]
+    known = [spectrum for spectrum in found if spectrum is not None]
+    if not known or len(known) < len(found):
+        return None
+    defects = [s.orthogonality_defect for s in known if s.orthogonality_defect is not None]
+    return Spectrum(
+        largest=max(s.largest for s in known),
+        smallest=None,
+        stable_rank=min(s.stable_rank for s in known),
+        condition=None,
+        orthogonality_defect=max(defects) if len(defects) == len(known) else None,
+        how="randomised",
+        error=max(s.error for s in known),
+    )
+
+
+def _spectrum_of_sketch(sketch: Sketch, energy: float) -> Spectrum | None:
+    if not math.isfinite(energy):
+        return None
     upper = min(singular_value_from_above(sketch), math.sqrt(energy))
-    size = layout.view.size
+    defect = _defect_of_sketch(sketch)
     for limit in REFINED_SIZES:
-        if size <= limit and math.isfinite(energy):
-            sketch = refine(layout, sketch)
+        if sketch.layout.view.size <= limit:
+            sketch = refine(sketch)
     lower = min(singular_value_from_below(sketch), math.sqrt(energy))
-    if not (math.isfinite(lower) and math.isfinite(energy)):
+    if not math.isfinite(lower):
         return None
     return Spectrum(
         largest=lower,
         smallest=None,
         stable_rank=energy / (lower * lower) if lower > 0 else 0.0,
         condition=None,
-        orthogonality_defect=None,
+        orthogonality_defect=defect,
         how="randomised",
         error=max(0.0, upper / lower - 1.0) if lower > 0 else 0.0,
     )
+
+
+def singular_value_from_below(sketch: Sketch) -> float:
+    """Largest |A' y| / |y| over the span of the images: never above the largest singular value."""
+    triangle = np.linalg.qr(sketch.image.T.astype(np.float64), mode="r")
+    size = float(np.abs(np.diagonal(triangle)).max(initial=0.0))
+    if size == 0 or not (math.isfinite(size) and np.isfinite(sketch.pullback).all()):
+        return size if size == 0 else math.inf
+    return float(np.linalg.norm(sketch.pullback.T @ np.linalg.pinv(triangle, rcond=1e-6), 2))
+
+
+def singular_value_from_above(sketch: Sketch) -> float:
+    """|A'A| <= 10 sqrt(2/pi) max |A'A r|, for Gaussian r, with probability 1 - 10^-SKETCH_WIDTH (Halko et al. 2011, lemma 4.1)."""
+    return math.sqrt(10.0 * math.sqrt(2.0 / math.pi) * float(np.linalg.norm(sketch.pullback, axis=1).max()))
+
+
+def _defect_of_sketch(sketch: Sketch) -> float | None:
+    """Root mean square of (G - level I) r over that of level r, for Gaussian r and the smaller Gram matrix G.
+
+    For a tall matrix G = A'A and the sketch holds G r. For a wide one G = AA' needs another pass, for the images in place of r; it is
+    taken only where the rows are of one length, as those of an orthogonal matrix are: None elsewhere.
+    """
+    rows, columns = sketch.layout.view.shape
+    vectors, product = sketch.vectors.astype(np.float64), sketch.pullback
+    if rows < columns:
+        if sketch.row_energy.max() > sketch.row_energy.min() * (1.0 + EQUAL_LENGTHS):
+            return None
+        vectors = sketch.image.astype(np.float64)
+        product = project(sketch.layout, sketch.pullback.astype(np.float32)).astype(np.float64)
+    size = float(np.vdot(vectors, vectors))
+    level = float(np.vdot(vectors, product)) / size if size > 0 else 0.0
+    if not (math.isfinite(level) and level > 0):
+        return None
+    return math.sqrt(float(np.square(product - level * vectors).sum()) / size) / level
 
 
 def _defect(gram: np.ndarray, level: np.ndarray) -> float:

@@ -1,56 +1,76 @@
 """One pass over a tensor too large to hold: moments, energies of units and inputs, and a sketch of its spectrum.
 
-The tensor is cut into spans of a fixed size along its slowest axis, so that the result does not depend on the number of threads;
-each span is read in cache-sized chunks, and its pages are given back when it is done.
+The tensor is cut into spans along its slowest axis, each span into chunks that stay in the cache; a span's pages are given back when
+it is done. Nothing here starts threads: a chunk is done in microseconds, less than handing over the interpreter's lock takes.
 """
 
 from __future__ import annotations
 
 import math
 import mmap
-import os
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import reduce
-from operator import add
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from initaudit.stats.decode import decode, from_half, half_extremes
-from initaudit.stats.layout import Layout, Role, chunks
-from initaudit.stats.moments import PIVOT_SHARE, SAFE_HIGH, SAFE_LOW, SMALLEST_NORMAL, Moments
-from initaudit.stats.units import SIGNATURE_WIDTH
+from initaudit.stats.layout import CHUNK, Layout, Role, chunks
+from initaudit.stats.moments import PIVOT_SHARE, SAFE_HIGH, SAFE_LOW, Moments, PowerSums, smallest_normal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SPAN: Final = 1 << 22
-"""Values per span: 16 MiB in float32, enough to keep a thread busy for 10 ms and little enough to bound resident memory."""
+"""Values per span: 16 MiB in float32, so that giving back pages costs nothing, and resident memory stays small."""
 
-THREADS: Final = 2
-"""Spans in flight. Two cores read at the speed of memory; more would only take them from the rest of the audit."""
-
-SKETCH_WIDTH: Final = SIGNATURE_WIDTH
+SKETCH_WIDTH: Final = 4
 """Random vectors that the weight is multiplied with: Halko, Martinsson & Tropp 2011, lemma 4.1, bound with probability 1 - 10^-4."""
 
 SKETCH_SEED: Final = 20110601
 
+SMALLEST_SQUARE: Final = 1e-32
+"""A square above this, in float32, is of a value that is neither zero nor subnormal: far from where squares underflow."""
+
+BAND_ROWS: Final = 8
+"""Rows of a matrix that are read together at least, long ones in parts: each sum over rows costs as much as one more row."""
+
+STRETCH: Final = 1 << 10
+"""Rows whose sums are formed in float32, to 1e-6, before they are added up in float64."""
+
+LONGEST_ROW: Final = 1 << 18
+"""Longest row, in values, of a matrix that is sketched: its random vectors take 17 MB then. The largest vocabularies have as many."""
+
+SMALLEST_COPY: Final = 1 << 13
+"""Values per copy from which copies are read one by one, each with a sketch; below that calls would cost more than arithmetic."""
+
+
+_ONES: Final = np.ones(CHUNK, np.float32)
+"""Products with it are sums: BLAS forms them at four times the speed of numpy's own (measured)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sketch:
-    """Products of the weight, seen as a matrix A [rows, columns] in memory order, with random vectors R [columns, SKETCH_WIDTH]."""
+    """Products of the weight, seen as a matrix A [rows, columns] in memory order, with random vectors R [SKETCH_WIDTH, columns]."""
 
-    rows: Role
+    layout: Layout
+    vectors: np.ndarray
+    """R, float32 [SKETCH_WIDTH, columns]: standard normal, or after a power step orthonormal."""
     image: np.ndarray
-    """A R, float32 [rows, SKETCH_WIDTH]."""
+    """R A', float32 [SKETCH_WIDTH, rows]."""
     pullback: np.ndarray
-    """A' A R, float64 [columns, SKETCH_WIDTH]."""
+    """R A' A, float64 [SKETCH_WIDTH, columns]."""
+    row_energy: np.ndarray
+    """Squared length of each row of A, float64 [rows]."""
+
+    @property
+    def rows(self) -> Role:
+        """What the rows of A are."""
+        return self.layout.roles[0]
 
     @property
     def units(self) -> np.ndarray:
-        """One signature per unit: equal units have equal signatures up to rounding, multiples have multiples."""
-        return self.image if self.rows == "unit" else self.pullback
+        """One signature per unit, [units, SKETCH_WIDTH]: equal units have equal signatures up to rounding, multiples have multiples."""
+        return (self.image if self.rows == "unit" else self.pullback).T
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,87 +82,68 @@ class Scan:
     """float64 [copies, units]."""
     input_energy: np.ndarray
     """float64 [copies, inputs]."""
-    sketch: Sketch | None
-    """None unless the weight is one matrix whose rows fit a chunk."""
+    sketches: tuple[Sketch, ...]
+    """One per copy; empty unless each copy is one matrix in memory."""
 
 
-def scan(layout: Layout) -> Scan:
-    """Read the whole tensor once, in memory order."""
-    spans = list(_spans(layout))
-    random = _random_vectors(layout)
-    if len(spans) > 1 and (os.cpu_count() or 1) > 1:
-        with ThreadPoolExecutor(THREADS) as pool:
-            parts = list(pool.map(lambda span: _scan_span(span, random), spans))
-    else:
-        parts = [_scan_span(span, random) for span in spans]
-    totals = {
-        role: _join([part.energies[role] for part in parts], layout.roles[0] in ("copy", role))
-        for role in ("unit", "input")
-    }
-    sketch = None
-    if random is not None:
-        sketch = Sketch(
-            rows=layout.roles[0],
-            image=np.concatenate([part.image for part in parts if part.image is not None]),
-            pullback=reduce(add, [part.pullback for part in parts if part.pullback is not None]),
-        )
+def scan(layout: Layout, sketched: bool = True) -> Scan:
+    """Read the whole tensor once, in memory order; without sketches unless `sketched`."""
+    with np.errstate(all="ignore"):
+        parts = [_Scanner(part, sketched).run() for part in (_matrices(layout) if sketched else [layout])]
+    if len(parts) == 1:
+        return parts[0]
     return Scan(
-        moments=reduce(add, [part.moments for part in parts], Moments()),
-        unit_energy=_canonical(layout, totals["unit"], "unit", layout.units),
-        input_energy=_canonical(layout, totals["input"], "input", layout.inputs),
-        sketch=sketch,
+        moments=sum((part.moments for part in parts), Moments()),
+        unit_energy=np.concatenate([part.unit_energy for part in parts]),
+        input_energy=np.concatenate([part.input_energy for part in parts]),
+        sketches=tuple(sketch for part in parts for sketch in part.sketches),
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Part:
-    moments: Moments
-    energies: dict[str, np.ndarray]
-    image: np.ndarray | None
-    pullback: np.ndarray | None
+def _matrices(layout: Layout) -> Iterator[Layout]:
+    """The copies one by one where each is a matrix of some size, else all together."""
+    shape, roles = layout.view.shape, layout.roles
+    if len(shape) == 3 and roles[0] == "copy" and "copy" not in roles[1:] and shape[1] * shape[2] >= SMALLEST_COPY:
+        for i in range(shape[0]):
+            yield layout.copy(i)
+    else:
+        yield layout
 
 
-def _spans(layout: Layout) -> Iterator[Layout]:
-    """Slices of the view along its first axis, about SPAN values each."""
-    length = layout.view.shape[0]
-    step = max(1, SPAN // max(1, layout.view.size // length))
-    for low in range(0, length, step):
-        yield layout.sliced(slice(low, min(low + step, length)))
+def _spans(view: np.ndarray) -> Iterator[slice]:
+    """Stretches of the first axis; the pages of each are given back when the next one is asked for."""
+    step = max(1, SPAN // max(1, view[0].size))
+    for low in range(0, view.shape[0], step):
+        yield slice(low, min(low + step, view.shape[0]))
+        _give_back(view[low : low + step])
 
 
-def _random_vectors(layout: Layout) -> np.ndarray | None:
-    if layout.view.ndim != 2 or "copy" in layout.roles or layout.roles[0] == layout.roles[1]:
-        return None
-    columns = layout.view.shape[1]
-    if columns > layout.chunk_size:
-        return None
-    return np.random.default_rng(SKETCH_SEED).standard_normal((columns, SKETCH_WIDTH)).astype(np.float32)
+def _anywhere(view: np.ndarray) -> Iterator[tuple[slice, ...]]:
+    """Where the chunks of a view lie."""
+    for span in _spans(view):
+        for first, *rest in chunks(view[span].shape):
+            yield (slice(first.start + span.start, first.stop + span.start), *rest)
 
 
-def _join(parts: list[np.ndarray], along_first: bool) -> np.ndarray:
-    return np.concatenate(parts) if along_first else reduce(add, parts)
-
-
-def _canonical(layout: Layout, total: np.ndarray, role: str, size: int) -> np.ndarray:
-    """Energies with axes in memory order, as [copies, size]."""
-    axes = layout.axes_of("copy") + layout.axes_of(role)
-    rest = [a for a in range(total.ndim) if a not in axes]
-    return total.transpose(axes + rest).reshape(layout.copies, size)
-
-
-def _scan_span(span: Layout, random: np.ndarray | None) -> _Part:
-    with np.errstate(all="ignore"):
-        part = _Scanner(span, random).run()
-    _give_back(span.view)
-    return part
+def bands(view: np.ndarray) -> Iterator[tuple[slice, list[slice]]]:
+    """Rows of a matrix that are read together, and the columns of each chunk of them: all of them, or parts of long rows."""
+    columns = view.shape[1]
+    together = max(1, CHUNK // columns)
+    width = columns
+    if together < BAND_ROWS:
+        together, width = BAND_ROWS, CHUNK // BAND_ROWS
+    for span in _spans(view):
+        for low in range(span.start, span.stop, together):
+            rows = slice(low, min(low + together, span.stop))
+            yield rows, [slice(left, min(left + width, columns)) for left in range(0, columns, width)]
 
 
 class _Scanner:
-    """The accumulators of one span and the buffers its chunks share."""
+    """The accumulators of one pass and the buffers its chunks share."""
 
-    def __init__(self, span: Layout, random: np.ndarray | None) -> None:
-        self.span, self.random = span, random
-        roles, shape = span.roles, span.view.shape
+    def __init__(self, layout: Layout, sketched: bool) -> None:
+        self.layout = layout
+        roles, shape = layout.roles, layout.view.shape
         self.drop = {
             role: tuple(a for a, r in enumerate(roles) if r not in ("copy", role)) for role in ("unit", "input")
         }
@@ -151,83 +152,81 @@ class _Scanner:
             for role in ("unit", "input")
         }
         self.moments = Moments()
-        self.smallest_normal = SMALLEST_NORMAL.get(span.view.dtype.name, 0.0)
-        self.square = np.empty(span.chunk_size, np.float32)
-        self.buffer = np.empty(span.chunk_size, np.int32)
-        self.ones = np.ones(span.chunk_size, np.float32)
-        self.image = None if random is None else np.empty((shape[0], SKETCH_WIDTH), np.float32)
-        self.pullback = None if random is None else np.zeros((shape[1], SKETCH_WIDTH))
+        self.sums = PowerSums()
+        self.smallest_normal = smallest_normal(layout.view.dtype)
+        self.square = np.empty(CHUNK, np.float32)
+        self.buffer = np.empty(CHUNK, np.int32)
+        self.plane = (
+            _Plane(layout, self.energies, sketched) if roles in (("unit", "input"), ("input", "unit")) else None
+        )
 
-    def run(self) -> _Part:
-        for where, stored in chunks(self.span):
-            raw = np.ascontiguousarray(stored)
-            ends = half_extremes(raw) if raw.dtype == np.float16 else None
-            values = from_half(raw, self.buffer) if ends and math.isfinite(ends[0]) else decode(raw)
-            low, high = ends or (float(values.min()), float(values.max()))
-            if not self._fast(where, raw, values, low, high):
-                self._general(where, values)
-        return _Part(moments=self.moments, energies=self.energies, image=self.image, pullback=self.pullback)
+    def run(self) -> Scan:
+        view = self.layout.view
+        if self.plane is None:
+            for where in _anywhere(view):
+                self._read(where)
+        else:
+            for rows, parts in bands(view):
+                for columns in parts:
+                    self._read((rows, columns))
+                self.plane.pull_back(rows, parts)
+        sketch = None if self.plane is None else self.plane.finish()
+        return Scan(
+            moments=self.moments + self.sums.moments(),
+            unit_energy=_canonical(self.layout, self.energies["unit"], "unit", self.layout.units),
+            input_energy=_canonical(self.layout, self.energies["input"], "input", self.layout.inputs),
+            sketches=() if sketch is None else (sketch,),
+        )
 
-    def _fast(self, where: tuple[slice, ...], raw: np.ndarray, values: np.ndarray, low: float, high: float) -> bool:
+    def _read(self, where: tuple[slice, ...]) -> None:
+        raw = np.ascontiguousarray(self.layout.view[where])
+        ends = half_extremes(raw) if raw.dtype == np.float16 else None
+        values = from_half(raw, self.buffer) if ends and math.isfinite(ends[0]) else decode(raw)
+        low, high = ends or (float(values.min()), float(values.max()))
+        if not self._fast(where, values, low, high):
+            self._general(where, values)
+
+    def _fast(self, where: tuple[slice, ...], values: np.ndarray, low: float, high: float) -> bool:
         """Sums of powers about zero in float32, by BLAS; False (nothing done) where that would not be accurate."""
-        flat = values.reshape(-1)
-        n = flat.size
         if values.dtype != np.float32 or not SAFE_LOW < max(-low, high) < SAFE_HIGH:  # also false for NaN and infinity
             return False
-        matrix, across = self._matrix(values)
-        square = np.multiply(flat, flat, out=self.square[:n]).reshape(matrix.shape)
-        rows, columns = matrix.shape
-        sums = matrix @ self.ones[:columns]
-        row_energy = square @ self.ones[:columns]
-        first, second = float(sums.sum(dtype=np.float64)), float(row_energy.sum(dtype=np.float64))
+        flat = values.reshape(-1)
+        n = flat.size
+        squares = np.square(flat, out=self.square[:n])  # half the time of a product with itself (measured)
+        square = squares.reshape(values.shape)
+        image, row_energy = (None, None) if self.plane is None else self.plane.products(where, values, square)
+        if image is None or row_energy is None:
+            first, second = float(np.dot(flat, _ONES[:n])), float(np.dot(squares, _ONES[:n]))
+        else:
+            first, second = float(image[-1].sum(dtype=np.float64)), float(row_energy.sum(dtype=np.float64))
         if first * first > PIVOT_SHARE * n * second:
             return False
-        third, fourth = float(np.dot(square.reshape(-1), flat)), float(np.dot(square.reshape(-1), square.reshape(-1)))
-        zeros, subnormal = self._near_zero(raw, flat, square)
-        self.moments = self.moments + Moments.from_power_sums(
-            n, first, second, third, fourth, low, high, zeros, subnormal
-        )  # fmt: skip
-        if across is None:
-            self._add_energies(where, square.reshape(values.shape))
-            return True
-        outer, inner = across
-        self._add(where, outer, row_energy)
-        self._add(where, inner, self.ones[:rows] @ square)
-        if self.random is not None and self.image is not None and self.pullback is not None:
-            image = matrix @ self.random
-            self.image[where[0]] = image
-            self.pullback += matrix.T @ image
+        zeros, subnormal = self._near_zero(flat, squares)
+        powers = (first, second, float(np.dot(squares, flat)), float(np.dot(squares, squares)))
+        self.sums.add(n, powers, low, high, zeros, subnormal)
+        if self.plane is None or image is None or row_energy is None:
+            self._add_energies(where, square)
+        else:
+            self.plane.add(where, values, square, image, row_energy)
         return True
 
-    def _matrix(self, values: np.ndarray) -> tuple[np.ndarray, tuple[str, str] | None]:
-        """The chunk as a matrix, with the roles of its axes where they are a unit and an input axis, and no copies are mixed."""
-        kept = [(n, r) for n, r in zip(values.shape, self.span.roles, strict=True) if n > 1 or r != "copy"]
-        if len(kept) == 2 and {kept[0][1], kept[1][1]} == {"unit", "input"}:
-            return values.reshape(kept[0][0], kept[1][0]), (kept[0][1], kept[1][1])
-        return values.reshape(-1, values.shape[-1]), None
-
-    def _near_zero(self, raw: np.ndarray, flat: np.ndarray, square: np.ndarray) -> tuple[int, int]:
+    def _near_zero(self, flat: np.ndarray, square: np.ndarray) -> tuple[int, int]:
         """Zeros and subnormal values of a chunk whose magnitudes are safe."""
-        if raw.dtype == np.float16:
-            codes = np.bitwise_and(raw.view(np.uint16), np.uint16(0x7FFF))
-            zeros = raw.size - int(np.count_nonzero(codes))
-            exponents = np.right_shift(codes, 10, out=codes)
-            return zeros, raw.size - int(np.count_nonzero(exponents)) - zeros
-        if float(square.min()) > SAFE_LOW * SAFE_LOW * SAFE_LOW * SAFE_LOW and self.smallest_normal < SAFE_LOW:
+        smallest, normal = float(square.min()), self.smallest_normal
+        if smallest > max(SMALLEST_SQUARE, normal * normal):
             return 0, 0
+        if normal * normal > SMALLEST_SQUARE:  # a narrow type: its squares are exact enough to count by
+            zeros = int(np.count_nonzero(square == 0)) if smallest == 0 else 0
+            return zeros, int(np.count_nonzero(square < normal * normal)) - zeros
         size = np.abs(flat)
         zeros = int(np.count_nonzero(size == 0))
-        return zeros, int(np.count_nonzero(size < self.smallest_normal)) - zeros if self.smallest_normal else 0
-
-    def _add(self, where: tuple[slice, ...], role: str, energy: np.ndarray) -> None:
-        total = self.energies[role]
-        at = tuple(slice(None) if a in self.drop[role] else s for a, s in enumerate(where))
-        target = total[at]
-        target += energy.reshape(target.shape)
+        return zeros, int(np.count_nonzero(size < normal)) - zeros if normal else 0
 
     def _add_energies(self, where: tuple[slice, ...], square: np.ndarray) -> None:
-        for role in self.energies:
-            self._add(where, role, square.sum(axis=self.drop[role], dtype=np.float64))
+        for role, total in self.energies.items():
+            at = tuple(slice(None) if a in self.drop[role] else s for a, s in enumerate(where))
+            target = total[at]
+            target += square.sum(axis=self.drop[role], dtype=np.float64).reshape(target.shape)
 
     def _general(self, where: tuple[slice, ...], values: np.ndarray) -> None:
         """Any values: not finite, huge, tiny, far from zero, or float64."""
@@ -237,25 +236,135 @@ class _Scanner:
             values = np.where(np.isfinite(values), values, values.dtype.type(0))
         wide = values.astype(np.float64, copy=False)
         self._add_energies(where, wide * wide)
-        if self.random is not None and self.image is not None and self.pullback is not None:
-            image = values @ self.random
-            self.image[where[0]] = image
-            self.pullback += values.T @ image
+        if self.plane is not None:
+            self.plane.project(where, values, gaps=part.nonfinite > 0)
 
 
-def refine(layout: Layout, sketch: Sketch) -> Sketch:
-    """One step of block power iteration: the sketch of the same weight with the pulled-back vectors, orthonormalised, as R."""
-    basis = np.linalg.qr(sketch.pullback)[0].astype(np.float32)
-    image = np.empty_like(sketch.image)
-    pullback = np.zeros_like(sketch.pullback)
-    buffer = np.empty(layout.chunk_size, np.int32)
+class _Plane:
+    """Energies and the sketch of a tensor that is one matrix in memory, band by band."""
+
+    def __init__(self, layout: Layout, energies: dict[str, np.ndarray], sketched: bool) -> None:
+        self.view = layout.view
+        (rows, columns), (outer, inner) = self.view.shape, layout.roles
+        self.row_energy = energies[outer].reshape(-1)
+        self.column_energy = _Float32Sum(energies[inner].reshape(1, -1))
+        self.multiplier = np.ones((1, columns), np.float32)
+        self.sketch: Sketch | None = None
+        if sketched and columns <= LONGEST_ROW:
+            random = np.random.default_rng(SKETCH_SEED).standard_normal((SKETCH_WIDTH, columns), np.float32)
+            self.multiplier = np.vstack([random, self.multiplier])
+            self.sketch = Sketch(
+                layout=layout,
+                vectors=random,
+                image=np.zeros((SKETCH_WIDTH, rows), np.float32),
+                pullback=np.zeros((SKETCH_WIDTH, columns)),
+                row_energy=self.row_energy,
+            )
+            self.pullback = _Float32Sum(self.sketch.pullback)
+        self.last = self.view[:0]
+        """The chunk read last, finite; all of its band where rows are short."""
+        self.gaps = False
+        """Whether the band has values that are not finite."""
+
+    def products(
+        self, where: tuple[slice, ...], values: np.ndarray, square: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """[R; 1] times the transposed chunk, and its rows' energies."""
+        return self.multiplier[:, where[1]] @ values.T, square @ _ONES[: values.shape[1]]
+
+    def add(
+        self, where: tuple[slice, ...], values: np.ndarray, square: np.ndarray, image: np.ndarray, row_energy: np.ndarray
+    ) -> None:  # fmt: skip
+        """Take one chunk, float32, and its products into the totals."""
+        self.row_energy[where[0]] += row_energy
+        self.column_energy.add(where[1], _ONES[: values.shape[0]] @ square)
+        if self.sketch is not None:
+            self.sketch.image[:, where[0]] += image[:-1]
+            self.last = values
+
+    def project(self, where: tuple[slice, ...], values: np.ndarray, gaps: bool) -> None:
+        """Take one chunk, finite, into the sketch."""
+        if self.sketch is not None:
+            self.sketch.image[:, where[0]] += self.sketch.vectors[:, where[1]] @ values.T
+            self.last, self.gaps = values, self.gaps or gaps
+
+    def pull_back(self, rows: slice, parts: list[slice]) -> None:
+        """A' times the images of a band that was read; long rows are decoded again, while they are in the cache."""
+        if self.sketch is not None:
+            image = self.sketch.image[:, rows]
+            for columns in parts:
+                values = self.last if len(parts) == 1 else decode(self.view[rows, columns])
+                if self.gaps and len(parts) > 1:
+                    values = np.where(np.isfinite(values), values, values.dtype.type(0))
+                self.pullback.add(columns, image @ values)
+            self.pullback.count(image.shape[1])
+        self.column_energy.count(rows.stop - rows.start)
+        self.gaps = False
+
+    def finish(self) -> Sketch | None:
+        """The sketch, with all totals up to date."""
+        self.column_energy.flush()
+        if self.sketch is not None:
+            self.pullback.flush()
+        return self.sketch
+
+
+class _Float32Sum:
+    """Sums over the rows of a matrix, for each of its columns: short stretches in float32, their sums in float64."""
+
+    def __init__(self, total: np.ndarray) -> None:
+        self.total = total
+        self.stretch = np.zeros(total.shape, np.float32)
+        self.rows = 0
+
+    def add(self, columns: slice, part: np.ndarray) -> None:
+        """Add `part`, a sum over some rows, to these columns."""
+        self.stretch[:, columns] += part
+
+    def count(self, rows: int) -> None:
+        """Say that all columns of so many rows were added."""
+        self.rows += rows
+        if self.rows >= STRETCH:
+            self.flush()
+
+    def flush(self) -> None:
+        """Bring the total up to date."""
+        self.total += self.stretch
+        self.stretch[:] = 0
+        self.rows = 0
+
+
+def _canonical(layout: Layout, total: np.ndarray, role: str, size: int) -> np.ndarray:
+    """Energies with axes in memory order, as [copies, size]."""
+    axes = layout.axes_of("copy") + layout.axes_of(role)
+    rest = [a for a in range(total.ndim) if a not in axes]
+    return total.transpose(axes + rest).reshape(layout.copies, size)
+
+
+def project(layout: Layout, vectors: np.ndarray) -> np.ndarray:
+    """One more pass: `vectors` [n, columns], float32, times A', float32 [n, rows]."""
+    image = np.zeros((vectors.shape[0], layout.view.shape[0]), np.float32)
     with np.errstate(all="ignore"):
-        for where, raw in chunks(layout):
-            values = decode(raw, buffer)
-            image[where[0]] = values @ basis
-            pullback += values.T @ image[where[0]]
-    _give_back(layout.view)
-    return Sketch(rows=sketch.rows, image=image, pullback=pullback)
+        for rows, parts in bands(layout.view):
+            for columns in parts:
+                image[:, rows] += vectors[:, columns] @ decode(layout.view[rows, columns]).T
+    return image
+
+
+def refine(sketch: Sketch) -> Sketch:
+    """One step of block power iteration: the sketch of the same weight with the pulled-back vectors, orthonormalised, as R."""
+    view = sketch.layout.view
+    basis = np.ascontiguousarray(np.linalg.qr(sketch.pullback.T)[0].T, np.float32)
+    image = np.zeros((len(basis), view.shape[0]), np.float32)
+    pullback = np.zeros((len(basis), view.shape[1]))
+    with np.errstate(all="ignore"):
+        for rows, parts in bands(view):
+            values = [decode(view[rows, columns]) for columns in parts]
+            for columns, part in zip(parts, values, strict=True):
+                image[:, rows] += basis[:, columns] @ part.T
+            for columns, part in zip(parts, values, strict=True):
+                pullback[:, columns] += image[:, rows] @ part
+    return replace(sketch, vectors=basis, image=image, pullback=pullback)
 
 
 def _give_back(view: np.ndarray) -> None:
@@ -273,17 +382,3 @@ def _give_back(view: np.ndarray) -> None:
     length = (high - start) // mmap.PAGESIZE * mmap.PAGESIZE - first
     if length > 0:
         owner.madvise(mmap.MADV_DONTNEED, first, length)
-
-
-def singular_value_from_below(sketch: Sketch) -> float:
-    """Largest |A' y| / |y| over the span of the images: never above the largest singular value."""
-    triangle = np.linalg.qr(sketch.image.astype(np.float64), mode="r")
-    size = float(np.abs(np.diagonal(triangle)).max(initial=0.0))
-    if size == 0 or not (math.isfinite(size) and np.isfinite(sketch.pullback).all()):
-        return size if size == 0 else math.inf
-    return float(np.linalg.norm(sketch.pullback @ np.linalg.pinv(triangle, rcond=1e-6), 2))
-
-
-def singular_value_from_above(sketch: Sketch) -> float:
-    """|A'A| <= 10 sqrt(2/pi) max |A'A r|, for Gaussian r, with probability 1 - 10^-SKETCH_WIDTH (Halko et al. 2011, lemma 4.1)."""
-    return math.sqrt(10.0 * math.sqrt(2.0 / math.pi) * float(np.linalg.norm(sketch.pullback, axis=0).max()))

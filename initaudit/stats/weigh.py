@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from initaudit.stats.decode import decode
 from initaudit.stats.layout import Layout, lay_out
-from initaudit.stats.moments import SMALLEST_NORMAL, Moments
+from initaudit.stats.moments import Moments, smallest_normal
 from initaudit.stats.sampling import sample_block
-from initaudit.stats.spectrum import Spectrum, spectrum_of, spectrum_of_sketch
+from initaudit.stats.spectrum import Spectrum, is_cheap, spectrum_of, spectrum_of_sketches
 from initaudit.stats.stream import scan
 from initaudit.stats.units import duplicate_shares, signature_vectors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-NARROW_SIDE: Final = 64
-NARROW_SIZE: Final = 1 << 18
-"""Up to this smaller side and size the singular values of a streamed tensor are computed exactly all the same, in 2 ms (measured)."""
 
 HISTOGRAM_BINS: Final = 48
 """Bins of the histogram in reports: enough to see a cut-off edge, few enough for a terminal or a thumbnail."""
@@ -32,8 +28,15 @@ MAD_TO_STD: Final = 1.4826
 MEDIAN_VALUES: Final = 1 << 13
 """Sampled values whose median |w| gives the robust scale: known to 2 % then."""
 
+SIGNATURE_INPUTS: Final = 64
+"""Inputs from which units that may repeat each other are found, where there is no sketch; candidates are then compared in full."""
+
 OUTLIER_MULTIPLE: Final = 10.0
 """Beyond this many robust standard deviations a weight is counted as an outlier: a normal law gives none in 10^22 values."""
+
+
+_NO_BLOCK: Final = np.empty((0, 0), np.float32)
+_NO_ENERGY: Final = np.empty((0, 0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +122,10 @@ class WeightStats:
         """Whether the block holds the whole tensor."""
         return self.block.size == self.count
 
+    def summary(self) -> WeightStats:
+        """The same without the arrays that only the search for a law needs: a large model has thousands of tensors."""
+        return replace(self, block=_NO_BLOCK, unit_energy=_NO_ENERGY, input_energy=_NO_ENERGY)
+
 
 def weigh(
     array: np.ndarray,
@@ -138,13 +145,12 @@ def weigh(
 
 def _weigh(layout: Layout, seed: int) -> WeightStats:
     array = layout.view
-    smallest_normal = SMALLEST_NORMAL.get(array.dtype.name, 0.0)
     block = sample_block(layout, seed)
     if array.size == 0:
         return _summarise(layout, Moments(), block, np.zeros((1, 0)), np.zeros((1, 0)), None, (0.0, 0.0))
     copy = np.arange(layout.rows) // layout.units
     if array.size == block.size:
-        moments = Moments.of(block, smallest_normal)
+        moments = Moments.of(block, smallest_normal(array.dtype))
         finite = np.where(np.isfinite(block), block, 0) if moments.nonfinite else block
         wide = finite.astype(np.float64, copy=False)
         cube = wide.reshape(layout.copies, layout.units, layout.inputs)
@@ -153,19 +159,30 @@ def _weigh(layout: Layout, seed: int) -> WeightStats:
             return _summarise(layout, moments, block, square.sum(axis=2), square.sum(axis=1), None, (0.0, 0.0))
         repeats = duplicate_shares(wide @ signature_vectors(layout.inputs), copy, wide.__getitem__, layout.inputs)
         return _summarise(layout, moments, block, square.sum(axis=2), square.sum(axis=1), spectrum_of(cube), repeats)
-    found = scan(layout)
-    if min(layout.units, layout.inputs) <= NARROW_SIDE and array.size <= NARROW_SIZE and not found.moments.nonfinite:
-        spectrum = spectrum_of(decode(layout.canonical).reshape(layout.copies, layout.units, layout.inputs))
+    exact = is_cheap(layout.units, layout.inputs, array.size)
+    found = scan(layout, sketched=not exact)
+    spectrum = None
+    if not found.moments.nonfinite:
+        if exact:
+            spectrum = spectrum_of(decode(layout.canonical).reshape(layout.copies, layout.units, layout.inputs))
+        elif found.sketches:
+            spectrum = spectrum_of_sketches(found.sketches, found.unit_energy.sum(axis=1))
+    if found.sketches:
+        signatures = np.concatenate([sketch.units for sketch in found.sketches])
     else:
-        spectrum = (
-            spectrum_of_sketch(layout, found.sketch, float(found.unit_energy.sum()))
-            if found.sketch and not found.moments.nonfinite
-            else None
-        )
-    repeats = (0.0, 0.0)
-    if found.sketch:
-        repeats = duplicate_shares(found.sketch.units, copy, lambda rows: _fetch(layout, rows), layout.inputs)
+        signatures = _sampled_signatures(layout, seed)
+    repeats = duplicate_shares(signatures, copy, lambda rows: _fetch(layout, rows), layout.inputs)
     return _summarise(layout, found.moments, block, found.unit_energy, found.input_energy, spectrum, repeats)
+
+
+def _sampled_signatures(layout: Layout, seed: int) -> np.ndarray:
+    """Signatures of all units from some of their inputs, for a weight that is not a matrix in memory."""
+    inputs = np.random.default_rng(seed).choice(layout.inputs, min(SIGNATURE_INPUTS, layout.inputs), replace=False)
+    split = layout.copy_rank + layout.unit_rank
+    at = np.unravel_index(np.sort(inputs), layout.canonical.shape[split:])
+    values = decode(np.asarray(layout.canonical[(slice(None),) * split + at]))
+    values = np.where(np.isfinite(values), values, 0).reshape(layout.rows, inputs.size)
+    return values @ signature_vectors(inputs.size)
 
 
 def _fetch(layout: Layout, rows: np.ndarray) -> np.ndarray:

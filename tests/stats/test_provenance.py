@@ -264,3 +264,20 @@ def test_degenerate_shapes_get_a_verdict(shape: tuple[int, ...]) -> None:
 
     assert found.untrained is not False
     assert found.why
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("shape", [(700, 400), (400, 700)])
+def test_a_large_orthogonal_matrix_is_recognised(shape: tuple[int, int], dtype: str) -> None:
+    """Its gain too, though its Gram matrix is never formed; a random matrix with rows of one length is not taken for it."""
+    about = facts(shape=shape, dtype=dtype)
+    rng = np.random.default_rng(0)
+    normalised = rng.standard_normal(shape)
+    normalised /= np.linalg.norm(normalised, axis=1, keepdims=True)
+
+    found = verdict(drawn("orthogonal", about, gain=1.4).astype(dtype), about)
+
+    assert (found.law, found.untrained) == ("orthogonal", True)
+    assert found.gain == pytest.approx(1.4, rel=1e-3)
+    assert found.std == pytest.approx(1.4 / math.sqrt(700), rel=1e-3)
+    assert verdict(normalised.astype(dtype), about).law != "orthogonal"

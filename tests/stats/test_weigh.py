@@ -199,14 +199,73 @@ def test_randomised_spectral_norm_is_a_lower_bound_with_a_valid_error() -> None:
     assert stats.spectral_norm == pytest.approx(true, rel=0.01)
 
 
-def test_a_streamed_tensor_does_not_depend_on_threads(monkeypatch) -> None:
-    """Spans are fixed, so one core and two give the same bits."""
-    array = RNG.standard_normal((3000, 3001)).astype(np.float32)
+def test_each_expert_of_a_large_weight_has_its_own_sketch() -> None:
+    """[experts, inputs, units], streamed: the norm is the largest expert's, the stable rank the smallest, repeats count per expert."""
+    array = RNG.standard_normal((3, 300, 400)).astype(np.float32)
+    array[1] += np.float32(0.4) * np.outer(RNG.standard_normal(300), RNG.standard_normal(400)).astype(np.float32)
+    array[2, :, 7] = array[2, :, 399]
 
-    several = weigh(array)
-    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    stats = weigh(array, unit_axes=(2,), input_axes=(1,))
 
-    assert weigh(array) == several
+    norms = [np.linalg.norm(expert, 2) for expert in array]
+    assert stats.spectral_norm == pytest.approx(norms[1], rel=0.01)
+    assert stats.stable_rank == pytest.approx(np.square(array[1]).sum() / norms[1] ** 2, rel=0.02)
+    assert stats.unit_energy == pytest.approx(np.square(array).sum(axis=1), rel=1e-5)
+    assert stats.input_energy == pytest.approx(np.square(array).sum(axis=2), rel=1e-5)
+    assert stats.duplicate_units == pytest.approx(2 / 1200)
+
+
+def test_duplicates_where_a_weight_is_no_matrix_in_memory() -> None:
+    """[inputs, units, kernel] of a transposed convolution, streamed: repeats up to scale are found and compared in full."""
+    array = RNG.standard_normal((60, 100, 4, 4)).astype(np.float32)
+    array[:, 99] = array[:, 5]
+    array[:, 50] = 2 * array[:, 6]
+    array[:, 51] = array[:, 7]
+    array[59, 51, 3, 3] += 1
+
+    stats = weigh(array, unit_axes=(1,), input_axes=(0, 2, 3))
+
+    assert stats.duplicate_units == pytest.approx(2 / 100)
+    assert stats.duplicate_units_scaled == pytest.approx(4 / 100)
+
+
+@pytest.mark.parametrize("shape", [(100, 2000), (2000, 100)])
+def test_a_narrow_streamed_matrix_has_its_exact_spectrum(shape: tuple[int, int]) -> None:
+    """Where the smaller side is short all singular values are computed, however long the other one is."""
+    array = RNG.standard_normal(shape).astype(np.float32)
+
+    stats = weigh(array)
+
+    singular = np.linalg.svd(array.astype(np.float64), compute_uv=False)
+    assert stats.spectrum_how == "exact"
+    assert stats.spectral_norm == pytest.approx(singular[0])
+    assert stats.smallest_singular_value == pytest.approx(singular[-1])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, ml_dtypes.bfloat16], ids=lambda d: np.dtype(d).name)
+@pytest.mark.parametrize("shape", [(700, 400), (400, 700)])
+def test_orthogonality_of_a_large_matrix_is_estimated(dtype: type, shape: tuple[int, int]) -> None:
+    """An orthogonal matrix deviates by the rounding of its type; a random one by the square root of its aspect ratio, where known."""
+    q = np.linalg.qr(RNG.standard_normal((700, 400)))[0]
+
+    stats = weigh((q if shape[0] > shape[1] else q.T).astype(dtype))
+    random = weigh(RNG.standard_normal(shape).astype(dtype))
+
+    assert stats.spectrum_how == "randomised"
+    assert stats.orthogonality_defect < 8 * float(ml_dtypes.finfo(dtype).eps)
+    assert random.orthogonality_defect is None or random.orthogonality_defect == pytest.approx((4 / 7) ** 0.5, rel=0.2)
+
+
+def test_rows_longer_than_a_chunk() -> None:
+    """Three units of 300,000 inputs, and as many transposed: plain quantities match numpy."""
+    array = RNG.standard_normal((3, 300_000)).astype(np.float32)
+
+    for stored, units in ((array, (0,)), (np.ascontiguousarray(array.T), (1,))):
+        stats = weigh(stored, unit_axes=units)
+
+        assert stats.std == pytest.approx(float(array.astype(np.float64).std()), rel=1e-6)
+        assert np.allclose(stats.unit_energy, np.square(array).sum(axis=1), rtol=1e-5)
+        assert np.allclose(stats.input_energy, np.square(array).sum(axis=0), rtol=1e-5)
 
 
 def test_units_of_different_experts_are_no_duplicates() -> None:
