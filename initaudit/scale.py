@@ -25,6 +25,8 @@ UNHARMED = 0.9
 TRAINED_FACTOR = 15.0
 """Factor off target from which a trained layer is suspicious; trained layers of public models lie between 1/11 and 8 (measured,
 quantised ones down to 1/17 without a loss of signal)."""
+OPEN = 0.5
+"""Mean bias beyond which a factor without an activation passes most of what it multiplies, however small its weights."""
 RECURRENT_KINDS = frozenset({"lstm", "gru", "rnn"})
 """Their outputs are bounded by the cell, so the gain of the signal says nothing of the weights."""
 TRAINED_GAIN = 8.0
@@ -63,7 +65,8 @@ def scale_severity(layer: LayerAudit, audit: ModelAudit, bound: float, *, smalle
         return _trained(layer, off, smaller=smaller)
     if off <= (1 / bound if smaller else bound):
         return None
-    bypassed = facts.is_head or facts.in_residual_branch  # a small head or branch adds little; only a chain multiplies
+    # a small head or branch adds little, and a gate that its bias holds open passes the other factor; only a chain multiplies
+    bypassed = facts.is_head or facts.in_residual_branch or _held_open(layer)
     if facts.normalized_before_use or facts.folded_norm or facts.ends_residual_branch or (smaller and bypassed):
         return Severity.INFO
     learning = audit.trainability
@@ -82,6 +85,12 @@ def scale_severity(layer: LayerAudit, audit: ModelAudit, bound: float, *, smalle
         )  # Xavier's std for a head of a large vocabulary is tiny; what counts is what leaves the layer
         harmful = (off > GROSS and (gain is None or gain > 1.0)) or _saturates(layer)
     return Severity.WARNING if harmful else Severity.INFO
+
+
+def _held_open(layer: LayerAudit) -> bool:
+    """Whether the layer gives a factor that starts at its bias (gMLP: Liu et al. 2021, section 2.1)."""
+    bias = layer.bias
+    return layer.layer.activation is None and "gate" in layer.layer.feeds and bias is not None and abs(bias.mean) > OPEN
 
 
 def _is_published(layer: LayerAudit) -> bool:

@@ -106,7 +106,7 @@ class IntegerProduct(Operator):
         linear_form = node.op_type == "QLinearMatMul"
         scale, output = constants.get(node.input(1)), node.outputs[0]
         if not linear_form:
-            scale, output = _scale_behind(node.outputs[0], constants)
+            scale, output = _scale_behind(node.outputs[0], constants, side=0)
         weight = dequantise(stored, scale, constants.get(node.input(2)), axis=max(stored.rank - 2, 0))
         yield linear(weight, source=real_input(node.input(3 if linear_form else 1)), output=output, on_left=True)
 
@@ -123,7 +123,7 @@ def _float_weight(
     if places.scale is not None:
         scale = constants.get(node.input(places.scale))
     else:
-        scale, output = _scale_behind(output, constants)
+        scale, output = _scale_behind(output, constants, side=1)
     if scale is not None and scale.size > 1:
         scale = _as_factors(scale, codes, axis)
     if zero is not None and zero.size > 1:
@@ -136,8 +136,12 @@ def _as_factors(factor: Operand, codes: Operand, axis: int) -> Operand | None:
     return factor.reshape((factor.size,)) if factor.size == codes.shape[axis] else None
 
 
-def _scale_behind(output: Value | None, constants: Constants) -> tuple[Operand | None, Value | None]:
-    """Scale of the weight of an integer product, and the product in real units: exporters multiply it by input scale · weight scale."""
+def _scale_behind(output: Value | None, constants: Constants, *, side: int) -> tuple[Operand | None, Value | None]:
+    """Scale of the weight of an integer product, and the product in real units.
+
+    Exporters multiply it by input scale · weight scale; where both are constant (the input comes from a quantised table) the
+    weight's is the one on its `side`.
+    """
     at = output
     for _ in range(MAX_SEARCH):
         if at is None or len(at.consumers) != 1:
@@ -145,13 +149,15 @@ def _scale_behind(output: Value | None, constants: Constants) -> tuple[Operand |
         node, position = at.consumers[0]
         if node.op_type == "Mul":
             factor = node.input(1 - position)
-            fixed = constants.get(factor)
-            if fixed is not None:
-                return fixed, node.outputs[0]
             maker = factor.producer if factor is not None else None
-            if maker is None or maker.op_type != "Mul":
+            if maker is not None and maker.op_type == "Mul":
+                scales = [constants.get(value) for value in maker.inputs]
+                known = [scale for scale in scales if scale is not None]
+                return scales[side] if len(known) == 2 else next(iter(known), None), node.outputs[0]
+            fixed = constants.get(factor)
+            if fixed is None:
                 break
-            return next((c for c in map(constants.get, maker.inputs) if c is not None), None), node.outputs[0]
+            return fixed, node.outputs[0]
         if node.op_type not in ("Cast", "Reshape", "Add"):
             break
         at = node.outputs[0]

@@ -85,6 +85,32 @@ def test_the_scale_of_a_dynamically_quantised_product_is_found_behind_it():
     assert layer.output.name == "y"
 
 
+def test_both_scales_are_constant_where_the_input_comes_from_a_quantised_table():
+    """Gather from a quantised embedding, then MatMulInteger: the weight's scale is the second factor, as its weight is."""
+    codes = rng.integers(-128, 127, (5, 4)).astype(np.int8)
+    nodes = [
+        helper.make_node("Gather", ["table", "ids"], ["xq"]),
+        helper.make_node("Mul", ["es", "ws"], ["factor"]),
+        helper.make_node("MatMulInteger", ["xq", "w", "ez", "wz"], ["p"], "product"),
+        helper.make_node("Cast", ["p"], ["f"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["f", "factor"], ["y"]),
+    ]
+    tensors = {
+        "table": rng.integers(0, 255, (30, 5)).astype(np.uint8),
+        "es": np.float32(0.03),
+        "ez": np.uint8(140),
+        "w": codes,
+        "ws": np.float32(0.02),
+        "wz": np.int8(0),
+    }
+    nodes.insert(0, helper.make_node("Cast", ["x"], ["ids"], to=TensorProto.INT64))
+    proto = model(nodes, {"x": ["N"]}, ["y"], tensors)
+
+    layer = next(layer for layer in extract(proto).layers if layer.name == "product")
+
+    np.testing.assert_allclose(layer.weight.array(), codes.astype(np.float32) * 0.02, rtol=1e-6)
+
+
 def test_a_dynamically_quantised_lstm_is_stored_transposed():
     """DynamicQuantizeLSTM keeps W as [directions, inputs, 4 · hidden], with a scale per direction."""
     hidden, inputs = 3, 5
