@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from initaudit.findings import Finding, Severity
+from initaudit.findings import Confidence, Finding, Severity
 from initaudit.rule import Rule
 from initaudit.signal_rules import fatal_to_learning
 
@@ -37,6 +37,22 @@ class ConstantWeight(Rule):
         stats, facts = layer.stats, layer.layer
         if facts.kind in ("norm", "scale", "embedding", "other") or facts.untrainable or stats.count < 2:
             return
+        if (
+            stats.flat_units
+            and stats.min != stats.max
+            and facts.kind == "depthwise_conv"
+            and audit.context.has_training
+        ):
+            yield self.finding(
+                layer,
+                f"The {stats.count // stats.unit_norms.count if stats.unit_norms else 'few'} weights of each kernel are equal, as a"
+                " constant start behind a folded BatchNormalization leaves them; training moves them apart.",
+                measured=0.0,
+                expected=layer.target.std if layer.target else None,
+                severity=Severity.WARNING,
+                confidence=Confidence.MEDIUM,
+                suggestion="Ignore the layer if it averages on purpose; else train it or load its weights.",
+            )
         if stats.min != stats.max or stats.min == 0 or stats.nonfinite:
             return
         units = facts.parameters // max(1, facts.fan_in)

@@ -16,6 +16,8 @@ MANY = 0.5
 """Share of repeating units above which the layer has lost most of its width: an error."""
 SOME = 0.01
 """Share above which copies are worth a warning; two equal float rows do not happen by chance."""
+FILTER_BANK = 0.95
+"""Share of repeating depthwise kernels from which they are one fixed filter: blurring, upsampling, a moving average."""
 MIN_FAN_IN = 4
 """With fewer incoming weights equal units are ordinary in quantised or integer-valued layers."""
 MIN_FAN_IN_QUANTIZED = 64
@@ -36,24 +38,26 @@ class DuplicateUnits(Rule):
     severity = Severity.ERROR
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
-        """Depthwise filters see different inputs, and table rows are no units: both are left out."""
+        """Table rows are no units. Depthwise filters see different inputs: their repeats are no loss of width, but no accident either."""
         stats, facts = layer.stats, layer.layer
-        if facts.kind in ("norm", "scale", "embedding", "depthwise_conv", "other") or facts.untrainable:
+        if facts.kind in ("norm", "scale", "embedding", "other") or facts.untrainable:
             return
         quantized = not facts.weight.tensors[0].is_floating if facts.weight.tensors else False
         if facts.fan_in < (MIN_FAN_IN_QUANTIZED if quantized else MIN_FAN_IN) or stats.min == stats.max:
             return
         share = stats.duplicate_units_scaled
-        if not share > SOME:
+        depthwise = facts.kind == "depthwise_conv"
+        if not share > SOME or (depthwise and share > FILTER_BANK):
             return
         exactly = (
             "" if stats.duplicate_units >= share else ", up to a factor such as a folded BatchNormalization leaves"
         )
+        effect = "no training makes kernels equal" if depthwise else "the layer is narrower than it looks"
         yield self.finding(
             layer,
-            f"{share:.0%} of the units repeat the incoming weights of another unit{exactly}; the layer is narrower than it looks.",
+            f"{share:.0%} of the units repeat the incoming weights of another unit{exactly}; {effect}.",
             measured=share,
             expected=0.0,
-            severity=fatal_to_learning(audit) if share > MANY else Severity.WARNING,
+            severity=fatal_to_learning(audit) if share > MANY and not depthwise else Severity.WARNING,
             suggestion="Re-initialise the layer so that its units differ, or ignore it if the copies are meant.",
         )

@@ -92,9 +92,11 @@ class WeightStats:
     unit_norms: NormSummary | None
     input_norms: NormSummary | None
     duplicate_units: float
-    """Share of the units that repeat another unit of their copy exactly (zero units aside)."""
+    """Share of the units that repeat another unit of their copy exactly (zero units aside); of any copy where each has one unit."""
     duplicate_units_scaled: float
     """Share of the units that are a multiple of another one (exact repeats and sign flips included, zero units aside)."""
+    flat_units: bool
+    """Whether the weights of each sampled unit are one value, not zero: a constant weight whose units were rescaled, as folding does."""
     spectral_norm: float | None
     smallest_singular_value: float | None
     stable_rank: float | None
@@ -148,7 +150,9 @@ def _weigh(layout: Layout, seed: int) -> WeightStats:
     block = sample_block(layout, seed)
     if array.size == 0:
         return _summarise(layout, Moments(), block, np.zeros((1, 0)), np.zeros((1, 0)), None, (0.0, 0.0))
-    copy = np.arange(layout.rows) // layout.units
+    copy = (
+        np.arange(layout.rows) // layout.units if layout.units > 1 else np.zeros(layout.rows)
+    )  # depthwise: all in one
     if array.size == block.size:
         moments = Moments.of(block, smallest_normal(array.dtype))
         finite = np.where(np.isfinite(block), block, 0) if moments.nonfinite else block
@@ -224,6 +228,7 @@ def _summarise(
         input_norms=_norms(input_energy),
         duplicate_units=repeats[0],
         duplicate_units_scaled=repeats[1],
+        flat_units=_flat(block),
         spectral_norm=spectrum.largest if spectrum else None,
         smallest_singular_value=spectrum.smallest if spectrum else None,
         stable_rank=spectrum.stable_rank if spectrum else None,
@@ -239,6 +244,12 @@ def _summarise(
         unit_energy=unit_energy,
         input_energy=input_energy,
     )
+
+
+def _flat(block: np.ndarray) -> bool:
+    if block.shape[0] < 2 or block.shape[1] < 2 or not (block[:, 0] == block[:, -1]).all():
+        return False
+    return bool((block == block[:, :1]).all()) and bool(block[:, 0].all())
 
 
 def _norms(energy: np.ndarray) -> NormSummary | None:

@@ -103,3 +103,29 @@ def test_what_a_folded_norm_makes_up_for_is_no_error() -> None:
     assert "error" in severities[False]
     assert "error" not in severities[True]
     assert "warning" in severities[True]
+
+
+def depthwise(kernels: np.ndarray) -> set[str]:
+    """A depthwise convolution with these kernels [channels, 1, 3, 3] in a network said to be trained."""
+    rng = np.random.default_rng(0)
+    channels = len(kernels)
+    tensors = {"w": kernels.astype(np.float32), "p": he((16, channels, 1, 1), rng).astype(np.float32)}
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["d"], "depthwise", group=channels),
+        helper.make_node("Conv", ["d", "p"], ["y"], "pointwise"),
+    ]
+    return serious(model(nodes, {"x": ["N", channels, 8, 8]}, ["y"], tensors), context="trained")
+
+
+def test_equal_depthwise_kernels_are_a_filter_or_a_fault() -> None:
+    """All alike they blur on purpose; half of them alike, or each of them flat at a scale of its own, no training leaves."""
+    rng = np.random.default_rng(0)
+    learned = rng.standard_t(3, (32, 1, 3, 3))
+    blur = np.tile(np.outer([1, 2, 1], [1, 2, 1]) / 16.0, (32, 1, 1, 1))
+    copied = learned.copy()
+    copied[:16] = copied[0]
+
+    assert not {"INI002", "INI004"} & depthwise(learned)
+    assert not {"INI002", "INI004"} & depthwise(blur)
+    assert "INI004" in depthwise(copied)
+    assert "INI002" in depthwise(np.ones((32, 1, 3, 3)) * rng.uniform(0.5, 2, (32, 1, 1, 1)))
