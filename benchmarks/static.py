@@ -5,13 +5,13 @@
 Makes models with external data in DIR (default: a temporary folder, deleted afterwards): layers of a transformer of width 4096,
 filled from one block of N(0, 0.02) without holding the model in memory. Times are the best of three, of whole processes, with the file
 in the page cache. `read` is `cat FILE > /dev/null`; `numpy` is mean, std, min, max and histogram of every tensor (cast to float32),
-timed on the smallest model of each type and scaled. Peak memory is the process's own (ru_maxrss, which counts mapped pages).
+timed on the smallest model of each type and scaled. Peak memory is the sum of the peaks of all processes of one more run (VmHWM,
+which counts mapped pages), as the models are weighed by several.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import resource
 import subprocess
 import sys
@@ -98,9 +98,9 @@ def make_small(folder: Path, layers: int) -> Path:
     return path
 
 
-def run(*command: str, repeat: int = 3) -> tuple[float, float, float]:
-    """Best wall time and processor time in seconds, and peak memory in MiB, of a whole process."""
-    best = (float("inf"), float("inf"), 0.0)
+def run(*command: str, repeat: int = 3) -> tuple[float, float]:
+    """Best wall time and processor time in seconds of a whole process and its children."""
+    best = (float("inf"), float("inf"))
     for _ in range(repeat):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         start = time.perf_counter()
@@ -111,33 +111,31 @@ def run(*command: str, repeat: int = 3) -> tuple[float, float, float]:
         if process.returncode not in (0, 1):
             raise SystemExit(f"{' '.join(command)}: exit {process.returncode}\n{message.decode()[-2000:]}")
         cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        best = (min(best[0], wall), min(best[1], cpu), max(best[2], after.ru_maxrss / 1024))
+        best = (min(best[0], wall), min(best[1], cpu))
     return best
 
 
-def measured(*command: str, repeat: int = 3) -> tuple[float, float, float]:
-    """`run` from a process of its own, so that ru_maxrss is that of this command alone."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reader)
-        result = run(*command, repeat=repeat)
-        os.write(writer, " ".join(map(str, result)).encode())
-        os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader) as stream:
-        text = stream.read()
-    os.waitpid(child, 0)
-    if not text:
-        raise SystemExit(1)
-    wall, cpu, memory = map(float, text.split())
-    return wall, cpu, memory
+def peak_memory(*command: str) -> float:
+    """Peaks of all processes of a run added up, MiB, looked at every 5 ms."""
+    peaks: dict[int, int] = {}
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None:
+        family = [process.pid]
+        try:
+            family += map(int, Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split())
+            for pid in family:
+                status = Path(f"/proc/{pid}/status").read_text()
+                peaks[pid] = max(peaks.get(pid, 0), int(status.partition("VmHWM:")[2].split()[0]))
+        except (OSError, IndexError):  # ended meanwhile
+            pass
+        time.sleep(0.005)
+    return sum(peaks.values()) / 1024
 
 
 def check(path: Path, repeat: int = 3) -> tuple[float, float, float]:
-    return measured(
-        sys.executable, "-m", "initaudit", "check", "--probe", "none", "--isolated", str(path), repeat=repeat
-    )
+    """Wall time and processor time in seconds, peak memory in MiB."""
+    command = (sys.executable, "-m", "initaudit", "check", "--probe", "none", "--isolated", str(path))
+    return (*run(*command, repeat=repeat), peak_memory(*command))
 
 
 def main() -> None:
@@ -168,9 +166,9 @@ def main() -> None:
                 data = path.with_suffix(".bin")
                 length = data.stat().st_size
                 values = length // TYPES[type_name][0].itemsize
-                read = measured("sh", "-c", f"cat '{data}' > /dev/null")[0]
+                read = run("sh", "-c", f"cat '{data}' > /dev/null")[0]
                 if numpy_per_byte is None:
-                    numpy_per_byte = measured(sys.executable, "-c", NUMPY_WAY, str(path), repeat=1)[0] / length
+                    numpy_per_byte = run(sys.executable, "-c", NUMPY_WAY, str(path), repeat=1)[0] / length
                 wall, cpu, memory = check(path)
                 per_value[type_name, size] = wall / values
                 plain = numpy_per_byte * length

@@ -6,11 +6,12 @@ takes longer (measured: two threads need 1.1 to 1.7 times the time of one, two p
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 MOST_PROCESSES: Final = 4
 """Processes at most: more would wait for memory, and the bound on resident memory holds for each of them."""
+
+TURN: Final = 4
+"""Bytes of a part's number in the queue, a pipe: its 64 KiB hold the numbers of 16,384 parts."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -34,40 +38,51 @@ def processes() -> int:
     return 1 if threads != 1 else min(MOST_PROCESSES, len(os.sched_getaffinity(0)))
 
 
-def share(work: Callable[[Sequence[T]], R], parts: Sequence[Sequence[T]]) -> list[R]:
-    """`work` of every part: of the first one here, of each other one in a forked process at the same time.
+def share(work: Callable[[T], R], parts: Sequence[T], count: int) -> list[R]:
+    """`work` of every part, in their order, done by `count` processes; each takes the next part when it is ready.
 
-    Results are pickled. A part whose process fails is done here, so an error is raised where it can be told.
+    Results are pickled. What a process leaves undone, because it fails or is killed, is done here, so that an error is raised
+    where it can be told.
     """
-    if len(parts) < 2:
+    if count < 2 or len(parts) < 2:
         return [work(part) for part in parts]
     from multiprocessing import get_context
 
     context = get_context("fork")
+    turns, fill = os.pipe()  # a number is read by one process only, and no lock is left behind by one that is killed
+    os.write(fill, b"".join(i.to_bytes(TURN, sys.byteorder) for i in range(len(parts))))
+    os.close(fill)
+
+    def take() -> dict[int, R]:
+        found = {}
+        while turn := os.read(turns, TURN):
+            i = int.from_bytes(turn, sys.byteorder)
+            found[i] = work(parts[i])
+        return found
+
     children = []
-    for part in parts[1:]:
+    for _ in range(count - 1):
         reader, writer = context.Pipe(duplex=False)
-        child = context.Process(target=_child, args=(work, part, reader, writer), daemon=True)
+        child = context.Process(target=_child, args=(take, writer), daemon=True)
         child.start()
         writer.close()
-        children.append((child, reader, part))
-    found = [work(parts[0])]
-    for child, reader, part in children:
-        try:
-            result: Any = reader.recv()
-        except EOFError:
-            result = work(part)
+        children.append((child, reader))
+    try:
+        found = take()
+    finally:
+        os.close(turns)
+    for child, reader in children:
+        with contextlib.suppress(EOFError):
+            found |= reader.recv()
         reader.close()
         child.join()
-        found.append(result)
-    return found
+    return [found[i] if i in found else work(part) for i, part in enumerate(parts)]
 
 
-def _child(work: Callable[[Sequence[T]], R], part: Sequence[T], reader: Connection, writer: Connection) -> None:
-    """Send the result, or nothing."""
+def _child(take: Callable[[], dict[int, R]], writer: Connection) -> None:
+    """Send what was done, or nothing."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    reader.close()
     try:
-        writer.send(work(part))
-    except Exception:  # noqa: BLE001 - the parent does the part again and meets the same error
+        writer.send(take())
+    except Exception:  # noqa: BLE001 - the parent does these parts again and meets the same error
         os._exit(1)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import groupby
-from math import prod
 from typing import TYPE_CHECKING, Final
 
 from initaudit.errors import UnsupportedWeight
@@ -27,6 +27,9 @@ LAYER_COST: Final = 1e-3
 
 WORTH_SHARING: Final = 0.5
 """Seconds of work from which processes are started for it: starting one and taking its results back costs 0.05."""
+
+TURNS: Final = 16
+"""Parts for each process: none waits longer for the last one than a sixteenth of its own work."""
 
 Weighing = tuple[WeightStats, WeightStats | None, Provenance | None]
 """Of one layer: the statistics of its weight and its bias, and the law of the weight."""
@@ -60,8 +63,8 @@ def _weigh_all(layers: Sequence[Layer], seed: int) -> dict[int, Weighing | str]:
             found += _weighings(list(group), biases, seed)
         return found
 
-    parts = _parts(layers)
-    results = share(weigh_part, parts)
+    parts, count = _parts(layers)
+    results = share(weigh_part, parts, count)
     return {
         id(layer): found
         for part, result in zip(parts, results, strict=True)
@@ -69,20 +72,23 @@ def _weigh_all(layers: Sequence[Layer], seed: int) -> dict[int, Weighing | str]:
     }
 
 
-def _parts(layers: Sequence[Layer]) -> list[list[Layer]]:
-    """The layers in stretches of about equal work, one per process, each weight's layers together."""
+def _parts(layers: Sequence[Layer]) -> tuple[list[list[Layer]], int]:
+    """The layers in stretches of about equal work, each weight's layers together, and for how many processes."""
     by_weight: dict[Hashable, list[Layer]] = {}
     for layer in layers:
         by_weight.setdefault(_key(layer), []).append(layer)
-    costs = [VALUE_COST * prod(group[0].weight.shape) + LAYER_COST * len(group) for group in by_weight.values()]
+    costs = [VALUE_COST * math.prod(group[0].weight.shape) + LAYER_COST * len(group) for group in by_weight.values()]
     total = sum(costs)
     count = processes() if total > WORTH_SHARING else 1
-    parts: list[list[Layer]] = [[] for _ in range(count)]
-    done = 0.0
+    parts: list[list[Layer]] = []
+    load = math.inf
     for group, cost in zip(by_weight.values(), costs, strict=True):
-        parts[min(count - 1, int(count * (done + cost / 2) / total))].extend(group)
-        done += cost
-    return parts
+        if load > total / (count * TURNS):
+            parts.append([])
+            load = 0.0
+        parts[-1].extend(group)
+        load += cost
+    return parts, count
 
 
 def _weighings(

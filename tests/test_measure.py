@@ -25,7 +25,7 @@ alone, _ = measure.measure(layers)
 measure.processes = lambda: 3
 started = []
 share = forked.share
-measure.share = lambda work, parts: started.append(len(parts)) or share(work, parts)
+measure.share = lambda work, parts, count: started.append(count) or share(work, parts, count)
 shared, _ = measure.measure(layers)
 assert started == [3], started
 assert [a.layer.name for a in shared] == [layer.name for layer in layers]
@@ -34,19 +34,20 @@ assert all((a.stats.sample == b.stats.sample).all() for a, b in zip(shared, alon
 """
 
 FAILING = """
-import os, signal
+import os, signal, time
 from initaudit import forked
 
 here = os.getpid()
 
 def work(part):
     if os.getpid() != here:
-        if part == [1]:
+        if part % 2:
             os.kill(os.getpid(), signal.SIGKILL)
         raise ValueError("in the other process")
-    return [value * value for value in part]
+    time.sleep(0.1)
+    return part * part
 
-assert forked.share(work, [[3], [1], [2]]) == [[9], [1], [4]]
+assert forked.share(work, range(8), 3) == [i * i for i in range(8)]
 """
 
 THREADED = """

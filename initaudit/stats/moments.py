@@ -141,25 +141,37 @@ class PowerSums:
     """Sums of powers about zero, for chunks whose mean is small against their spread."""
 
     def __init__(self) -> None:
-        self.sums = [0.0, 0.0, 0.0, 0.0]
+        self.first = self.second = self.third = self.fourth = 0.0
         self.count = self.zeros = self.subnormal = 0
         self.low, self.high = math.inf, -math.inf
 
-    def add(
-        self, count: int, powers: tuple[float, float, float, float], low: float, high: float, zeros: int, subnormal: int
-    ) -> None:  # fmt: skip
-        """Take in one chunk: its sums of x, x^2, x^3 and x^4, its extremes and how many values are zero or subnormal."""
-        self.sums = [total + power for total, power in zip(self.sums, powers, strict=True)]
+    @property
+    def reach(self) -> float:
+        """Magnitude below which a value is neither the smallest nor the largest."""
+        return min(-self.low, self.high)
+
+    def add(self, count: int, powers: tuple[float, float, float, float], zeros: int, subnormal: int) -> None:
+        """Take in one chunk: its sums of x, x^2, x^3 and x^4, and how many values are zero or subnormal."""
+        first, second, third, fourth = powers
+        self.first += first
+        self.second += second
+        self.third += third
+        self.fourth += fourth
         self.count += count
         self.zeros += zeros
         self.subnormal += subnormal
+
+    def widen(self, low: float, high: float) -> None:
+        """Take in the extremes of a chunk."""
         self.low, self.high = min(self.low, low), max(self.high, high)
 
     def moments(self) -> Moments:
         """Their moments."""
         if self.count == 0:
             return Moments()
-        mean, m2, m3, m4 = _centre(self.count, *self.sums) if self.low < self.high else (self.low, 0.0, 0.0, 0.0)
+        mean, m2, m3, m4 = self.low, 0.0, 0.0, 0.0
+        if self.low < self.high:
+            mean, m2, m3, m4 = _centre(self.count, self.first, self.second, self.third, self.fourth)
         return Moments(
             count=self.count, mean=mean, m2=m2, m3=m3, m4=m4, minimum=self.low, maximum=self.high,
             zeros=self.zeros, subnormal=self.subnormal,

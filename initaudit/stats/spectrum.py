@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from initaudit.stats.stream import Sketch, project, refine
+from initaudit.stats.stream import GAUSSIANS, Sketch, project, refine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -141,8 +141,8 @@ def singular_value_from_below(sketch: Sketch) -> float:
 
 
 def singular_value_from_above(sketch: Sketch) -> float:
-    """|A'A| <= 10 sqrt(2/pi) max |A'A r|, for Gaussian r, with probability 1 - 10^-SKETCH_WIDTH (Halko et al. 2011, lemma 4.1)."""
-    return math.sqrt(10.0 * math.sqrt(2.0 / math.pi) * float(np.linalg.norm(sketch.pullback, axis=1).max()))
+    """|A'A| <= 10 sqrt(2/pi) max |A'A r|, for Gaussian r, with probability 1 - 10^-GAUSSIANS (Halko et al. 2011, lemma 4.1)."""
+    return math.sqrt(10.0 * math.sqrt(2.0 / math.pi) * float(np.linalg.norm(sketch.pullback[:GAUSSIANS], axis=1).max()))
 
 
 def _defect_of_sketch(sketch: Sketch) -> float | None:

@@ -23,8 +23,12 @@ if TYPE_CHECKING:
 SPAN: Final = 1 << 22
 """Values per span: 16 MiB in float32, so that giving back pages costs nothing, and resident memory stays small."""
 
-SKETCH_WIDTH: Final = 4
-"""Random vectors that the weight is multiplied with: Halko, Martinsson & Tropp 2011, lemma 4.1, bound with probability 1 - 10^-4."""
+GAUSSIANS: Final = 3
+"""Random vectors that the weight is multiplied with: Halko, Martinsson & Tropp 2011, lemma 4.1, bound with probability 1 - 10^-3."""
+
+SKETCH_WIDTH: Final = GAUSSIANS + 1
+"""The last vector is all ones: its image sums the rows, and a mean off zero is the commonest large singular direction. Four are what
+BLAS multiplies with at once: five cost twice as much (measured)."""
 
 SKETCH_SEED: Final = 20110601
 
@@ -48,13 +52,17 @@ _ONES: Final = np.ones(CHUNK, np.float32)
 """Products with it are sums: BLAS forms them at four times the speed of numpy's own (measured)."""
 
 
+_minimum, _maximum = np.minimum.reduce, np.maximum.reduce
+"""min() and max() without numpy's wrappers, which take as long as a few thousand values."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sketch:
-    """Products of the weight, seen as a matrix A [rows, columns] in memory order, with random vectors R [SKETCH_WIDTH, columns]."""
+    """Products of the weight, seen as a matrix A [rows, columns] in memory order, with the vectors R [SKETCH_WIDTH, columns]."""
 
     layout: Layout
     vectors: np.ndarray
-    """R, float32 [SKETCH_WIDTH, columns]: standard normal, or after a power step orthonormal."""
+    """R, float32 [SKETCH_WIDTH, columns]: standard normal and ones, or after a power step orthonormal."""
     image: np.ndarray
     """R A', float32 [SKETCH_WIDTH, rows]."""
     pullback: np.ndarray
@@ -180,30 +188,34 @@ class _Scanner:
 
     def _read(self, where: tuple[slice, ...]) -> None:
         raw = np.ascontiguousarray(self.layout.view[where])
-        ends = half_extremes(raw) if raw.dtype == np.float16 else None
-        values = from_half(raw, self.buffer) if ends and math.isfinite(ends[0]) else decode(raw)
-        low, high = ends or (float(values.min()), float(values.max()))
-        if not self._fast(where, values, low, high):
+        halves = raw.dtype == np.float16 and math.isfinite(half_extremes(raw)[0])
+        values = from_half(raw, self.buffer) if halves else decode(raw)
+        if not self._fast(where, values):
             self._general(where, values)
 
-    def _fast(self, where: tuple[slice, ...], values: np.ndarray, low: float, high: float) -> bool:
+    def _fast(self, where: tuple[slice, ...], values: np.ndarray) -> bool:
         """Sums of powers about zero in float32, by BLAS; False (nothing done) where that would not be accurate."""
-        if values.dtype != np.float32 or not SAFE_LOW < max(-low, high) < SAFE_HIGH:  # also false for NaN and infinity
+        if values.dtype != np.float32:
             return False
         flat = values.reshape(-1)
         n = flat.size
         squares = np.square(flat, out=self.square[:n])  # half the time of a product with itself (measured)
+        largest = math.sqrt(_maximum(squares, None))
+        if not SAFE_LOW < largest < SAFE_HIGH:  # also false for NaN and infinity
+            return False
         square = squares.reshape(values.shape)
         image, row_energy = (None, None) if self.plane is None else self.plane.products(where, values, square)
         if image is None or row_energy is None:
             first, second = float(np.dot(flat, _ONES[:n])), float(np.dot(squares, _ONES[:n]))
         else:
-            first, second = float(image[-1].sum(dtype=np.float64)), float(row_energy.sum(dtype=np.float64))
+            ones = _ONES[: row_energy.size]
+            first, second = float(np.dot(image[-1], ones)), float(np.dot(row_energy, ones))
         if first * first > PIVOT_SHARE * n * second:
             return False
-        zeros, subnormal = self._near_zero(flat, squares)
         powers = (first, second, float(np.dot(squares, flat)), float(np.dot(squares, squares)))
-        self.sums.add(n, powers, low, high, zeros, subnormal)
+        self.sums.add(n, powers, *self._near_zero(flat, squares))
+        if largest * (1.0 + 1e-6) >= self.sums.reach:  # else neither extreme can be in this chunk
+            self.sums.widen(float(_minimum(flat, None)), float(_maximum(flat, None)))
         if self.plane is None or image is None or row_energy is None:
             self._add_energies(where, square)
         else:
@@ -212,7 +224,7 @@ class _Scanner:
 
     def _near_zero(self, flat: np.ndarray, square: np.ndarray) -> tuple[int, int]:
         """Zeros and subnormal values of a chunk whose magnitudes are safe."""
-        smallest, normal = float(square.min()), self.smallest_normal
+        smallest, normal = float(_minimum(square, None)), self.smallest_normal
         if smallest > max(SMALLEST_SQUARE, normal * normal):
             return 0, 0
         if normal * normal > SMALLEST_SQUARE:  # a narrow type: its squares are exact enough to count by
@@ -251,11 +263,11 @@ class _Plane:
         self.multiplier = np.ones((1, columns), np.float32)
         self.sketch: Sketch | None = None
         if sketched and columns <= LONGEST_ROW:
-            random = np.random.default_rng(SKETCH_SEED).standard_normal((SKETCH_WIDTH, columns), np.float32)
+            random = np.random.default_rng(SKETCH_SEED).standard_normal((GAUSSIANS, columns), np.float32)
             self.multiplier = np.vstack([random, self.multiplier])
             self.sketch = Sketch(
                 layout=layout,
-                vectors=random,
+                vectors=self.multiplier,
                 image=np.zeros((SKETCH_WIDTH, rows), np.float32),
                 pullback=np.zeros((SKETCH_WIDTH, columns)),
                 row_energy=self.row_energy,
@@ -269,7 +281,7 @@ class _Plane:
     def products(
         self, where: tuple[slice, ...], values: np.ndarray, square: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """[R; 1] times the transposed chunk, and its rows' energies."""
+        """R times the transposed chunk (its last row: the sums of the rows), and the rows' energies."""
         return self.multiplier[:, where[1]] @ values.T, square @ _ONES[: values.shape[1]]
 
     def add(
@@ -279,7 +291,7 @@ class _Plane:
         self.row_energy[where[0]] += row_energy
         self.column_energy.add(where[1], _ONES[: values.shape[0]] @ square)
         if self.sketch is not None:
-            self.sketch.image[:, where[0]] += image[:-1]
+            self.sketch.image[:, where[0]] += image
             self.last = values
 
     def project(self, where: tuple[slice, ...], values: np.ndarray, gaps: bool) -> None:
