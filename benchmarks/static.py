@@ -5,13 +5,14 @@
 Makes models with external data in DIR (default: a temporary folder, deleted afterwards): layers of a transformer of width 4096,
 filled from one block of N(0, 0.02) without holding the model in memory. Times are the best of three, of whole processes, with the file
 in the page cache. `read` is `cat FILE > /dev/null`; `numpy` is mean, std, min, max and histogram of every tensor (cast to float32),
-timed on the smallest model of each type and scaled. Peak memory is the sum of the peaks of all processes of one more run (VmHWM,
-which counts mapped pages), as the models are weighed by several.
+once. Peak memory is the sum of the peaks of all processes of one more run (VmHWM, which counts mapped pages), as the models are
+weighed by several. Python may keep its bytecode, as that of an installed package is.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import subprocess
 import sys
@@ -25,6 +26,7 @@ import onnx
 from onnx import TensorProto, helper
 
 WIDTH = 4096
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 HIDDEN = 11_008
 GIB = 1 << 30
 TYPES = {
@@ -104,7 +106,7 @@ def run(*command: str, repeat: int = 3) -> tuple[float, float]:
     for _ in range(repeat):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         start = time.perf_counter()
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=ENVIRONMENT)
         _, message = process.communicate()
         wall = time.perf_counter() - start
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -118,7 +120,7 @@ def run(*command: str, repeat: int = 3) -> tuple[float, float]:
 def peak_memory(*command: str) -> float:
     """Peaks of all processes of a run added up, MiB, looked at every 5 ms."""
     peaks: dict[int, int] = {}
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENVIRONMENT)
     while process.poll() is None:
         family = [process.pid]
         try:
@@ -160,18 +162,15 @@ def main() -> None:
         )
         per_value: dict[tuple[str, float], float] = {}
         for type_name in options.types:
-            numpy_per_byte = None
             for size in sorted(options.sizes):
                 path = make(folder, size * TYPES[type_name][0].itemsize / 4, type_name)
                 data = path.with_suffix(".bin")
                 length = data.stat().st_size
                 values = length // TYPES[type_name][0].itemsize
                 read = run("sh", "-c", f"cat '{data}' > /dev/null")[0]
-                if numpy_per_byte is None:
-                    numpy_per_byte = run(sys.executable, "-c", NUMPY_WAY, str(path), repeat=1)[0] / length
+                plain = run(sys.executable, "-c", NUMPY_WAY, str(path), repeat=1)[0]
                 wall, cpu, memory = check(path)
                 per_value[type_name, size] = wall / values
-                plain = numpy_per_byte * length
                 print(
                     f"{type_name + ' ' + format(size, 'g'):16} {values:9.2e} {read:7.2f} {wall:8.2f} {cpu:7.2f} {wall / read:7.1f} {plain:8.1f} "
                     f"{plain / wall:7.1f} {memory:5.0f} {wall / values * 1e9:9.2f}",

@@ -106,7 +106,7 @@ class WeightStats:
     spectrum_how: str | None
     """`exact`, `randomised` (a lower bound for the norm) or None."""
     spectrum_error: float | None
-    """Bound on the relative error of the spectral norm; holds with probability 0.9999 where randomised."""
+    """Bound on the relative error of the spectral norm; holds with probability 0.999 where randomised."""
     histogram: Histogram | None
     outliers: Outliers | None
     sample: np.ndarray = field(repr=False, compare=False)
