@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from initaudit.stats.stream import GAUSSIANS, Sketch, project, refine
+from initaudit.stats.sketch import GAUSSIANS, Sketch, project, refine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,0 +1,80 @@
+"""How a large tensor is walked: in memory order, in chunks that stay in the cache, giving back pages behind the reader."""
+
+from __future__ import annotations
+
+import mmap
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+CHUNK: Final = 1 << 17
+"""Values per chunk: 512 KiB in float32, so that a chunk and its squares stay in the L2 cache (measured: 2^16 costs a sixth more, 2^18 a
+half)."""
+
+
+SPAN: Final = 1 << 22
+"""Values per span: 16 MiB in float32, so that giving back pages costs nothing, and resident memory stays small."""
+
+BAND_ROWS: Final = 8
+"""Rows of a matrix that are read together at least, long ones in parts: each sum over rows costs as much as one more row."""
+
+
+def chunks(shape: Sequence[int], size: int = CHUNK) -> Iterator[tuple[slice, ...]]:
+    """Walk a C-ordered array in memory order, at most `size` values at a time: one slice per axis."""
+    axis, inner = len(shape) - 1, 1
+    while axis > 0 and inner * shape[axis] <= size:
+        inner *= shape[axis]
+        axis -= 1
+    step = max(1, size // max(inner, 1))
+    for outer in np.ndindex(*shape[:axis]):
+        for low in range(0, shape[axis], step):
+            where = (*(slice(i, i + 1) for i in outer), slice(low, min(low + step, shape[axis])))
+            yield where + (slice(None),) * (len(shape) - len(where))
+
+
+def _spans(view: np.ndarray) -> Iterator[slice]:
+    """Stretches of the first axis; the pages of each are given back when the next one is asked for."""
+    step = max(1, SPAN // max(1, view[0].size))
+    for low in range(0, view.shape[0], step):
+        yield slice(low, min(low + step, view.shape[0]))
+        _give_back(view[low : low + step])
+
+
+def anywhere(view: np.ndarray) -> Iterator[tuple[slice, ...]]:
+    """Where the chunks of a view lie."""
+    for span in _spans(view):
+        for first, *rest in chunks(view[span].shape):
+            yield (slice(first.start + span.start, first.stop + span.start), *rest)
+
+
+def bands(view: np.ndarray) -> Iterator[tuple[slice, list[slice]]]:
+    """Rows of a matrix that are read together, and the columns of each chunk of them: all of them, or parts of long rows."""
+    columns = view.shape[1]
+    together = max(1, CHUNK // columns)
+    width = columns
+    if together < BAND_ROWS:
+        together, width = BAND_ROWS, CHUNK // BAND_ROWS
+    for span in _spans(view):
+        for low in range(span.start, span.stop, together):
+            rows = slice(low, min(low + together, span.stop))
+            yield rows, [slice(left, min(left + width, columns)) for left in range(0, columns, width)]
+
+
+def _give_back(view: np.ndarray) -> None:
+    """Drop the pages of a read-only file mapping from resident memory; they stay in the system's cache."""
+    owner: object = view
+    while isinstance(owner, np.ndarray):
+        if isinstance(owner, np.memmap) and owner.mode != "r":
+            return
+        owner = owner.base
+    if not isinstance(owner, mmap.mmap) or not hasattr(mmap, "MADV_DONTNEED") or not view.size:
+        return
+    start = np.frombuffer(owner, np.uint8).ctypes.data
+    low, high = np.lib.array_utils.byte_bounds(view)
+    first = -(-(low - start) // mmap.PAGESIZE) * mmap.PAGESIZE
+    length = (high - start) // mmap.PAGESIZE * mmap.PAGESIZE - first
+    if length > 0:
+        owner.madvise(mmap.MADV_DONTNEED, first, length)
