@@ -17,6 +17,10 @@ DECISIVE = 6.0
 """Bias over the std of the weighted inputs from which the bias decides alone: a normal variable exceeds 6 std once in 10^9."""
 MANY = 0.5
 """Share of such units from which most of the layer is lost; fewer are ordinary in trained networks."""
+SMOOTH_RECTIFIERS = frozenset({"softplus", "gelu", "gelu_tanh", "quick_gelu", "silu", "mish", "elu", "celu", "selu"})
+TAIL = 10.0
+"""Below minus this a smooth rectifier passes less than 10^-3 of a gradient (SiLU, whose slope is the largest there). State space models
+start the bias before softplus at -2 to -7, for step sizes of 0.001 to 0.1 (Gu & Dao 2023)."""
 FORGET = 0.5
 """Mean forget-gate bias below which the gate is half closed; the recommended start is 1."""
 
@@ -64,6 +68,9 @@ class BiasOff(Rule):
         )
         reach = DECISIVE * math.sqrt(facts.fan_in * (stats.std**2 + stats.mean**2)) * input_rms
         values = bias.sample.astype("float64")
+        if facts.activation in SMOOTH_RECTIFIERS:
+            reach = max(reach, TAIL)
+            values = values.clip(max=0.0)  # above zero they are straight lines
         share = float((abs(values) > reach).mean()) if reach > 0 and values.size else 0.0
         if share > MANY:
             lost = float((values < -reach).mean())

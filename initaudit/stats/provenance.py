@@ -16,6 +16,7 @@ from initaudit.schemes import TRUNCATED_STD, TRUNCATION
 from initaudit.stats.distributions import EXACT_KS, normal_tail
 from initaudit.stats.evidence import TRUNCATED, UNIFORM, Evidence, Family, Values, gather
 from initaudit.stats.facts import LayerFacts
+from initaudit.stats.hidden import hidden_by
 from initaudit.stats.laws import Law, candidate_laws
 from initaudit.stats.patterns import identity, orthogonal
 from initaudit.stats.rowscaled import row_scaled_evidence
@@ -65,9 +66,6 @@ EXACT_ROUNDING: Final = 1e-6
 COARSEST_ROUNDING: Final = 2.0**-8
 """The same for bfloat16, the narrowest type in which the shape of a law survives; what is coarser counts as quantised."""
 
-COARSE_LEVELS: Final = 0.5
-"""A weight is quantised when its units hold fewer different values than this share of their inputs: fresh floats never repeat so."""
-
 CONVOLUTIONS: Final = ("conv", "grouped_conv", "depthwise_conv", "conv_transpose")
 
 ROW_SCALED_KINDS: Final = (*CONVOLUTIONS, "linear")
@@ -104,8 +102,11 @@ def recognise(stats: WeightStats, facts: LayerFacts) -> Provenance:
     if values is None or values.n < FEWEST:
         return _nothing("too few values that are not zero")
     found = _judge(values, gather(values), facts)
-    if found.untrained is False and values.rounding < COARSEST_ROUNDING and _quantised(stats.block):
-        return _nothing("too coarsely quantised to tell whether the values are as drawn")
+    if found.untrained is False:
+        narrow = values.rounding >= COARSEST_ROUNDING
+        why = hidden_by(stats.block, facts, values.kernel, narrow=narrow, plausible=BORDERLINE)
+        if why is not None:
+            return _nothing(why)
     return found
 
 
@@ -151,15 +152,6 @@ def _rounding(sample: np.ndarray) -> float:
     used = int(np.bitwise_or.reduce(sample.view(np.uint32))) | 1 << 23
     unused = (used & -used).bit_length() - 1
     return min(max(2.0 ** (unused - 24), EXACT_ROUNDING), COARSEST_ROUNDING)
-
-
-def _quantised(block: np.ndarray) -> bool:
-    """Whether the units of the sample hold few different values, as dequantised integers do."""
-    rows = [row for row in block[:: max(1, block.shape[0] // 8)] if row.size >= 32]
-    if not rows:
-        rows = [block.reshape(-1)]
-    few = [bool(np.unique(row).size < COARSE_LEVELS * np.count_nonzero(row)) for row in rows]
-    return sum(few) > len(few) / 2
 
 
 def _unround(sample: np.ndarray, rounding: float) -> np.ndarray:

@@ -129,3 +129,14 @@ def test_equal_depthwise_kernels_are_a_filter_or_a_fault() -> None:
     assert not {"INI002", "INI004"} & depthwise(blur)
     assert "INI004" in depthwise(copied)
     assert "INI002" in depthwise(np.ones((32, 1, 3, 3)) * rng.uniform(0.5, 2, (32, 1, 1, 1)))
+
+
+def test_a_smooth_rectifier_may_start_far_below_zero() -> None:
+    """Mamba's step sizes: softplus of a bias of -2 to -7, whatever the weights; at -100 nothing passes."""
+
+    def steps(bias: float) -> set[str]:
+        change = {"fc0.weight": lambda w: w * 0.1, "fc0.bias": lambda b: b + bias}
+        return serious(mlp((16, 64, 64), "Softplus", change=change), context="fresh")
+
+    assert "INI301" not in steps(-6.0)
+    assert "INI301" in steps(-100.0)

@@ -281,3 +281,33 @@ def test_a_large_orthogonal_matrix_is_recognised(shape: tuple[int, int], dtype: 
     assert found.gain == pytest.approx(1.4, rel=1e-3)
     assert found.std == pytest.approx(1.4 / math.sqrt(700), rel=1e-3)
     assert verdict(normalised.astype(dtype), about).law != "orthogonal"
+
+
+def test_quantised_units_of_different_scale_may_be_as_drawn() -> None:
+    """Fresh normal values behind a folded BatchNorm, in int8 with one scale for all: not called trained; learned ones still are."""
+    rng = np.random.default_rng(0)
+    about = facts("conv", (128, 8, 3, 3), dtype="int8")
+    scales = rng.uniform(0.3, 1.0, (128, 1, 1, 1))
+
+    def in_int8(values: np.ndarray) -> np.ndarray:
+        step = np.abs(values).max() / 127
+        return (np.rint(values / step) * step).astype(np.float32)
+
+    fresh = rng.standard_normal(about.shape) * scales
+    learned = fresh * rng.uniform(0.2, 1.0, (1, 8, 1, 1))
+
+    assert verdict(in_int8(fresh), about).untrained is None
+    assert "scale of its own" in verdict(in_int8(fresh), about).why
+    assert verdict(in_int8(learned), about).untrained is False
+
+
+def test_standardised_weights_say_nothing_of_training() -> None:
+    """Weight standardisation (Qiao et al. 2019) centres each unit: the draws behind it were fresh, the law is gone."""
+    about = facts("conv", (16, 16, 3, 3))
+    drawn_values = np.random.default_rng(0).uniform(-1, 1, (16, 144))
+    centred = drawn_values - drawn_values.mean(axis=1, keepdims=True)
+
+    found = verdict((centred / centred.std(axis=1, keepdims=True)).astype(np.float32).reshape(about.shape), about)
+
+    assert found.untrained is None
+    assert "centred" in found.why
