@@ -108,7 +108,7 @@ def _weighings(
         except UnsupportedWeight as error:
             yield str(error)
         else:
-            yield summary, bias, _provenance(layer, stats)
+            yield summary, bias, _provenance(layer, stats, bias)
 
 
 def facts_of(layer: Layer) -> LayerFacts:
@@ -128,10 +128,10 @@ def facts_of(layer: Layer) -> LayerFacts:
     )
 
 
-def _provenance(layer: Layer, stats: WeightStats) -> Provenance | None:
+def _provenance(layer: Layer, stats: WeightStats, bias: WeightStats | None) -> Provenance | None:
     if layer.kind in UNDRAWN_KINDS or layer.untrainable is not None:
         return None
-    return recognise(stats, facts_of(layer))
+    return recognise(stats, facts_of(layer), bias)
 
 
 def _key(layer: Layer) -> Hashable:

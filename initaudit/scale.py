@@ -32,6 +32,9 @@ RECURRENT_KINDS = frozenset({"lstm", "gru", "rnn"})
 TRAINED_GAIN = 8.0
 """Factor between the signal's std that enters and leaves a trained layer, in the same direction, that the probe must confirm."""
 
+LEAST_GAIN = 2.0
+"""The same for a std that is very far off."""
+
 
 def scale_findings(
     rule: Rule, layer: LayerAudit, audit: ModelAudit, bound: float, *, smaller: bool
@@ -134,7 +137,8 @@ def signal_gain(layer: LayerAudit) -> float | None:
 def _trained(layer: LayerAudit, off: float, *, smaller: bool) -> Severity | None:
     if off < TRAINED_FACTOR:
         return None
-    if layer.layer.kind in RECURRENT_KINDS or _confirmed(layer, smaller=smaller, factor=TRAINED_GAIN):
+    needed = max(LEAST_GAIN, TRAINED_GAIN * TRAINED_FACTOR / off)  # what is further off needs less to confirm it
+    if layer.layer.kind in RECURRENT_KINDS or _confirmed(layer, smaller=smaller, factor=needed):
         return Severity.WARNING
     return None
 

@@ -33,13 +33,15 @@ def report_view(report: Mapping[str, Any], index: int, rules: Mapping[str, Any])
     lost = at(report, "verdict.first_lost")
     coverage = report["coverage"]
     path = report["model"]["path"]
-    fixable = report["verdict"]["context"] in ("fresh", "unknown") and any(row["fixable"] for row in rows)
+    may_be_fresh = report["verdict"]["context"] in ("fresh", "unknown")
+    fixable = may_be_fresh and any(row["fixable"] for row in rows)
     return {
         "id": f"r{index}",
         "path": path,
         "file": PurePath(path).name or path,
         "model": {**MODEL, **report["model"]},
         "verdict": {"evidence": (), **report["verdict"]},
+        "may_be_fresh": may_be_fresh,
         "lost": lost and {**lost, "anchor": anchors.get(lost["layer"])},
         "coverage": coverage,
         "skipped": _by_reason(coverage["skipped"]),

@@ -7,7 +7,7 @@ verdict combines the evidence of `evidence.py` with the laws of `laws.py`, by li
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -80,8 +80,24 @@ ROW_SCALED_ODDS: Final = 8.0
 """Nats by which the uniform law must beat the normal one per unit: odds of 3,000 to 1."""
 
 
-def recognise(stats: WeightStats, facts: LayerFacts) -> Provenance:
-    """Name the law of a weight from what was measured."""
+def recognise(stats: WeightStats, facts: LayerFacts, bias: WeightStats | None = None) -> Provenance:
+    """Name the law of a weight from what was measured, on it and on the layer's bias."""
+    found = _recognise(stats, facts)
+    if found.untrained is True and stats.count < SCALE_FREE and bias is not None and _has_moved(bias, facts):
+        why = (
+            f"{found.why}; but its bias, up to {max(-bias.min, bias.max):.3g}, has left every range in which one starts"
+        )
+        return replace(found, untrained=None, confidence="low", why=why)
+    return found
+
+
+def _has_moved(bias: WeightStats, facts: LayerFacts) -> bool:
+    """Whether a bias is neither constant nor within torch's default, U(+-1/sqrt(fan_in)) or, in a cell, U(+-1/sqrt(hidden))."""
+    bound = max(1.0 / math.sqrt(n) for n in (facts.fan_in, facts.hidden_size) if n) if facts.fan_in else math.inf
+    return bias.std > 0 and max(-bias.min, bias.max) > bound * (1.0 + COARSEST_ROUNDING)
+
+
+def _recognise(stats: WeightStats, facts: LayerFacts) -> Provenance:
     if stats.nonfinite:
         return _nothing(f"{stats.nonfinite} values are not finite")
     if stats.count < 2:

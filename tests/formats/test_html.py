@@ -288,3 +288,17 @@ def test_html_format_shows_a_real_audit():
         assert f'id="rule-{finding.code}"' in html
     (island,) = Page(html).islands()
     assert island["names"] == [layer.layer.name for layer in report.audit.layers]
+
+
+def test_a_trained_network_is_not_asked_whether_it_would_learn():
+    """Trainability is a question of the start: a trained network shows no gauge, on the page of one model or of several."""
+    fresh = documents.dense_report(depth=3, context="fresh")
+    trained = documents.dense_report(depth=3, context="trained")
+
+    def gauges(report):
+        return [text for text in Page(render(report)).contents("figcaption") if "Trainability" in text]
+
+    assert gauges(fresh)
+    assert not gauges(trained)
+    assert "97 %" in render(fresh, fresh)
+    assert "97 %" not in render(trained, trained)

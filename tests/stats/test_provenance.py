@@ -311,3 +311,14 @@ def test_standardised_weights_say_nothing_of_training() -> None:
 
     assert found.untrained is None
     assert "centred" in found.why
+
+
+def test_a_bias_that_has_moved_speaks_for_a_small_layer() -> None:
+    """128 uniform values may pass for fresh after some training; a bias beyond every start says that they are not."""
+    about = facts(shape=(32, 4))
+    weight = weigh(drawn("torch_default", about))
+    start = np.random.default_rng(1).uniform(-0.5, 0.5, 32).astype(np.float32)
+
+    assert recognise(weight, about, weigh(start, (0,), ())).untrained is True
+    assert recognise(weight, about, weigh(np.zeros(32, np.float32), (0,), ())).untrained is True
+    assert recognise(weight, about, weigh(start + 0.1, (0,), ())).untrained is None
