@@ -296,7 +296,7 @@ def test_a_trained_network_is_not_asked_whether_it_would_learn():
     trained = documents.dense_report(depth=3, context="trained")
 
     def gauges(report):
-        return [text for text in Page(render(report)).contents("figcaption") if "Trainability" in text]
+        return [attributes for _, attributes in Page(render(report)).elements if attributes.get("class") == "gauge"]
 
     assert gauges(fresh)
     assert not gauges(trained)
