@@ -125,7 +125,16 @@ def facts_of(layer: Layer) -> LayerFacts:
         activation=layer.activation,
         activation_params=layer.activation_params,
         dtype=layer.weight.dtype,
+        packed_units=_packed_units(layer),
     )
+
+
+def _packed_units(layer: Layer) -> int | None:
+    view = layer.weight
+    if view.part is None or len(view.tensors) != 1 or not layer.fan_in:
+        return None
+    units, rest = divmod(view.tensors[0].size, int(layer.fan_in))
+    return units if rest == 0 and units > layer.fan_out else None
 
 
 def _provenance(layer: Layer, stats: WeightStats, bias: WeightStats | None) -> Provenance | None:
