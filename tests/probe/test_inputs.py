@@ -345,6 +345,31 @@ class TestValues:
 
         assert feeds_of(model).arrays["ids"].max() <= 6
 
+    @pytest.mark.parametrize(("offset", "low"), [(1.0, -1.0), (0.0, 0.0)])
+    def test_pixels_that_a_network_rounds_to_ids_stay_inside_its_table(self, offset, low):
+        """16 grey levels, of an image scaled to -1..1 or 0..1: N(0, 1) would leave the table."""
+        model = build(
+            [
+                op("Add", ["x", "offset"], ["a"]),
+                op("Mul", ["a", "levels"], ["b"]),
+                op("Round", ["b"], ["c"]),
+                op("Cast", ["c"], ["ids"], to=I64),
+                op("Gather", ["t", "ids"], ["y"]),
+            ],
+            [("x", F, ["batch", 64])],
+            {
+                "offset": np.array(offset, np.float32),
+                "levels": np.array(16.0 / (1.0 - low), np.float32),
+                "t": weight(17, 4),
+            },
+        )
+
+        x = feeds_of(model).arrays["x"]
+
+        assert x.min() >= low - (1.0 if low == 0 else 0.0)
+        assert x.max() <= 1.0
+        assert x.std() > 0.25
+
     def test_bert_inputs(self):
         """Nothing masked, one segment, positions in order, ids above the reserved ones."""
         model = build(

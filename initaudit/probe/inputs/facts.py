@@ -31,6 +31,8 @@ class Facts:
     """Axis -> batch, time, channel, space, past."""
     bound: int | None = None
     """The values index a table of this many rows (the smallest one)."""
+    span: tuple[float, float] | None = None
+    """Floating-point values are drawn uniformly from this range: the graph makes ids of them, and N(0, 1) leaves its table."""
     roles: set[str] = field(default_factory=set)
     """weight, state, lengths, last_position, total_length, mask, past, count, condition, filtered."""
     equals: list[float] = field(default_factory=list)

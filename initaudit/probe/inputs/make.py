@@ -41,6 +41,8 @@ FEED_SHARE = 8
 ACTIVATION_SHARE = 2
 """One run of the whole batch may take one part in this many of the memory limit, going by the trial run: onnxruntime's
 arena grows in powers of two, and taps and a second session come on top."""
+SPANS = ((-1.0, 1.0), (0.0, 1.0))
+"""Ranges to which images and sound are scaled; tried where a network rounds its input to ids and these leave their table."""
 BOUND_CORRECTIONS = 4
 """Times that ids are redrawn from a smaller range after the runtime refused them."""
 
@@ -107,7 +109,7 @@ class _Maker:
                 outputs = run_session(self.session, None, arrays)
             except ProbeError as error:
                 bound = read_hint(str(error)).bound
-                if bound is None or not self._lower_bounds(bound, arrays):
+                if bound is None or not (self._lower_bounds(bound, arrays) or self._narrow()):
                     raise
                 continue
             self._settle_flags(sizes, outputs)
@@ -122,6 +124,17 @@ class _Maker:
             known = self.known[port.name].bound is not None
             if port.dtype.kind in "iu" and not known and values.size and values.max() >= bound:
                 self.facts[port.name] = replace(self.facts[port.name], bound=bound)
+                changed = True
+        return changed
+
+    def _narrow(self) -> bool:
+        """Draw floating-point inputs from the next of SPANS from now on; False where all were tried, or there are none."""
+        changed = False
+        for port in self.ports:
+            facts = self.facts[port.name]
+            spans = SPANS[SPANS.index(facts.span) + 1 :] if facts.span else SPANS
+            if port.dtype.kind in "fV" and spans:
+                self.facts[port.name] = replace(facts, span=spans[0])
                 changed = True
         return changed
 

@@ -110,6 +110,11 @@ def _meaning(
         return one, "ones"
     if dtype.kind == "c":
         return rng.standard_normal(shape) + 1j * rng.standard_normal(shape), "complex N(0, 1)"
+    if floating and facts.span is not None:
+        low, high = facts.span
+        return rng.uniform(
+            low, high, shape
+        ), f"uniform from {low:g} to {high:g}, as the graph looks up what it makes of them"
     if floating:
         return rng.standard_normal(shape), "N(0, 1)"
     if "count" in facts.roles or not shape:
