@@ -256,6 +256,27 @@ def test_orthogonality_of_a_large_matrix_is_estimated(dtype: type, shape: tuple[
     assert random.orthogonality_defect is None or random.orthogonality_defect == pytest.approx((4 / 7) ** 0.5, rel=0.2)
 
 
+@pytest.mark.parametrize("transpose", [False, True])
+def test_long_rows_are_read_in_parts(transpose: bool) -> None:
+    """[300, 40,000], as a vocabulary head lies in memory: repeats and the norm are found, and a NaN in a row's last part spoils neither."""
+    array = RNG.standard_normal((300, 40_000)).astype(np.float32)
+    array[:, 39_999] = array[:, 3]
+    array[299] = -array[8]
+    spiked = array + np.float32(5) * np.outer(RNG.standard_normal(300), RNG.standard_normal(40_000)).astype(np.float32)
+    axes = (1,) if transpose else (0,)
+    units = 40_000 if transpose else 300
+
+    stats = weigh(array, unit_axes=axes)
+
+    assert stats.duplicate_units == pytest.approx(2 / units if transpose else 0.0)
+    assert stats.duplicate_units_scaled == pytest.approx(2 / units)
+    true = float(np.sqrt(np.linalg.eigvalsh(spiked.astype(np.float64) @ spiked.T.astype(np.float64))[-1]))
+    assert 0.97 * true < weigh(spiked, unit_axes=axes).spectral_norm <= true * (1 + 1e-5)
+
+    array[5, 39_990] = np.nan
+    assert weigh(array, unit_axes=axes).duplicate_units_scaled == pytest.approx(2 / units)
+
+
 def test_rows_longer_than_a_chunk() -> None:
     """Three units of 300,000 inputs, and as many transposed: plain quantities match numpy."""
     array = RNG.standard_normal((3, 300_000)).astype(np.float32)
