@@ -256,6 +256,19 @@ def test_orthogonality_of_a_large_matrix_is_estimated(dtype: type, shape: tuple[
     assert random.orthogonality_defect is None or random.orthogonality_defect == pytest.approx((4 / 7) ** 0.5, rel=0.2)
 
 
+def test_a_singular_value_above_the_bulk_is_found_in_a_large_matrix() -> None:
+    """[2,100, 2,100], spike at three times the edge of the bulk: within 3 %; of noise alone one pass finds two thirds of the edge."""
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal((2100, 2100)).astype(np.float32)
+    u, v = (x / np.linalg.norm(x) for x in rng.standard_normal((2, 2100)))
+    edge = 2 * 2100**0.5
+
+    assert weigh(noise + (3 * edge * np.outer(u, v)).astype(np.float32)).spectral_norm == pytest.approx(
+        3 * edge, rel=0.05
+    )
+    assert 0.65 * edge < weigh(noise).spectral_norm < 0.8 * edge
+
+
 @pytest.mark.parametrize("transpose", [False, True])
 def test_long_rows_are_read_in_parts(transpose: bool) -> None:
     """[300, 40,000], as a vocabulary head lies in memory: repeats and the norm are found, and a NaN in a row's last part spoils neither."""
