@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from initaudit.auditor import audit
+from initaudit.centring import centred, readers
 from initaudit.errors import FixRefused, UsageError
 from initaudit.findings import Severity
 from initaudit.model import load_model
@@ -20,6 +22,7 @@ from initaudit.schemes import SCHEMES
 
 if TYPE_CHECKING:
     from initaudit.config import Config
+    from initaudit.findings import Finding
     from initaudit.model import Model, Source
     from initaudit.report import LayerAudit, Report
     from initaudit.tensors import Tensor
@@ -160,7 +163,8 @@ def _choose(report: Report, options: FixOptions) -> dict[str, str]:
         asked = bool(options.select) or finding.severity is not Severity.INFO
         if finding.layer and finding.code in WEIGHT_CODES and asked:
             named.setdefault(finding.layer, set()).add(finding.code)
-    network = sorted({f.code for f in findings if f.code in NETWORK_CODES and f.severity is not Severity.INFO})
+    network = _network_faults(findings)
+    off_centre = _off_centre(report, options)
     chosen: dict[str, str] = {}
     for layer in report.audit.layers:
         facts = layer.layer
@@ -171,9 +175,21 @@ def _choose(report: Report, options: FixOptions) -> dict[str, str]:
         elif options.every or (options.layers and not options.select):
             if layer.target is not None and facts.untrainable is None:
                 chosen[facts.name] = "asked for"
-        elif network and _misfit(layer):
+        elif network and (_misfit(layer) or (facts.name in off_centre and layer.ratio)):
             chosen[facts.name] = ", ".join(network)
     return chosen
+
+
+def _network_faults(findings: Sequence[Finding]) -> list[str]:
+    return sorted({f.code for f in findings if f.code in NETWORK_CODES and f.severity is not Severity.INFO})
+
+
+def _off_centre(report: Report, options: FixOptions) -> dict[str, float]:
+    """Layers whose weights are to be centred, with their gain: none where the network as a whole is sound, or a scheme was asked for."""
+    assert report.audit is not None
+    if options.scheme != "auto" or options.mode != "resample" or not _network_faults(report.active):
+        return {}
+    return readers([a.layer for a in report.audit.layers])
 
 
 def _misfit(layer: LayerAudit) -> bool:
@@ -209,6 +225,7 @@ def _new_values(
     values: dict[int, np.ndarray] = {}
     tensors: dict[int, Tensor] = {}
     drawn: set[tuple[int, str | None]] = set()
+    off_centre = _off_centre(report, options)
     layers = {layer.name: layer for layer in extract_layers(model).layers}
     for name, reason in chosen.items():
         known, layer = report.audit.by_name(name), layers[name]
@@ -218,6 +235,11 @@ def _new_values(
         try:
             index = positions(layer.weight)
             fresh, scheme = _draw(known, layer.weight.array, np.random.default_rng([seed, layer.depth]), options)
+            if name in off_centre:
+                view, gain = layer.weight, off_centre[name]
+                fresh = centred(fresh, view.unit_axes, view.input_axes)
+                fresh *= gain / math.sqrt(layer.fan_in) / fresh.std()
+                scheme = f"{scheme}, centred"
             bias = _bias_target(known)
         except FixRefused as refusal:
             refusals.append(Refusal(layer=name, reason=str(refusal)))

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 import initaudit
 from initaudit.cli import run
 from initaudit.errors import FixRefused
-from tests.networks import mlp, model, normal, save, trained_like
+from tests.networks import mlp, model, normal, save, trained_like, xavier
 
 STATIC = initaudit.Config(probe="none", context="fresh")
 
@@ -204,3 +204,30 @@ def test_an_existing_file_is_not_overwritten_without_force(tmp_path: Path):
 
     assert code == 2
     assert (tmp_path / "out.onnx").read_bytes() == b"precious"
+
+
+def test_a_deep_sigmoid_stack_is_healed_by_centred_weights(tmp_path: Path) -> None:
+    """Xavier's scale fits every layer, and yet the mean of the sigmoid drowns the input; zero-sum weights take it out."""
+    path = save(mlp([48] * 17 + [10], "Sigmoid", xavier), tmp_path / "m.onnx")
+
+    result = initaudit.fix(path, tmp_path / "out.onnx", config=initaudit.Config(context="fresh"))
+
+    assert result.before.verdict.status == "fail"
+    assert result.after is not None
+    assert result.after.verdict.status != "fail"
+    assert (result.after.verdict.trainability or 0) > 0.5
+    sums = {
+        name: float(np.abs(w.sum(axis=1)).max()) for name, w in tensors(tmp_path / "out.onnx").items() if w.ndim == 2
+    }
+    assert all(total < 1e-4 for name, total in sums.items() if name != "fc0.weight")
+    assert sums["fc0.weight"] > 0.1  # reads the data
+
+
+def test_weights_behind_relu_are_not_centred(tmp_path: Path) -> None:
+    """He's formula makes up for its mean."""
+    path = save(mlp([48] * 13 + [10], "Relu", normal(0.01)), tmp_path / "m.onnx")
+
+    result = initaudit.fix(path, tmp_path / "out.onnx", config=initaudit.Config(context="fresh"))
+
+    assert result.changes
+    assert not any("centred" in change.scheme for change in result.changes)
