@@ -234,12 +234,15 @@ def _new_values(
             continue  # a tied weight: one change serves all its uses
         try:
             index = positions(layer.weight)
-            fresh, scheme = _draw(known, layer.weight.array, np.random.default_rng([seed, layer.depth]), options)
+            rng = np.random.default_rng([seed, layer.depth])
             if name in off_centre:
                 view, gain = layer.weight, off_centre[name]
+                fresh, scheme = _draw(known, view.array, rng, replace(options, scheme="orthogonal"))
                 fresh = centred(fresh, view.unit_axes, view.input_axes)
                 fresh *= gain / math.sqrt(layer.fan_in) / fresh.std()
                 scheme = f"{scheme}, centred"
+            else:
+                fresh, scheme = _draw(known, layer.weight.array, rng, options)
             bias = _bias_target(known)
         except FixRefused as refusal:
             refusals.append(Refusal(layer=name, reason=str(refusal)))
