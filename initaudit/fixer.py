@@ -171,7 +171,7 @@ def _choose(report: Report, options: FixOptions) -> dict[str, str]:
         if options.layers and not any(fnmatchcase(n, g) for n in (facts.name, facts.title) for g in options.layers):
             continue
         if facts.name in named:
-            chosen[facts.name] = ", ".join(sorted(named[facts.name]))
+            chosen[facts.name] = ", ".join(sorted(named[facts.name].union(network if facts.name in off_centre else ())))
         elif options.every or (options.layers and not options.select):
             if layer.target is not None and facts.untrainable is None:
                 chosen[facts.name] = "asked for"
