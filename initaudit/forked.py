@@ -69,6 +69,10 @@ def share(work: Callable[[T], R], parts: Sequence[T], count: int) -> list[R]:
         children.append((child, reader))
     try:
         found = take()
+    except BaseException:  # the children's work is lost: nobody waits for it
+        for child, _ in children:
+            child.terminate()
+        raise
     finally:
         os.close(turns)
     for child, reader in children:

@@ -50,6 +50,28 @@ def work(part):
 assert forked.share(work, range(8), 3) == [i * i for i in range(8)]
 """
 
+RAISING = """
+import multiprocessing, os, time
+from initaudit import forked
+
+here = os.getpid()
+
+def work(part):
+    if os.getpid() == here:
+        raise KeyboardInterrupt
+    time.sleep(60)
+
+try:
+    forked.share(work, range(8), 3)
+except KeyboardInterrupt:
+    started = time.monotonic()
+    for child in multiprocessing.active_children():
+        child.join()
+    assert time.monotonic() - started < 10
+else:
+    raise AssertionError
+"""
+
 THREADED = """
 import threading, time
 from initaudit import forked
@@ -86,6 +108,14 @@ def test_processes_find_what_one_finds(tmp_path: Path) -> None:
 def test_a_killed_or_failing_process_loses_nothing() -> None:
     """Its part is done again by the process that asked."""
     done = python(FAILING)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+
+
+def test_an_interrupted_audit_leaves_no_process_behind() -> None:
+    """The others end at once, without a word."""
+    done = python(RAISING)
 
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
