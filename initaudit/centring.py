@@ -47,7 +47,11 @@ def centred(weights: np.ndarray, unit_axes: Sequence[int], input_axes: Sequence[
 
 
 def readers(layers: Sequence[Layer]) -> dict[str, float]:
-    """Names of the layers that read an activation that is mostly mean, with its centred gain; `layers` in topological order."""
+    """Names of the layers that read an activation that is mostly mean, with its centred gain; `layers` in topological order.
+
+    Residual branches add up their variances: the gain of each one's last layer is divided by the root of their number.
+    """
+    branches = sum(layer.ends_residual_branch for layer in layers)
     makers = {id(layer.postactivation): layer for layer in layers if layer.postactivation is not None}
     found: dict[str, float] = {}
     last: Layer | None = None
@@ -57,6 +61,6 @@ def readers(layers: Sequence[Layer]) -> dict[str, float]:
         before = makers.get(id(layer.input), last)
         gain = centred_gain(before) if before is not None and before.activation is not None else None
         if gain is not None and layer.kind in MIXING_KINDS and layer.fan_in > 1:
-            found[layer.name] = gain
+            found[layer.name] = gain / math.sqrt(branches) if layer.ends_residual_branch else gain
         last = layer
     return found
