@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -117,10 +117,11 @@ def fix(source: Source, output: str | Path | None, config: Config, options: FixO
         ModelError, UsageError: as for `audit`.
     """
     before = audit(source, config)
-    chosen = _choose(before, options)
+    off_centre = _off_centre(before, options)
+    chosen = _choose(before, options, off_centre)
     _refuse_trained(before, chosen, options)
     model = load_model(_private_copy(source), whole=True)
-    changes, refusals, values, tensors = _new_values(model, before, chosen, config.seed, options)
+    changes, refusals, values, tensors = _new_values(model, before, chosen, off_centre, config.seed, options)
     if chosen and not changes:
         raise FixRefused(f"{before.path}: nothing could be changed: {refusals[0].layer}: {refusals[0].reason}")
     target = None if output is None or options.dry_run else Path(output)
@@ -154,7 +155,7 @@ def _same_file(model: Model, target: Path) -> bool:
     return model.path is not None and target.exists() and model.path.samefile(target)
 
 
-def _choose(report: Report, options: FixOptions) -> dict[str, str]:
+def _choose(report: Report, options: FixOptions, off_centre: Mapping[str, float]) -> dict[str, str]:
     """Layer name -> reason, in topological order."""
     assert report.audit is not None
     findings = [f for f in report.active if not options.select or any(matches(f, s) for s in options.select)]
@@ -164,7 +165,6 @@ def _choose(report: Report, options: FixOptions) -> dict[str, str]:
         if finding.layer and finding.code in WEIGHT_CODES and asked:
             named.setdefault(finding.layer, set()).add(finding.code)
     network = _network_faults(findings)
-    off_centre = _off_centre(report, options)
     chosen: dict[str, str] = {}
     for layer in report.audit.layers:
         facts = layer.layer
@@ -215,7 +215,12 @@ def _refuse_trained(report: Report, chosen: dict[str, str], options: FixOptions)
 
 
 def _new_values(
-    model: Model, report: Report, chosen: dict[str, str], seed: int, options: FixOptions
+    model: Model,
+    report: Report,
+    chosen: dict[str, str],
+    off_centre: Mapping[str, float],
+    seed: int,
+    options: FixOptions,
 ) -> tuple[tuple[Change, ...], tuple[Refusal, ...], dict[int, np.ndarray], dict[int, Tensor]]:
     from initaudit.layers import extract_layers
 
@@ -225,7 +230,6 @@ def _new_values(
     values: dict[int, np.ndarray] = {}
     tensors: dict[int, Tensor] = {}
     drawn: set[tuple[int, str | None]] = set()
-    off_centre = _off_centre(report, options)
     layers = {layer.name: layer for layer in extract_layers(model).layers}
     for name, reason in chosen.items():
         known, layer = report.audit.by_name(name), layers[name]

@@ -45,7 +45,7 @@ class ConstantWeight(Rule):
         ):
             yield self.finding(
                 layer,
-                f"The {stats.count // stats.unit_norms.count if stats.unit_norms else 'few'} weights of each kernel are equal, as a"
+                f"The {facts.fan_in} weights of each kernel are equal, as a"
                 " constant start behind a folded BatchNormalization leaves them; training moves them apart.",
                 measured=0.0,
                 expected=layer.target.std if layer.target else None,
