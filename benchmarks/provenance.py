@@ -20,7 +20,7 @@ from collections.abc import Callable
 import ml_dtypes
 import numpy as np
 
-from initaudit.schemes import SCHEMES
+from initaudit.initialisation.schemes import SCHEMES
 from initaudit.stats import weigh
 from initaudit.stats.provenance import LayerFacts, Provenance, recognise
 

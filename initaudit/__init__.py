@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from initaudit.errors import InitauditError as InitauditError
     from initaudit.findings import Finding as Finding
     from initaudit.findings import Severity as Severity
-    from initaudit.fixer import FixResult as FixResult
-    from initaudit.model import load_model as load_model
-    from initaudit.report import Report as Report
+    from initaudit.fixing.fixer import FixResult as FixResult
+    from initaudit.model.load import load_model as load_model
+    from initaudit.report.report import Report as Report
 
 __version__ = "0.1.0"
 
@@ -34,9 +34,9 @@ _HOMES = {
     "InitauditError": "initaudit.errors",
     "Finding": "initaudit.findings",
     "Severity": "initaudit.findings",
-    "FixResult": "initaudit.fixer",
-    "load_model": "initaudit.model",
-    "Report": "initaudit.report",
+    "FixResult": "initaudit.fixing.fixer",
+    "load_model": "initaudit.model.load",
+    "Report": "initaudit.report.report",
 }
 
 __all__ = [

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from initaudit.config import Config
 
 if TYPE_CHECKING:
-    from initaudit.fixer import FixResult
-    from initaudit.model import Source
-    from initaudit.report import Report
+    from initaudit.fixing.fixer import FixResult
+    from initaudit.model.load import Source
+    from initaudit.report.report import Report
 
 
 def audit(source: Source, *, config: Config | None = None, **options: Any) -> Report:
@@ -38,13 +38,13 @@ def fix(source: Source, output: str | Path | None = None, *, config: Config | No
         source: as for `audit`.
         output: file to write; None changes nothing on disk and only tells what would be done.
         config: options of the audit.
-        **options: fields of `initaudit.fixer.FixOptions`: what to change and how.
+        **options: fields of `initaudit.fixing.fixer.FixOptions`: what to change and how.
 
     Raises:
         FixRefused: nothing was written, and why.
         ModelError: the model cannot be read.
     """
-    from initaudit import fixer
+    from initaudit.fixing import fixer
 
     return fixer.fix(source, output, config or Config(), fixer.FixOptions(**options))
 

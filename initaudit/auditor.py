@@ -4,27 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from initaudit.baseline import load_baseline
-from initaudit.compare import untouched_layers
 from initaudit.config import Config
-from initaudit.context import infer_context
-from initaudit.filtering import apply_filters
-from initaudit.layers import extract_layers
-from initaudit.measure import measure
-from initaudit.model import load_model
+from initaudit.extraction.extract import extract_layers
+from initaudit.judgement.baseline import load_baseline
+from initaudit.judgement.compare import untouched_layers
+from initaudit.judgement.context import infer_context
+from initaudit.judgement.filtering import apply_filters
+from initaudit.judgement.lost import first_lost
+from initaudit.judgement.model_audit import ModelAudit
+from initaudit.judgement.trainability import trainability
+from initaudit.judgement.verdict import Verdict, verdict_for
+from initaudit.measuring.measure import measure
+from initaudit.measuring.theory import depth_scale, with_theory
+from initaudit.model.load import load_model
 from initaudit.probe import ProbeOptions, start_probe
 from initaudit.probe.isolation import prestart
-from initaudit.probe.theory import first_lost
-from initaudit.report import ModelAudit, Report
+from initaudit.report.report import Report
 from initaudit.rule import all_rules
-from initaudit.trainability import trainability
-from initaudit.verdict import Verdict, verdict_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from initaudit.errors import InitauditError
-    from initaudit.model import Source
+    from initaudit.model.load import Source
 
 
 def audit(source: Source, config: Config | None = None, progress: Callable[[str], None] | None = None) -> Report:
@@ -47,11 +49,11 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         prestart()  # its imports run while the weights are measured
     model = load_model(source)
     extraction = extract_layers(model)
-    probing = start_probe(model, extraction.layers, ProbeOptions.from_config(config), progress)
+    probing = start_probe(model, extraction.layers, _probe_options(config), progress)
     layers, unreadable = measure(extraction.layers, seed=config.seed)
     context = infer_context(layers, config.context)
     probed = probing()
-    layers = probed.attach(layers)
+    layers = with_theory(model.graph, layers, probed.signals)
     learning = trainability(layers)
     findings_input = ModelAudit(
         model=model,
@@ -60,6 +62,7 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         context=context,
         probe=probed,
         trainability=learning,
+        depth_scale=depth_scale(layers),
         untouched=untouched_layers(layers, config.against) if config.against else {},
     )
     found = [finding for rule in all_rules() for finding in rule.check(findings_input)]
@@ -72,6 +75,19 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         skipped=(*extraction.skipped, *unreadable),
         parameters=extraction.parameters,
         audited=extraction.audited - sum(s.parameters for s in unreadable),
+    )
+
+
+def _probe_options(config: Config) -> ProbeOptions:
+    """The options of an audit that concern the probe."""
+    return ProbeOptions(
+        mode=config.probe,
+        batch=config.batch,
+        seed=config.seed,
+        input_shapes=dict(config.input_shapes),
+        input_data=config.input_data,
+        max_memory=config.max_memory,
+        timeout=config.timeout,
     )
 
 

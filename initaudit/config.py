@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from initaudit.errors import UsageError
-from initaudit.rule import matches
+from initaudit.findings import matches
 
 if TYPE_CHECKING:
     from initaudit.findings import Finding

@@ -61,3 +61,8 @@ class Finding:
         """Equal for the same finding in the next export of the same model; 16 hexadecimal digits."""
         subject = self.subject or self.layer or self.initializer or ""
         return hashlib.sha256(f"{self.code}\0{subject}".encode()).hexdigest()[:16]
+
+
+def matches(finding: Finding, selector: str) -> bool:
+    """Whether a code, a name, or the beginning of a code (`INI4`) selects this finding; `ALL` selects every one."""
+    return selector.upper() == "ALL" or finding.code.startswith(selector.upper()) or finding.name == selector.lower()

@@ -1,18 +1,15 @@
-"""Format: the interface of every output format. One format is one small file in `formats/`, a pure function to str."""
+"""Format: the interface of every output format. One format is one small file in `formats/`, a pure function from the JSON document to str."""
 
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, ClassVar
+from typing import Any, ClassVar
 
 from initaudit.errors import UsageError
 from initaudit.registry import discover
-
-if TYPE_CHECKING:
-    from initaudit.report import Report
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +26,7 @@ class FormatOptions:
 
 
 class Format(abc.ABC):
-    """Turns reports into text; opening files is the caller's business."""
+    """Turns the document into text; opening files is the caller's business."""
 
     name: ClassVar[str]
     """As given to `--output-format`."""
@@ -37,8 +34,8 @@ class Format(abc.ABC):
     """Usual file suffix, e.g. `.html`."""
 
     @abc.abstractmethod
-    def render(self, reports: Sequence[Report], options: FormatOptions) -> str:
-        """The whole document, ending in a newline."""
+    def render(self, document: Mapping[str, Any], options: FormatOptions) -> str:
+        """What is to be read, ending in a newline, of a document as `initaudit/schema.json` describes it."""
 
 
 @cache

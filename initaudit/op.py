@@ -8,13 +8,12 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
-    from initaudit.graph import Node, Value
+    from initaudit.model.graph import Node, Value
     from initaudit.views import Constants, Operand
 
 
@@ -113,20 +112,6 @@ class Operator(ABC):
 
         Raises ValueError, IndexError, TypeError or UnsupportedWeight where shapes and attributes contradict each other.
         """
-
-
-@cache
-def operators() -> Mapping[str, tuple[Operator, ...]]:
-    """Operator families by the operators they serve."""
-    import initaudit.ops
-    from initaudit.registry import discover
-
-    table: dict[str, list[Operator]] = {}
-    for family in discover(initaudit.ops.__name__, Operator):
-        instance = family()
-        for name in family.types:
-            table.setdefault(name, []).append(instance)
-    return {name: tuple(instances) for name, instances in table.items()}
 
 
 def key(node: Node) -> str:

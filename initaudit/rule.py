@@ -13,7 +13,8 @@ from initaudit.findings import Confidence, Finding, Severity
 from initaudit.registry import discover
 
 if TYPE_CHECKING:
-    from initaudit.report import LayerAudit, ModelAudit
+    from initaudit.judgement.model_audit import ModelAudit
+    from initaudit.measuring.layer_audit import LayerAudit
 
 DOC_SECTIONS = ("Why", "Harmless when", "Fix", "References")
 """What every rule's docstring has after its first line."""
@@ -94,8 +95,3 @@ def find_rule(word: str) -> Rule | None:
         if word.lower() in (rule.code.lower(), rule.name):
             return rule
     return None
-
-
-def matches(rule: Rule | Finding, selector: str) -> bool:
-    """Whether a code, a name, or the beginning of a code (`INI4`) selects this rule; `ALL` selects every one."""
-    return selector.upper() == "ALL" or rule.code.startswith(selector.upper()) or rule.name == selector.lower()

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
 import onnxruntime
 
-from initaudit.layers import Extraction, Layer, extract_layers
-from initaudit.model import load_model
+from initaudit.extraction.extract import extract_layers
+from initaudit.model.load import load_model
+
+if TYPE_CHECKING:
+    from initaudit.extraction.layer import Extraction, Layer
 
 
 def extract(proto: onnx.ModelProto) -> Extraction:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from onnx import helper
 
-from initaudit.centring import centred, centred_gain, readers
-from initaudit.layers import extract_layers
-from initaudit.model import load_model
+from initaudit.extraction.extract import extract_layers
+from initaudit.fixing.centring import centred, centred_gain, readers
+from initaudit.model.load import load_model
 from tests.networks import he, mlp, model
 
 

@@ -12,8 +12,8 @@ from onnx import helper
 
 import initaudit
 from initaudit.auditor import failed
-from initaudit.document import document
 from initaudit.errors import UnreadableModel
+from initaudit.report.document import document
 from tests.networks import mlp, model, normal
 
 SCHEMA = json.loads(files("initaudit").joinpath("schema.json").read_text())
@@ -21,7 +21,7 @@ SCHEMA = json.loads(files("initaudit").joinpath("schema.json").read_text())
 
 def valid(reports: list) -> dict:
     """The document, after it went through text and the schema."""
-    text = json.dumps(document(reports), allow_nan=False)
+    text = json.dumps(document([report.entry() for report in reports]), allow_nan=False)
     parsed = json.loads(text)
     jsonschema.Draft202012Validator(SCHEMA).validate(parsed)
     return parsed

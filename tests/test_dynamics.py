@@ -10,7 +10,7 @@ import pytest
 
 from initaudit.auditor import audit
 from initaudit.config import Config
-from initaudit.dynamics import Dynamics, Probed, dynamics_of
+from initaudit.judgement.dynamics import Dynamics, Probed, dynamics_of
 from tests.networks import mlp, normal
 
 

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from initaudit.activations.named import ACTIVATIONS, closed_form
-from initaudit.gains import activation_of, gain, gain_of, moments, named_gain, saturation
-from initaudit.layers import extract_layers
-from initaudit.model import load_model
+from initaudit.extraction.extract import extract_layers
+from initaudit.initialisation.gains import gain, moments, named_gain, saturation
+from initaudit.initialisation.layer_gain import activation_of, gain_of
+from initaudit.model.load import load_model
 
 TABLE = {
     "relu": (1.4142, 1.4142),

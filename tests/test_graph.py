@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from initaudit.errors import InvalidModel
-from initaudit.graph import build_graph
+from initaudit.model.build import build_graph
 from tests.networks import model
 
 
@@ -94,7 +94,7 @@ def test_a_function_that_calls_itself_is_refused():
 
 def test_functions_that_double_with_every_level_are_refused(monkeypatch):
     """Thirty functions that call the next one twice would be 2**30 nodes."""
-    monkeypatch.setattr("initaudit.graph_builder.MAX_NODES", 10_000)
+    monkeypatch.setattr("initaudit.model.build.MAX_NODES", 10_000)
     proto = model([helper.make_node("F0", ["x"], ["y"], domain="f")], {"x": [1]}, ["y"], {}, domains=["f"])
     for level in range(30):
         inner = [helper.make_node(f"F{level + 1}", [a], [b], domain="f") for a, b in (("a", "m"), ("m", "b"))]

@@ -271,8 +271,8 @@ def test_extraction_takes_time_in_proportion_to_the_graph():
     """Four times the layers take about four times the time; a quadratic walk would take sixteen times here."""
     import time
 
-    from initaudit.layers import extract_layers
-    from initaudit.model import load_model
+    from initaudit.extraction.extract import extract_layers
+    from initaudit.model.load import load_model
 
     def seconds(count: int) -> float:
         loaded = load_model(mlp([4] * (count + 1)))

@@ -15,9 +15,9 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="work is shared 
 
 COMPARE = """
 import sys
-from initaudit import forked, measure
-from initaudit.layers import extract_layers
-from initaudit.model import load_model
+from initaudit.measuring import forked, measure
+from initaudit.extraction.extract import extract_layers
+from initaudit.model.load import load_model
 
 layers = extract_layers(load_model(sys.argv[1])).layers
 measure.processes, measure.WORTH_SHARING = (lambda: 1), 0.0
@@ -35,7 +35,7 @@ assert all((a.stats.sample == b.stats.sample).all() for a, b in zip(shared, alon
 
 FAILING = """
 import os, signal, time
-from initaudit import forked
+from initaudit.measuring import forked
 
 here = os.getpid()
 
@@ -52,7 +52,7 @@ assert forked.share(work, range(8), 3) == [i * i for i in range(8)]
 
 RAISING = """
 import multiprocessing, os, time
-from initaudit import forked
+from initaudit.measuring import forked
 
 here = os.getpid()
 
@@ -74,7 +74,7 @@ else:
 
 THREADED = """
 import threading, time
-from initaudit import forked
+from initaudit.measuring import forked
 
 alone = forked.processes()
 threading.Thread(target=time.sleep, args=(5,), daemon=True).start()

@@ -9,9 +9,9 @@ import onnx
 import pytest
 
 import initaudit
-from initaudit import model as model_module
 from initaudit.errors import ModelError
-from initaudit.model import load_model
+from initaudit.model import load as model_module
+from initaudit.model.load import load_model
 from tests.networks import mlp, normal, save
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from onnx import helper
 
-from initaudit.names import module_of
+from initaudit.model.parameter_names import module_of
 from tests.extraction import extract, only_layer
 from tests.networks import model
 

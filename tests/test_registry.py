@@ -6,8 +6,10 @@ import re
 
 import pytest
 
+from initaudit.findings import matches
 from initaudit.format import Format, all_formats
-from initaudit.rule import DOC_SECTIONS, Rule, all_rules, find_rule, matches
+from initaudit.report.document import document
+from initaudit.rule import DOC_SECTIONS, Rule, all_rules, find_rule
 
 
 def test_rule_codes_and_names_are_unique():
@@ -50,7 +52,7 @@ def test_every_format_renders_nothing_as_a_document(output_format: Format):
     """No reports is no error."""
     from initaudit.format import FormatOptions
 
-    text = output_format.render([], FormatOptions())
+    text = output_format.render(document([]), FormatOptions())
 
     assert text.endswith("\n")
 

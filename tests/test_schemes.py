@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from initaudit.schemes import (
+from initaudit.initialisation.schemes import (
     SCHEMES,
     TRUNCATED_STD,
     constant,

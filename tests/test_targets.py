@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper, parser
 
-from initaudit.layers import Layer, extract_layers
-from initaudit.model import load_model
-from initaudit.schemes import SCHEMES
-from initaudit.targets import Target, target_for
+from initaudit.extraction.extract import extract_layers
+from initaudit.initialisation.schemes import SCHEMES
+from initaudit.initialisation.targets import Target, target_for
+from initaudit.model.load import load_model
+
+if TYPE_CHECKING:
+    from initaudit.extraction.layer import Layer
 
 RNG = np.random.default_rng(0)
 

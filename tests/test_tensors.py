@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from initaudit.errors import ExternalDataError, InvalidModel, UnsupportedWeight
-from initaudit.tensors import Tensor, sparse_tensor, tensor_from_proto
+from initaudit.model.tensors import Tensor, sparse_tensor, tensor_from_proto
 
 
 def wrap(proto: TensorProto, folder: Path | None = None) -> Tensor:

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from initaudit.auditor import audit
 from initaudit.config import Config
-from initaudit.trainability import TRAINABLE, Trainability, limits, score_of, trainability
+from initaudit.judgement.trainability import TRAINABLE, Trainability, limits, score_of, trainability
 from tests.networks import he, mlp, normal, xavier
 from tests.test_dynamics import layer, network
 
 if TYPE_CHECKING:
-    from initaudit.dynamics import Dynamics
+    from initaudit.judgement.dynamics import Dynamics
 
 HEALTHY = network(*[layer() for _ in range(6)])
 """Six layers with the kernel and the weights of a well initialised network."""

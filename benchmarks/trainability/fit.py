@@ -1,4 +1,4 @@
-"""Fit the constants of `initaudit.trainability` to networks that were really trained.
+"""Fit the constants of `initaudit.judgement.trainability` to networks that were really trained.
 
     python benchmarks/trainability/label.py OUT      trains, for an hour or two
     python benchmarks/trainability/fit.py OUT        probes, fits, prints constants and how well they predict
@@ -22,10 +22,10 @@ from label import LEARNS, LEARNS_NOT
 from scipy.optimize import minimize
 from sklearn.metrics import roc_auc_score
 
-from initaudit import trainability as model
 from initaudit.auditor import audit
 from initaudit.config import Config
-from initaudit.dynamics import LARGEST_LOG, dynamics_of, log10
+from initaudit.judgement import trainability as model
+from initaudit.judgement.dynamics import LARGEST_LOG, dynamics_of, log10
 
 CONSTANTS = (
     "MOTION_NEEDED",

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from initaudit.activations.roles import is_scale
 
 if TYPE_CHECKING:
-    from initaudit.graph import Value
-    from initaudit.tensors import Tensor
+    from initaudit.model.graph import Value
+    from initaudit.model.tensors import Tensor
 
 MAX_STEPS = 6
 """Casts, quantisers and reshapes between a product and its bias."""

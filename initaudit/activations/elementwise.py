@@ -17,7 +17,7 @@ from initaudit.errors import InitauditError
 
 if TYPE_CHECKING:
     from initaudit.activations.formulas import Array
-    from initaudit.graph import Node, Value
+    from initaudit.model.graph import Node, Value
 
 MAX_VALUES = 4096
 """Values of a constant operand that its mean is taken over; a slope or scale per channel has fewer."""

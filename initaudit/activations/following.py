@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from initaudit.activations.named import Parameters
     from initaudit.activations.trace import Ending, Trace
-    from initaudit.graph import Node, Value
-    from initaudit.tensors import Tensor
+    from initaudit.model.graph import Node, Value
+    from initaudit.model.tensors import Tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -11,7 +11,7 @@ from initaudit.activations.roles import LAYERS
 
 if TYPE_CHECKING:
     from initaudit.activations.named import Function, Parameters
-    from initaudit.graph import Node, Value
+    from initaudit.model.graph import Node, Value
 
 _FUSED: dict[str, tuple[str, dict[str, float]]] = {
     "Relu": ("relu", {}),

@@ -14,7 +14,7 @@ from initaudit.activations.elementwise import scalar
 from initaudit.activations.roles import through_boundary
 
 if TYPE_CHECKING:
-    from initaudit.graph import Node, Value
+    from initaudit.model.graph import Node, Value
 
 MAX_STEPS = 64
 """Nodes looked at behind a value; a written-out normalisation has under 20 of them, casts included."""

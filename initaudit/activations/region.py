@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from initaudit.activations.formulas import Array
-    from initaudit.graph import Node, Value
+    from initaudit.model.graph import Node, Value
 
 MAX_REGION = 40
 """Elementwise nodes looked at behind one value; the longest decomposition in use (tanh GELU with casts) has under 20."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from initaudit.graph import Graph, Node, Value
+    from initaudit.model.graph import Graph, Node, Value
 
 MAX_ANCESTORS = 5000
 """Values looked at when asking whether one derives from another; an unrolled state-space block has over a thousand."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from initaudit.activations.trace import Ending, Trace
-    from initaudit.graph import Node, Value
+    from initaudit.model.graph import Node, Value
 
 MAX_SHORTCUT = 12
 """Nodes looked back through on a shortcut; pooling, padding, convolution and normalisation are four."""

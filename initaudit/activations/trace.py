@@ -12,8 +12,8 @@ from initaudit.activations.roles import Role, is_scale, role_of, through_boundar
 
 if TYPE_CHECKING:
     from initaudit.activations.reductions import Reduced
-    from initaudit.graph import Node, Value
-    from initaudit.tensors import Tensor
+    from initaudit.model.graph import Node, Value
+    from initaudit.model.tensors import Tensor
 
 MAX_VALUES = 400
 """Values followed behind one layer before the walk gives up; a packed attention projection reaches about 60."""

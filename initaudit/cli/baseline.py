@@ -24,10 +24,10 @@ from initaudit.cli.options import audit_options, make_config
 @audit_options
 def command(models: tuple[str, ...], output: Path, **options: Any) -> int:
     """Write today's findings on MODELS to a file; `initaudit check --baseline FILE` then fails only on new ones."""
-    from initaudit.baseline import render_baseline
     from initaudit.cli import EXIT_ERROR
     from initaudit.cli.check import audit_one, expand
     from initaudit.files import write_atomically
+    from initaudit.judgement.baseline import render_baseline
 
     config = make_config(options)
     reports = [audit_one(path, config) for path in expand(models)]
@@ -36,7 +36,7 @@ def command(models: tuple[str, ...], output: Path, **options: Any) -> int:
         click.echo(f"initaudit: error: {report.error}", err=True)
     if unreadable:
         return EXIT_ERROR
-    write_atomically(output, render_baseline(reports).encode())
+    write_atomically(output, render_baseline((r.path, r.active) for r in reports).encode())
     accepted = sum(f.severity.rank > 0 for r in reports for f in r.active)
     click.echo(f"wrote {output}: {accepted} accepted findings", err=True)
     return 0

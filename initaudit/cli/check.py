@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from initaudit.config import Config
-    from initaudit.report import Report
+    from initaudit.report.report import Report
 
 
 @click.command("check")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from initaudit.compare import LayerChange
+    from initaudit.judgement.compare import LayerChange
 
 
 @click.command("diff")
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 @click.option("--fail-on-unchanged", is_flag=True, help="Exit 1 if a layer did not change.")
 def command(before: str, after: str, output_format: str, fail_on_unchanged: bool) -> int:
     """Show which layers changed from BEFORE to AFTER, by how much, and which did not (frozen, never trained)."""
-    from initaudit.compare import compare
-    from initaudit.layers import extract_layers
-    from initaudit.model import load_model
+    from initaudit.extraction.extract import extract_layers
+    from initaudit.judgement.compare import compare
+    from initaudit.model.load import load_model
 
     changes = compare(extract_layers(load_model(before)).layers, extract_layers(load_model(after)).layers)
     if output_format == "json":
@@ -46,7 +46,7 @@ def _state(change: LayerChange) -> str:
 
 
 def _print(changes: tuple[LayerChange, ...]) -> None:
-    from initaudit.formats.text import clean
+    from initaudit.formats.table import clean
 
     for change in changes:
         amount = f"{change.change:9.2%}" if change.change else " " * 9

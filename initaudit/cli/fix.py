@@ -10,7 +10,7 @@ import click
 from initaudit.cli.options import audit_options, make_config
 
 if TYPE_CHECKING:
-    from initaudit.fixer import FixResult
+    from initaudit.fixing.fixer import FixResult
 
 
 @click.command("fix")
@@ -48,7 +48,7 @@ def command(model: str, output: Path | None, **options: Any) -> int:
     --select chooses what is fixed, by rule.
     """
     from initaudit.errors import FixRefused, UsageError
-    from initaudit.fixer import FixOptions, exit_code, fix
+    from initaudit.fixing.fixer import FixOptions, exit_code, fix
 
     in_place, quiet = options.pop("in_place"), options.pop("quiet")
     if in_place:
@@ -77,7 +77,7 @@ def command(model: str, output: Path | None, **options: Any) -> int:
 
 
 def _print(result: FixResult, model: str, dry_run: bool) -> None:
-    from initaudit.formats.text import clean, short
+    from initaudit.formats.table import clean, short
 
     for change in result.changes:
         bias = f", bias {clean(change.bias)} reset" if change.bias else ""

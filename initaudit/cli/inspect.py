@@ -23,8 +23,8 @@ def command(model: str, output_format: str, output: Path | None) -> int:
 
     No weight is read; there is no verdict.
     """
+    from initaudit.cli.layer_list import as_json, as_text, inspect_model
     from initaudit.files import write_atomically
-    from initaudit.inspection import as_json, as_text, inspect_model
 
     found = inspect_model(sys.stdin.buffer.read() if model == "-" else model)
     if output_format == "json":

@@ -14,9 +14,10 @@ from initaudit.errors import UsageError
 from initaudit.files import write_atomically
 from initaudit.findings import Severity
 from initaudit.format import FormatOptions, all_formats, find_format
+from initaudit.report.document import document
 
 if TYPE_CHECKING:
-    from initaudit.report import Report
+    from initaudit.report.report import Report
 
 MAX_WIDTH = 120
 """Columns used at most: longer lines are hard to read."""
@@ -55,10 +56,11 @@ def write_reports(
     for name, _ in pairs:
         find_format(name)
     plain = FormatOptions(verbose=verbose, statistics=statistics)
+    whole = document([report.entry() for report in reports])
     on_stdout = [name for name, path in pairs if path is None or str(path) == "-"]
     for name, path in pairs:
         if path is not None and str(path) != "-":
-            write_atomically(path, find_format(name).render(reports, plain).encode())
+            write_atomically(path, find_format(name).render(whole, plain).encode())
             if not quiet:
                 click.echo(f"wrote {path}", err=True)
     if not on_stdout and not quiet:
@@ -68,7 +70,7 @@ def write_reports(
         if name == "text":
             columns = min(shutil.get_terminal_size((80, 24)).columns, MAX_WIDTH)
             options = FormatOptions(width=columns, color=_wants_color(color), verbose=verbose, statistics=statistics)
-        sys.stdout.buffer.write(find_format(name).render(reports, options).encode())
+        sys.stdout.buffer.write(find_format(name).render(whole, options).encode())
         sys.stdout.flush()
     if not quiet:
         click.echo(summary(reports), err=True)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Any
 
 from initaudit.format import Format, FormatOptions
-
-if TYPE_CHECKING:
-    from initaudit.report import Report
 
 
 class Html(Format):
@@ -17,12 +14,11 @@ class Html(Format):
     name = "html"
     suffix = ".html"
 
-    def render(self, reports: Sequence[Report], options: FormatOptions) -> str:
-        """The page for these reports, with the explanation of every rule that has findings in them."""
-        from initaudit.document import document
-        from initaudit.html.page import page
+    def render(self, document: Mapping[str, Any], options: FormatOptions) -> str:
+        """The page for this document, with the explanation of every rule that has findings in them."""
+        from initaudit.formats.page.page import page
         from initaudit.rule import all_rules
 
         del options
         rules = {rule.code: {"name": rule.name, **rule.documentation()} for rule in all_rules()}
-        return page(document(reports), rules)
+        return page(document, rules)

@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from initaudit.document import document
 from initaudit.format import Format, FormatOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from initaudit.report import Report
+    from collections.abc import Mapping
 
 
 class JsonFormat(Format):
@@ -20,11 +17,10 @@ class JsonFormat(Format):
     name = "json"
     suffix = ".json"
 
-    def render(self, reports: Sequence[Report], options: FormatOptions) -> str:
+    def render(self, document: Mapping[str, Any], options: FormatOptions) -> str:
         """Keys in the order of the contract; a line per layer and per finding, which the fast encoder writes and `diff` reads."""
-        whole = document(reports)
-        entries = [_members(report, "  ") for report in whole.pop("reports")]
-        head = ", ".join(f"{_text(key)}: {_text(value)}" for key, value in whole.items())
+        entries = [_members(report, "  ") for report in document["reports"]]
+        head = ", ".join(f"{_text(key)}: {_text(value)}" for key, value in document.items() if key != "reports")
         return f'{{{head}, "reports": [\n' + ",\n".join(entries) + "\n]}\n"
 
 

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 from rich.console import Console
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
-from initaudit.findings import Severity
 from initaudit.format import Format, FormatOptions
+from initaudit.formats.table import clean, full_title, layer_table, short
 
-if TYPE_CHECKING:
-    from initaudit.findings import Finding
-    from initaudit.layers import Layer
-    from initaudit.report import LayerAudit, Report
+Part: TypeAlias = Mapping[str, Any]
+"""A report, a layer or a finding of the document."""
 
 STYLES = {
     "pass": "bold green",
@@ -34,8 +31,8 @@ TABLE_ROWS = 24
 HEADINGS = ("layer", "fan_in", "std", "target", "ratio", "feeds", "signal", "gradient")
 WIDE = 100
 """Columns from which the target is shown beside the ratio to it."""
-MIN_NAME = 12
-"""Columns that a layer's name gets at least."""
+NOT_FINITE = "inf/nan"
+"""What stands for a measured value that JSON cannot hold."""
 OTHERS_NAMED = 4
 """Further layers named under a finding that repeats."""
 
@@ -46,7 +43,7 @@ class TextFormat(Format):
     name = "text"
     suffix = ".txt"
 
-    def render(self, reports: Sequence[Report], options: FormatOptions) -> str:
+    def render(self, document: Part, options: FormatOptions) -> str:
         """Plain or coloured text, `options.width` columns."""
         out = io.StringIO()
         console = Console(
@@ -59,35 +56,31 @@ class TextFormat(Format):
             markup=False,
             legacy_windows=False,
         )
-        for index, report in enumerate(reports):
+        for index, report in enumerate(document["reports"]):
             if index:
                 console.print()
             _report(console, report, options)
         if options.statistics:
-            _statistics(console, reports)
+            _statistics(console, document["reports"])
         return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
 
-def clean(text: str) -> str:
-    """Without control characters: names in model files are untrusted."""
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
-
-
-def _report(console: Console, report: Report, options: FormatOptions) -> None:
-    console.print(Text(clean(report.path), style="bold"))
-    verdict = report.verdict
-    head = Text.assemble((verdict.status.upper(), STYLES[verdict.status]))
-    if report.error is not None:
-        console.print(head.append(f"  {clean(report.error)}"))
+def _report(console: Console, report: Part, options: FormatOptions) -> None:
+    console.print(Text(clean(report["model"]["path"]), style="bold"))
+    verdict, findings = report["verdict"], report["findings"]
+    head = Text.assemble((verdict["status"].upper(), STYLES[verdict["status"]]))
+    if verdict["status"] == "error":
+        console.print(head.append(f"  {clean(verdict['reason'])}"))
         return
-    head.append(f"  {verdict.context} network")
-    if verdict.trainability is not None and verdict.context in ("fresh", "unknown"):
-        head.append(f", trainability {verdict.trainability:.2f}")
+    head.append(f"  {verdict['context']} network")
+    if verdict["trainability"] is not None and verdict["context"] in ("fresh", "unknown"):
+        head.append(f", trainability {verdict['trainability']:.2f}")
     console.print(head)
-    if verdict.first_lost is not None:
-        layer, cause = verdict.first_lost
-        console.print(Text(clean(f"The signal is lost at {layer}: {cause}.")))
-    shown = [f for f in report.active if options.verbose or f.severity is not Severity.INFO]
+    lost = verdict["first_lost"]
+    if lost is not None:
+        console.print(Text(clean(f"The signal is lost at {lost['layer']}: {lost['cause']}.")))
+    active = _active(report)
+    shown = [f for f in active if options.verbose or f["severity"] != "info"]
     for group in _grouped(shown):
         console.print()
         _finding(console, group[0])
@@ -96,145 +89,114 @@ def _report(console: Console, report: Report, options: FormatOptions) -> None:
                 _finding(console, finding)
         elif group[1:]:
             _others(console, group[1:])
-    hidden = len(report.active) - len(shown)
+    hidden = len(active) - len(shown)
     notes = [f"{hidden} note{'s' * (hidden != 1)} (--verbose shows them)"] if hidden else []
-    suppressed = len(report.findings) - len(report.active)
+    suppressed = len(findings) - len(active)
     if suppressed:
         notes.append(f"{suppressed} suppressed")
-    if not report.active or notes:
+    if not active or notes:
         console.print()
         text = "No findings" if not shown else "Also"
         console.print(f"{text}{': ' if notes else '.'}{', '.join(notes)}{'.' if notes else ''}")
-    if report.audit is not None and report.audit.layers:
+    if report["layers"]:
         console.print()
         _layers(console, report, options)
     console.print()
     _coverage(console, report, options)
 
 
-def _grouped(findings: Sequence[Finding]) -> list[list[Finding]]:
+def _active(report: Part) -> list[Part]:
+    return [f for f in report["findings"] if f["suppressed"] is None]
+
+
+def _grouped(findings: Sequence[Part]) -> list[list[Part]]:
     """Findings of one rule and severity together, in the order of their first: a fault in 40 layers is read once."""
-    groups: dict[tuple[str, str], list[Finding]] = {}
+    groups: dict[tuple[str, str], list[Part]] = {}
     for finding in findings:
-        groups.setdefault((finding.code, finding.severity.value), []).append(finding)
+        groups.setdefault((finding["code"], finding["severity"]), []).append(finding)
     return list(groups.values())
 
 
-def _others(console: Console, findings: Sequence[Finding]) -> None:
-    names = [clean(f.layer or f.initializer or "the model") for f in findings]
+def _others(console: Console, findings: Sequence[Part]) -> None:
+    names = [clean(f["layer"] or f["initializer"] or "the model") for f in findings]
     more = f" and {len(names) - OTHERS_NAMED} more" if len(names) > OTHERS_NAMED else ""
     text = f"also at {', '.join(names[:OTHERS_NAMED])}{more} (--verbose shows them)"
     console.print(Padding(Text(text, style="dim"), (0, 0, 0, 8)))
 
 
-def _finding(console: Console, finding: Finding) -> None:
+def _finding(console: Console, finding: Part) -> None:
     line = Text.assemble(
-        (f"{finding.severity.value:7}", STYLES[finding.severity.value]), f" {finding.code} {finding.name}"
+        (f"{finding['severity']:7}", STYLES[finding["severity"]]), f" {finding['code']} {finding['name']}"
     )
-    if finding.layer:
-        line.append(f"  {clean(finding.layer)}", style="bold")
+    if finding["layer"]:
+        line.append(f"  {clean(finding['layer'])}", style="bold")
     console.print(line)
-    console.print(Padding(Text(clean(finding.message)), (0, 0, 0, 8)))
-    if finding.suggestion:
-        console.print(Padding(Text(f"-> {clean(finding.suggestion)}", style="dim"), (0, 0, 0, 8)))
+    console.print(Padding(Text(clean(finding["message"])), (0, 0, 0, 8)))
+    if finding["suggestion"]:
+        console.print(Padding(Text(f"-> {clean(finding['suggestion'])}", style="dim"), (0, 0, 0, 8)))
 
 
-def _layers(console: Console, report: Report, options: FormatOptions) -> None:
-    assert report.audit is not None
-    layers = report.audit.layers
-    flagged = {f.layer for f in report.active if f.severity is not Severity.INFO}
-    weighty = [a for a in layers if a.target is not None or a.layer.name in flagged]
+def _layers(console: Console, report: Part, options: FormatOptions) -> None:
+    layers = report["layers"]
+    flagged = {f["layer"] for f in _active(report) if f["severity"] != "info"}
+    weighty = [layer for layer in layers if layer["target"] is not None or layer["name"] in flagged]
     chosen = list(layers if options.verbose else weighty)
     if not options.verbose and len(chosen) > TABLE_ROWS:
-        keep = {id(a) for a in [a for a in chosen if a.layer.name in flagged][:TABLE_ROWS]}
+        keep = {id(a) for a in [a for a in chosen if a["name"] in flagged][:TABLE_ROWS]}
         keep |= {id(a) for a in chosen[: max(0, TABLE_ROWS - len(keep))]}
         chosen = [a for a in chosen if id(a) in keep]
-    rows = [_row(audit) for audit in chosen]
+    rows = [_row(layer) for layer in chosen]
     shown = [i for i, heading in enumerate(HEADINGS) if heading != "target" or options.width >= WIDE]
     headings = [HEADINGS[i] for i in shown]
     rows = [tuple(row[i] for i in shown) for row in rows]
-    styles = ["bold" if audit.layer.name in flagged else "" for audit in chosen]
+    styles = ["bold" if layer["name"] in flagged else "" for layer in chosen]
     console.print(layer_table(headings, rows, options.width, right=set(headings) - {"layer", "feeds"}, styles=styles))
     if len(chosen) < len(layers):
         console.print(Text(f"... {len(layers) - len(chosen)} more layers (--verbose shows them)", style="dim"))
 
 
-def _row(audit: LayerAudit) -> tuple[str, ...]:
-    layer, signal = audit.layer, audit.signal
+def _row(layer: Part) -> tuple[str, ...]:
+    std, target, signal = layer["stats"]["std"], layer["target"] or {}, layer["signal"] or {}
+    title = full_title(name=layer["name"], title=layer["title"], op_type=layer["op_type"], part=layer["weight"]["part"])
     return (
-        clean(full_title(layer)),
-        str(layer.fan_in),
-        short(audit.stats.std),
-        short(audit.target.std if audit.target else None),
-        short(audit.ratio),
-        (layer.activation or (layer.feeds[0] if layer.feeds else "-"))[:12],
-        short(signal.variance if signal else None),
-        short(signal.gradient_rms if signal else None),
+        clean(title),
+        str(layer["fan_in"]),
+        short(std, missing=NOT_FINITE),
+        short(target.get("std")),
+        short(target.get("ratio"), missing=NOT_FINITE if target and std is None else "-"),
+        (layer["activation"] or (layer["feeds"][0] if layer["feeds"] else "-"))[:12],
+        short(signal.get("variance"), missing=NOT_FINITE if signal else "-"),
+        short(signal.get("gradient_rms")),
     )
 
 
-def full_title(layer: Layer) -> str:
-    """The title, with the part where it does not say it yet; the unique name where the title is only the operator's."""
-    part = layer.weight.part
-    title = layer.name if layer.title == layer.op_type else layer.title
-    return title if part is None or part in title else f"{title}[{part}]"
-
-
-def layer_table(
-    headings: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    width: int,
-    *,
-    right: Collection[str],
-    styles: Sequence[str] | None = None,
-) -> Table:
-    """A table whose first column, the name, gives way: it keeps its end, where paths differ."""
-    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
-    for heading in headings:
-        table.add_column(heading, justify="right" if heading in right else "left", no_wrap=True, overflow="ellipsis")
-    others = [[heading, *(row[i] for row in rows)] for i, heading in enumerate(headings) if i]
-    room = max(MIN_NAME, width - sum(2 + max(map(len, column)) for column in others))
-    for index, (name, *rest) in enumerate(rows):
-        shown = name if len(name) <= room else "…" + name[len(name) - room + 1 :]
-        table.add_row(shown, *rest, style=styles[index] if styles else "")
-    return table
-
-
-def short(value: float | None) -> str:
-    """Three significant digits in at most seven characters; `-` where there is none."""
-    if value is None:
-        return "-"
-    if value != value:
-        return "nan"
-    return f"{value:.3g}" if value == 0 or 1e-3 <= abs(value) < 1e4 else f"{value:.1e}"
-
-
-def _coverage(console: Console, report: Report, options: FormatOptions) -> None:
-    share = report.audited / report.parameters if report.parameters else 1.0
+def _coverage(console: Console, report: Part, options: FormatOptions) -> None:
+    coverage, probe = report["coverage"], report["probe"]
+    audited, parameters = coverage["audited"], coverage["parameters"]
+    share = audited / parameters if parameters else 1.0
     percent = f" ({share:.1%})" if share < 1 else ""
-    console.print(f"{report.audited:,} of {report.parameters:,} parameters audited{percent}.")
-    missed = [s for s in report.skipped if s.is_parameter]
+    console.print(f"{audited:,} of {parameters:,} parameters audited{percent}.")
+    missed = [s for s in coverage["skipped"] if s["is_parameter"]]
     for skipped in missed if options.verbose else missed[:3]:
         console.print(
             Padding(
-                Text(clean(f"{skipped.initializer} ({skipped.parameters:,}): {skipped.reason}"), style="dim"),
+                Text(clean(f"{skipped['initializer']} ({skipped['parameters']:,}): {skipped['reason']}"), style="dim"),
                 (0, 0, 0, 2),
             )
         )
     if len(missed) > 3 and not options.verbose:
         console.print(Text(f"  ... {len(missed) - 3} more (--verbose shows them)", style="dim"))
-    probe = report.audit.probe if report.audit else None
-    if probe is not None and probe.status != "skipped":
+    if probe["status"] != "skipped":
         note = {"complete": "measured everywhere", "partial": "measured in part", "failed": "not measured"}[
-            probe.status
+            probe["status"]
         ]
-        batch = f", batch {probe.batch}" if probe.batch else ""
-        reason = f": {clean(probe.reason)}" if probe.reason else ""
-        console.print(Text(f"Signal {note} ({probe.mode}{batch}, seed {probe.seed}){reason}.", style="dim"))
+        batch = f", batch {probe['batch']}" if probe["batch"] else ""
+        reason = f": {clean(probe['reason'])}" if probe["reason"] else ""
+        console.print(Text(f"Signal {note} ({probe['mode']}{batch}, seed {probe['seed']}){reason}.", style="dim"))
 
 
-def _statistics(console: Console, reports: Sequence[Report]) -> None:
-    counts = Counter((f.code, f.name, f.severity.value) for r in reports for f in r.active)
+def _statistics(console: Console, reports: Sequence[Part]) -> None:
+    counts = Counter((f["code"], f["name"], f["severity"]) for r in reports for f in _active(r))
     console.print()
     for (code, name, severity), count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
         console.print(f"{count:6} {code} {name} [{severity}]")

@@ -13,7 +13,7 @@ from initaudit.ops.linear import linear
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from initaudit.graph import Node
+    from initaudit.model.graph import Node
     from initaudit.views import Constants, Operand
 
 

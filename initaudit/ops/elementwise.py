@@ -5,24 +5,22 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from initaudit import decoys
+from initaudit.activations.angles import MAX_BACK, MOVES, goes_to_sine_and_cosine
 from initaudit.errors import InitauditError
-from initaudit.names import module_of
+from initaudit.model.parameter_names import module_of
 from initaudit.op import Aside, Attachment, Found, LayerSpec, Operator
 from initaudit.ops.embedding import table
 from initaudit.ops.normalisation import norm
+from initaudit.stats import decoys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from initaudit.graph import Node, Value
+    from initaudit.model.graph import Node, Value
     from initaudit.views import Constants, Operand
 
 WEAK = 2
 """Strength of these claims: a tensor that a product, a lookup or a norm uses is theirs."""
-
-MAX_BACK = 8
-"""Operators between the division by a standard deviation and the scale that follows it."""
 
 
 def learned_table(constant: Operand, *, source: Value | None, output: Value | None) -> LayerSpec:
@@ -104,7 +102,7 @@ def _normalises_input(constant: Operand, other: Value, constants: Constants) -> 
         if at is None or at.is_input:
             return at is not None and at.graph.owner is None
         node = at.producer
-        if node is None or node.op_type not in _MOVES | {"Add", "Sub", "Mul", "Div"}:
+        if node is None or node.op_type not in MOVES | {"Add", "Sub", "Mul", "Div"}:
             return False
         data = [v for v in node.inputs if v is not None and constants.get(v) is None]
         at = data[0] if len(data) == 1 else None
@@ -221,7 +219,6 @@ class Slope(Operator):
             yield replace(spec, kind="scale", role="slope")
 
 
-_MOVES = frozenset({"Cast", "Reshape", "Transpose", "Identity", "Flatten", "Squeeze", "Unsqueeze", "Dropout"})
 _NORMS = frozenset({"InstanceNormalization", "LayerNormalization", "LpNormalization", "MeanVarianceNormalization",
                     "BatchNormalization", "GroupNormalization", "RMSNormalization"})  # fmt: skip
 
@@ -241,7 +238,7 @@ def is_normalised(value: Value) -> bool:
             return any(
                 v is not None and v.producer is not None and _is_reciprocal_root(v.producer) for v in node.inputs
             )
-        if node.op_type not in _MOVES:
+        if node.op_type not in MOVES:
             return False
         at = node.inputs[0]
     return False
@@ -256,7 +253,7 @@ def _is_root(value: Value | None) -> bool:
             return False
         if node.op_type in ("Sqrt", "ReduceL2", "LpNormalization"):
             return True
-        if node.op_type not in _MOVES | {"Add", "Clip", "Max", "Expand"}:
+        if node.op_type not in MOVES | {"Add", "Clip", "Max", "Expand"}:
             return False
         at = next((v for v in node.inputs if v is not None and v.tensor is None), None)
     return False
@@ -274,19 +271,3 @@ def _is_reciprocal_root(node: Node) -> bool:
 def _is_negative(value: Value) -> bool:
     assert value.tensor is not None
     return value.tensor.size == 1 and float(value.tensor.array().reshape(-1)[0]) < 0
-
-
-def goes_to_sine_and_cosine(output: Value | None) -> bool:
-    """Whether a value ends, through moves and scalings at most, in both Sin and Cos: angles of fixed frequencies."""
-    seen: set[str] = set()
-    front = [output]
-    for _ in range(MAX_BACK):
-        following: list[Value | None] = []
-        for value in front:
-            for node, _ in value.consumers if value is not None else ():
-                if node.op_type in ("Sin", "Cos"):
-                    seen.add(node.op_type)
-                elif node.op_type in _MOVES | {"Mul", "Concat", "Slice"} and node.outputs:
-                    following.append(node.outputs[0])
-        front = following[:MAX_BACK]
-    return len(seen) == 2

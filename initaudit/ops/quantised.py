@@ -15,7 +15,7 @@ from initaudit.views.quantised import dequantise
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from initaudit.graph import Node, Value
+    from initaudit.model.graph import Node, Value
     from initaudit.views import Constants, Operand
 
 MAX_SEARCH = 4

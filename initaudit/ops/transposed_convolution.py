@@ -10,7 +10,7 @@ from initaudit.op import Companion, Found, LayerSpec, Operator
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from initaudit.graph import Node
+    from initaudit.model.graph import Node
     from initaudit.views import Constants
 
 

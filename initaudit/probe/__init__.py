@@ -13,10 +13,8 @@ from initaudit.probe.signal import Signal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from initaudit.graph import Graph
-    from initaudit.layers import Layer
-    from initaudit.model import Model
-    from initaudit.report import LayerAudit
+    from initaudit.extraction.layer import Layer
+    from initaudit.model.load import Model
 
 __all__ = ["ProbeOptions", "ProbeResult", "Signal", "probe", "start_probe"]
 
@@ -45,17 +43,6 @@ class ProbeResult:
     nonfinite_node: str | None = None
     """First node that makes NaN or infinity from finite values."""
     notes: tuple[str, ...] = ()
-
-    graph: Graph | None = field(default=None, repr=False)
-    """The main graph that was probed."""
-
-    def attach(self, layers: Sequence[LayerAudit]) -> tuple[LayerAudit, ...]:
-        """The layers with their signals, and in these what theory says of them."""
-        if self.graph is None:
-            return tuple(layers)
-        from initaudit.probe.theory import with_theory
-
-        return with_theory(self.graph, layers, self.signals)
 
 
 def probe(
@@ -90,7 +77,7 @@ def probe(
         return ProbeResult(
             mode=options.mode, status="failed", reason=str(error), not_probed=plan.skipped, seed=options.seed
         )
-    return _result(answer, plan.skipped, options, model.graph)
+    return _result(answer, plan.skipped, options)
 
 
 def start_probe(
@@ -119,7 +106,7 @@ def start_probe(
     return result
 
 
-def _result(answer: Mapping[str, Any], skipped: Mapping[str, str], options: ProbeOptions, graph: Graph) -> ProbeResult:
+def _result(answer: Mapping[str, Any], skipped: Mapping[str, str], options: ProbeOptions) -> ProbeResult:
     missing = {**skipped, **answer["skipped"]}
     interrupted = answer.get("interrupted")
     reasons = [_missing(missing), f"gradients were not measured: {interrupted}" if interrupted else None]
@@ -136,7 +123,6 @@ def _result(answer: Mapping[str, Any], skipped: Mapping[str, str], options: Prob
         batch_norm=answer["batch_norm"],
         nonfinite_node=answer["nonfinite_node"],
         notes=tuple(answer["notes"]),
-        graph=graph,
     )
 
 

@@ -1,4 +1,4 @@
-"""flatten(): the same model without function calls, every value named as `initaudit.graph` names it.
+"""flatten(): the same model without function calls, every value named as `initaudit.model.graph` names it.
 
 Taps and cuts refer to values by these names. Weights are not touched: a model without functions, whose names the graph
 keeps anyway, comes back as it is.
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import onnx
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto
 
-from initaudit.graph import build_graph
+from initaudit.model.build import build_graph
 
 if TYPE_CHECKING:
-    from initaudit.graph import Graph, Node
+    from initaudit.model.graph import Graph, Node
 
 MIN_IR_VERSION = 4
 """First IR version in which an initializer need not be a graph input."""

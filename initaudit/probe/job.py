@@ -87,7 +87,7 @@ def prepare(model: ModelProto, folder: Path | None, options: InputOptions) -> tu
 
 
 def read_model(job: dict[str, Any], blobs: Sequence[bytes]) -> ModelProto:
-    """The model of the job; of a file, the larger weights stay where they are (see `initaudit.outline`).
+    """The model of the job; of a file, the larger weights stay where they are (see `initaudit.model.outline`).
 
     Raises ProbeError where the file has changed since the parent read it.
     """
@@ -95,7 +95,7 @@ def read_model(job: dict[str, Any], blobs: Sequence[bytes]) -> ModelProto:
 
     from onnx import ModelProto
 
-    from initaudit.outline import read_outline
+    from initaudit.model.outline import read_outline
 
     if job.get("path") is None:
         return ModelProto.FromString(blobs[0])

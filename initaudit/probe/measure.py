@@ -10,6 +10,7 @@ import numpy as np
 from onnx import ModelProto, TensorProto
 
 from initaudit.errors import ProbeError
+from initaudit.model.tensors import tensor_from_proto
 from initaudit.probe.backward import Backward, Gradient, spread_of
 from initaudit.probe.forward import Forward, Runs, observe, summarise
 from initaudit.probe.instrument import freeze_statistics
@@ -17,7 +18,6 @@ from initaudit.probe.nonfinite import first_nonfinite
 from initaudit.probe.plan import LayerPlan
 from initaudit.probe.segments import Network
 from initaudit.probe.stacking import Stack
-from initaudit.tensors import tensor_from_proto
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from initaudit.gains import saturation
+from initaudit.initialisation.gains import saturation
 
 if TYPE_CHECKING:
-    from initaudit.config import Config
-    from initaudit.graph import Graph, Value
-    from initaudit.layers import Layer
+    from initaudit.extraction.layer import Layer
+    from initaudit.model.graph import Graph, Value
 
 NOT_PROBED_KINDS = frozenset({"norm", "scale"})
 """Kinds that carry no fan-in; their effect is seen at the layer in front of them."""
@@ -30,19 +29,6 @@ class ProbeOptions:
     input_data: str | None = None
     max_memory: int = 4 << 30
     timeout: float = 120.0
-
-    @classmethod
-    def from_config(cls, config: Config) -> ProbeOptions:
-        """The options of an audit that concern the probe."""
-        return cls(
-            mode=config.probe,
-            batch=config.batch,
-            seed=config.seed,
-            input_shapes=dict(config.input_shapes),
-            input_data=config.input_data,
-            max_memory=config.max_memory,
-            timeout=config.timeout,
-        )
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""

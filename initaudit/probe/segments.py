@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper
 
-from initaudit.graph import RANDOM
+from initaudit.model.graph import RANDOM
 from initaudit.probe.instrument import PREFIX
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from initaudit.findings import Finding, Severity
 from initaudit.rule import Rule
 
 if TYPE_CHECKING:
-    from initaudit.report import LayerAudit, ModelAudit
+    from initaudit.judgement.model_audit import ModelAudit
+    from initaudit.measuring.layer_audit import LayerAudit
 
 
 class NonFiniteWeight(Rule):

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initaudit.findings import Confidence, Finding, Severity
+from initaudit.judgement.severity import fatal_to_learning
 from initaudit.rule import Rule
-from initaudit.signal_rules import fatal_to_learning
 
 if TYPE_CHECKING:
-    from initaudit.report import LayerAudit, ModelAudit
+    from initaudit.judgement.model_audit import ModelAudit
+    from initaudit.measuring.layer_audit import LayerAudit
 
 FILTER_KINDS = frozenset({"depthwise_conv", "conv_transpose"})
 """Kinds in which a constant kernel of ones or of 1/fan_in is a known fixed filter (box blur, nearest-neighbour upsampling)."""

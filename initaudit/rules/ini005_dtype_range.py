@@ -9,7 +9,8 @@ from initaudit.findings import Finding, Severity
 from initaudit.rule import Rule
 
 if TYPE_CHECKING:
-    from initaudit.report import LayerAudit, ModelAudit
+    from initaudit.judgement.model_audit import ModelAudit
+    from initaudit.measuring.layer_audit import LayerAudit
 
 MAX_SUBNORMAL = 0.05
 """Share of values below the smallest normal number from which a layer's std is visibly rounded; N(0, 0.02) in float16 has 0.2 %."""

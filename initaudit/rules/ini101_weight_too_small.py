@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from initaudit.findings import Finding, Severity
 from initaudit.rule import Rule
-from initaudit.scale import scale_findings
+from initaudit.rules.off_scale import scale_findings
 
 if TYPE_CHECKING:
-    from initaudit.report import LayerAudit, ModelAudit
+    from initaudit.judgement.model_audit import ModelAudit
+    from initaudit.measuring.layer_audit import LayerAudit
 
 TOO_SMALL = 0.3
 """Ratio to the target's std below which a fresh layer is named; torch's default Linear is at 0.41 of He's (pytorch#15314)."""

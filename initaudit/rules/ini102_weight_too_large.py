@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from initaudit.findings import Finding, Severity
 from initaudit.rule import Rule
-from initaudit.scale import scale_findings
+from initaudit.rules.off_scale import scale_findings
 
 if TYPE_CHECKING:
-    from initaudit.report import LayerAudit, ModelAudit
+    from initaudit.judgement.model_audit import ModelAudit
+    from initaudit.measuring.layer_audit import LayerAudit
 
 TOO_LARGE = 3.0
 """Ratio to the target's std above which a fresh layer is named: nine times the variance; the inverse of INI101's bound."""

@@ -11,7 +11,8 @@ from initaudit.rules.ini101_weight_too_small import TOO_SMALL
 from initaudit.rules.ini102_weight_too_large import TOO_LARGE
 
 if TYPE_CHECKING:
-    from initaudit.report import LayerAudit, ModelAudit
+    from initaudit.judgement.model_audit import ModelAudit
+    from initaudit.measuring.layer_audit import LayerAudit
 
 MISFIT = 1.2
 """Factor in std between the recognised law and the target from which a scheme counts as another one; 1.44 in variance, x38 over ten layers."""

@@ -9,7 +9,8 @@ from initaudit.findings import Finding, Severity
 from initaudit.rule import Rule
 
 if TYPE_CHECKING:
-    from initaudit.report import LayerAudit, ModelAudit
+    from initaudit.judgement.model_audit import ModelAudit
+    from initaudit.measuring.layer_audit import LayerAudit
 
 LARGE_OFFSET = 1.0
 """|mean| over std from which the layer is named: below it both signs are common; a half-normal law has 1.32, healthy trained layers < 0.6 (measured)."""

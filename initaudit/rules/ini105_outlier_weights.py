@@ -9,7 +9,8 @@ from initaudit.findings import Finding, Severity
 from initaudit.rule import Rule
 
 if TYPE_CHECKING:
-    from initaudit.report import LayerAudit, ModelAudit
+    from initaudit.judgement.model_audit import ModelAudit
+    from initaudit.measuring.layer_audit import LayerAudit
 
 DOMINANT = 0.2
 """Share of the layer's energy (sum of squares) in its largest weight; a normal law of n values has 2 ln(n)/n, 0.4 % for 4,096."""

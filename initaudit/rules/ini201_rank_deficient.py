@@ -9,7 +9,8 @@ from initaudit.findings import Finding, Severity
 from initaudit.rule import Rule
 
 if TYPE_CHECKING:
-    from initaudit.report import LayerAudit, ModelAudit
+    from initaudit.judgement.model_audit import ModelAudit
+    from initaudit.measuring.layer_audit import LayerAudit
 
 NEARLY_RANK_ONE = 1.5
 """Stable rank |W|_F^2 / |W|_2^2 at or below which the matrix is a line; an iid square matrix has n/4 (Marchenko-Pastur)."""

@@ -11,7 +11,8 @@ from initaudit.rule import Rule
 from initaudit.rules.ini404_dead_units import RECTIFIERS
 
 if TYPE_CHECKING:
-    from initaudit.report import LayerAudit, ModelAudit
+    from initaudit.judgement.model_audit import ModelAudit
+    from initaudit.measuring.layer_audit import LayerAudit
 
 DECISIVE = 6.0
 """Bias over the std of the weighted inputs from which the bias decides alone: a normal variable exceeds 6 std once in 10^9."""

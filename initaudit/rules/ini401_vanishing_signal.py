@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from initaudit.findings import Finding, Severity
 from initaudit.rule import Rule
-from initaudit.signal_rules import limiting_factors
+from initaudit.rules.limiting_factor import limiting_factors
 
 if TYPE_CHECKING:
-    from initaudit.report import ModelAudit
+    from initaudit.judgement.model_audit import ModelAudit
 
 VANISHED = 1e-8
 """Signal variance relative to the input's below which a trained network's layer carries nothing that float32 (1.2e-7 squared: 1e-14) keeps beside a bias of order one."""

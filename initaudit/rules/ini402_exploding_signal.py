@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initaudit.findings import Finding, Severity
+from initaudit.judgement.scale import signal_gain
 from initaudit.rule import Rule
-from initaudit.scale import signal_gain
-from initaudit.signal_rules import limiting_factors
+from initaudit.rules.limiting_factor import limiting_factors
 
 if TYPE_CHECKING:
-    from initaudit.report import ModelAudit
+    from initaudit.judgement.model_audit import ModelAudit
 
 EXPLODED = 1e4
 """Factor in the signal's std over one layer of a trained network that no trained layer of the public collection reaches (largest: below 1e3, measured)."""

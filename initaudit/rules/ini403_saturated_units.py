@@ -6,17 +6,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initaudit.findings import Finding, Severity
+from initaudit.judgement.scale import SATURATED, SIGMOIDAL
 from initaudit.rule import Rule
 
 if TYPE_CHECKING:
-    from initaudit.report import LayerAudit, ModelAudit
+    from initaudit.judgement.model_audit import ModelAudit
+    from initaudit.measuring.layer_audit import LayerAudit
 
-SATURATED = 0.5
-"""Share of saturated pre-activations from which a fresh layer is named; Xavier before tanh gives less than 0.3 %."""
 NEARLY_ALL = 0.9
 """Share from which it is an error in a fresh network, and worth a warning in a trained one, whose units saturate in part by learning."""
-SIGMOIDAL = frozenset({"tanh", "sigmoid", "hardtanh", "hardsigmoid", "softsign"})
-"""Activations that are flat on both sides; a rectifier's flat side is INI404's concern."""
 
 
 class SaturatedUnits(Rule):

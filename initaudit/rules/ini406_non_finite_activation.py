@@ -9,7 +9,7 @@ from initaudit.findings import Confidence, Finding, Severity
 from initaudit.rule import Rule
 
 if TYPE_CHECKING:
-    from initaudit.report import ModelAudit
+    from initaudit.judgement.model_audit import ModelAudit
 
 UNDEFINED_ELSEWHERE = frozenset({"Log", "Sqrt", "Div", "Pow", "Reciprocal", "Acos", "Asin", "Atanh", "Acosh", "Mod"})
 """Operators that are undefined for part of their inputs: N(0,1) may simply be the wrong input for them."""

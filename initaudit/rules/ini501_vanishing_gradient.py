@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from initaudit.findings import Finding, Severity
 from initaudit.rule import Rule
-from initaudit.signal_rules import limiting_factors
+from initaudit.rules.limiting_factor import limiting_factors
 
 if TYPE_CHECKING:
-    from initaudit.report import ModelAudit
+    from initaudit.judgement.model_audit import ModelAudit
 
 
 class VanishingGradient(Rule):

@@ -9,7 +9,8 @@ from initaudit.findings import Confidence, Finding, Severity
 from initaudit.rule import Rule
 
 if TYPE_CHECKING:
-    from initaudit.report import LayerAudit, ModelAudit
+    from initaudit.judgement.model_audit import ModelAudit
+    from initaudit.measuring.layer_audit import LayerAudit
 
 STRUCTURED = frozenset({"orthogonal", "identity"})
 """Laws that training leaves at once, whatever their scale. An independent draw of unknown scale is only information: a short training

@@ -9,7 +9,8 @@ from initaudit.findings import Confidence, Finding, Severity
 from initaudit.rule import Rule
 
 if TYPE_CHECKING:
-    from initaudit.report import LayerAudit, ModelAudit
+    from initaudit.judgement.model_audit import ModelAudit
+    from initaudit.measuring.layer_audit import LayerAudit
 
 MIN_COUNT = 64
 """Smaller tensors may well be equal by design."""

@@ -9,7 +9,7 @@ from initaudit.findings import Finding, Severity
 from initaudit.rule import Rule
 
 if TYPE_CHECKING:
-    from initaudit.report import ModelAudit
+    from initaudit.judgement.model_audit import ModelAudit
 
 MUCH = 0.1
 """Share of unaudited parameters from which the audit as a whole cannot be relied on."""

@@ -9,7 +9,7 @@ from initaudit.findings import Finding, Severity
 from initaudit.rule import Rule
 
 if TYPE_CHECKING:
-    from initaudit.report import ModelAudit
+    from initaudit.judgement.model_audit import ModelAudit
 
 
 class ProbeIncomplete(Rule):

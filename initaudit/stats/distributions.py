@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from initaudit.schemes import TRUNCATED_STD, TRUNCATION
+from initaudit.initialisation.schemes import TRUNCATED_STD, TRUNCATION
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from initaudit.schemes import TRUNCATED_STD, TRUNCATION
+from initaudit.initialisation.schemes import TRUNCATED_STD, TRUNCATION
 from initaudit.stats.distributions import (
     ks_distance,
     ks_p_value,

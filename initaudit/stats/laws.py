@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from initaudit.schemes import SCHEMES, Distribution, he_gain
+from initaudit.initialisation.schemes import SCHEMES, Distribution, he_gain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

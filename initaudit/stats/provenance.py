@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from initaudit.schemes import TRUNCATED_STD, TRUNCATION
+from initaudit.initialisation.schemes import TRUNCATED_STD, TRUNCATION
 from initaudit.stats.distributions import EXACT_KS, normal_tail
 from initaudit.stats.evidence import TRUNCATED, UNIFORM, Evidence, Family, Values, gather
 from initaudit.stats.facts import LayerFacts

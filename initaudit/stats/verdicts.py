@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from initaudit.schemes import Distribution
+    from initaudit.initialisation.schemes import Distribution
 
 Confidence = Literal["high", "medium", "low"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from initaudit.errors import InitauditError
-from initaudit.graph import RANDOM
+from initaudit.model.graph import RANDOM
 from initaudit.views.arithmetic import ARITHMETIC, evaluated, qonnx_quant
 from initaudit.views.operand import MAX_INDEX_TABLE, MAX_INDEX_WORK, MAX_STEPS, Operand, leaf
 from initaudit.views.shapes import MAX_VECTOR, Dims, Vector, dims_of_outputs, vector_of_output
@@ -16,7 +16,7 @@ from initaudit.views.steps import MOVES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from initaudit.graph import Graph, Node, Value
+    from initaudit.model.graph import Graph, Node, Value
 
 __all__ = ["MAX_STEPS", "Constants", "Operand"]
 

@@ -21,7 +21,7 @@ from initaudit.views.steps import Inputs, Step, need
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from initaudit.graph import Node
+    from initaudit.model.graph import Node
 
 Binary = Callable[[Any, Any], Any]
 
@@ -75,7 +75,7 @@ def _constant_of_shape(node: Node, inputs: Inputs) -> list[Operand]:
     """A tensor that the file describes by its shape and one value; it stands for itself, nothing else is stored."""
     import onnx
 
-    from initaudit.tensors import Tensor
+    from initaudit.model.tensors import Tensor
 
     shape = tuple(need(inputs, 0).integers())
     if min(shape, default=0) < 0:
@@ -158,7 +158,7 @@ def evaluated(node: Node, inputs: Sequence[Operand | None], opset: Mapping[str, 
         info = known.get(name)
         if info is None or not info.HasField("shape") or any(not d.HasField("dim_value") for d in info.shape.dim):
             raise UnsupportedWeight(f"the shape of what {node.op_type} computes from constants is unknown")
-        from initaudit.tensors import dtype_name
+        from initaudit.model.tensors import dtype_name
 
         shape = [d.dim_value for d in info.shape.dim]
         dtype = dtype_name(info.elem_type)

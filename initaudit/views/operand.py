@@ -12,8 +12,8 @@ import numpy as np
 from initaudit.errors import UnsupportedWeight
 
 if TYPE_CHECKING:
-    from initaudit.layers import WeightView
-    from initaudit.tensors import Tensor
+    from initaudit.model.tensors import Tensor
+    from initaudit.views.weight import WeightView
 
 MAX_ELEMENTS = 1 << 28
 """Values computed from constants are made only up to this many elements (1 GiB in float32), or up to what the file stores:
@@ -174,7 +174,7 @@ class Operand:
 
     def view(self, *, unit_axes: tuple[int, ...], input_axes: tuple[int, ...], part: str | None = None) -> WeightView:
         """As the weight of a layer."""
-        from initaudit.layers import WeightView
+        from initaudit.views.weight import WeightView
 
         return WeightView(
             tensors=self.tensors,

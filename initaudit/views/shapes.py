@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from initaudit.graph import Node, Value
+    from initaudit.model.graph import Node, Value
 
 Dims = tuple[int | None, ...]
 Vector = list[int | None]

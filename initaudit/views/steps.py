@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from initaudit.tensors import dtype_name
+from initaudit.model.tensors import dtype_name
 from initaudit.views.operand import Operand, concat, retype
 from initaudit.views.quantised import dequantise, quantise
 
 if TYPE_CHECKING:
-    from initaudit.graph import Node
+    from initaudit.model.graph import Node
 
 Inputs = Sequence[Operand | None]
 Step = Callable[["Node", Inputs], Sequence[Operand]]

@@ -9,10 +9,10 @@ import onnx
 from onnx import numpy_helper, parser
 
 from initaudit.activations import Following, follow
-from initaudit.model import load_model
+from initaudit.model.load import load_model
 
 if TYPE_CHECKING:
-    from initaudit.graph import Graph
+    from initaudit.model.graph import Graph
 
 HEADER = '<ir_version: 9, opset_import: ["" : {opset}, "com.microsoft" : 1]>'
 

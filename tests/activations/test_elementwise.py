@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper, parser
 
 from initaudit.activations.elementwise import CONTRIB_OPERATORS, OPERATORS, operator_of, scalar
-from initaudit.model import load_model
+from initaudit.model.load import load_model
 
 Z = np.concatenate([np.linspace(-4, 4, 33), [-20.0, 20.0]]).astype(np.float32)
 NARROW = {

@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import initaudit
-from initaudit.html import words
-from initaudit.html.page import page
+from initaudit.formats.page import words
+from initaudit.formats.page.page import page
 
 SAMPLES = Path(__file__).parents[2] / "sample_models"
 

@@ -8,7 +8,7 @@ import re
 import documents
 import pytest
 
-from initaudit.html.page import page
+from initaudit.formats.page.page import page
 
 pytestmark = pytest.mark.browser
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from onnx import ModelProto
 
-from initaudit.layers import Layer, extract_layers
-from initaudit.model import load_model
+from initaudit.extraction.extract import extract_layers
+from initaudit.model.load import load_model
 from initaudit.probe.flatten import flatten
 from initaudit.probe.inputs import InputOptions, make_feeds
 from initaudit.probe.measure import measure, single_runs
@@ -18,6 +18,8 @@ from initaudit.probe.signal import Signal
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from initaudit.extraction.layer import Layer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from initaudit.graph import build_graph
+from initaudit.model.build import build_graph
 from initaudit.probe.flatten import flatten
 from tests.networks import mlp
 

@@ -136,8 +136,8 @@ def test_overflow_names_the_node_that_makes_it():
 
 def test_layers_inside_a_branch_are_listed():
     """What lies in a body of If cannot be tapped, and is said to be not probed."""
-    from initaudit.layers import extract_layers
-    from initaudit.model import load_model
+    from initaudit.extraction.extract import extract_layers
+    from initaudit.model.load import load_model
     from initaudit.probe.plan import make_plan
 
     body = helper.make_graph(

@@ -9,16 +9,17 @@ import numpy as np
 import pytest
 from onnx import ModelProto, helper
 
-from initaudit.layers import extract_layers
-from initaudit.measure import measure
-from initaudit.model import load_model
+from initaudit.extraction.extract import extract_layers
+from initaudit.judgement.lost import first_lost
+from initaudit.measuring.measure import measure
+from initaudit.measuring.theory import depth_scale, previous_layers, with_theory
+from initaudit.model.load import load_model
 from initaudit.probe.signal import Signal
-from initaudit.probe.theory import depth_scale, first_lost, previous_layers, with_theory
 from tests.networks import he, mlp, model, normal
 from tests.probe.probing import probed
 
 if TYPE_CHECKING:
-    from initaudit.report import LayerAudit
+    from initaudit.measuring.layer_audit import LayerAudit
 
 
 def audited(proto: ModelProto, *, mode: str = "forward") -> tuple[LayerAudit, ...]:

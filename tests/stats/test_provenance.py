@@ -7,7 +7,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from initaudit.schemes import SCHEMES
+from initaudit.initialisation.schemes import SCHEMES
 from initaudit.stats import weigh
 from initaudit.stats.provenance import LayerFacts, Provenance, recognise
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from initaudit.errors import UnsupportedWeight
-from initaudit.graph import build_graph
+from initaudit.model.build import build_graph
 from initaudit.views import Constants, Operand
 from tests.extraction import run
 from tests.networks import model

@@ -8,13 +8,6 @@ How each operator is passed is said in `initaudit.probe.inputs.passages`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from initaudit.graph import Value
-
-MAX_STEPS = 20_000
-"""Values visited from one input; more than any model has between its input and the constants that matter."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,22 +50,3 @@ class Facts:
     def index(self, rows: int) -> None:
         """Note that the values index a table of `rows` rows."""
         self.bound = rows if self.bound is None else min(rows, self.bound)
-
-
-def facts_of(value: Value, rank: int) -> Facts:
-    """Follow the graph input `value` of `rank` forward."""
-    from initaudit.probe.inputs.passages import pass_through
-    from initaudit.probe.inputs.walk import Arrival, Step
-
-    facts = Facts(integer=value.dtype is not None and value.dtype.lstrip("u").startswith("int"))
-    seen: set[tuple[int, tuple[int | None, ...] | None, int | None]] = set()
-    stack = [Step(value, tuple(range(rank)), 0)]
-    while stack and len(seen) < MAX_STEPS:
-        step = stack.pop()
-        key = (id(step.value), step.axes, step.offset)
-        if key in seen:
-            continue
-        seen.add(key)
-        for node, position in step.value.consumers:
-            stack.extend(pass_through(Arrival(node, position, step.axes, step.offset, facts)))
-    return facts

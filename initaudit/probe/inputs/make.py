@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from initaudit.errors import ProbeError, UsageError
-from initaudit.graph import build_graph
+from initaudit.model.build import build_graph
 from initaudit.probe.inputs.data import check_shape
 from initaudit.probe.inputs.dimensions import Layout, layout_of
-from initaudit.probe.inputs.facts import Facts, facts_of
 from initaudit.probe.inputs.feeds import DEFAULT_BATCH, Feeds, InputOptions, describe
+from initaudit.probe.inputs.follow import facts_of
 from initaudit.probe.inputs.ports import Port, ports_of
 from initaudit.probe.inputs.real import real_feeds
 from initaudit.probe.inputs.search import read_hint, search
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     import onnxruntime
     from onnx import ModelProto
+
+    from initaudit.probe.inputs.facts import Facts
 
 TRIAL_BATCH = 3
 """Batch size of trial runs: small, and a size that no model has built in by accident."""

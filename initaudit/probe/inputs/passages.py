@@ -10,7 +10,7 @@ from initaudit.probe.inputs.walk import Arrival, Step, axes_argument, numbers, s
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from initaudit.graph import Value
+    from initaudit.model.graph import Value
 
 LAYOUT_KEPT = frozenset((
     "Identity", "Cast", "CastLike", "Relu", "LeakyRelu", "Elu", "Selu", "Celu", "Gelu", "Sigmoid", "HardSigmoid",

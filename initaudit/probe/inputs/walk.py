@@ -11,7 +11,7 @@ from initaudit.errors import InitauditError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from initaudit.graph import Node, Value
+    from initaudit.model.graph import Node, Value
     from initaudit.probe.inputs.facts import Facts
 
 Axes: TypeAlias = tuple[int | None, ...] | None

@@ -1,0 +1,112 @@
+"""The layer table without a verdict: what `initaudit inspect` shows."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from initaudit.extraction.layer import Extraction, Layer
+    from initaudit.model.load import Model, Source
+
+
+HEADINGS = ("layer", "kind", "shape", "fan in/out", "feeds", "params", "dtype")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """A model and what was found in it."""
+
+    model: Model
+    extraction: Extraction
+
+
+def inspect_model(source: Source) -> Inspection:
+    """Load and extract; no weight is read. Raises ModelError."""
+    from initaudit.extraction.extract import extract_layers
+    from initaudit.model.load import load_model
+
+    model = load_model(source)
+    return Inspection(model=model, extraction=extract_layers(model))
+
+
+def as_json(found: Inspection) -> str:
+    """`{"model": ..., "layers": [...], "skipped": [...]}` as text."""
+    extraction = found.extraction
+    document = {
+        "model": found.model.label,
+        "parameters": extraction.parameters,
+        "audited": extraction.audited,
+        "layers": [_row(layer) for layer in extraction.layers],
+        "skipped": [
+            {
+                "initializer": s.initializer,
+                "parameters": s.parameters,
+                "reason": s.reason,
+                "is_parameter": s.is_parameter,
+            }
+            for s in extraction.skipped
+        ],
+    }
+    return json.dumps(document, indent=2) + "\n"
+
+
+def as_text(found: Inspection, width: int) -> str:
+    """A table of `width` columns with totals."""
+    import io
+
+    from rich.console import Console
+
+    from initaudit.formats.table import clean, layer_table
+
+    out = io.StringIO()
+    console = Console(file=out, width=width, color_system=None, highlight=False, markup=False, emoji=False)
+    rows = [_cells(layer) for layer in found.extraction.layers]
+    if rows:
+        console.print(layer_table(HEADINGS, rows, width, right={"fan in/out", "params"}))
+    extraction = found.extraction
+    console.print(
+        f"{len(extraction.layers)} layers; {extraction.audited:,} of {extraction.parameters:,} parameters belong to them."
+    )
+    for skipped in extraction.skipped:
+        if skipped.is_parameter:
+            console.print(clean(f"  not a layer: {skipped.initializer} ({skipped.parameters:,}): {skipped.reason}"))
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+
+
+def _cells(layer: Layer) -> tuple[str, ...]:
+    from initaudit.formats.table import clean, full_title
+
+    return (
+        clean(full_title(name=layer.name, title=layer.title, op_type=layer.op_type, part=layer.weight.part)),
+        layer.kind,
+        "x".join(map(str, layer.weight.shape)),
+        f"{layer.fan_in}/{layer.fan_out}",
+        (layer.activation or (layer.feeds[0] if layer.feeds else "-"))[:12],
+        f"{layer.parameters:,}",
+        layer.weight.dtype,
+    )
+
+
+def _row(layer: Layer) -> dict[str, Any]:
+    return {
+        "name": layer.name,
+        "title": layer.title,
+        "op_type": layer.op_type,
+        "kind": layer.kind,
+        "initializers": list(dict.fromkeys(t.name for t in layer.weight.tensors)),
+        "shape": list(layer.weight.shape),
+        "part": layer.weight.part,
+        "view": list(layer.weight.steps),
+        "dtype": layer.weight.dtype,
+        "fan_in": layer.fan_in,
+        "fan_out": layer.fan_out,
+        "groups": layer.groups,
+        "activation": layer.activation,
+        "normalized_by": layer.normalized_by,
+        "feeds": list(layer.feeds),
+        "parameters": layer.parameters,
+        "shared_with": list(layer.shared_with),
+        "untrainable": layer.untrainable,
+    }

@@ -1,0 +1,103 @@
+"""Which stored tensors are accounted for by a layer, and why the others are not."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from initaudit.extraction.find import operators
+from initaudit.extraction.layer import Extraction, Layer, Skipped
+from initaudit.op import key
+
+if TYPE_CHECKING:
+    from initaudit.extraction.find import Finds
+    from initaudit.model.graph import Graph, Node, Value
+    from initaudit.model.tensors import Tensor
+    from initaudit.op import Aside
+    from initaudit.views import Operand
+
+
+def account(graph: Graph, finds: Finds, layers: tuple[Layer, ...]) -> Extraction:
+    """Count every stored tensor once: as part of a layer, or as skipped with a reason."""
+    claimed: dict[int, int] = {}
+    for _, spec in finds.specs:
+        _claim(claimed, spec.operand)
+        for companion in spec.companions:
+            _claim(claimed, companion.operand)
+    for layer in layers:
+        if layer.bias is not None:
+            claimed.setdefault(id(layer.bias), layer.bias.size)
+    asides = {id(t): a for a in finds.asides if a.operand is not None for t in a.operand.tensors}
+    uses: dict[int, list[Value]] = {}
+    tensors: dict[int, Tensor] = {}
+    for value, tensor in graph.tensors():
+        tensors[id(tensor)] = tensor
+        uses.setdefault(id(tensor), []).append(value)
+    skipped = [
+        _skipped(tensor, uses[identity], asides.get(identity), finds.refused.get(identity))
+        for identity, tensor in tensors.items()
+        if identity not in claimed
+    ]
+    for aside in finds.asides:
+        if aside.operand is None:
+            name = aside.name or "?"
+            skipped.append(
+                Skipped(initializer=name, parameters=aside.parameters, reason=aside.reason, is_parameter=False)
+            )
+    skipped += _missing(graph)
+    audited = sum(claimed.values())
+    unaudited = sum(s.parameters for s in skipped if s.is_parameter)
+    return Extraction(layers=layers, skipped=tuple(skipped), parameters=audited + unaudited, audited=audited)
+
+
+def _skipped(tensor: Tensor, values: list[Value], aside: Aside | None, refused: str | None) -> Skipped:
+    """A stored tensor that no layer uses: by default, floats that some operator reads count as parameters."""
+    users = sorted({node.op_type for value in values for node, _ in value.consumers if node.op_type != "Identity"})
+    learned = tensor.is_floating and tensor.size > 1
+    if tensor.dtype == "string":
+        reason, learned = "text", False
+    elif tensor.size <= 1:
+        reason = "a scalar"
+    elif refused is not None:
+        reason = refused
+    elif aside is not None:
+        reason, learned = aside.reason, aside.is_parameter
+    elif not tensor.is_floating:
+        reason = "a table of integers"
+    elif users:
+        reason = f"read by {', '.join(users)}, which initaudit does not know to hold weights here"
+    elif any(value.is_output for value in values):
+        reason, learned = "an output of the model as it is; no operator reads it", False
+    else:
+        reason, learned = "no operator reads it", False
+    return Skipped(initializer=tensor.name, parameters=tensor.size, reason=reason, is_parameter=learned)
+
+
+def _missing(graph: Graph) -> list[Skipped]:
+    """Graph inputs without value that stand where operators take their weights: the file does not hold them."""
+    missing = []
+    for value in graph.inputs:
+        if value.is_input and value.consumers and all(_is_weight_place(node, place) for node, place in value.consumers):
+            size = math.prod(d for d in value.dims or (0,) if isinstance(d, int))
+            reason = "a weight that is an input of the model: the file holds no values for it"
+            missing.append(
+                Skipped(initializer=value.name, parameters=size, reason=reason, is_parameter=False, stored=False)
+            )
+    return missing
+
+
+def _is_weight_place(node: Node, place: int) -> bool:
+    return any(place in family.weights for family in operators().get(key(node), ()))
+
+
+def _claim(claimed: dict[int, int], operand: Operand) -> None:
+    """Weights count by their elements; what only encodes them (scales, zero points) is accounted for and counts nothing."""
+    for position, tensor in enumerate(operand.tensors):
+        size = (operand.count or tensor.size) if position == 0 else tensor.size if _counts(operand, tensor) else 0
+        claimed[id(tensor)] = max(claimed.get(id(tensor), 0), size)
+
+
+def _counts(operand: Operand, tensor: Tensor) -> bool:
+    """Whether a further tensor of an operand holds learned values of its own, unlike the scales of a quantised one."""
+    quantised = not operand.tensors[0].is_floating
+    return tensor.is_floating and not quantised

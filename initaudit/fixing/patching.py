@@ -1,0 +1,181 @@
+"""Writing new values into stored tensors of a parsed model, and the model into a file; nothing else changes.
+
+The TensorProto is patched in place, so whatever onnx writes and other tools drop (training_info, sparse initializers,
+metadata) stays as it was. External data is copied once into one new file beside the output, with the new values in it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto
+
+from initaudit.errors import FixRefused, InvalidModel
+from initaudit.files import atomic_file
+
+if TYPE_CHECKING:
+    from initaudit.model.load import Model
+    from initaudit.model.tensors import Tensor
+    from initaudit.views.weight import WeightView
+
+MOVES = ("transpose", "reshape", "slice", "split", "squeeze", "unsqueeze", "flatten", "identity", "cast", "concat")
+"""Steps that only move values or change their type: what is written through them comes out where it should."""
+LIMB_BITS = 8
+"""Positions pass a Cast in pieces of this many bits: every float type from bfloat16 (8 bits of significand) up holds them exactly."""
+DATA_FIELDS = ("raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data", "external_data")
+
+
+def positions(view: WeightView) -> np.ndarray | None:
+    """Index into the flat stored tensor of each element of the operand, shape `view.shape`, int64; None where they are the same array.
+
+    Raises FixRefused where the operand is computed (dequantised, scaled, repeated) rather than moved.
+    """
+    if not view.tensors:
+        raise FixRefused("the weight is not stored in the file")
+    tensor = view.tensors[0]
+    if not tensor.is_floating or not isinstance(tensor.proto, TensorProto):
+        raise FixRefused(f"the weight is stored as {tensor.dtype}; values are drawn only into float tensors")
+    if not view.steps and view.shape == tensor.shape:
+        return None
+    computed = next((s for s in view.steps if not s.startswith(MOVES)), None)
+    if computed or len(view.tensors) > 1:
+        raise FixRefused(f"the weight is computed in the graph ({computed or 'from several tensors'})")
+    if any(s.startswith("cast") for s in view.steps):
+        bits = max(1, (tensor.size - 1).bit_length())
+        index = np.zeros(view.shape, np.int64)
+        for shift in range(0, bits, LIMB_BITS):
+            limb = (np.arange(tensor.size) >> shift) & ((1 << LIMB_BITS) - 1)
+            with _values(tensor.proto, limb.astype(np.float32), TensorProto.FLOAT):
+                index += np.asarray(view.array(), np.float64).astype(np.int64) << shift
+    else:
+        with _values(tensor.proto, np.arange(tensor.size, dtype=np.int64), TensorProto.INT64):
+            index = np.array(view.array(), np.int64)
+    if np.unique(index).size != index.size:
+        raise FixRefused("one stored value stands for several weights")
+    return index
+
+
+def set_values(tensor: Tensor, values: np.ndarray) -> None:
+    """Store `values` (flat or shaped, float64) in the tensor's own dtype, rounded once. The message becomes inline raw data."""
+    proto = tensor.proto
+    assert isinstance(proto, TensorProto)
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(proto.data_type)
+    raw = np.ascontiguousarray(values.reshape(tensor.shape).astype(dtype)).tobytes()
+    for field in DATA_FIELDS:
+        proto.ClearField(field)
+    proto.ClearField("data_location")
+    proto.raw_data = raw
+
+
+def write_model(
+    model: Model, output: Path, changed: Mapping[int, np.ndarray], *, touched: Mapping[int, Tensor]
+) -> list[Path]:
+    """Write the model with `changed` values (by id of the Tensor in `touched`) to `output`; gives the files written.
+
+    A model with external data gets one new data file beside it. Nothing appears at `output` unless all succeeds.
+    """
+    external = _external_protos(model)
+    inline = {key for key, tensor in touched.items() if id(tensor.proto) not in external}
+    for key in inline:
+        set_values(touched[key], changed[key])
+    if not external:
+        _write_proto(model, output)
+        return [output]
+    by_proto = {id(touched[key].proto): key for key in touched if key not in inline}
+    data = _free_name(output)
+    with atomic_file(data) as stream:
+        for proto, tensor in external.values():
+            stream.write(b"\0" * (-stream.tell() % 64))
+            offset = stream.tell()
+            new = by_proto.get(id(proto))
+            if new is None:
+                _copy_range(tensor, stream)
+            else:
+                dtype = onnx.helper.tensor_dtype_to_np_dtype(proto.data_type)
+                stream.write(np.ascontiguousarray(changed[new].reshape(tensor.shape).astype(dtype)).tobytes())
+            _relocate(proto, data.name, offset, stream.tell() - offset)
+    try:
+        _write_proto(model, output)
+    except BaseException:
+        data.unlink(missing_ok=True)
+        raise
+    return [output, data]
+
+
+@contextmanager
+def _values(proto: TensorProto, values: np.ndarray, data_type: int) -> Iterator[None]:
+    """The message holds other values for a while."""
+    saved = TensorProto()
+    saved.CopyFrom(proto)
+    for field in DATA_FIELDS:
+        proto.ClearField(field)
+    proto.ClearField("data_location")
+    proto.data_type = data_type
+    proto.raw_data = values.tobytes()
+    try:
+        yield
+    finally:
+        proto.CopyFrom(saved)
+
+
+def _external_protos(model: Model) -> dict[int, tuple[TensorProto, Tensor]]:
+    found: dict[int, tuple[TensorProto, Tensor]] = {}
+    for _, tensor in model.graph.tensors():
+        proto = tensor.proto
+        if isinstance(proto, TensorProto) and proto.data_location == TensorProto.EXTERNAL:
+            found[id(proto)] = (proto, tensor)
+    return found
+
+
+def _copy_range(tensor: Tensor, stream: Any) -> None:
+    source = tensor.external()
+    assert source is not None
+    with source.path.open("rb") as file:
+        file.seek(source.offset)
+        remaining = source.length
+        while remaining:
+            block = file.read(min(remaining, 1 << 24))
+            if not block:
+                raise InvalidModel(f"tensor {tensor.name!r}: external data ended early while it was copied")
+            stream.write(block)
+            remaining -= len(block)
+
+
+def _relocate(proto: TensorProto, location: str, offset: int, length: int) -> None:
+    del proto.external_data[:]
+    for key, value in (("location", location), ("offset", str(offset)), ("length", str(length))):
+        entry = proto.external_data.add()
+        entry.key, entry.value = key, value
+
+
+def _write_proto(model: Model, output: Path) -> None:
+    try:
+        raw = model.proto.SerializeToString()
+    except ValueError as error:
+        raise FixRefused(f"{output}: the model is larger than a protobuf may be (2 GB)") from error
+    with atomic_file(output) as stream:
+        stream.write(raw)
+
+
+def _free_name(output: Path) -> Path:
+    """A name for the data file that no file has: an existing one may belong to the model that is being read."""
+    for number in range(1000):
+        path = output.with_name(f"{output.name}.data" if number == 0 else f"{output.name}.{number}.data")
+        if not path.exists():
+            return path
+    raise FixRefused(f"{output}: no free name for the data file")
+
+
+def copy_unchanged(model: Model, output: Path) -> list[Path]:
+    """The same bytes at `output`; external data is copied along."""
+    if model.path is not None and not _external_protos(model):
+        with model.path.open("rb") as source, atomic_file(output) as stream:
+            shutil.copyfileobj(source, stream)
+        return [output]
+    return write_model(model, output, {}, touched={})

@@ -1,0 +1,99 @@
+"""One self-contained HTML page for one or several reports.
+
+Every string that came from a model file is untrusted. Four walls stand between it and the reader's browser: Jinja's autoescape, control
+and bidirectional characters made visible (`words.visible`), the data island escaped for HTML, and a content security policy that runs
+only the page's own script (by its hash) and lets nothing load from anywhere.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from initaudit.formats.page import words
+from initaudit.formats.page.view import report_view
+
+SCRIPTS = (
+    "vendor/uPlot.iife.min.js",
+    "page/theme.js",
+    "page/numbers.js",
+    "page/overlays.js",
+    "page/depth_chart.js",
+    "page/spread_chart.js",
+    "page/histogram.js",
+    "page/details.js",
+    "page/table.js",
+    "page/main.js",
+)
+STYLES = ("vendor/uPlot.min.css", "page/page.css")
+
+
+def page(document: Mapping[str, Any], rules: Mapping[str, Mapping[str, str]]) -> str:
+    """The page for a JSON document of initaudit: `schema_version`, `tool` and any number of `reports`.
+
+    `rules` explains the codes of the findings: code -> name, `summary` and further sections by title. The result has no time in it: the
+    same document gives the same page. Raises ValueError where a template file would end its own HTML element.
+    """
+    environment = _environment()
+    script = _joined(environment, SCRIPTS)
+    style = _joined(environment, STYLES)
+    reports = [report_view(report, index, rules) for index, report in enumerate(document["reports"])]
+    used = {code for report in reports for code in report["codes"]}
+    return environment.get_template("report.html.j2").render(
+        tool=document["tool"],
+        schema_version=document["schema_version"],
+        reports=reports,
+        rules={code: rule for code, rule in sorted(rules.items()) if code in used},
+        script=Markup(script),  # noqa: S704  # files of this package
+        style=Markup(style),  # noqa: S704  # files of this package
+        script_hash=_policy_hash(script),
+        style_hash=_policy_hash(style),
+    )
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    package = Path(__file__).resolve().parents[2]
+    environment = jinja2.Environment(
+        # A wheel has the templates inside the package, a checkout beside it.
+        loader=jinja2.FileSystemLoader([package / "templates", package.parent / "templates"]),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=words.visible,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    for function in (
+        words.number,
+        words.share,
+        words.size,
+        words.shape,
+        words.shorten,
+        words.listed,
+        words.prose,
+        words.breakable,
+    ):
+        environment.filters[function.__name__] = function
+    return environment
+
+
+def _joined(environment: jinja2.Environment, names: Sequence[str]) -> str:
+    """The files as one block of text that an HTML parser hands on unchanged, so that its hash holds."""
+    assert environment.loader is not None
+    block = "\n".join(environment.loader.get_source(environment, name)[0] for name in names)
+    block = block.replace("\r\n", "\n")
+    if any(ending in block.lower() for ending in ("</script", "</style", "<!--")):
+        raise ValueError(f"one of {', '.join(names)} would end its own HTML element")
+    return block
+
+
+def _policy_hash(block: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(block.encode()).digest()).decode()

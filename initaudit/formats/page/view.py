@@ -1,0 +1,155 @@
+"""What the HTML page shows of one report: plain dicts for the template."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from pathlib import PurePath
+from typing import Any
+
+from initaudit.formats.page import words
+from initaudit.formats.page.island import SERIES, at, island
+
+SEVERITIES = ("error", "warning", "info")
+
+NOT_MENDED_BY_DRAWING = ("INI6", "INI9")
+"""Codes of findings that ask for the right weights, or for a better audit, not for new random ones."""
+
+MODEL = dict.fromkeys(("path", "sha256", "bytes", "ir_version", "opset", "producer", "parameters"))
+PROBE = dict.fromkeys(("mode", "status", "reason", "batch", "seed", "batch_norm")) | {"inputs": (), "notes": ()}
+"""What the page names of the model and the probe; unknown unless the report says it."""
+
+
+def report_view(report: Mapping[str, Any], index: int, rules: Mapping[str, Any]) -> dict[str, Any]:
+    """What the template shows of the report with this place on the page; every optional key present."""
+    layers: Sequence[Mapping[str, Any]] = report["layers"]
+    anchors = {layer["name"]: f"r{index}-l{position}" for position, layer in enumerate(layers)}
+    findings = [_finding(finding, anchors) for finding in report["findings"]]
+    kept = [finding for finding in findings if finding["suppressed"] is None]
+    by_layer: dict[str, list[dict[str, Any]]] = {}
+    for finding in kept:
+        by_layer.setdefault(finding["layer"], []).append(finding)
+    rows = [_row(layer, position, by_layer.get(layer["name"], [])) for position, layer in enumerate(layers)]
+    lost = at(report, "verdict.first_lost")
+    coverage = report["coverage"]
+    path = report["model"]["path"]
+    may_be_fresh = report["verdict"]["context"] in ("fresh", "unknown")
+    fixable = may_be_fresh and any(row["fixable"] for row in rows)
+    return {
+        "id": f"r{index}",
+        "path": path,
+        "file": PurePath(path).name or path,
+        "model": {**MODEL, **report["model"]},
+        "verdict": {"evidence": (), **report["verdict"]},
+        "may_be_fresh": may_be_fresh,
+        "lost": lost and {**lost, "anchor": anchors.get(lost["layer"])},
+        "coverage": coverage,
+        "skipped": _by_reason(coverage["skipped"]),
+        "probe": report.get("probe") and {**PROBE, **report["probe"]},
+        "rows": rows,
+        "counts": {severity: sum(f["severity"] == severity for f in kept) for severity in SEVERITIES},
+        "severities": [(severity, _groups(kept, severity, rules)) for severity in SEVERITIES],
+        "suppressed": [finding for finding in findings if finding["suppressed"] is not None],
+        "codes": {finding["code"] for finding in findings},
+        "ends": {name: words.ends([at(layer, SERIES[name]) for layer in layers]) for name in ("variance", "gradient")},
+        "journeys": {
+            name: words.journey([at(layer, SERIES[name]) for layer in layers]) for name in ("variance", "gradient")
+        },
+        "drawable": _drawable(layers),
+        "advice": next((f["suggestion"] for s in ("error", "warning") for f in kept if f["severity"] == s), None),
+        "fix": words.fix_command(path) if fixable else None,
+        "island": island(
+            layers=layers, rows=rows, anchors=anchors, path=path, lost=lost, context=report["verdict"]["context"]
+        ),
+    }
+
+
+def _finding(finding: Mapping[str, Any], anchors: Mapping[str, str]) -> dict[str, Any]:
+    evidence = finding["evidence"]
+    return {
+        **finding,
+        "anchor": anchors.get(finding["layer"]),
+        "measured": evidence.get("measured"),
+        "expected": evidence.get("expected"),
+        "more": {
+            key: value for key, value in evidence.items() if key not in ("measured", "expected") and value is not None
+        },
+    }
+
+
+def _groups(findings: Iterable[Mapping[str, Any]], severity: str, rules: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The findings of one severity by rule: one heading, one suggestion where all share it."""
+    chosen = sorted((f for f in findings if f["severity"] == severity), key=lambda f: str(f["code"]))
+    groups = []
+    for code, members in groupby(chosen, key=lambda f: f["code"]):
+        group = list(members)
+        suggestions = {f["suggestion"] for f in group}
+        groups.append(
+            {
+                "code": code,
+                "name": group[0]["name"],
+                "rule": rules.get(code),
+                "findings": group,
+                "suggestion": suggestions.pop() if len(suggestions) == 1 else None,
+            }
+        )
+    return groups
+
+
+def _row(layer: Mapping[str, Any], position: int, findings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    severities = {finding["severity"] for finding in findings}
+    return {
+        "number": position + 1,
+        "name": layer["name"],
+        "title": layer.get("title") or layer["name"],
+        "kind": layer["kind"],
+        "shape": at(layer, "weight.shape"),
+        "part": at(layer, "weight.part"),
+        "fan_in": layer["fan_in"],
+        "fan_out": layer["fan_out"],
+        "activation": layer["activation"],
+        "std": at(layer, "stats.std"),
+        "target_std": at(layer, "target.std"),
+        "ratio": at(layer, "target.ratio"),
+        "law": at(layer, "provenance.law") or at(layer, "provenance.distribution"),
+        "untrained": at(layer, "provenance.untrained"),
+        "variance": at(layer, "signal.variance"),
+        "gradient": at(layer, "signal.gradient_rms"),
+        "unresolved": at(layer, "signal.gradient_resolved") is False,
+        "findings": findings,
+        "codes": list(dict.fromkeys(finding["code"] for finding in findings)),
+        "severity": next((severity for severity in SEVERITIES if severity in severities), None),
+        "fixable": at(layer, "target.std") is not None
+        and any(f["severity"] != "info" and not f["code"].startswith(NOT_MENDED_BY_DRAWING) for f in findings),
+    }
+
+
+def _by_reason(skipped: Iterable[Mapping[str, Any]]) -> list[tuple[str, list[Mapping[str, Any]]]]:
+    """What was not audited, by reason: weights before mere constants, the reason with most parameters first."""
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for entry in skipped:
+        groups.setdefault(entry["reason"], []).append(entry)
+
+    def rank(group: tuple[str, list[Mapping[str, Any]]]) -> tuple[bool, int]:
+        entries = group[1]
+        return not any(entry.get("is_parameter", True) for entry in entries), -sum(
+            e["parameters"] or 0 for e in entries
+        )
+
+    return sorted(groups.items(), key=rank)
+
+
+def _drawable(layers: Sequence[Mapping[str, Any]]) -> dict[str, bool]:
+    """Which charts have anything to show."""
+
+    def known(*paths: str) -> bool:
+        return any(at(layer, path) is not None for layer in layers for path in paths)
+
+    return {
+        "signal": known("signal.variance", "signal.mean_square"),
+        "gradient": known("signal.gradient_rms"),
+        "units": known("signal.similarity", "signal.saturated", "signal.dead"),
+        "scale": known("target.ratio"),
+        "spread": known("signal.histogram"),
+        "weights": any(at(layer, "stats.histogram") and words.finite(at(layer, "target.std")) for layer in layers),
+    }

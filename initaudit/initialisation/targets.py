@@ -1,0 +1,233 @@
+"""Target: how large the weights of a layer should be at the start, and why; target_for() decides it from what follows.
+
+Two answers to one question. Where the activation passes on a fixed share of the second moment (ReLU and its kin), the
+weights make up for it: std = gain / sqrt(fan_in), the gain by quadrature (He et al. 2015, eq. 10). Where the layer is
+linear or the activation is near linear around zero and bounded, forward and backward signal are balanced:
+std = sqrt(2 / (fan_in + fan_out)) (Glorot & Bengio 2010, eq. 12).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from initaudit.initialisation.layer_gain import gain_of
+
+if TYPE_CHECKING:
+    from initaudit.extraction.layer import Layer
+
+BALANCED = frozenset({"tanh", "sigmoid", "softsign", "hardtanh", "hardsigmoid"})
+"""Bounded, nearly linear around zero: Glorot & Bengio 2010 derive their scheme for these."""
+SCALELESS_KINDS = frozenset({"norm", "scale", "other"})
+"""Kinds whose weights multiply one value each; they start at a constant, not at a scale that fans decide."""
+RECURRENT_KINDS = frozenset({"lstm", "gru", "rnn"})
+GLU_SHARE = 0.29338
+"""E[sigmoid(z)^2] for z ~ N(0, 1): the share of the second moment that a gated linear unit lets through."""
+SAME_FACTOR = 0.01
+"""A factor this close to 1 is the rounding of a quantiser, not a scale."""
+MAX_GAIN = 10.0
+"""A larger quadrature gain means that a unit signal lies in the flat part of the activation; no weight scale mends that."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What the weights of a layer should look like at the start."""
+
+    scheme: str
+    """Entry of `initaudit.initialisation.schemes.SCHEMES` that gives the distribution to draw from."""
+    gain: float
+    """Factor that makes up for what follows: 1.414 before ReLU, 1 before nothing, less at the end of a residual branch."""
+    std: float
+    """Standard deviation that fits, > 0."""
+    why: str
+    """The reason in one sentence, with the numbers."""
+
+
+def target_for(layer: Layer, *, residual_branches: int = 1) -> Target | None:
+    """Target of a layer, or None where no scale is right or wrong: norm scales, slopes, tables read through a norm.
+
+    Args:
+        layer: fans are per group, gate and part; the stride of a transposed convolution is taken into account here.
+        residual_branches: how many residual branches the network adds up; each adds its variance to the stream.
+    """
+    if layer.untrainable is not None or layer.kind in SCALELESS_KINDS or layer.fan_in < 1 or layer.fan_out < 1:
+        return None
+    if layer.kind == "embedding":
+        return _embedding(layer)
+    if layer.kind in RECURRENT_KINDS and layer.role == "R":
+        return _recurrent(layer)
+    target = _by_activation(layer)
+    factor = _factor_before_activation(layer)
+    if factor not in (0.0, 1.0):
+        target = _rescaled(target, factor)
+    if layer.ends_residual_branch and not layer.normalized_before_use and residual_branches > 1:
+        return _branch_end(target, residual_branches)
+    return target
+
+
+def _embedding(layer: Layer) -> Target | None:
+    if layer.normalized_before_use or any(what.startswith("norm:") for what in layer.feeds) or layer.shared_with:
+        return None  # a norm removes the scale; a tied table serves two uses that ask for different ones
+    return Target(
+        scheme="normal_1",
+        gain=1.0,
+        std=1.0,
+        why="Each token reads one row, so the fan-in does not matter: std = 1 gives the network an input of unit variance.",
+    )
+
+
+def _recurrent(layer: Layer) -> Target:
+    size = max(layer.fan_in, layer.fan_out)
+    std = 1.0 / math.sqrt(size)
+    return Target(
+        scheme="orthogonal",
+        gain=1.0,
+        std=std,
+        why=f"A recurrent matrix is applied at every step, so it should keep lengths: orthogonal (Saxe et al. 2014), "
+        f"std = 1/sqrt({size}) = {std:.3g}.",
+    )
+
+
+def _by_activation(layer: Layer) -> Target:
+    name = layer.activation
+    if name is None:
+        return _balanced(layer, _linear_reason(layer))
+    if name in BALANCED:
+        return _balanced(
+            layer, f"{name} is bounded and nearly linear around zero, so forward and backward signal are balanced"
+        )
+    if name == "selu":
+        return _kept(
+            layer,
+            "lecun_normal",
+            1.0,
+            "selu keeps mean 0 and variance 1 only for weights of variance 1/fan_in (Klambauer et al. 2017, section 3)",
+        )
+    if name == "glu":
+        gain = GLU_SHARE**-0.5
+        return _kept(
+            layer,
+            "he_normal",
+            gain,
+            f"The gate of glu lets {GLU_SHARE:.2g} of the second moment through (Gehring et al. 2017, section 3.5)",
+        )
+    if name == "maxout":
+        return _kept(
+            layer, "lecun_normal", 1.0, "The larger of two normal values has second moment 1, so maxout needs no gain"
+        )
+    found = gain_of(layer)
+    if found is None or not math.isfinite(found.forward) or not 0 < found.forward < MAX_GAIN:
+        return _balanced(
+            layer,
+            f"The activation ({name}) has no gain for a unit signal, so forward and backward signal are balanced as for a linear layer",
+        )
+    if name in ("relu", "relu6"):
+        return _kept(layer, "he_normal", math.sqrt(2.0), f"{name} halves the second moment (He et al. 2015, eq. 10)")
+    label = "The unnamed activation" if name == "custom" else name
+    share = found.forward**-2
+    verb = "lets" if share < 1 else "turns a unit signal into"
+    rest = f"{share:.3g} of the second moment through" if share < 1 else f"a second moment of {share:.3g}"
+    return _kept(
+        layer,
+        "he_normal",
+        found.forward,
+        f"{label} {verb} {rest} (He et al. 2015, eq. 10, with the gain by quadrature)",
+    )
+
+
+def _kept(layer: Layer, scheme: str, gain: float, reason: str) -> Target:
+    """Target with std = gain / sqrt(fan_in)."""
+    fan_in, fan = _effective_fan_in(layer)
+    std = gain / math.sqrt(fan_in)
+    squared = gain * gain
+    formula = f"sqrt({squared:.3g}/{fan})"
+    return Target(
+        scheme=scheme, gain=gain, std=std, why=f"{reason}, so std = {formula} = {std:.3g}{_norm_note(layer)}."
+    )
+
+
+def _balanced(layer: Layer, reason: str) -> Target:
+    """Target with std = sqrt(2 / (fan_in + fan_out))."""
+    fan_in, fan = _effective_fan_in(layer)
+    std = math.sqrt(2.0 / (fan_in + layer.fan_out))
+    return Target(
+        scheme="xavier_uniform",
+        gain=1.0,
+        std=std,
+        why=f"{reason}: std = sqrt(2/({fan}+{layer.fan_out})) = {std:.3g} (Glorot & Bengio 2010, eq. 12){_norm_note(layer)}.",
+    )
+
+
+def _factor_before_activation(layer: Layer) -> float:
+    """By what constant the output is multiplied on its way to the activation, > 0; 1 where that is no straight line."""
+    from initaudit.activations.named import is_affine
+    from initaudit.activations.region import function_between
+
+    start, end = layer.output, layer.preactivation
+    if layer.activation is None or start is None or end is None or start is end:
+        return 1.0
+    function = function_between(start, end)
+    if function is None or not is_affine(function):
+        return 1.0
+    low, high = function(np.array([0.0, 1.0]))
+    factor = abs(float(high - low))
+    return factor if math.isfinite(factor) and abs(factor - 1.0) > SAME_FACTOR else 1.0
+
+
+def _rescaled(target: Target, factor: float) -> Target:
+    """The weights of sin(30 (Wx + b)) are 30 times smaller than those of sin(Wx + b) (Sitzmann et al. 2020, section 3.2)."""
+    return replace(
+        target,
+        gain=target.gain / factor,
+        std=target.std / factor,
+        why=f"{target.why[:-1]}; the output is multiplied by {factor:.4g} before the activation, so "
+        f"{target.std:.3g}/{factor:.4g} = {target.std / factor:.3g}.",
+    )
+
+
+def _branch_end(target: Target, branches: int) -> Target:
+    shrink = 1.0 / math.sqrt(branches)
+    std = target.std * shrink
+    return Target(
+        scheme=target.scheme,
+        gain=target.gain * shrink,
+        std=std,
+        why=f"It ends one of {branches} residual branches, whose variances add up, so the std is divided by sqrt({branches}) "
+        f"(GPT-2; Zhang et al. 2019 even start at zero): {target.std:.3g}/sqrt({branches}) = {std:.3g}.",
+    )
+
+
+def _linear_reason(layer: Layer) -> str:
+    """Why a layer without an activation of its own is treated as linear."""
+    feeds = set(layer.feeds)
+    if layer.kind in RECURRENT_KINDS:
+        return "The cell adds it to the recurrent part in front of a sigmoid or tanh, so forward and backward signal are balanced"
+    if "attention" in feeds or layer.kind == "attention":
+        return "Attention takes it as it is, and logits of unit variance need projections that keep the variance"
+    if layer.is_head or feeds <= {"output", "softmax"}:
+        return "The output layer is linear in front of the loss; smaller, down to zero, is right too"
+    if "gate" in feeds:
+        return "It is multiplied by another signal without an activation of its own"
+    if layer.ends_residual_branch or "residual_add" in feeds:
+        return "It is added to another signal without an activation of its own"
+    return "No activation follows before the next layer, so forward and backward signal are balanced"
+
+
+def _effective_fan_in(layer: Layer) -> tuple[float, str]:
+    """Inputs that reach one output value on average, and how to print them.
+
+    A transposed convolution of stride s spreads its inputs: only one kernel tap in s meets a value (per axis).
+    """
+    stride = math.prod(layer.node.attr("strides") or [1]) if layer.kind == "conv_transpose" else 1
+    if stride <= 1:
+        return float(layer.fan_in), str(layer.fan_in)
+    return layer.fan_in / stride, f"({layer.fan_in}/{stride})"
+
+
+def _norm_note(layer: Layer) -> str:
+    if layer.normalized_by is None:
+        return ""
+    return f"; {layer.normalized_by} behind it makes the scale immaterial to the forward signal"

@@ -1,0 +1,1 @@
+"""From measurements to what they mean: context, trainability, severity, verdict; and which findings count."""

@@ -1,0 +1,110 @@
+"""Two versions of a model side by side: which layers changed, which did not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from initaudit.errors import UnsupportedWeight
+
+if TYPE_CHECKING:
+    from initaudit.extraction.layer import Layer
+    from initaudit.measuring.layer_audit import LayerAudit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerChange:
+    """One layer before and after."""
+
+    before: str | None
+    """Layer.name in the first model; None where the layer is new."""
+    after: str | None
+    """Layer.name in the second model; None where the layer is gone."""
+    title: str
+    change: float | None
+    """|after - before| / |before| in the Frobenius norm; 0.0 exactly where every value is equal; None where there is no pair."""
+    parameters: int
+
+
+def compare(before: Sequence[Layer], after: Sequence[Layer]) -> tuple[LayerChange, ...]:
+    """Pair layers by title, then by stored name, then by equal shape in order; parts pair with parts."""
+    pairs = _pair(before, after)
+    changes = [
+        LayerChange(before=b.name, after=a.name, title=a.title, change=_change(b, a), parameters=a.parameters)
+        for b, a in pairs
+    ]
+    paired_before, paired_after = {id(b) for b, _ in pairs}, {id(a) for _, a in pairs}
+    changes += [
+        LayerChange(before=b.name, after=None, title=b.title, change=None, parameters=b.parameters)
+        for b in before
+        if id(b) not in paired_before
+    ]
+    changes += [
+        LayerChange(before=None, after=a.name, title=a.title, change=None, parameters=a.parameters)
+        for a in after
+        if id(a) not in paired_after
+    ]
+    return tuple(changes)
+
+
+def untouched_layers(layers: Sequence[LayerAudit], against: str) -> dict[str, str]:
+    """Layers whose weights equal those of the model at `against`: name here -> name there. Raises ModelError."""
+    from initaudit.extraction.extract import extract_layers
+    from initaudit.model.load import load_model
+
+    before = extract_layers(load_model(against)).layers
+    changes = compare(before, [a.layer for a in layers])
+    return {c.after: c.before for c in changes if c.change == 0.0 and c.after and c.before}
+
+
+def _pair(before: Sequence[Layer], after: Sequence[Layer]) -> list[tuple[Layer, Layer]]:
+    pairs: list[tuple[Layer, Layer]] = []
+    left, right = list(before), list(after)
+    for key in (_by_title, _by_tensor, _by_shape):
+        waiting: dict[object, list[Layer]] = {}
+        for layer in left:
+            waiting.setdefault(key(layer), []).append(layer)
+        rest = []
+        for layer in right:
+            candidates = waiting.get(key(layer))
+            if candidates:
+                match = candidates.pop(0)
+                pairs.append((match, layer))
+                left.remove(match)
+            else:
+                rest.append(layer)
+        right = rest
+    order = {id(layer): i for i, layer in enumerate(after)}
+    return sorted(pairs, key=lambda p: order[id(p[1])])
+
+
+def _by_title(layer: Layer) -> object:
+    return (layer.title, layer.weight.part, layer.weight.shape)
+
+
+def _by_tensor(layer: Layer) -> object:
+    return (layer.weight.tensors[0].name if layer.weight.tensors else "", layer.weight.part, layer.weight.shape)
+
+
+def _by_shape(layer: Layer) -> object:
+    return (layer.op_type, layer.weight.part, layer.weight.shape)
+
+
+def _change(before: Layer, after: Layer) -> float | None:
+    import numpy as np
+
+    try:
+        a, b = before.weight.array(), after.weight.array()
+    except UnsupportedWeight:
+        return None
+    if a.dtype == b.dtype and np.array_equal(
+        a.view(np.uint8) if a.flags.c_contiguous else a, b.view(np.uint8) if b.flags.c_contiguous else b
+    ):
+        return 0.0
+    x, y = np.asarray(a, np.float32), np.asarray(b, np.float32)
+    scale = float(np.linalg.norm(x.reshape(-1)))
+    distance = float(np.linalg.norm((y - x).reshape(-1)))
+    if distance == 0.0:
+        return 0.0
+    return distance / scale if scale else float("inf")

@@ -1,0 +1,98 @@
+"""Context: is the network fresh, trained, or a mixture? Each is judged by its own standard (init-scale rules bite on fresh ones)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from initaudit.measuring.layer_audit import LayerAudit
+
+FRESH_SHARE = 0.8
+"""Share of decided layers at a known law from which a network without trained layers counts as fresh although a few layers escape recognition."""
+TRAINED_SHARE = 0.1
+"""Below this share of untrained layers a network is called trained; at or above it, mixed. Only the word differs: INI601 names the layers in both."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """fresh | trained | mixed | unknown, with the evidence in words."""
+
+    name: str
+    evidence: tuple[str, ...] = ()
+
+    @property
+    def has_training(self) -> bool:
+        """Whether some part of the network was trained."""
+        return self.name in ("trained", "mixed")
+
+
+def infer_context(layers: Sequence[LayerAudit], override: str = "auto") -> Context:
+    """Judge by the provenance of the weights that are large enough to decide, by the biases and by the norm parameters."""
+    if override != "auto":
+        return Context(name=override, evidence=(f"given as {override}",))
+    weights = [
+        a for a in layers if a.provenance is not None and a.layer.untrainable is None and a.layer.kind != "other"
+    ]  # a vector that is only added may start at any pattern: the decay of a recurrence, the slopes of a position bias
+    stored = _by_tensor(weights)  # the gates of a recurrent layer are one witness, not four
+    untrained = [a for a in stored if a.provenance and a.provenance.untrained is True]
+    trained = [a for a in stored if a.provenance and a.provenance.untrained is False]
+    convincing = [a for a in trained if a.provenance and a.provenance.confidence == "high"]
+    guessed = [a for a in untrained if a.provenance and a.provenance.confidence == "low"]
+    if len(guessed) == len(untrained) < len(convincing):  # a trained layer that is bell-shaped by accident
+        untrained = []
+    decided = len(untrained) + len(trained)
+    evidence = []
+    if decided:
+        evidence.append(f"{len(untrained)} of {decided} decidable weights follow an initialisation scheme")
+    marks = _training_marks(layers)
+    evidence += marks.evidence
+    if not decided:
+        if weights and all(a.stats.std == 0 for a in weights):  # no training leaves every weight of a layer equal
+            return Context(name="fresh", evidence=(*evidence, "all weights are constant"))
+        return Context(name="trained" if marks.trained else "unknown", evidence=tuple(evidence))
+    share = len(untrained) / decided
+    if not trained or (share >= FRESH_SHARE and not marks.trained and len(convincing) < len(untrained)):
+        name = "fresh"
+    elif share < TRAINED_SHARE:
+        name = "trained"
+    else:
+        name = "mixed"
+    return Context(name=name, evidence=tuple(evidence))
+
+
+def _by_tensor(weights: Sequence[LayerAudit]) -> list[LayerAudit]:
+    """One layer or part for each stored tensor: the one that most of its parts agree with, trained ones first."""
+    groups: dict[int, list[LayerAudit]] = {}
+    for audit in weights:
+        key = id(audit.layer.weight.tensors[0]) if audit.layer.weight.tensors else id(audit)
+        groups.setdefault(key, []).append(audit)
+    return [_majority(group) for group in groups.values()]
+
+
+def _majority(group: Sequence[LayerAudit]) -> LayerAudit:
+    votes = {
+        value: [a for a in group if a.provenance and a.provenance.untrained is value] for value in (False, True, None)
+    }
+    return max(votes.values(), key=len)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Marks:
+    trained: bool
+    evidence: list[str]
+
+
+def _training_marks(layers: Sequence[LayerAudit]) -> _Marks:
+    """Norm parameters and biases that left the constants at which every framework starts them."""
+    norms = [a for a in layers if a.layer.kind == "norm"]
+    moved = [a for a in norms if a.stats.std > 0]
+    biases = [a for a in layers if a.bias is not None and a.bias.count > 1]
+    zero = [a for a in biases if a.bias is not None and a.bias.std == 0]
+    evidence = []
+    if norms:
+        evidence.append(f"{len(moved)} of {len(norms)} normalisation vectors have left their constant start")
+    if biases:
+        evidence.append(f"{len(zero)} of {len(biases)} biases are constant, as at initialisation")
+    return _Marks(trained=bool(norms) and len(moved) > len(norms) / 2, evidence=evidence)

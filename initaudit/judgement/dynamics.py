@@ -1,0 +1,206 @@
+"""Dynamics: how a network would start to learn, summed up from what the probe measured at its layers.
+
+Near its start a network learns as its tangent kernel says (Jacot et al. 2018): the answer to an input x moves, per unit
+of learning rate, by the sum over weights of the products of their gradients at x and at the inputs of the batch. The
+diagonal of that kernel is the squared gradient of an output, which the backward probe measures layer by layer.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from initaudit.measuring.layer_audit import LayerAudit
+    from initaudit.probe.signal import Moments, Signal
+
+LARGEST_LOG = 300.0
+"""Decimal logarithm at which numbers are cut off, short of float64's overflow."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probed:
+    """One layer whose weight gradient was measured."""
+
+    name: str
+    kernel: float
+    """Squared Frobenius norm of the gradient of one output with respect to the layer's weight, for one input."""
+    weight_square: float
+    """Squared Frobenius norm of the weight."""
+    contrast: float
+    """Share of the mean square of the layer's input that varies over inputs, in [0, 1]."""
+    input_variance: float | None
+    """What it is a share of, before dividing."""
+    gradient: float
+    """Root mean square of the gradient at the layer's output."""
+    reach: float
+    """Mean square change of one output when the layer's output moves by its own spread over inputs, to first order."""
+    elements: int
+    """Elements of the layer's output for one input."""
+    is_head: bool
+    """Whether its output is an output of the network."""
+    ends_shortcut: bool
+    """Whether a shortcut that bypasses the layer meets its output."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dynamics:
+    """The quantities that decide, per output and for a learning rate of 1."""
+
+    layers: tuple[Probed, ...]
+    """In topological order; the last one stands for the outputs."""
+    answer_scale: float
+    """Root mean square of the outputs, at least 1: where they are large, they must move by as much."""
+    dimension: float | None
+    """In how many directions the inputs of the last layer differ; None where they do not."""
+    answer_variance: float
+    """Variance of the outputs over inputs."""
+    tied: float
+    """Share of the hidden units that compute the same as another one and always will."""
+    finite: bool
+    """Whether all that was measured is a finite number."""
+
+    @property
+    def kernel(self) -> float:
+        """Tangent kernel of an input with itself."""
+        return math.fsum(layer.kernel for layer in self.layers)
+
+    @property
+    def contrast_kernel(self) -> float:
+        """The part of the kernel that acts on the differences between inputs rather than on what they share."""
+        return math.fsum(layer.kernel * layer.contrast for layer in self.layers)
+
+    @property
+    def relative_step(self) -> float:
+        """Number of layers times the geometric mean of |dL/dW| / |W|.
+
+        To first order the relative change of the network in one step (deep relative trust, Bernstein et al. 2020). The
+        geometric mean, because a single tiny weight grows in the first steps and harms nobody.
+        """
+        logs = [
+            0.5 * (log10(layer.kernel) - log10(layer.weight_square))
+            for layer in self.layers
+            if layer.kernel > 0 and layer.weight_square > 0
+        ]
+        return len(logs) * float(10.0 ** min(LARGEST_LOG, sum(logs) / len(logs))) if logs else 0.0
+
+    @property
+    def roughness(self) -> float:
+        """How much faster the answers change with the input, at close range, than they differ between inputs.
+
+        At least 1 for N(0, 1) inputs and what depends on them smoothly (the Gaussian Poincare inequality, Var f <=
+        E|grad f|^2), 1 for a linear network; in the chaotic phase (Poole et al. 2016) it grows exponentially with depth.
+        The largest over the layers; 1 where the answers do not vary.
+        """
+        if not self.answer_variance > 0:
+            return 1.0
+        return max(1.0, *(layer.reach / self.answer_variance for layer in self.layers))
+
+    @property
+    def stretches(self) -> tuple[tuple[Probed, ...], ...]:
+        """The layers between one shortcut's end and the next."""
+        parts: list[list[Probed]] = [[]]
+        last = self.layers[-1]
+        for layer in self.layers:
+            if layer.is_head and layer is not last:
+                continue  # an output beside others lies on no way to them
+            parts[-1].append(layer)
+            if layer.ends_shortcut:
+                parts.append([])
+        return tuple(tuple(part) for part in parts if part)
+
+    @property
+    def stretch(self) -> int:
+        """Number of layers in the longest stretch that no shortcut bypasses: what must learn in concert."""
+        return max(len(part) for part in self.stretches)
+
+    @property
+    def narrowness(self) -> float:
+        """Sum of 1 / width over the hidden layers of a stretch, the largest: how much chance adds up on the way.
+
+        From about 1 on, the sizes of signals and gradients in a random network scatter by more than their means (Hanin &
+        Rolnick 2018, theorems 5 and 6).
+        """
+        head = self.layers[-1]
+        return max(math.fsum(1 / layer.elements for layer in part if layer is not head) for part in self.stretches)
+
+
+def dynamics_of(layers: Sequence[LayerAudit]) -> Dynamics | None:
+    """Sum up layers in topological order; None where no weight gradient was measured."""
+    audits = [
+        a for a in layers if a.signal is not None and a.signal.weight_gradient is not None and not a.layer.untrainable
+    ]
+    if not audits:
+        return None
+    signals = [a.signal for a in audits if a.signal is not None]
+    head = signals[-1]
+    outputs = head.elements or 1
+    probed = tuple(_probed(audit, signal, outputs) for audit, signal in zip(audits, signals, strict=True))
+    finite = math.isfinite(head.mean_square) and all(math.isfinite(layer.kernel) for layer in probed)
+    return Dynamics(
+        layers=probed,
+        answer_scale=max(1.0, math.sqrt(head.mean_square)) if finite else math.inf,
+        dimension=None if head.input is None else head.input.dimension,
+        answer_variance=head.variance,
+        tied=_tied_share(audits),
+        finite=finite and not any(signal.nonfinite for signal in signals),
+    )
+
+
+def _probed(audit: LayerAudit, signal: Signal, outputs: int) -> Probed:
+    stats = audit.stats
+    silent = signal.mean_square == 0.0 and signal.dead == 1.0
+    # At exactly 0 a ReLU passes no gradient, but a perturbation of either sign finds its slope on one side.
+    gradient = 0.0 if silent else signal.weight_gradient or 0.0
+    return Probed(
+        name=audit.layer.name,
+        kernel=gradient * gradient / outputs,
+        weight_square=(stats.std**2 + stats.mean**2) * stats.count,
+        contrast=_contrast(signal.input),
+        input_variance=None if signal.input is None else signal.input.variance,
+        gradient=signal.gradient_rms or 0.0,
+        reach=_reach(signal, outputs),
+        elements=max(1, signal.elements or 1),
+        is_head=audit.layer.is_head,
+        ends_shortcut=audit.layer.ends_residual_branch,
+    )
+
+
+def _reach(signal: Signal, outputs: int) -> float:
+    spread = signal.own.variance if signal.own is not None else signal.variance
+    try:
+        return (signal.gradient_rms or 0.0) ** 2 * (signal.elements or 1) * spread / outputs
+    except OverflowError:
+        return math.inf
+
+
+def _contrast(entering: Moments | None) -> float:
+    if entering is None:
+        return 1.0
+    return min(1.0, entering.variance / entering.mean_square) if entering.mean_square > 0 else 0.0
+
+
+def _tied_share(audits: Sequence[LayerAudit]) -> float:
+    """Units stay equal when the weights that enter them are equal and those that leave them are, too."""
+    tied = total = 0
+    for audit, following in pairwise(audits):
+        units = max(1, audit.stats.count // max(1, audit.layer.fan_in))
+        total += units
+        same_bias = audit.bias is None or audit.bias.min == audit.bias.max
+        if (
+            same_bias
+            and audit.stats.min == audit.stats.max
+            and following.stats.min == following.stats.max
+            and units > 1
+        ):
+            tied += units
+    return tied / total if total else 0.0
+
+
+def log10(value: float) -> float:
+    """Decimal logarithm, cut off at +-LARGEST_LOG."""
+    return max(-LARGEST_LOG, min(LARGEST_LOG, math.log10(value))) if value > 0 else -LARGEST_LOG

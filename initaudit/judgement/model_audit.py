@@ -1,0 +1,37 @@
+"""ModelAudit: everything known about one model, as the rules see it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from initaudit.extraction.layer import Extraction
+    from initaudit.judgement.context import Context
+    from initaudit.judgement.trainability import Trainability
+    from initaudit.measuring.layer_audit import LayerAudit
+    from initaudit.model.load import Model
+    from initaudit.probe import ProbeResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ModelAudit:
+    """What the rules see."""
+
+    model: Model
+    extraction: Extraction
+    layers: tuple[LayerAudit, ...]
+    """In topological order."""
+    context: Context
+    probe: ProbeResult
+    trainability: Trainability | None
+    """None where the backward probe did not run."""
+    depth_scale: float | None = None
+    """Layers over which the signal variance falls by a factor e; None where that cannot be said."""
+    untouched: Mapping[str, str] = field(default_factory=dict)
+    """Layers that equal a layer of the `--against` model: name here -> name there."""
+
+    def by_name(self, name: str) -> LayerAudit:
+        """The layer called `name`. Raises KeyError."""
+        return next(layer for layer in self.layers if layer.layer.name == name)

@@ -1,0 +1,286 @@
+"""Trainability: would plain gradient descent get this network off the ground? A number in [0, 1] and what limits it.
+
+The score is the probability that a network reaches a training accuracy of 90 % within 250 steps of momentum descent at
+the best of three learning rates:
+
+    score = separates * smooth * max over rates [ moves(rate) * stands(rate) ]
+
+    moves      a step changes the answers to different inputs differently, by enough to matter
+    stands     a step changes the weights of all layers together by little enough
+    separates  the inputs arrive at the last layer spread over several directions, or the layers are wide enough to learn to
+    smooth     inputs that are alike get answers that are alike
+
+A network whose units are all copies of each other, or whose values leave the finite numbers, scores 0. The constants
+were fitted on networks that `benchmarks/trainability/` draws and really trains; its `fit.py` gives them again.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from initaudit.judgement.dynamics import Dynamics, Probed, dynamics_of, log10
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from initaudit.measuring.layer_audit import LayerAudit
+
+TRAINABLE = 0.5
+"""At or above this score a network is called trainable: the score is a probability."""
+
+LEARNING_RATES = (1e-3, 1e-2, 1e-1)
+"""The rates that the networks behind the fit were trained with; the best one counts."""
+MOTION_NEEDED = -5.54
+"""Decimal logarithm of contrast kernel / (1 / rate + kernel) / (answer scale * stretch^2) at which half of the networks
+move far enough; fitted, as were the power of the stretch (1.97 where it was left free) and the weight of the kernel beside
+1 / rate (1.0 where it was left free)."""
+MOTION_STEEPNESS = 2.78
+"""How sharply networks on either side of MOTION_NEEDED differ, per decade; fitted."""
+STEP_STOOD = 0.42
+"""Decimal logarithm of rate * relative step that half of the networks stand; fitted."""
+STEP_STEEPNESS = 3.76
+"""How sharply networks on either side of STEP_STOOD differ, per decade; fitted."""
+ROUGHNESS_STOOD = 4.46
+"""Decimal logarithm of the roughness that half of the networks stand; fitted."""
+ROUGHNESS_STEEPNESS = 1.57
+"""How sharply networks on either side of ROUGHNESS_STOOD differ, per decade; fitted."""
+DIMENSION_STEEPNESS = 1.78
+"""How much each factor of ten in the dimension of the last layer's input helps; fitted."""
+NARROWNESS_STEEPNESS = 3.61
+"""How much each factor of ten in narrowness harms; a narrowness of 1 with a dimension of 1 leaves half; fitted."""
+
+TIED = 0.5
+"""Share of tied units from which a network counts as one unit wide: one constant layer between random ones is not enough
+to tie its units, so in practice the share is 0 or 1."""
+SUFFICES = 0.8
+"""A factor that leaves this much is not blamed."""
+STEEP = 100.0
+"""Factor between the ends of a network from which a variance, or a gradient, counts as vanished or exploded on the way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Factor:
+    """One thing that can keep a network from learning."""
+
+    name: str
+    """signal, similarity, gradient, explosion, uneven, line, symmetry, overflow."""
+    score: float
+    """Trainability that this factor alone would leave, in [0, 1]."""
+    layer: str | None
+    """Layer.name where it happens first, if one is to blame."""
+    rule: str
+    """Code of the rule that reports it, e.g. `INI401`."""
+    message: str
+    """What was measured and what it does, one sentence with numbers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trainability:
+    """Score and factors, the most limiting first."""
+
+    score: float
+    factors: tuple[Factor, ...]
+
+
+def trainability(layers: Sequence[LayerAudit]) -> Trainability | None:
+    """Judge probed layers in topological order; None where nothing was probed backward."""
+    dynamics = dynamics_of(layers)
+    if dynamics is None:
+        return None
+    return Trainability(score=score_of(dynamics), factors=limits(dynamics))
+
+
+def score_of(dynamics: Dynamics) -> float:
+    """Probability that the network learns at the best learning rate."""
+    if not dynamics.finite or dynamics.tied >= TIED:
+        return 0.0
+    learns = max(moves(dynamics, rate) * stands(dynamics, rate) for rate in LEARNING_RATES)
+    return separates(dynamics) * smooth(dynamics) * learns
+
+
+def moves(dynamics: Dynamics, rate: float) -> float:
+    """Probability that steps at `rate` change the answers by enough to tell inputs apart.
+
+    What all inputs share is moved by the same steps, back and forth with the composition of each batch: from a rate of
+    1 / kernel on, larger steps help the differences no more.
+    """
+    return _enough(dynamics, dynamics.contrast_kernel / (1 / rate + dynamics.kernel))
+
+
+def stands(dynamics: Dynamics, rate: float) -> float:
+    """Probability that steps at `rate` do not throw the network off its course."""
+    return _logistic(STEP_STEEPNESS * (STEP_STOOD - log10(rate * dynamics.relative_step)))
+
+
+def separates(dynamics: Dynamics) -> float:
+    """Probability that what the last layer sees can be, or can become, divisible into classes."""
+    spread = log10(dynamics.dimension) if dynamics.dimension else 0.0
+    narrow = log10(dynamics.narrowness)
+    return _logistic(DIMENSION_STEEPNESS * spread - NARROWNESS_STEEPNESS * narrow)
+
+
+def smooth(dynamics: Dynamics) -> float:
+    """Probability that what is learned from one input holds for its neighbours."""
+    return _logistic(ROUGHNESS_STEEPNESS * (ROUGHNESS_STOOD - log10(dynamics.roughness)))
+
+
+def _enough(dynamics: Dynamics, move: float) -> float:
+    motion = log10(move) - log10(dynamics.answer_scale) - 2 * log10(dynamics.stretch)
+    return _logistic(MOTION_STEEPNESS * (motion - MOTION_NEEDED))
+
+
+def _logistic(x: float) -> float:
+    return 1.0 / (1.0 + math.exp(-max(-700.0, min(700.0, x))))
+
+
+def limits(dynamics: Dynamics) -> tuple[Factor, ...]:
+    """What leaves less than SUFFICES, each under the name of its cause, the most limiting first."""
+    return tuple(sorted(_limits(dynamics), key=lambda factor: factor.score))
+
+
+def _limits(dynamics: Dynamics) -> Iterator[Factor]:
+    if not dynamics.finite:
+        where = next((layer.name for layer in dynamics.layers if not math.isfinite(layer.kernel)), None)
+        yield Factor(
+            name="overflow",
+            score=0.0,
+            layer=where,
+            rule="INI402",
+            message="Activations or gradients leave the finite numbers: the first step of training ends it.",
+        )
+        return
+    if dynamics.tied >= TIED:
+        yield Factor(
+            name="symmetry",
+            score=0.0,
+            layer=dynamics.layers[0].name,
+            rule="INI004",
+            message=f"{dynamics.tied:.0%} of the hidden units have the same weights, before and behind them, as another unit: "
+            "they stay equal for ever, and each layer is one unit wide.",
+        )
+    largest, smallest = LEARNING_RATES[-1], LEARNING_RATES[0]
+    slow, wild = moves(dynamics, largest), stands(dynamics, smallest)
+    if slow < SUFFICES:
+        yield from _too_slow(dynamics, slow)
+    if wild < SUFFICES:
+        yield from _too_wild(dynamics, wild)
+    together = max(moves(dynamics, rate) * stands(dynamics, rate) for rate in LEARNING_RATES)
+    if together < SUFFICES <= min(slow, wild):
+        yield Factor(
+            name="uneven",
+            score=together,
+            layer=None,
+            rule="INI503",
+            message=f"No single learning rate fits: the relative weight gradients add up to {dynamics.relative_step:.2g} over the "
+            f"layers, but the differences between inputs move by {dynamics.contrast_kernel:.2g} only.",
+        )
+    if (calm := smooth(dynamics)) < SUFFICES:
+        roughest = max(dynamics.layers, key=lambda layer: layer.reach)
+        yield Factor(
+            name="chaos",
+            score=calm,
+            layer=roughest.name,
+            rule="INI502",
+            message=f"Close to an input the answers change {math.sqrt(dynamics.roughness):.1g} times as fast as they differ between inputs: "
+            "the network is chaotic, and what is learned from one input says nothing about the next.",
+        )
+    if (divisible := separates(dynamics)) < SUFFICES:
+        yield Factor(
+            name="line",
+            score=divisible,
+            layer=dynamics.layers[-1].name,
+            rule="INI405",
+            message=f"At the last layer inputs differ in {dynamics.dimension or 1.0:.1f} directions only, and {dynamics.stretch} layers in a row "
+            f"are too narrow (widths' reciprocals add up to {dynamics.narrowness:.2g}) to spread them.",
+        )
+
+
+def _too_slow(dynamics: Dynamics, score: float) -> Iterator[Factor]:
+    first, last = dynamics.layers[0], dynamics.layers[-1]
+    rate = LEARNING_RATES[-1]
+    if moves(replace(dynamics, answer_scale=1.0), rate) >= TRAINABLE:
+        if stands(dynamics, LEARNING_RATES[0]) >= SUFFICES:  # else the explosion is named already
+            yield Factor(
+                name="explosion",
+                score=score,
+                layer=last.name,
+                rule="INI402",
+                message=f"The answers have a root mean square of {dynamics.answer_scale:.1g}: no step that the network stands makes a difference to them.",
+            )
+        return
+    left = _change(first.input_variance, last.input_variance)
+    if _enough(dynamics, dynamics.kernel / (1 / rate + dynamics.kernel)) >= TRAINABLE:
+        where = _first(dynamics, lambda layer: layer.contrast < 1 / STEEP)
+        yield Factor(
+            name="similarity",
+            score=score,
+            layer=where,
+            rule="INI405",
+            message=f"Of what reaches the last layer only {last.contrast:.1g} differs between inputs: all get the same answer, "
+            "and what is learned from one is unlearned by the next.",
+        )
+    else:
+        where = _first(dynamics, lambda layer: _change(first.input_variance, layer.input_variance) < 1 / STEEP)
+        yield Factor(
+            name="signal",
+            score=score,
+            layer=where,
+            rule="INI401",
+            message=f"Of the signal's variance {left:.1g} is left at the last layer: "
+            "the answers hardly depend on the input, and no learning rate in use changes that.",
+        )
+    back = _change(last.gradient, first.gradient)
+    if back < 1 / STEEP:
+        where = _first(dynamics, lambda layer: _change(last.gradient, layer.gradient) < 1 / STEEP)
+        yield Factor(
+            name="gradient",
+            score=score,
+            layer=where,
+            rule="INI501",
+            message=f"The gradient that reaches the first layer is {back:.1g} of that at the last: the first layers stay where they are.",
+        )
+
+
+def _too_wild(dynamics: Dynamics, score: float) -> Iterator[Factor]:
+    first, last = dynamics.layers[0], dynamics.layers[-1]
+    forward, back = _change(first.input_variance, last.input_variance), _change(last.gradient, first.gradient)
+    step = f"even a learning rate of {LEARNING_RATES[0]:g} changes the network by {LEARNING_RATES[0] * dynamics.relative_step:.2g} of itself in one step"
+    if forward > STEEP:
+        where = _first(dynamics, lambda layer: _change(first.input_variance, layer.input_variance) > STEEP)
+        yield Factor(
+            name="explosion",
+            score=score,
+            layer=where,
+            rule="INI402",
+            message=f"The signal's variance grows by a factor of {forward:.1g} on its way to the last layer: {step}.",
+        )
+    if back > STEEP:
+        yield Factor(
+            name="gradient",
+            score=score,
+            layer=first.name,
+            rule="INI502",
+            message=f"The gradient that reaches the first layer is {back:.1g} times that at the last: {step}.",
+        )
+    if forward <= STEEP and back <= STEEP:
+        largest = max(dynamics.layers, key=lambda layer: log10(layer.kernel) - log10(layer.weight_square))
+        yield Factor(
+            name="uneven",
+            score=score,
+            layer=largest.name,
+            rule="INI503",
+            message=f"The weights are small against their gradients: {step}.",
+        )
+
+
+def _first(dynamics: Dynamics, holds: Callable[[Probed], bool]) -> str | None:
+    return next((layer.name for layer in dynamics.layers if holds(layer)), None)
+
+
+def _change(start: float | None, end: float | None) -> float:
+    """`end` over `start`; 1 where either is unknown, and where both are zero."""
+    if start is None or end is None or start == end:
+        return 1.0
+    return end / start if start > 0 else math.inf

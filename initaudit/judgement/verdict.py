@@ -1,0 +1,63 @@
+"""The verdict: one status, one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from initaudit.findings import Severity
+
+if TYPE_CHECKING:
+    from initaudit.findings import Finding
+    from initaudit.judgement.context import Context
+    from initaudit.judgement.trainability import Trainability
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What a reader who reads one line must know."""
+
+    status: str
+    """pass, warn, fail, or error where there is no audit."""
+    context: str
+    """fresh, trained, mixed or unknown."""
+    trainability: float | None
+    """0..1, None where not measured."""
+    reason: str
+    """One sentence."""
+    evidence: tuple[str, ...] = ()
+    """Why this context."""
+    first_lost: tuple[str, str] | None = None
+    """(layer, cause): the first layer where the signal is lost."""
+
+
+def verdict_for(
+    findings: Sequence[Finding],
+    context: Context,
+    trainability: Trainability | None,
+    first_lost: tuple[str, str] | None,
+) -> Verdict:
+    """Status from the findings that count, and the sentence of the worst of them."""
+    active = [f for f in findings if f.suppressed is None]
+    errors = [f for f in active if f.severity is Severity.ERROR]
+    warnings = [f for f in active if f.severity is Severity.WARNING]
+    status = "fail" if errors else "warn" if warnings else "pass"
+    return Verdict(
+        status=status,
+        context=context.name,
+        trainability=None if trainability is None else round(trainability.score, 4),
+        reason=_reason(errors, warnings, context),
+        evidence=context.evidence,
+        first_lost=first_lost,
+    )
+
+
+def _reason(errors: Sequence[Finding], warnings: Sequence[Finding], context: Context) -> str:
+    for findings in (errors, warnings):
+        if findings:
+            others = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
+            where = f" at {findings[0].layer}" if findings[0].layer else ""
+            return f"{findings[0].code} {findings[0].name}{where}: {findings[0].message}{others}"
+    kind = {"fresh": "freshly initialised", "trained": "trained", "mixed": "partly trained"}.get(context.name)
+    return f"No problem found in this {kind} network." if kind else "No problem found."

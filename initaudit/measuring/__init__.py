@@ -1,0 +1,1 @@
+"""Weights and signals of each layer measured, and what theory says beside them."""

@@ -1,0 +1,36 @@
+"""LayerAudit: everything known about one layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from initaudit.extraction.layer import Layer
+    from initaudit.initialisation.targets import Target
+    from initaudit.probe.signal import Signal
+    from initaudit.stats import WeightStats
+    from initaudit.stats.provenance import Provenance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LayerAudit:
+    """Everything known about one layer."""
+
+    layer: Layer
+    stats: WeightStats
+    provenance: Provenance | None
+    """None for norm scales, slopes and others that no scheme draws."""
+    target: Target | None
+    """None where no scale is better than another."""
+    signal: Signal | None = None
+    """None where the layer was not probed."""
+    bias: WeightStats | None = None
+    """Of the layer's bias, or the part of it that belongs to this layer."""
+
+    @property
+    def ratio(self) -> float | None:
+        """Standard deviation of the weights over that of the target."""
+        if self.target is None or not self.target.std:
+            return None
+        return self.stats.std / self.target.std

@@ -1,0 +1,160 @@
+"""measure(): statistics, provenance and target of every layer; what cannot be read becomes a Skipped with its reason."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Final
+
+from initaudit.errors import UnsupportedWeight
+from initaudit.extraction.layer import Layer, Skipped
+from initaudit.initialisation.targets import target_for
+from initaudit.measuring.forked import processes, share
+from initaudit.measuring.layer_audit import LayerAudit
+from initaudit.stats import WeightStats, weigh
+from initaudit.stats.provenance import LayerFacts, Provenance, recognise
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator
+
+UNDRAWN_KINDS = frozenset({"norm", "scale"})
+"""Kinds whose weights start at a constant in every framework; no scheme draws them, so none is looked for."""
+
+VALUE_COST: Final = 2e-9
+LAYER_COST: Final = 1e-3
+"""Seconds to weigh a value of a large tensor, and a small tensor (measured); they need only tell which half of the work is which."""
+
+WORTH_SHARING: Final = 0.5
+"""Seconds of work from which processes are started for it: starting one and taking its results back costs 0.05."""
+
+TURNS: Final = 16
+"""Parts for each process: none waits longer for the last one than a sixteenth of its own work."""
+
+Weighing = tuple[WeightStats, WeightStats | None, Provenance | None]
+"""Of one layer: the statistics of its weight and its bias, and the law of the weight."""
+
+
+def measure(layers: Sequence[Layer], *, seed: int = 0) -> tuple[tuple[LayerAudit, ...], tuple[Skipped, ...]]:
+    """Weigh each distinct weight once, however many layers share it."""
+    branches = sum(layer.ends_residual_branch and layer.kind not in UNDRAWN_KINDS for layer in layers)
+    audits: list[LayerAudit] = []
+    skipped: list[Skipped] = []
+    weighings = _weigh_all(layers, seed)
+    for layer in layers:
+        found = weighings[id(layer)]
+        if isinstance(found, str):
+            name = layer.weight.tensors[0].name if layer.weight.tensors else layer.name
+            skipped.append(Skipped(initializer=name, parameters=layer.parameters, reason=found, is_parameter=True))
+            continue
+        stats, bias, provenance = found
+        target = target_for(layer, residual_branches=branches)
+        audits.append(LayerAudit(layer=layer, stats=stats, provenance=provenance, target=target, bias=bias))
+    return tuple(audits), tuple(skipped)
+
+
+def _weigh_all(layers: Sequence[Layer], seed: int) -> dict[int, Weighing | str]:
+    """By the identity of the layer: its weighing, or why there is none."""
+
+    def weigh_part(part: Sequence[Layer]) -> list[Weighing | str]:
+        biases: dict[Hashable, WeightStats | None] = {}
+        found: list[Weighing | str] = []
+        for _, group in groupby(part, key=_key):  # the values of one weight at a time
+            found += _weighings(list(group), biases, seed)
+        return found
+
+    parts, count = _parts(layers)
+    results = share(weigh_part, parts, count)
+    return {
+        id(layer): found
+        for part, result in zip(parts, results, strict=True)
+        for layer, found in zip(part, result, strict=True)
+    }
+
+
+def _parts(layers: Sequence[Layer]) -> tuple[list[list[Layer]], int]:
+    """The layers in stretches of about equal work, each weight's layers together, and for how many processes."""
+    by_weight: dict[Hashable, list[Layer]] = {}
+    for layer in layers:
+        by_weight.setdefault(_key(layer), []).append(layer)
+    costs = [VALUE_COST * math.prod(group[0].weight.shape) + LAYER_COST * len(group) for group in by_weight.values()]
+    total = sum(costs)
+    count = processes() if total > WORTH_SHARING else 1
+    parts: list[list[Layer]] = []
+    load = math.inf
+    for group, cost in zip(by_weight.values(), costs, strict=True):
+        if load > total / (count * TURNS):
+            parts.append([])
+            load = 0.0
+        parts[-1].extend(group)
+        load += cost
+    return parts, count
+
+
+def _weighings(
+    layers: Sequence[Layer], biases: dict[Hashable, WeightStats | None], seed: int
+) -> Iterator[Weighing | str]:
+    """Of layers that use the same weight, in their order."""
+    view, groups = layers[0].weight, layers[0].groups
+    try:
+        stats = weigh(view.array(), unit_axes=view.unit_axes, input_axes=view.input_axes, groups=groups, seed=seed)
+    except UnsupportedWeight as error:
+        yield from [str(error)] * len(layers)
+        return
+    summary = stats.summary()
+    for layer in layers:
+        try:
+            bias = _weigh_bias(layer, biases, seed)
+        except UnsupportedWeight as error:
+            yield str(error)
+        else:
+            yield summary, bias, _provenance(layer, stats, bias)
+
+
+def facts_of(layer: Layer) -> LayerFacts:
+    """What provenance needs to know of a layer."""
+    return LayerFacts(
+        kind=layer.kind,
+        shape=layer.weight.shape,
+        fan_in=layer.fan_in,
+        fan_out=layer.fan_out,
+        groups=layer.groups,
+        hidden_size=layer.hidden_size,
+        unit_axes=layer.weight.unit_axes,
+        input_axes=layer.weight.input_axes,
+        activation=layer.activation,
+        activation_params=layer.activation_params,
+        dtype=layer.weight.dtype,
+        packed_units=_packed_units(layer),
+    )
+
+
+def _packed_units(layer: Layer) -> int | None:
+    view = layer.weight
+    if view.part is None or len(view.tensors) != 1 or not layer.fan_in:
+        return None
+    units, rest = divmod(view.tensors[0].size, int(layer.fan_in))
+    return units if rest == 0 and units > layer.fan_out else None
+
+
+def _provenance(layer: Layer, stats: WeightStats, bias: WeightStats | None) -> Provenance | None:
+    if layer.kind in UNDRAWN_KINDS or layer.untrainable is not None:
+        return None
+    return recognise(stats, facts_of(layer), bias)
+
+
+def _key(layer: Layer) -> Hashable:
+    view = layer.weight
+    return (tuple(id(t) for t in view.tensors), view.steps, view.part, view.shape, layer.groups)
+
+
+def _weigh_bias(layer: Layer, known: dict[Hashable, WeightStats | None], seed: int) -> WeightStats | None:
+    if layer.bias is None or layer.bias.size == 0 or not layer.bias.is_floating:
+        return None
+    key = (id(layer.bias), layer.bias_slice)
+    if key not in known:
+        values = layer.bias.array().reshape(-1)
+        if layer.bias_slice is not None:
+            values = values[slice(*layer.bias_slice)]
+        known[key] = weigh(values, unit_axes=(0,), input_axes=(), seed=seed).summary()
+    return known[key]

@@ -1,0 +1,148 @@
+"""A read-only view of an ONNX graph for navigation: who produces a value, who consumes it, what is constant.
+
+Model-local functions are inlined, so that a layer inside a function is an ordinary node; bodies of If, Loop and Scan
+stay nested graphs that see the names of the graphs around them. Values and nodes of the main graph keep the names of
+the file; what comes from a function body is prefixed with the path of its call.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import onnx
+from onnx import AttributeProto, NodeProto
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from initaudit.model.tensors import Tensor
+
+DEFAULT_DOMAINS = ("", "ai.onnx")
+SHAPE_ONLY = frozenset({"Shape", "Size"})
+"""Operators that see the shape of their input, not its values."""
+RANDOM = frozenset(
+    {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial"}
+)
+"""Operators that draw values; what they give is data, not a constant."""
+
+
+class Value:
+    """A named edge: graph input, node output, or constant. `tensor` is set where the value is constant in the file."""
+
+    __slots__ = (
+        "consumers", "dims", "dtype", "graph", "index", "is_input", "is_output", "is_static", "name", "producer", "tensor",
+    )  # fmt: skip
+
+    def __init__(self, name: str, graph: Graph) -> None:
+        self.name = name
+        self.graph = graph
+        self.producer: Node | None = None
+        self.index = 0
+        """Position among the producer's outputs, or among the graph's inputs."""
+        self.consumers: list[tuple[Node, int]] = []
+        """(node, input position), in topological order; nodes inside subgraphs count, the node that holds the subgraph does not."""
+        self.tensor: Tensor | None = None
+        self.is_input = False
+        """A graph input without an initializer of the same name."""
+        self.is_output = False
+        self.is_static = False
+        """Known without the data: stored in the file, or computed from stored values and from shapes alone."""
+        self.dims: tuple[int | str | None, ...] | None = None
+        """Declared shape (symbolic dimensions as str, unknown ones None), where the file declares it."""
+        self.dtype: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Value({self.name!r})"
+
+
+class Node:
+    """One operator call."""
+
+    __slots__ = (
+        "attributes", "domain", "graph", "inputs", "name", "op_type", "outputs", "position", "proto", "subgraphs",
+    )  # fmt: skip
+
+    def __init__(self, proto: NodeProto, graph: Graph, name: str, attributes: Mapping[str, AttributeProto]) -> None:
+        self.proto = proto
+        self.graph = graph
+        self.name = name
+        """Name in the file, prefixed by the function call it was inlined from; may be empty."""
+        self.op_type = proto.op_type
+        self.domain = "" if proto.domain in DEFAULT_DOMAINS else proto.domain
+        self.attributes = attributes
+        """With references to function attributes resolved."""
+        self.inputs: list[Value | None] = []
+        self.outputs: list[Value | None] = []
+        self.subgraphs: dict[str, Graph] = {}
+        self.position = 0
+        """Index in `graph.nodes`: what a node depends on stands at smaller positions of its graph."""
+
+    def __repr__(self) -> str:
+        return f"Node({self.op_type} {self.name!r})"
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """Key-value pairs that the exporter left at the node."""
+        return {entry.key: entry.value for entry in self.proto.metadata_props}
+
+    def attr(self, name: str, default: Any = None) -> Any:
+        """Python value of an attribute (str decoded, lists as list), or `default`."""
+        attribute = self.attributes.get(name)
+        if attribute is None:
+            return default
+        value = onnx.helper.get_attribute_value(attribute)
+        if isinstance(value, bytes):
+            return value.decode(errors="replace")
+        if attribute.type == AttributeProto.STRINGS:
+            return [v.decode(errors="replace") for v in value]
+        return list(value) if attribute.type in (AttributeProto.INTS, AttributeProto.FLOATS) else value
+
+    def input(self, index: int) -> Value | None:
+        """Input at `index`, or None where it is omitted."""
+        return self.inputs[index] if index < len(self.inputs) else None
+
+    @property
+    def is_standard(self) -> bool:
+        """Whether the operator is of the default ONNX domain."""
+        return self.domain == ""
+
+
+class Graph:
+    """Nodes in topological order, with inputs, outputs and the values by name."""
+
+    __slots__ = ("inputs", "name", "nodes", "outputs", "owner", "parent", "values")
+
+    def __init__(self, name: str, parent: Graph | None = None, owner: Node | None = None) -> None:
+        self.name = name
+        self.parent = parent
+        self.owner = owner
+        """The If, Loop or Scan node whose body this is."""
+        self.nodes: list[Node] = []
+        self.inputs: list[Value] = []
+        self.outputs: list[Value] = []
+        self.values: dict[str, Value] = {}
+
+    def walk(self) -> Iterator[Node]:
+        """Every node, in topological order, a node before the nodes of its bodies."""
+        stack: list[Iterator[Node]] = [iter(self.nodes)]
+        while stack:
+            node = next(stack[-1], None)
+            if node is None:
+                stack.pop()
+                continue
+            yield node
+            if node.subgraphs:
+                stack.extend(iter(graph.nodes) for graph in reversed(node.subgraphs.values()))
+
+    def graphs(self) -> Iterator[Graph]:
+        """This graph and every body nested in it."""
+        yield self
+        for node in self.walk():
+            yield from node.subgraphs.values()
+
+    def tensors(self) -> Iterator[tuple[Value, Tensor]]:
+        """Every constant value with its tensor, bodies included, in file order."""
+        for graph in self.graphs():
+            for value in graph.values.values():
+                if value.tensor is not None:
+                    yield value, value.tensor

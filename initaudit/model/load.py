@@ -1,0 +1,162 @@
+"""load_model(): from a path, bytes, a ModelProto or an onnx_ir Model to a `Model` ready to be audited."""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from initaudit.errors import UnreadableModel
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+    from initaudit.model.graph import Graph
+
+    Source: TypeAlias = str | os.PathLike[str] | bytes | ModelProto | Any
+
+
+MAPPED_FROM = 1 << 24
+"""Bytes from which the weights inside a file are mapped rather than parsed: below, parsing takes milliseconds and little memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Model:
+    """A parsed model with its navigable graph. Large external data stays on disk until somebody asks for values."""
+
+    path: Path | None
+    """File it was read from; None when it came from memory."""
+    proto: ModelProto = field(repr=False)
+    """The message as parsed, in a large file with references to the weights in place of their values; never changed by an audit."""
+    graph: Graph = field(repr=False)
+    """Main graph with functions inlined."""
+    sha256: str
+    """Of the .onnx file itself; external data files are not hashed, they can be many GB."""
+    size: int
+    """Bytes of the .onnx file."""
+
+    @property
+    def label(self) -> str:
+        """How messages name the model."""
+        return str(self.path) if self.path is not None else "<memory>"
+
+    @property
+    def opset(self) -> dict[str, int]:
+        """Operator set versions by domain; the default domain is the empty string."""
+        return {"" if o.domain == "ai.onnx" else o.domain: o.version for o in self.proto.opset_import}
+
+
+def load_model(source: Source, *, whole: bool = False) -> Model:
+    """Parse a model. Raises UnreadableModel, InvalidModel or ExternalDataError, each naming the file.
+
+    Weights inside a large file are mapped, not read, unless `whole` asks for messages that hold their values.
+    """
+    path: Path | None = None
+    if isinstance(source, Model):
+        return source
+    if isinstance(source, str | os.PathLike):
+        path = Path(source)
+        outlined = None if whole else _outline(path)
+        if outlined is not None:
+            return outlined
+        raw = _read(path)
+    elif isinstance(source, bytes | bytearray | memoryview):
+        raw = bytes(source)
+    else:
+        proto = _as_proto(source)
+        raw = proto.SerializeToString()
+        return _model(proto, None, raw)
+    return _model(_parse(raw, str(path) if path else "<bytes>"), path, raw)
+
+
+def _outline(path: Path) -> Model | None:
+    """A large file with its weights left where they are; None for a small file, and for bytes that the plain way must explain."""
+    from google.protobuf.message import DecodeError
+
+    from initaudit.model.outline import MalformedError, read_outline
+
+    try:
+        if not path.is_file() or path.stat().st_size < MAPPED_FROM:
+            return None
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as raw:
+            return _model(read_outline(raw, path.resolve().name), path, raw)
+    except (OSError, MalformedError, DecodeError):
+        return None
+
+
+def _model(proto: ModelProto, path: Path | None, raw: bytes | mmap.mmap) -> Model:
+    from initaudit.errors import InitauditError
+    from initaudit.model.build import build_graph
+
+    label = str(path) if path else "<memory>"
+    try:
+        graph = build_graph(proto, path.resolve().parent if path else None)
+    except InitauditError as error:
+        raise type(error)(f"{label}: {error}") from error
+    return Model(path=path, proto=proto, graph=graph, sha256=hashlib.sha256(raw).hexdigest(), size=len(raw))
+
+
+def _read(path: Path) -> bytes:
+    if path.is_dir():
+        raise UnreadableModel(f"{path}: is a directory")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UnreadableModel(f"{path}: {error.strerror or error}") from error
+
+
+def _parse(raw: bytes, label: str) -> ModelProto:
+    from google.protobuf.message import DecodeError
+    from onnx import ModelProto
+
+    reason = _foreign(raw)
+    if reason:
+        raise UnreadableModel(f"{label}: {reason}")
+    proto = ModelProto()
+    try:
+        proto.ParseFromString(raw)
+    except (DecodeError, ValueError, RecursionError) as error:
+        detail = "looks like text" if _is_text(raw) else "truncated or damaged protobuf"
+        raise UnreadableModel(f"{label}: not an ONNX model: {detail}") from error
+    if not proto.HasField("graph") or not (proto.graph.node or proto.graph.initializer or proto.graph.output):
+        raise UnreadableModel(f"{label}: not an ONNX model: it holds no graph")
+    return proto
+
+
+def _foreign(raw: bytes) -> str | None:
+    """Why these bytes are certainly something else, or None."""
+    if not raw:
+        return "the file is empty"
+    if raw.startswith(b"version https://git-lfs"):
+        return "a Git LFS pointer, not the model itself; run `git lfs pull`"
+    if raw[:2] == b"\x1f\x8b":
+        return "gzip-compressed; decompress it first"
+    if raw[:4] == b"PK\x03\x04":
+        return "a zip archive (a PyTorch checkpoint?), not ONNX"
+    if raw[4:8] == b"ORTM":
+        return "ONNX Runtime's own .ort format, not ONNX; audit the .onnx file it was made from"
+    if raw[4:8] == b"TFL3":
+        return "a TensorFlow Lite model, not ONNX"
+    return None
+
+
+def _is_text(raw: bytes) -> bool:
+    head = raw[:4096]
+    return b"\0" not in head and sum(b >= 32 or b in (9, 10, 13) for b in head) > 0.95 * len(head)
+
+
+def _as_proto(source: Any) -> ModelProto:
+    from onnx import ModelProto
+
+    if isinstance(source, ModelProto):
+        return source
+    if type(source).__module__.split(".")[0] == "onnx_ir":
+        import onnx_ir
+
+        proto = onnx_ir.to_proto(source)
+        if isinstance(proto, ModelProto):
+            return proto
+    raise UnreadableModel(f"<memory>: cannot audit an object of type {type(source).__name__}")

@@ -1,0 +1,46 @@
+"""Names of parameters: which module a stored tensor belongs to, where its name still says so."""
+
+from __future__ import annotations
+
+import re
+
+_NUMBERED = re.compile(
+    r"""^(?: (onnx::|ortshared_)\w+ | _?val_?\d+ | t?\d+ | [a-z_]*constant\w* | node_\w+ | _inlfunc\w*
+        | (const|initializer|param|parameter|tensor|value|input|output|mul|add|sub|div|t|x|y)?_?\d+(_const)?
+        | (unsqueeze|transpose|permute|view|embedding|clone|expand|cat|getitem|reshape|mm|slice|split|select|to|_to_copy)(_\d+)?
+        | .*_output_\d+ | const_fold_opt__\d+ | .*::\w+ )$""",
+    re.VERBOSE | re.IGNORECASE,
+)
+"""Names that count instead of naming."""
+
+
+_ENDINGS = re.compile(
+    r"""( (__stored)? (_quantized|_Q[248]\w*|_DQ_Q[248]\w*|_packed|_transposed)* (_fp16|_bf16)? )$
+    """,
+    re.VERBOSE,
+)
+
+
+_ROLE = re.compile(
+    r"""( [._](weight|kernel|bias|W|B) | [./]( parametrizations\.\w+\.original\d? | weight_orig | weight_[vg] | weight_[ih]h_l\d+(_reverse)? | weight | kernel | bias | gamma | beta
+        | scale | slope | W | w | R | B | b | embeddings | recurrent_kernel | moving_mean | moving_variance
+        | in_proj_weight | in_proj_bias | bias_[ih]h_l\d+(_reverse)? ) )$""",
+    re.VERBOSE,
+)
+
+
+_TENSORFLOW = re.compile(
+    r"(/(ReadVariableOp|Read|resource|MatMul|Conv2D|depthwise|BiasAdd|Tensordot|Reshape|transpose|Cast|Gather|Identity"
+    r"|embedding_lookup|\d+)(_\d+)?(:\d+)?)*(:\d+)?$"
+)
+
+
+def module_of(tensor: str) -> str | None:
+    """`encoder.0.weight` -> `encoder.0`; None where the name only counts (`val_59`, `onnx::MatMul_280`)."""
+    plain = _ENDINGS.sub("", tensor)
+    if "/" in plain:
+        plain = _TENSORFLOW.sub("", plain)
+    if not plain or _NUMBERED.match(plain.rsplit("/", 1)[-1]):
+        return None
+    module = _ROLE.sub("", plain).strip("./")
+    return module.replace("/", ".") or None

@@ -1,0 +1,31 @@
+"""The way of an input through the graph, on which its facts are found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from initaudit.probe.inputs.facts import Facts
+from initaudit.probe.inputs.passages import pass_through
+from initaudit.probe.inputs.walk import Arrival, Step
+
+if TYPE_CHECKING:
+    from initaudit.model.graph import Value
+
+MAX_STEPS = 20_000
+"""Values visited from one input; more than any model has between its input and the constants that matter."""
+
+
+def facts_of(value: Value, rank: int) -> Facts:
+    """Follow the graph input `value` of `rank` forward."""
+    facts = Facts(integer=value.dtype is not None and value.dtype.lstrip("u").startswith("int"))
+    seen: set[tuple[int, tuple[int | None, ...] | None, int | None]] = set()
+    stack = [Step(value, tuple(range(rank)), 0)]
+    while stack and len(seen) < MAX_STEPS:
+        step = stack.pop()
+        key = (id(step.value), step.axes, step.offset)
+        if key in seen:
+            continue
+        seen.add(key)
+        for node, position in step.value.consumers:
+            stack.extend(pass_through(Arrival(node, position, step.axes, step.offset, facts)))
+    return facts

@@ -1,0 +1,1 @@
+"""The result of an audit, and the document that every format renders."""

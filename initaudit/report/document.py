@@ -1,0 +1,258 @@
+"""The JSON document (schema_version 1), built from audits. Keys are a contract: add freely, rename none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from initaudit import __version__
+
+if TYPE_CHECKING:
+    from initaudit.extraction.layer import Skipped
+    from initaudit.findings import Finding
+    from initaudit.judgement.model_audit import ModelAudit
+    from initaudit.judgement.verdict import Verdict
+    from initaudit.measuring.layer_audit import LayerAudit
+    from initaudit.probe import ProbeResult
+    from initaudit.probe.signal import Signal
+    from initaudit.stats import WeightStats
+    from initaudit.stats.provenance import Provenance
+
+SCHEMA_VERSION = "1"
+"""Raised when a key is renamed, removed or changes its meaning."""
+
+
+def document(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One document for the entries of any number of models."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "tool": {"name": "initaudit", "version": __version__},
+        "reports": list(entries),
+    }
+
+
+def entry(
+    *,
+    path: str,
+    verdict: Verdict,
+    audit: ModelAudit | None,
+    findings: Sequence[Finding],
+    skipped: Sequence[Skipped],
+    parameters: int,
+    audited: int,
+) -> dict[str, Any]:
+    """What the document says of one model; `audit` is None where it could not be read."""
+    model = audit.model if audit else None
+    return {
+        "model": {
+            "path": path,
+            "sha256": model.sha256 if model else None,
+            "bytes": model.size if model else None,
+            "ir_version": model.proto.ir_version if model else None,
+            "opset": dict(model.opset) if model else {},
+            "producer": _producer(model.proto) if model else None,
+            "parameters": parameters,
+        },
+        "verdict": {
+            "status": verdict.status,
+            "context": verdict.context,
+            "trainability": number(verdict.trainability),
+            "reason": verdict.reason,
+            "evidence": list(verdict.evidence),
+            "first_lost": dict(zip(("layer", "cause"), verdict.first_lost, strict=True))
+            if verdict.first_lost
+            else None,
+        },
+        "coverage": {
+            "parameters": parameters,
+            "audited": audited,
+            "skipped": [_skipped(s) for s in skipped],
+        },
+        "probe": _probe(audit.probe, audit.depth_scale) if audit else None,
+        "layers": [_layer(layer) for layer in audit.layers] if audit else [],
+        "findings": [_finding(finding) for finding in findings],
+    }
+
+
+def layer_row(audit: LayerAudit) -> dict[str, Any]:
+    """One flat row per layer for tables and data frames."""
+    layer, signal, origin = audit.layer, audit.signal, audit.provenance
+    return {
+        "name": layer.name,
+        "title": layer.title,
+        "op_type": layer.op_type,
+        "kind": layer.kind,
+        "shape": tuple(layer.weight.shape),
+        "dtype": layer.weight.dtype,
+        "part": layer.weight.part,
+        "fan_in": layer.fan_in,
+        "fan_out": layer.fan_out,
+        "activation": layer.activation,
+        "parameters": layer.parameters,
+        "mean": number(audit.stats.mean),
+        "std": number(audit.stats.std),
+        "target_std": number(audit.target.std) if audit.target else None,
+        "ratio": number(audit.ratio),
+        "law": origin.law if origin else None,
+        "untrained": origin.untrained if origin else None,
+        "variance": number(signal.variance) if signal else None,
+        "mean_square": number(signal.mean_square) if signal else None,
+        "similarity": number(signal.similarity) if signal else None,
+        "saturated": number(signal.saturated) if signal else None,
+        "dead": number(signal.dead) if signal else None,
+        "gradient_rms": number(signal.gradient_rms) if signal else None,
+    }
+
+
+def number(value: float | None) -> float | None:
+    """JSON has no NaN or infinity: they become None; numpy scalars become Python's."""
+    if value is None:
+        return None
+    value = float(value)
+    return value if math.isfinite(value) else None
+
+
+def _producer(proto: Any) -> str:
+    return " ".join(part for part in (proto.producer_name, proto.producer_version) if part)
+
+
+def _skipped(skipped: Skipped) -> dict[str, Any]:
+    return {
+        "initializer": skipped.initializer,
+        "parameters": skipped.parameters,
+        "reason": skipped.reason,
+        "is_parameter": skipped.is_parameter,
+    }
+
+
+def _probe(probe: ProbeResult, depth_scale: float | None) -> dict[str, Any]:
+    return {
+        "mode": probe.mode,
+        "status": probe.status,
+        "reason": probe.reason,
+        "batch": probe.batch,
+        "seed": probe.seed,
+        "inputs": [dict(i) for i in probe.inputs],
+        "batch_norm": probe.batch_norm,
+        "nonfinite_node": probe.nonfinite_node,
+        "depth_scale": number(depth_scale),
+        "notes": list(probe.notes),
+    }
+
+
+def _layer(audit: LayerAudit) -> dict[str, Any]:
+    layer, view = audit.layer, audit.layer.weight
+    return {
+        "name": layer.name,
+        "title": layer.title,
+        "op_type": layer.op_type,
+        "kind": layer.kind,
+        "depth": layer.depth,
+        "parameters": layer.parameters,
+        "weight": {
+            "initializers": list(dict.fromkeys(t.name for t in view.tensors)),
+            "shape": list(view.shape),
+            "dtype": view.dtype,
+            "view": list(view.steps),
+            "part": view.part,
+            "shared_with": list(layer.shared_with),
+        },
+        "bias": layer.bias.name if layer.bias is not None else None,
+        "fan_in": layer.fan_in,
+        "fan_out": layer.fan_out,
+        "groups": layer.groups,
+        "activation": layer.activation,
+        "activation_params": {k: number(v) for k, v in layer.activation_params.items()},
+        "normalized_by": layer.normalized_by,
+        "feeds": list(layer.feeds),
+        "untrainable": layer.untrainable,
+        "stats": _stats(audit.stats),
+        "provenance": _provenance(audit.provenance),
+        "target": None
+        if audit.target is None
+        else {
+            "scheme": audit.target.scheme,
+            "gain": number(audit.target.gain),
+            "std": number(audit.target.std),
+            "ratio": number(audit.ratio),
+            "why": audit.target.why,
+        },
+        "signal": _signal(audit.signal),
+    }
+
+
+def _stats(stats: WeightStats) -> dict[str, Any]:
+    histogram = stats.histogram
+    return {
+        "count": stats.count,
+        "mean": number(stats.mean),
+        "std": number(stats.std),
+        "min": number(stats.min),
+        "max": number(stats.max),
+        "zeros": number(stats.zeros),
+        "nonfinite": stats.nonfinite,
+        "subnormal": stats.subnormal,
+        "skewness": number(stats.skewness),
+        "kurtosis": number(stats.kurtosis),
+        "duplicate_units": number(stats.duplicate_units),
+        "duplicate_units_scaled": number(stats.duplicate_units_scaled),
+        "unit_norm_dispersion": number(stats.unit_norms.dispersion) if stats.unit_norms else None,
+        "spectral_norm": number(stats.spectral_norm),
+        "smallest_singular_value": number(stats.smallest_singular_value),
+        "stable_rank": number(stats.stable_rank),
+        "condition": number(stats.condition),
+        "orthogonality_defect": number(stats.orthogonality_defect),
+        "largest_over_robust_std": number(stats.outliers.largest) if stats.outliers else None,
+        "histogram": None
+        if histogram is None
+        else {
+            "low": number(histogram.low),
+            "high": number(histogram.high),
+            "counts": [int(c) for c in histogram.counts],
+        },
+    }
+
+
+def _provenance(origin: Provenance | None) -> dict[str, Any] | None:
+    if origin is None:
+        return None
+    return {
+        "law": origin.law,
+        "distribution": origin.distribution,
+        "std": number(origin.std),
+        "p_value": number(origin.p_value),
+        "untrained": origin.untrained,
+        "confidence": origin.confidence,
+        "why": origin.why,
+    }
+
+
+def _signal(signal: Signal | None) -> dict[str, Any] | None:
+    return None if signal is None else {key: _plain(value) for key, value in asdict(signal).items()}
+
+
+def _plain(value: Any) -> Any:
+    """Numbers made fit for JSON, in nested dicts and sequences."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return number(value) if isinstance(value, float) else value
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "code": finding.code,
+        "name": finding.name,
+        "severity": finding.severity.value,
+        "confidence": finding.confidence.value,
+        "layer": finding.layer,
+        "initializer": finding.initializer,
+        "message": finding.message,
+        "evidence": {key: number(value) for key, value in finding.evidence.items()},
+        "suggestion": finding.suggestion,
+        "fingerprint": finding.fingerprint,
+        "suppressed": finding.suppressed,
+    }

@@ -1,0 +1,84 @@
+"""Report: the result of one audit, for people and machines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from initaudit.extraction.layer import Skipped
+    from initaudit.findings import Finding, Severity
+    from initaudit.judgement.model_audit import ModelAudit
+    from initaudit.judgement.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Report:
+    """The result of one audit. Where the model could not be read, `error` says why and there is nothing else."""
+
+    path: str
+    verdict: Verdict
+    audit: ModelAudit | None = field(default=None, repr=False)
+    findings: tuple[Finding, ...] = ()
+    """All findings, suppressed ones included, most severe first, then by depth."""
+    skipped: tuple[Skipped, ...] = ()
+    parameters: int = 0
+    audited: int = 0
+    error: str | None = None
+
+    @property
+    def active(self) -> tuple[Finding, ...]:
+        """Findings that are not suppressed."""
+        return tuple(f for f in self.findings if f.suppressed is None)
+
+    def count(self, severity: Severity) -> int:
+        """Active findings of this severity."""
+        return sum(f.severity is severity for f in self.active)
+
+    def entry(self) -> dict[str, Any]:
+        """What the JSON document says of this model: one of its `reports`."""
+        from initaudit.report.document import entry
+
+        return entry(
+            path=self.path,
+            verdict=self.verdict,
+            audit=self.audit,
+            findings=self.findings,
+            skipped=self.skipped,
+            parameters=self.parameters,
+            audited=self.audited,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The whole JSON document for this one report (`schema_version`, `tool`, `reports`)."""
+        from initaudit.report.document import document
+
+        return document([self.entry()])
+
+    def to_json(self, indent: int | None = 2) -> str:
+        """`to_dict()` as JSON text."""
+        import json
+
+        return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One flat dict per layer, for a table or a data frame: name, kind, fans, activation, std, target, ratio, signal ..."""
+        from initaudit.report.document import layer_row
+
+        return [layer_row(layer) for layer in self.audit.layers] if self.audit else []
+
+    def to_html(self) -> str:
+        """The HTML page for this report."""
+        from initaudit.format import FormatOptions, find_format
+
+        return find_format("html").render(self.to_dict(), FormatOptions())
+
+    def save(self, path: str | Path, *, output_format: str | None = None) -> None:
+        """Write the report to a file; the format follows from the suffix unless it is given. Raises UsageError."""
+        from initaudit.files import write_atomically
+        from initaudit.format import FormatOptions, all_formats, find_format
+
+        target = Path(path)
+        name = output_format or next((f.name for f in all_formats().values() if f.suffix == target.suffix), "text")
+        write_atomically(target, find_format(name).render(self.to_dict(), FormatOptions()).encode())
