@@ -21,6 +21,7 @@ import ml_dtypes
 import numpy as np
 
 from initaudit.initialisation.schemes import SCHEMES
+from initaudit.kind import Kind
 from initaudit.stats import weigh
 from initaudit.stats.provenance import LayerFacts, Provenance, recognise
 
@@ -67,7 +68,7 @@ def layer(rng: np.random.Generator) -> LayerFacts:
         if 1000 <= math.prod(shape) <= 20_000:
             units = (1,) if kind in ("conv_transpose", "embedding") else (0,)
             return LayerFacts(
-                kind=kind, shape=shape, fan_in=fan_in, fan_out=fan_out, groups=groups, hidden_size=hidden, unit_axes=units,
+                kind=Kind(kind), shape=shape, fan_in=fan_in, fan_out=fan_out, groups=groups, hidden_size=hidden, unit_axes=units,
                 dtype="float32",
             )  # fmt: skip
 

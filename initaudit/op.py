@@ -10,6 +10,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from initaudit.kind import Kind
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -32,7 +34,7 @@ class Companion:
 class LayerSpec:
     """What an operator family says about one layer (or part of one) of a node."""
 
-    kind: str
+    kind: Kind
     operand: Operand
     """The weight."""
     unit_axes: tuple[int, ...]
@@ -55,11 +57,15 @@ class LayerSpec:
     """0: certainly a weight. Higher: only where no layer of a lower number uses the same stored tensor."""
     untrainable: str | None = None
 
+    def __post_init__(self) -> None:
+        """Takes the kind also as its plain word, as other packages may give it. Raises ValueError for an unknown one."""
+        object.__setattr__(self, "kind", Kind(self.kind))
+
     @property
     def units(self) -> int:
         """Output units of the layer; as many biases belong to it."""
         units = math.prod(self.operand.shape[a] for a in self.unit_axes)
-        return units * self.groups if self.kind == "conv_transpose" else units
+        return units * self.groups if self.kind is Kind.CONV_TRANSPOSE else units
 
     @property
     def copies(self) -> int:

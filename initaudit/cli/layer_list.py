@@ -80,7 +80,7 @@ def _cells(layer: Layer) -> tuple[str, ...]:
 
     return (
         clean(full_title(name=layer.name, title=layer.title, op_type=layer.op_type, part=layer.weight.part)),
-        layer.kind,
+        layer.kind.value,
         "x".join(map(str, layer.weight.shape)),
         f"{layer.fan_in}/{layer.fan_out}",
         (layer.activation or (layer.feeds[0] if layer.feeds else "-"))[:12],
@@ -94,7 +94,7 @@ def _row(layer: Layer) -> dict[str, Any]:
         "name": layer.name,
         "title": layer.title,
         "op_type": layer.op_type,
-        "kind": layer.kind,
+        "kind": layer.kind.value,
         "initializers": list(dict.fromkeys(t.name for t in layer.weight.tensors)),
         "shape": list(layer.weight.shape),
         "part": layer.weight.part,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from initaudit.extraction.layer import Extraction, Layer
+from initaudit.kind import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,7 +80,7 @@ def _parts(spec: LayerSpec, constants: Constants, followings: Followings) -> lis
     """The layer, or its parts where the graph takes its output apart before anything else happens to it."""
     from initaudit.extraction.packed import part_specs, pieces
 
-    if spec.kind not in ("linear", "conv") or spec.weak or spec.feeds or spec.output is None:
+    if spec.kind not in (Kind.LINEAR, Kind.CONV) or spec.weak or spec.feeds or spec.output is None:
         return [spec]
     found = pieces(spec, constants)
     if not found:

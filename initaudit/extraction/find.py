@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from initaudit.errors import InitauditError
+from initaudit.kind import Kind
 from initaudit.op import Aside, Attachment, Companion, LayerSpec, Operator, key
 from initaudit.registry import discover
 
@@ -139,7 +140,7 @@ def _attach(
             for index in makers.get(made_by(value, makers), ()):
                 node, spec = specs[index]
                 span = attachment.span or (0, attachment.operand.size)
-                if spec.feeds or spec.kind == "embedding":
+                if spec.feeds or spec.kind is Kind.EMBEDDING:
                     continue
                 fits = span[1] - span[0] in (spec.units, spec.units * spec.copies)
                 if fits and not any(c.role == attachment.role for c in spec.companions):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from initaudit.kind import Kind
     from initaudit.model.graph import Node, Value
     from initaudit.model.tensors import Tensor
     from initaudit.views.weight import WeightView
@@ -21,8 +22,7 @@ class Layer:
     """Unique in the model: the node's name, or a stable path where nodes are unnamed; parts of one node append `[part]`."""
     title: str
     """Name a person recognises: the parameter's path recovered from the file where the exporter lost it."""
-    kind: str
-    """conv, grouped_conv, depthwise_conv, conv_transpose, linear, embedding, lstm, gru, rnn, attention, einsum, norm, scale, other."""
+    kind: Kind
     node: Node = field(repr=False)
     weight: WeightView
     fan_in: int

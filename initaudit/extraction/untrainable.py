@@ -8,13 +8,14 @@ import numpy as np
 
 from initaudit.activations.angles import goes_to_sine_and_cosine
 from initaudit.errors import InitauditError
+from initaudit.kind import Kind
 from initaudit.stats import decoys
 
 if TYPE_CHECKING:
     from initaudit.model.graph import Value
     from initaudit.op import LayerSpec
 
-_CHECKED = frozenset({"linear", "conv", "grouped_conv", "depthwise_conv", "einsum", "embedding"})
+_CHECKED = frozenset({Kind.LINEAR, Kind.CONV, Kind.GROUPED_CONV, Kind.DEPTHWISE_CONV, Kind.EINSUM, Kind.EMBEDDING})
 
 _LEARNED = frozenset({"MatMul", "Gemm", "Conv", "ConvTranspose", "LSTM", "GRU", "RNN", "LayerNormalization", "BatchNormalization", "Einsum",
                       "InstanceNormalization", "GroupNormalization", "MatMulInteger", "QLinearMatMul", "QLinearConv"})  # fmt: skip
@@ -27,7 +28,7 @@ def untrainable_reason(spec: LayerSpec) -> str | None:
     """Why nobody learned this constant, or None. Reads a few values of a weight, and all of it only where these are odd."""
     if spec.untrainable is not None or spec.kind not in _CHECKED:
         return spec.untrainable
-    angles = spec.kind in ("linear", "einsum") and not spec.companions and goes_to_sine_and_cosine(spec.output)
+    angles = spec.kind in (Kind.LINEAR, Kind.EINSUM) and not spec.companions and goes_to_sine_and_cosine(spec.output)
     if angles and _is_before_any_layer(spec.input):
         return "frequencies of sines and cosines (Fourier features or rotary angles)"
     operand = spec.operand
@@ -37,7 +38,7 @@ def untrainable_reason(spec: LayerSpec) -> str | None:
         return None
     try:
         values = operand.array()
-        if spec.kind == "embedding":
+        if spec.kind is Kind.EMBEDDING:
             return _table_reason(spec, values)
         few = decoys.sample(values)
         whole_or_positive = few.size and (few.min() >= 0 or bool((few == np.rint(few)).all()))

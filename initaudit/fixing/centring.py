@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from initaudit.initialisation.layer_gain import gain_of
+from initaudit.kind import Kind
 
 if TYPE_CHECKING:
     from initaudit.extraction.layer import Layer
 
-MIXING_KINDS: Final = frozenset({"linear", "conv", "grouped_conv", "conv_transpose"})
+CENTRED_KINDS: Final = frozenset({Kind.LINEAR, Kind.CONV, Kind.GROUPED_CONV, Kind.CONV_TRANSPOSE})
 """Kinds that add up many inputs of the same law; a depthwise kernel without its sum would only see edges."""
 
 MOSTLY_MEAN: Final = 0.5
@@ -56,11 +57,11 @@ def readers(layers: Sequence[Layer]) -> dict[str, float]:
     found: dict[str, float] = {}
     last: Layer | None = None
     for layer in layers:
-        if layer.kind in ("norm", "scale"):
+        if not layer.kind.is_drawn:
             continue
         before = makers.get(id(layer.input), last)
         gain = centred_gain(before) if before is not None and before.activation is not None else None
-        if gain is not None and layer.kind in MIXING_KINDS and layer.fan_in > 1:
+        if gain is not None and layer.kind in CENTRED_KINDS and layer.fan_in > 1:
             found[layer.name] = gain / math.sqrt(branches) if layer.ends_residual_branch else gain
         last = layer
     return found

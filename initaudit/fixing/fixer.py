@@ -17,6 +17,7 @@ from initaudit.findings import Severity, matches
 from initaudit.fixing.centring import centred, readers
 from initaudit.fixing.patching import copy_unchanged, positions, write_model
 from initaudit.initialisation.schemes import SCHEMES
+from initaudit.kind import Kind
 from initaudit.model.load import load_model
 
 if TYPE_CHECKING:
@@ -33,8 +34,6 @@ NETWORK_CODES = frozenset({"INI401", "INI402", "INI405", "INI501", "INI502", "IN
 """Rules that name where a network-wide fault shows: all layers whose weights do not fit their target are drawn anew."""
 FITS = 1.1
 """Factor in std within which a layer that no rule names is left as it is when the network as a whole is at fault."""
-FIXED_KINDS = frozenset({"norm", "scale", "embedding", "other"})
-"""Kinds that are changed only when a rule names them: their start is a constant or a table."""
 FORGET_BIAS = 1.0
 """Start of an LSTM's forget-gate bias (Jozefowicz, Zaremba & Sutskever 2015)."""
 MODES = ("resample", "rescale")
@@ -195,7 +194,7 @@ def _off_centre(report: Report, options: FixOptions) -> dict[str, float]:
 def _misfit(layer: LayerAudit) -> bool:
     """In a network that cannot learn: neither a deliberate zero nor within FITS of its target."""
     facts, ratio = layer.layer, layer.ratio
-    if facts.kind in FIXED_KINDS or facts.untrainable is not None or ratio is None:
+    if not facts.kind.is_mixing or facts.untrainable is not None or ratio is None:
         return False
     if ratio == 0:
         return not (facts.is_head or facts.ends_residual_branch)
@@ -317,9 +316,9 @@ def _draw(
 def _bias_target(known: LayerAudit) -> float | None:
     """What the bias of a layer that is drawn anew should be: zero, or one for an LSTM's forget gate; None leaves it."""
     layer = known.layer
-    if layer.kind in FIXED_KINDS or known.bias is None:
+    if not layer.kind.is_mixing or known.bias is None:
         return None
-    forget = layer.kind == "lstm" and layer.weight.part is not None and "forget" in layer.weight.part
+    forget = layer.kind is Kind.LSTM and layer.weight.part is not None and "forget" in layer.weight.part
     return FORGET_BIAS if forget else 0.0
 
 

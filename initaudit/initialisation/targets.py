@@ -15,15 +15,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from initaudit.initialisation.layer_gain import gain_of
+from initaudit.kind import Kind
 
 if TYPE_CHECKING:
     from initaudit.extraction.layer import Layer
 
 BALANCED = frozenset({"tanh", "sigmoid", "softsign", "hardtanh", "hardsigmoid"})
 """Bounded, nearly linear around zero: Glorot & Bengio 2010 derive their scheme for these."""
-SCALELESS_KINDS = frozenset({"norm", "scale", "other"})
-"""Kinds whose weights multiply one value each; they start at a constant, not at a scale that fans decide."""
-RECURRENT_KINDS = frozenset({"lstm", "gru", "rnn"})
 GLU_SHARE = 0.29338
 """E[sigmoid(z)^2] for z ~ N(0, 1): the share of the second moment that a gated linear unit lets through."""
 SAME_FACTOR = 0.01
@@ -53,11 +51,11 @@ def target_for(layer: Layer, *, residual_branches: int = 1) -> Target | None:
         layer: fans are per group, gate and part; the stride of a transposed convolution is taken into account here.
         residual_branches: how many residual branches the network adds up; each adds its variance to the stream.
     """
-    if layer.untrainable is not None or layer.kind in SCALELESS_KINDS or layer.fan_in < 1 or layer.fan_out < 1:
+    if layer.untrainable is not None or not layer.kind.has_target or layer.fan_in < 1 or layer.fan_out < 1:
         return None
-    if layer.kind == "embedding":
+    if layer.kind is Kind.EMBEDDING:
         return _embedding(layer)
-    if layer.kind in RECURRENT_KINDS and layer.role == "R":
+    if layer.kind.is_recurrent and layer.role == "R":
         return _recurrent(layer)
     target = _by_activation(layer)
     factor = _factor_before_activation(layer)
@@ -203,9 +201,9 @@ def _branch_end(target: Target, branches: int) -> Target:
 def _linear_reason(layer: Layer) -> str:
     """Why a layer without an activation of its own is treated as linear."""
     feeds = set(layer.feeds)
-    if layer.kind in RECURRENT_KINDS:
+    if layer.kind.is_recurrent:
         return "The cell adds it to the recurrent part in front of a sigmoid or tanh, so forward and backward signal are balanced"
-    if "attention" in feeds or layer.kind == "attention":
+    if "attention" in feeds or layer.kind is Kind.ATTENTION:
         return "Attention takes it as it is, and logits of unit variance need projections that keep the variance"
     if layer.is_head or feeds <= {"output", "softmax"}:
         return "The output layer is linear in front of the loss; smaller, down to zero, is right too"
@@ -221,7 +219,7 @@ def _effective_fan_in(layer: Layer) -> tuple[float, str]:
 
     A transposed convolution of stride s spreads its inputs: only one kernel tap in s meets a value (per axis).
     """
-    stride = math.prod(layer.node.attr("strides") or [1]) if layer.kind == "conv_transpose" else 1
+    stride = math.prod(layer.node.attr("strides") or [1]) if layer.kind is Kind.CONV_TRANSPOSE else 1
     if stride <= 1:
         return float(layer.fan_in), str(layer.fan_in)
     return layer.fan_in / stride, f"({layer.fan_in}/{stride})"

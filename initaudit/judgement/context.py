@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from initaudit.kind import Kind
+
 if TYPE_CHECKING:
     from initaudit.measuring.layer_audit import LayerAudit
 
@@ -33,7 +35,7 @@ def infer_context(layers: Sequence[LayerAudit], override: str = "auto") -> Conte
     if override != "auto":
         return Context(name=override, evidence=(f"given as {override}",))
     weights = [
-        a for a in layers if a.provenance is not None and a.layer.untrainable is None and a.layer.kind != "other"
+        a for a in layers if a.provenance is not None and a.layer.untrainable is None and a.layer.kind is not Kind.OTHER
     ]  # a vector that is only added may start at any pattern: the decay of a recurrence, the slopes of a position bias
     stored = _by_tensor(weights)  # the gates of a recurrent layer are one witness, not four
     untrained = [a for a in stored if a.provenance and a.provenance.untrained is True]
@@ -86,7 +88,7 @@ class _Marks:
 
 def _training_marks(layers: Sequence[LayerAudit]) -> _Marks:
     """Norm parameters and biases that left the constants at which every framework starts them."""
-    norms = [a for a in layers if a.layer.kind == "norm"]
+    norms = [a for a in layers if a.layer.kind is Kind.NORM]
     moved = [a for a in norms if a.stats.std > 0]
     biases = [a for a in layers if a.bias is not None and a.bias.count > 1]
     zero = [a for a in biases if a.bias is not None and a.bias.std == 0]

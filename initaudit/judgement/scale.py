@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from initaudit.findings import Severity
 from initaudit.judgement.trainability import TRAINABLE
+from initaudit.kind import Kind
 
 if TYPE_CHECKING:
     from initaudit.judgement.model_audit import ModelAudit
@@ -23,8 +24,6 @@ TRAINED_FACTOR = 15.0
 quantised ones down to 1/17 without a loss of signal)."""
 OPEN = 0.5
 """Mean bias beyond which a factor without an activation passes most of what it multiplies, however small its weights."""
-RECURRENT_KINDS = frozenset({"lstm", "gru", "rnn"})
-"""Their outputs are bounded by the cell, so the gain of the signal says nothing of the weights."""
 TRAINED_GAIN = 8.0
 """Factor between the signal's std that enters and leaves a trained layer, in the same direction, that the probe must confirm."""
 
@@ -43,7 +42,13 @@ SIGMOIDAL = frozenset({"tanh", "sigmoid", "hardtanh", "hardsigmoid", "softsign"}
 def scale_severity(layer: LayerAudit, audit: ModelAudit, bound: float, *, smaller: bool) -> Severity | None:
     """None where the scale is within `bound` (a ratio to the target's std) or has no consequence worth a word."""
     ratio, facts = layer.ratio, layer.layer
-    if ratio is None or facts.untrainable or layer.stats.std == 0 or layer.stats.nonfinite or facts.kind == "embedding":
+    if (
+        ratio is None
+        or facts.untrainable
+        or layer.stats.std == 0
+        or layer.stats.nonfinite
+        or facts.kind is Kind.EMBEDDING
+    ):
         return None
     off = 1 / ratio if smaller else ratio
     if audit.context.has_training:
@@ -120,7 +125,7 @@ def _trained(layer: LayerAudit, off: float, *, smaller: bool) -> Severity | None
     if off < TRAINED_FACTOR:
         return None
     needed = max(LEAST_GAIN, TRAINED_GAIN * TRAINED_FACTOR / off)  # what is further off needs less to confirm it
-    if layer.layer.kind in RECURRENT_KINDS or _confirmed(layer, smaller=smaller, factor=needed):
+    if layer.layer.kind.is_recurrent or _confirmed(layer, smaller=smaller, factor=needed):
         return Severity.WARNING
     return None
 

@@ -18,8 +18,6 @@ from initaudit.stats.provenance import LayerFacts, Provenance, recognise
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
 
-UNDRAWN_KINDS = frozenset({"norm", "scale"})
-"""Kinds whose weights start at a constant in every framework; no scheme draws them, so none is looked for."""
 
 VALUE_COST: Final = 2e-9
 LAYER_COST: Final = 1e-3
@@ -37,7 +35,7 @@ Weighing = tuple[WeightStats, WeightStats | None, Provenance | None]
 
 def measure(layers: Sequence[Layer], *, seed: int = 0) -> tuple[tuple[LayerAudit, ...], tuple[Skipped, ...]]:
     """Weigh each distinct weight once, however many layers share it."""
-    branches = sum(layer.ends_residual_branch and layer.kind not in UNDRAWN_KINDS for layer in layers)
+    branches = sum(layer.ends_residual_branch and layer.kind.is_drawn for layer in layers)
     audits: list[LayerAudit] = []
     skipped: list[Skipped] = []
     weighings = _weigh_all(layers, seed)
@@ -138,7 +136,7 @@ def _packed_units(layer: Layer) -> int | None:
 
 
 def _provenance(layer: Layer, stats: WeightStats, bias: WeightStats | None) -> Provenance | None:
-    if layer.kind in UNDRAWN_KINDS or layer.untrainable is not None:
+    if not layer.kind.is_drawn or layer.untrainable is not None:
         return None
     return recognise(stats, facts_of(layer), bias)
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from initaudit.kind import Kind
+
 if TYPE_CHECKING:
     from initaudit.extraction.layer import Layer
     from initaudit.measuring.layer_audit import LayerAudit
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
 
 MIN_LAYERS_FOR_SCALE = 4
 """Points that a depth scale is fitted to."""
-PRODUCT_KINDS = frozenset({"conv", "grouped_conv", "depthwise_conv", "conv_transpose", "linear", "einsum", "attention"})
-"""Kinds whose output is a plain sum of fan_in products."""
 
 
 def with_theory(graph: Graph, layers: Sequence[LayerAudit], signals: Mapping[str, Signal]) -> tuple[LayerAudit, ...]:
@@ -77,12 +77,12 @@ def predicted_variance(layer: Layer, stats: WeightStats, signal: Signal) -> floa
     if signal.own is not None:
         return None
     square = stats.std**2 + stats.mean**2
-    if layer.kind == "embedding":
+    if layer.kind is Kind.EMBEDDING:
         return _finite(stats.std**2)
-    if layer.kind not in PRODUCT_KINDS or signal.input is None:
+    if not layer.kind.is_product or signal.input is None:
         return None
     paths: float = layer.fan_in
-    if layer.kind == "conv_transpose":
+    if layer.kind is Kind.CONV_TRANSPOSE:
         paths /= math.prod(layer.node.attr("strides", [1]))
     return _finite(paths * square * signal.input.variance)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from initaudit.kind import Kind
 from initaudit.op import Aside, Attachment, Companion, Found, LayerSpec, Operator
 from initaudit.views.quantised import dequantise
 
@@ -49,7 +50,7 @@ def projections(
     for part, size in zip("qkv", sizes, strict=True):
         span = (start, start + size)
         yield LayerSpec(
-            kind="attention",
+            kind=Kind.ATTENTION,
             operand=weight.narrow(1, *span),
             unit_axes=(1,),
             input_axes=(0,),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from initaudit.kind import Kind
 from initaudit.op import Companion, Found, LayerSpec, Operator
 
 if TYPE_CHECKING:
@@ -51,8 +52,8 @@ def convolution(
     )
 
 
-def convolution_kind(groups: int, channels_per_group: int) -> str:
-    """conv, grouped_conv, or depthwise_conv where each group sees one channel."""
+def convolution_kind(groups: int, channels_per_group: int) -> Kind:
+    """Ordinary, grouped, or depthwise where each group sees one channel."""
     if groups == 1:
-        return "conv"
-    return "depthwise_conv" if channels_per_group == 1 else "grouped_conv"
+        return Kind.CONV
+    return Kind.DEPTHWISE_CONV if channels_per_group == 1 else Kind.GROUPED_CONV

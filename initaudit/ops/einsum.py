@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from initaudit.kind import Kind
 from initaudit.op import Found, LayerSpec, Operator
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Einsum(Operator):
                 continue
             units = [output.index(term[a]) - len(output) for a in free if "." not in output[output.index(term[a]) :]]
             yield LayerSpec(
-                kind="einsum",
+                kind=Kind.EINSUM,
                 operand=operand,
                 unit_axes=free,
                 input_axes=summed,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from initaudit.activations.angles import MAX_BACK, MOVES, goes_to_sine_and_cosine
 from initaudit.errors import InitauditError
+from initaudit.kind import Kind
 from initaudit.model.parameter_names import module_of
 from initaudit.op import Aside, Attachment, Found, LayerSpec, Operator
 from initaudit.ops.embedding import table
@@ -32,7 +33,7 @@ def learned_table(constant: Operand, *, source: Value | None, output: Value | No
             return spec
         # Axes of length 1 (the batch) count as copies.
         return LayerSpec(
-            kind="embedding",
+            kind=Kind.EMBEDDING,
             operand=constant,
             unit_axes=(wide[1],),
             input_axes=(wide[0],),
@@ -44,7 +45,7 @@ def learned_table(constant: Operand, *, source: Value | None, output: Value | No
             weak=WEAK,
         )
     return LayerSpec(
-        kind="other",
+        kind=Kind.OTHER,
         operand=constant,
         unit_axes=tuple(range(constant.rank)),
         input_axes=(),
@@ -198,7 +199,7 @@ class Multiplicative(Operator):
         spec = norm(constant, source=other, output=node.outputs[0], channel_axis=channel_axis)
         from dataclasses import replace
 
-        yield replace(spec, kind="norm" if normalised else "scale", weak=WEAK)
+        yield replace(spec, kind=Kind.NORM if normalised else Kind.SCALE, weak=WEAK)
 
 
 class Slope(Operator):
@@ -216,7 +217,7 @@ class Slope(Operator):
             wide = [axis for axis, length in enumerate(slope.shape) if length > 1]
             axis = wide[0] - slope.rank if len(wide) == 1 else None
             spec = norm(slope, source=node.input(0), output=node.outputs[0], channel_axis=axis)
-            yield replace(spec, kind="scale", role="slope")
+            yield replace(spec, kind=Kind.SCALE, role="slope")
 
 
 _NORMS = frozenset({"InstanceNormalization", "LayerNormalization", "LpNormalization", "MeanVarianceNormalization",

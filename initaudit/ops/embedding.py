@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from initaudit.kind import Kind
 from initaudit.op import Found, LayerSpec, Operator
 from initaudit.views.quantised import dequantise
 
@@ -22,7 +23,7 @@ def table(rows: Operand, *, axis: int, source: Value | None, output: Value | Non
     """
     others = tuple(a for a in range(rows.rank) if a != axis)
     return LayerSpec(
-        kind="embedding",
+        kind=Kind.EMBEDDING,
         operand=rows,
         unit_axes=others,
         input_axes=(axis,),

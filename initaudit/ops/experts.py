@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from initaudit.kind import Kind
 from initaudit.op import Companion, Found, LayerSpec, Operator
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class MixtureOfExperts(Operator):
                 weight.shape, bias.shape[-1] if bias is not None else None, width, into=role != "fc2"
             )
             yield LayerSpec(
-                kind="linear",
+                kind=Kind.LINEAR,
                 operand=weight,
                 unit_axes=(units,),
                 input_axes=(3 - units,),

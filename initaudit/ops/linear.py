@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from initaudit.kind import Kind
 from initaudit.op import Aside, Companion, Found, LayerSpec, Operator
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def linear(
         inputs, units = (contracted,), (free,)
         fan_in, fan_out = weight.shape[contracted], weight.shape[free]
     return LayerSpec(
-        kind="linear",
+        kind=Kind.LINEAR,
         operand=weight,
         unit_axes=units,
         input_axes=inputs,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
+from initaudit.kind import Kind
 from initaudit.op import Companion, Found, LayerSpec, Operator
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ def norm(scale: Operand, *, source: Value | None, output: Value | None, channel_
          companions: tuple[Companion, ...] = ()) -> LayerSpec:  # fmt: skip
     """A normalisation layer: each scale value multiplies one input value, so both fans are 1."""
     return LayerSpec(
-        kind="norm",
+        kind=Kind.NORM,
         operand=scale,
         unit_axes=tuple(range(scale.rank)),
         input_axes=(),

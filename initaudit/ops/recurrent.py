@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from initaudit.kind import Kind
 from initaudit.op import Companion, Found, LayerSpec, Operator
 from initaudit.views.quantised import dequantise
 
@@ -98,7 +99,7 @@ def cells(
                 start = d * 2 * weight.shape[1] + (role == "R") * weight.shape[1] + g * hidden
                 own = () if bias is None else (Companion(operand=bias, role="bias", span=(start, start + hidden)),)
                 yield LayerSpec(
-                    kind=node.op_type.lower().removeprefix("dynamicquantize"),
+                    kind=Kind(node.op_type.lower().removeprefix("dynamicquantize")),
                     operand=one.narrow(0, g * hidden, (g + 1) * hidden),
                     unit_axes=(0,),
                     input_axes=(1,),

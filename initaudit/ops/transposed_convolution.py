@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from initaudit.kind import Kind
 from initaudit.op import Companion, Found, LayerSpec, Operator
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class TransposedConvolution(Operator):
         taps = math.prod(kernel)
         bias = constants.get(node.input(2 if node.is_standard else 3))
         yield LayerSpec(
-            kind="conv_transpose",
+            kind=Kind.CONV_TRANSPOSE,
             operand=weight,
             unit_axes=(1,),
             input_axes=(0, *range(2, weight.rank)),

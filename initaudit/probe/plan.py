@@ -7,13 +7,11 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from initaudit.initialisation.gains import saturation
+from initaudit.kind import Kind
 
 if TYPE_CHECKING:
     from initaudit.extraction.layer import Layer
     from initaudit.model.graph import Graph, Value
-
-NOT_PROBED_KINDS = frozenset({"norm", "scale"})
-"""Kinds that carry no fan-in; their effect is seen at the layer in front of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +88,8 @@ def make_plan(graph: Graph, layers: Sequence[Layer]) -> Plan:
     skipped: dict[str, str] = {}
     flat: dict[tuple[int, int], tuple[tuple[float, float], ...]] = {}
     for layer in layers:
-        if layer.kind in NOT_PROBED_KINDS:
-            continue
+        if not layer.kind.is_drawn:
+            continue  # a factor has no fan-in; its effect is seen at the layer in front of it
         if layer.output is None:
             skipped[layer.name] = "its output is not a value of the graph"
         elif layer.output.graph is not graph or layer.output.name not in graph.values:
@@ -119,7 +117,7 @@ def _layer_plan(graph: Graph, layer: Layer, flat: dict[tuple[int, int], tuple[tu
         weight=_weight_position(layer),
         node_output=next((v.name for v in layer.node.outputs if v is not None), ""),
         weight_shape=layer.weight.shape,
-        paths=layer.fan_in if layer.kind != "embedding" else 1,
+        paths=layer.fan_in if layer.kind is not Kind.EMBEDDING else 1,
         channel_axis=layer.channel_axis,
         unit_slice=layer.unit_slice,
         pre_slice=layer.unit_slice if before is output else None,

@@ -83,7 +83,7 @@ def layer_row(audit: LayerAudit) -> dict[str, Any]:
         "name": layer.name,
         "title": layer.title,
         "op_type": layer.op_type,
-        "kind": layer.kind,
+        "kind": layer.kind.value,
         "shape": tuple(layer.weight.shape),
         "dtype": layer.weight.dtype,
         "part": layer.weight.part,
@@ -148,7 +148,7 @@ def _layer(audit: LayerAudit) -> dict[str, Any]:
         "name": layer.name,
         "title": layer.title,
         "op_type": layer.op_type,
-        "kind": layer.kind,
+        "kind": layer.kind.value,
         "depth": layer.depth,
         "parameters": layer.parameters,
         "weight": {

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from initaudit.findings import Confidence, Finding, Severity
 from initaudit.judgement.severity import fatal_to_learning
+from initaudit.kind import Kind
 from initaudit.rule import Rule
 
 if TYPE_CHECKING:
     from initaudit.judgement.model_audit import ModelAudit
     from initaudit.measuring.layer_audit import LayerAudit
 
-FILTER_KINDS = frozenset({"depthwise_conv", "conv_transpose"})
+FILTER_KINDS = frozenset({Kind.DEPTHWISE_CONV, Kind.CONV_TRANSPOSE})
 """Kinds in which a constant kernel of ones or of 1/fan_in is a known fixed filter (box blur, nearest-neighbour upsampling)."""
 MIN_UNITS = 2
 """With one output unit there is no symmetry to break."""
@@ -36,12 +37,12 @@ class ConstantWeight(Rule):
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
         """Norm scales, slopes and what is only added (a bias, a position) start constant by design and are left out."""
         stats, facts = layer.stats, layer.layer
-        if facts.kind in ("norm", "scale", "embedding", "other") or facts.untrainable or stats.count < 2:
+        if not facts.kind.is_mixing or facts.untrainable or stats.count < 2:
             return
         if (
             stats.flat_units
             and stats.min != stats.max
-            and facts.kind == "depthwise_conv"
+            and facts.kind is Kind.DEPTHWISE_CONV
             and audit.context.has_training
         ):
             yield self.finding(

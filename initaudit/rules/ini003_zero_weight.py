@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from initaudit.findings import Finding, Severity
 from initaudit.judgement.severity import fatal_to_learning
+from initaudit.kind import Kind
 from initaudit.rule import Rule
 
 if TYPE_CHECKING:
@@ -31,18 +32,18 @@ class ZeroWeight(Rule):
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
         """A zero layer is an error unless zero is a sound start there; what is only added (a bias, a position) may be zero."""
         stats, facts = layer.stats, layer.layer
-        if facts.kind in ("norm", "scale", "other") or facts.untrainable or stats.count < 2:
+        if not facts.kind.has_target or facts.untrainable or stats.count < 2:
             return
         if stats.min != 0 or stats.max != 0 or stats.nonfinite:
             return
         bypassed = facts.in_residual_branch or facts.ends_residual_branch
-        deliberate = bypassed or facts.is_head or facts.kind == "embedding"
+        deliberate = bypassed or facts.is_head or facts.kind is Kind.EMBEDDING
         if not audit.context.has_training and deliberate:
             severity = Severity.INFO
             effect = (
                 "a deliberate start for a head" if facts.is_head else "the skip connection carries the signal past it"
             )
-        elif bypassed or facts.kind == "embedding":
+        elif bypassed or facts.kind is Kind.EMBEDDING:
             severity = Severity.WARNING
             effect = "in a trained network this branch contributes nothing"
         else:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from initaudit.findings import Finding, Severity
 from initaudit.judgement.severity import fatal_to_learning
+from initaudit.kind import Kind
 from initaudit.rule import Rule
 
 if TYPE_CHECKING:
@@ -41,13 +42,13 @@ class DuplicateUnits(Rule):
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
         """Table rows are no units. Depthwise filters see different inputs: their repeats are no loss of width, but no accident either."""
         stats, facts = layer.stats, layer.layer
-        if facts.kind in ("norm", "scale", "embedding", "other") or facts.untrainable:
+        if not facts.kind.is_mixing or facts.untrainable:
             return
         quantized = not facts.weight.tensors[0].is_floating if facts.weight.tensors else False
         if facts.fan_in < (MIN_FAN_IN_QUANTIZED if quantized else MIN_FAN_IN) or stats.min == stats.max:
             return
         share = stats.duplicate_units_scaled
-        depthwise = facts.kind == "depthwise_conv"
+        depthwise = facts.kind is Kind.DEPTHWISE_CONV
         if not share > SOME or (depthwise and share > FILTER_BANK):
             return
         exactly = (

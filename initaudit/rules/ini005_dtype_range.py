@@ -36,7 +36,7 @@ class DtypeRange(Rule):
         """Underflow, then overflow."""
         del audit
         stats, dtype = layer.stats, layer.layer.weight.dtype
-        if layer.layer.kind in ("norm", "scale") or stats.count < 2:
+        if not layer.layer.kind.is_drawn or stats.count < 2:
             return
         share = stats.subnormal / stats.count
         if share > MAX_SUBNORMAL:

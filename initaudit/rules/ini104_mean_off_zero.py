@@ -38,7 +38,7 @@ class MeanOffZero(Rule):
         """Filters over single channels, tables and vectors have a mean by nature."""
         del audit
         stats, facts = layer.stats, layer.layer
-        if facts.kind in ("norm", "scale", "embedding", "depthwise_conv", "other") or facts.untrainable:
+        if not facts.kind.mixes_channels or facts.untrainable:
             return
         if stats.count < MIN_COUNT or facts.fan_in < MIN_FAN_IN or not stats.std > 0:
             return

@@ -38,7 +38,7 @@ class OutlierWeights(Rule):
         """By the share of energy that the largest weight holds."""
         del audit
         stats, facts = layer.stats, layer.layer
-        if facts.kind in ("norm", "scale", "other") or facts.untrainable or stats.count < MIN_COUNT or stats.nonfinite:
+        if not facts.kind.has_target or facts.untrainable or stats.count < MIN_COUNT or stats.nonfinite:
             return
         energy = stats.count * (stats.std**2 + stats.mean**2)
         largest = max(abs(stats.min), abs(stats.max))

@@ -37,7 +37,7 @@ class RankDeficient(Rule):
         """Constant and duplicate layers are named by INI002 to INI004."""
         stats, facts = layer.stats, layer.layer
         units = facts.parameters // max(1, facts.fan_in)
-        if facts.kind in ("norm", "scale", "embedding", "depthwise_conv", "other") or facts.untrainable:
+        if not facts.kind.mixes_channels or facts.untrainable:
             return
         if min(units, facts.fan_in) < MIN_SIDE or stats.min == stats.max or stats.duplicate_units > 0:
             return

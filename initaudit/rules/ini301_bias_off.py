@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initaudit.findings import Finding, Severity
+from initaudit.kind import Kind
 from initaudit.rule import Rule
 from initaudit.rules.ini404_dead_units import RECTIFIERS
 
@@ -43,9 +44,9 @@ class BiasOff(Rule):
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
         """Static estimate: inputs of unit second moment, as the probe feeds them."""
         stats, bias, facts = layer.stats, layer.bias, layer.layer
-        if bias is None or facts.kind in ("norm", "scale", "embedding") or bias.nonfinite or bias.count == 0:
+        if bias is None or not facts.kind.is_drawn or facts.kind is Kind.EMBEDDING or bias.nonfinite or bias.count == 0:
             return
-        if facts.weight.part and "forget" in facts.weight.part and facts.kind == "lstm":
+        if facts.weight.part and "forget" in facts.weight.part and facts.kind is Kind.LSTM:
             if not audit.context.has_training and bias.mean < FORGET and "recurrent" not in facts.weight.part:
                 yield self.finding(
                     layer,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initaudit.findings import Finding, Severity
+from initaudit.kind import Kind
 from initaudit.rule import Rule
 from initaudit.rules.limiting_factor import limiting_factors
 
@@ -38,7 +39,7 @@ class VanishingSignal(Rule):
             return
         for layer in audit.layers:
             signal = layer.signal
-            if signal is None or signal.input is None or layer.layer.untrainable or layer.layer.kind == "embedding":
+            if signal is None or signal.input is None or layer.layer.untrainable or layer.layer.kind is Kind.EMBEDDING:
                 continue
             if layer.stats.std == 0:  # INI002 and INI003 name the cause
                 continue

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initaudit.findings import Finding, Severity
+from initaudit.kind import Kind
 from initaudit.rule import Rule
 from initaudit.rules.limiting_factor import limiting_factors
 
@@ -41,7 +42,7 @@ class CollapsedInputs(Rule):
             signal = layer.signal
             if signal is None or signal.similarity is None or signal.input is None or layer.layer.untrainable:
                 continue
-            if layer.layer.kind == "embedding" or not signal.input.variance > 0:
+            if layer.layer.kind is Kind.EMBEDDING or not signal.input.variance > 0:
                 continue
             if layer.stats.std == 0:  # INI002 and INI003 name the cause
                 continue

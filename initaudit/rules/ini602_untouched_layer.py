@@ -29,7 +29,7 @@ class UntouchedLayer(Rule):
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
         """Norm scales and single values may stay put by chance and are left out."""
         before = audit.untouched.get(layer.layer.name)
-        if before is None or layer.layer.kind in ("norm", "scale") or layer.stats.count < 2:
+        if before is None or not layer.layer.kind.is_drawn or layer.stats.count < 2:
             return
         yield self.finding(
             layer,

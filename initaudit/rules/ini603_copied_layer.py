@@ -34,12 +34,7 @@ class CopiedLayer(Rule):
         groups: dict[tuple[object, ...], list[LayerAudit]] = {}
         for layer in audit.layers:
             stats = layer.stats
-            if (
-                layer.layer.kind in ("norm", "scale")
-                or layer.layer.untrainable
-                or stats.count < MIN_COUNT
-                or not stats.std > 0
-            ):
+            if not layer.layer.kind.is_drawn or layer.layer.untrainable or stats.count < MIN_COUNT or not stats.std > 0:
                 continue
             key = (layer.layer.weight.shape, stats.mean, stats.std, stats.min, stats.max)
             groups.setdefault(key, []).append(layer)

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from initaudit.kind import Kind
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerFacts:
-    """The place of a weight in its network; kinds are those of the report (`conv`, `linear`, `embedding`, `lstm`, ...)."""
+    """The place of a weight in its network."""
 
-    kind: str
+    kind: Kind
     shape: tuple[int, ...]
     """Shape of the weight that was weighed."""
     fan_in: float | None

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from initaudit.initialisation.schemes import SCHEMES, Distribution, he_gain
+from initaudit.kind import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +69,7 @@ def candidate_laws(facts: LayerFacts) -> tuple[Law, ...]:
 class _Place:
     """What of a layer the laws depend on; layers that agree in it share one tuple of laws."""
 
-    kind: str
+    kind: Kind
     shape: tuple[int, ...]
     fan_in: float | None
     fan_out: float | None
@@ -91,7 +92,7 @@ def _laws_at(facts: _Place) -> tuple[Law, ...]:
 
 def _all_laws(facts: _Place) -> Iterator[Law]:
     for std, cost in FIXED_NORMALS.items():
-        common = facts.kind == "embedding" and std in (1.0, 0.02)
+        common = facts.kind is Kind.EMBEDDING and std in (1.0, 0.02)
         yield Law(name=f"normal_{std:g}", distribution="normal", std=std, gain=1.0, cost=cost - common)
         yield Law(
             name=f"truncated_normal_{std:g}",
@@ -105,7 +106,7 @@ def _all_laws(facts: _Place) -> Iterator[Law]:
         yield Law(name=f"normal_0.02/sqrt(2*{depth})", distribution="normal", std=std, gain=1.0, cost=4.5)
     for bound in (0.1, 0.08, 0.05, 0.01, 1.0):
         yield Law(name=f"uniform_{bound:g}", distribution="uniform", std=bound / math.sqrt(3.0), gain=1.0, cost=4.0)
-    if facts.hidden_size and facts.kind in ("lstm", "gru", "rnn"):
+    if facts.hidden_size and facts.kind.is_recurrent:
         yield Law(
             name="torch_recurrent",
             distribution="uniform",
@@ -122,7 +123,7 @@ def _fans(facts: _Place) -> Iterator[tuple[float, float, float]]:
     fan_in, fan_out = facts.fan_in, facts.fan_out
     if not fan_in or not fan_out:
         return
-    swapped = facts.kind in ("embedding", "conv_transpose")  # torch reads these the other way round
+    swapped = facts.kind in (Kind.EMBEDDING, Kind.CONV_TRANSPOSE)  # torch reads these the other way round
     yield fan_in, fan_out, 0.5 * swapped
     yield fan_out, fan_in, 0.5 * (not swapped) + 2.0 * (not swapped)
     if facts.groups > 1:
@@ -132,12 +133,12 @@ def _fans(facts: _Place) -> Iterator[tuple[float, float, float]]:
         yield fan_in * g, fan_out, 1.0
     if facts.packed_units:
         yield fan_in, facts.packed_units, 0.3
-    elif facts.kind in ("attention", "linear", "einsum"):
+    elif facts.kind.is_dense:
         yield fan_in, 3.0 * fan_out, 3.0
-    if facts.kind in ("lstm", "gru", "rnn"):
+    if facts.kind.is_recurrent:
         for gates in (4.0, 3.0):
             yield fan_in, gates * fan_out, 1.0
-    if len(facts.shape) > 2 and facts.kind not in ("conv", "conv_transpose", "depthwise_conv", "grouped_conv"):
+    if len(facts.shape) > 2 and not facts.kind.is_convolution:
         rest = math.prod(facts.shape[2:])
         yield float(facts.shape[1] * rest), float(facts.shape[0] * rest), 2.0
 

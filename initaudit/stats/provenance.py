@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from initaudit.initialisation.schemes import TRUNCATED_STD, TRUNCATION
+from initaudit.kind import Kind
 from initaudit.stats.distributions import EXACT_KS, normal_tail
 from initaudit.stats.evidence import TRUNCATED, UNIFORM, Evidence, Family, Values, gather
 from initaudit.stats.facts import LayerFacts
@@ -65,11 +66,6 @@ EXACT_ROUNDING: Final = 1e-6
 
 COARSEST_ROUNDING: Final = 2.0**-8
 """The same for bfloat16, the narrowest type in which the shape of a law survives; what is coarser counts as quantised."""
-
-CONVOLUTIONS: Final = ("conv", "grouped_conv", "depthwise_conv", "conv_transpose")
-
-ROW_SCALED_KINDS: Final = (*CONVOLUTIONS, "linear")
-"""Kinds of layers into which exporters fold a normalisation."""
 
 ROW_SCALED_UNIFORM: Final = 1000
 ROW_SCALED_BELL: Final = 4000
@@ -158,7 +154,7 @@ def _values(stats: WeightStats, facts: LayerFacts) -> Values | None:
     return Values(
         n=n, mean=first / n, square=second / n, cube=third / n, fourth=fourth / n, low=moments.minimum, high=moments.maximum,
         sample=np.sort(sample) if sample.size <= EXACT_KS else sample, block=None if scattered else block,
-        kernel=math.prod(facts.shape[2:]) if facts.kind in CONVOLUTIONS else 1, unit_energy=unit_energy, input_energy=input_energy,
+        kernel=math.prod(facts.shape[2:]) if facts.kind.is_convolution else 1, unit_energy=unit_energy, input_energy=input_energy,
         copies=copies, largest_singular_value=singular, rounding=rounding,
     )  # fmt: skip
 
@@ -221,7 +217,8 @@ def _judge(values: Values, evidence: list[Evidence], facts: LayerFacts) -> Prove
 
 def _rescaled(values: Values, facts: LayerFacts) -> Provenance | None:
     """A fresh law whose units were rescaled one by one, as folding a trained BatchNorm does."""
-    if facts.kind not in ROW_SCALED_KINDS or values.block is None:
+    foldable = facts.kind.is_convolution or facts.kind is Kind.LINEAR  # exporters fold a normalisation into these
+    if not foldable or values.block is None:
         return None
     found = sorted(row_scaled_evidence(values.block, values.kernel), key=lambda e: -e.log_likelihood)
     if not found or found[0].evidence.p_value < ACCEPT:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from initaudit.initialisation.schemes import SCHEMES
+from initaudit.kind import Kind
 from initaudit.stats import weigh
 from initaudit.stats.provenance import LayerFacts, Provenance, recognise
 
@@ -15,7 +16,7 @@ from initaudit.stats.provenance import LayerFacts, Provenance, recognise
 def facts(kind: str = "linear", shape: tuple[int, ...] = (48, 64), **changes: object) -> LayerFacts:
     """A linear layer [out, in] or a convolution [out, in, k, k]."""
     kernel = math.prod(shape[2:])
-    base = LayerFacts(kind=kind, shape=shape, fan_in=shape[1] * kernel, fan_out=shape[0] * kernel)
+    base = LayerFacts(kind=Kind(kind), shape=shape, fan_in=shape[1] * kernel, fan_out=shape[0] * kernel)
     return dataclasses.replace(base, **changes)
 
 
@@ -258,7 +259,7 @@ def test_values_that_are_not_finite_or_whole_numbers_are_not_judged() -> None:
 def test_degenerate_shapes_get_a_verdict(shape: tuple[int, ...]) -> None:
     """No shape raises or warns."""
     array = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
-    about = LayerFacts(kind="linear", shape=shape, fan_in=None, fan_out=None)
+    about = LayerFacts(kind=Kind.LINEAR, shape=shape, fan_in=None, fan_out=None)
 
     found = verdict(array, about)
 
