@@ -11,6 +11,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from initaudit.model.parameter_names import module_of
+from initaudit.model.unique import distinct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,7 +26,6 @@ def name_layers(specs: Sequence[tuple[Node, LayerSpec]]) -> list[tuple[str, str]
     shared_biases = Counter(
         id(t) for _, s in specs for c in s.companions if c.role == "bias" for t in c.operand.tensors[:1]
     )
-    seen: Counter[str] = Counter()
     named = []
     for node, spec in specs:
         weight = spec.operand.tensors[0]
@@ -35,13 +35,9 @@ def name_layers(specs: Sequence[tuple[Node, LayerSpec]]) -> list[tuple[str, str]
         if not base or _is_counted(node):
             base = title or base or node.op_type
         label = " ".join(p for p in (spec.role, spec.part) if p)
-        suffix = f"[{label}]" if label else ""
-        name = f"{base}{suffix}"
-        seen[name] += 1
-        if seen[name] > 1:
-            name = f"{base}#{seen[name]}{suffix}"
-        named.append((name, f"{title or base}{suffix}"))
-    return named
+        named.append((base, f"[{label}]" if label else "", title or base))
+    names = distinct([(base, suffix) for base, suffix, _ in named])
+    return [(name, f"{title}{suffix}") for name, (_, suffix, title) in zip(names, named, strict=True)]
 
 
 def _is_counted(node: Node) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from initaudit.errors import UnsupportedWeight
 from initaudit.extraction.layer import Layer, Skipped
-from initaudit.initialisation.targets import target_for
+from initaudit.initialisation.targets import Target, target_for
 from initaudit.measuring.forked import processes, share
 from initaudit.measuring.layer_audit import LayerAudit
 from initaudit.stats import WeightStats, weigh
@@ -29,6 +29,8 @@ WORTH_SHARING: Final = 0.5
 TURNS: Final = 16
 """Parts for each process: none waits longer for the last one than a sixteenth of its own work."""
 
+Targets: TypeAlias = Mapping[int, Target | None]
+"""By the identity of the layer."""
 Weighing = tuple[WeightStats, WeightStats | None, Provenance | None]
 """Of one layer: the statistics of its weight and its bias, and the law of the weight."""
 
@@ -38,7 +40,8 @@ def measure(layers: Sequence[Layer], *, seed: int = 0) -> tuple[tuple[LayerAudit
     branches = sum(layer.ends_residual_branch and layer.kind.is_drawn for layer in layers)
     audits: list[LayerAudit] = []
     skipped: list[Skipped] = []
-    weighings = _weigh_all(layers, seed)
+    targets = {id(layer): target_for(layer, residual_branches=branches) for layer in layers}
+    weighings = _weigh_all(layers, targets, seed)
     for layer in layers:
         found = weighings[id(layer)]
         if isinstance(found, str):
@@ -46,19 +49,19 @@ def measure(layers: Sequence[Layer], *, seed: int = 0) -> tuple[tuple[LayerAudit
             skipped.append(Skipped(initializer=name, parameters=layer.parameters, reason=found, is_parameter=True))
             continue
         stats, bias, provenance = found
-        target = target_for(layer, residual_branches=branches)
+        target = targets[id(layer)]
         audits.append(LayerAudit(layer=layer, stats=stats, provenance=provenance, target=target, bias=bias))
     return tuple(audits), tuple(skipped)
 
 
-def _weigh_all(layers: Sequence[Layer], seed: int) -> dict[int, Weighing | str]:
+def _weigh_all(layers: Sequence[Layer], targets: Targets, seed: int) -> dict[int, Weighing | str]:
     """By the identity of the layer: its weighing, or why there is none."""
 
     def weigh_part(part: Sequence[Layer]) -> list[Weighing | str]:
         biases: dict[Hashable, WeightStats | None] = {}
         found: list[Weighing | str] = []
         for _, group in groupby(part, key=_key):  # the values of one weight at a time
-            found += _weighings(list(group), biases, seed)
+            found += _weighings(list(group), targets, biases, seed)
         return found
 
     parts, count = _parts(layers)
@@ -90,7 +93,7 @@ def _parts(layers: Sequence[Layer]) -> tuple[list[list[Layer]], int]:
 
 
 def _weighings(
-    layers: Sequence[Layer], biases: dict[Hashable, WeightStats | None], seed: int
+    layers: Sequence[Layer], targets: Targets, biases: dict[Hashable, WeightStats | None], seed: int
 ) -> Iterator[Weighing | str]:
     """Of layers that use the same weight, in their order."""
     view, groups = layers[0].weight, layers[0].groups
@@ -106,10 +109,10 @@ def _weighings(
         except UnsupportedWeight as error:
             yield str(error)
         else:
-            yield summary, bias, _provenance(layer, stats, bias)
+            yield summary, bias, _provenance(layer, targets[id(layer)], stats, bias)
 
 
-def facts_of(layer: Layer) -> LayerFacts:
+def facts_of(layer: Layer, target: Target | None) -> LayerFacts:
     """What provenance needs to know of a layer."""
     return LayerFacts(
         kind=layer.kind,
@@ -121,7 +124,8 @@ def facts_of(layer: Layer) -> LayerFacts:
         unit_axes=layer.weight.unit_axes,
         input_axes=layer.weight.input_axes,
         activation=layer.activation,
-        activation_params=layer.activation_params,
+        target_scheme=target.scheme if target is not None else None,
+        target_std=target.std if target is not None else None,
         dtype=layer.weight.dtype,
         packed_units=_packed_units(layer),
     )
@@ -135,10 +139,10 @@ def _packed_units(layer: Layer) -> int | None:
     return units if rest == 0 and units > layer.fan_out else None
 
 
-def _provenance(layer: Layer, stats: WeightStats, bias: WeightStats | None) -> Provenance | None:
+def _provenance(layer: Layer, target: Target | None, stats: WeightStats, bias: WeightStats | None) -> Provenance | None:
     if not layer.kind.is_drawn or layer.untrainable is not None:
         return None
-    return recognise(stats, facts_of(layer), bias)
+    return recognise(stats, facts_of(layer, target), bias)
 
 
 def _key(layer: Layer) -> Hashable:

@@ -12,8 +12,11 @@ import onnx
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto
 
 from initaudit.model.build import build_graph
+from initaudit.model.unique import distinct
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from initaudit.model.graph import Graph, Node
 
 MIN_IR_VERSION = 4
@@ -27,15 +30,34 @@ def flatten(model: ModelProto) -> ModelProto:
     """
     if model.functions:
         graph = build_graph(model, None)
-        names: set[str] = set()
-        nodes = [_node(node, names) for node in graph.nodes]
+        nodes = [_node(node) for node in graph.nodes]
         del model.graph.node[:]
         model.graph.node.extend(nodes)
         del model.graph.value_info[:]  # names inside functions mean something else now
         _import_domains(model, graph)
         del model.functions[:]
     _drop_constant_inputs(model)
+    _distinguish(nodes_of(model.graph))
     return model
+
+
+def _distinguish(nodes: Iterable[NodeProto]) -> None:
+    """Number the names of nodes that occur more than once: onnx allows them, onnxruntime does not.
+
+    Unnamed nodes of a function share the name of its call in the graph view.
+    """
+    named = [node for node in nodes if node.name]
+    for node, name in zip(named, distinct([(node.name, "") for node in named]), strict=True):
+        node.name = name
+
+
+def nodes_of(graph: GraphProto) -> Iterator[NodeProto]:
+    """Every node, those of bodies behind the node that has them."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            for body in [attribute.g] if attribute.type == AttributeProto.GRAPH else attribute.graphs:
+                yield from nodes_of(body)
 
 
 def _drop_constant_inputs(model: ModelProto) -> None:
@@ -59,23 +81,18 @@ def _import_domains(model: ModelProto, graph: Graph) -> None:
                 known.add(entry.domain)
 
 
-def _node(node: Node, names: set[str]) -> NodeProto:
-    """`names` are those in use: unnamed nodes of one call share its name in the view, which onnxruntime refuses."""
-    name = node.name
-    while name and name in names:
-        name += "'"
-    names.add(name)
-    proto = NodeProto(op_type=node.op_type, domain=node.proto.domain, name=name)
+def _node(node: Node) -> NodeProto:
+    proto = NodeProto(op_type=node.op_type, domain=node.proto.domain, name=node.name)
     proto.input.extend(value.name if value is not None else "" for value in node.inputs)
     proto.output.extend(value.name if value is not None else "" for value in node.outputs)
     for key, attribute in node.attributes.items():
         if attribute.type == AttributeProto.GRAPH:
             made = AttributeProto(name=key, type=AttributeProto.GRAPH)
-            made.g.CopyFrom(_body(node.subgraphs[key], attribute.g, names))
+            made.g.CopyFrom(_body(node.subgraphs[key], attribute.g))
             proto.attribute.append(made)
         elif attribute.type == AttributeProto.GRAPHS:
             made = AttributeProto(name=key, type=AttributeProto.GRAPHS)
-            made.graphs.extend(_body(node.subgraphs[f"{key}[{i}]"], g, names) for i, g in enumerate(attribute.graphs))
+            made.graphs.extend(_body(node.subgraphs[f"{key}[{i}]"], g) for i, g in enumerate(attribute.graphs))
             proto.attribute.append(made)
         else:
             made = proto.attribute.add()
@@ -84,10 +101,10 @@ def _node(node: Node, names: set[str]) -> NodeProto:
     return proto
 
 
-def _body(graph: Graph, proto: GraphProto, names: set[str]) -> GraphProto:
+def _body(graph: Graph, proto: GraphProto) -> GraphProto:
     """The body of an If, Loop or Scan with the names of the graph view."""
     body = GraphProto(name=graph.name)
-    body.node.extend(_node(node, names) for node in graph.nodes)
+    body.node.extend(_node(node) for node in graph.nodes)
     for target, values, infos in ((body.input, graph.inputs, proto.input), (body.output, graph.outputs, proto.output)):
         for value, info in zip(values, infos, strict=True):
             copy = target.add()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from initaudit.kind import Kind
 
 
@@ -27,7 +25,9 @@ class LayerFacts:
     unit_axes: tuple[int, ...] = (0,)
     input_axes: tuple[int, ...] | None = None
     activation: str | None = None
-    activation_params: Mapping[str, float] = field(default_factory=dict)
+    target_scheme: str | None = None
+    """Entry of SCHEMES that is recommended here; None where no scale is better than another."""
+    target_std: float | None = None
     dtype: str = "float32"
     """Type the values are stored in."""
     packed_units: int | None = None

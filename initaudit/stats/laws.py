@@ -8,7 +8,7 @@ packed projection with its whole width. Keras counts the channels of a depthwise
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -38,6 +38,12 @@ DCGAN, 0.01 detection heads and AlexNet, 0.1 and 0.001 tutorials and the last la
 RESIDUAL_DEPTHS: Final = (2, 4, 6, 12, 24, 32, 36, 48)
 """Layer counts for GPT-2's residual projections, 0.02/sqrt(2 L)."""
 
+LEAKY_SLOPES: Final = (0.01, 0.2)
+"""torch's and Keras's default slopes of LeakyReLU, the second also that of DCGAN (Radford et al. 2016)."""
+
+SAME_SCALE: Final = 1e-3
+"""Relative difference of two scales that no sample tells apart (a million values: 7e-4), as that of a gain by quadrature and its formula."""
+
 CALCULATED_GAINS: Final = {"tanh": 5.0 / 3.0, "relu": math.sqrt(2.0), "selu": 0.75}
 """torch.nn.init.calculate_gain."""
 
@@ -56,11 +62,10 @@ class Law:
 
 def candidate_laws(facts: LayerFacts) -> tuple[Law, ...]:
     """Every law whose scale is fixed by the layer, cheapest first; equal scales of one distribution appear once."""
-    slope = facts.activation_params.get("alpha") if facts.activation == "leaky_relu" else None
     place = _Place(
         kind=facts.kind, shape=facts.shape if len(facts.shape) > 2 else (), fan_in=facts.fan_in, fan_out=facts.fan_out,
         groups=facts.groups, hidden_size=facts.hidden_size, packed_units=facts.packed_units, activation=facts.activation,
-        slope=slope,
+        target_scheme=facts.target_scheme, target_std=facts.target_std,
     )  # fmt: skip
     return _laws_at(place)
 
@@ -77,16 +82,27 @@ class _Place:
     hidden_size: int | None
     packed_units: int | None
     activation: str | None
-    slope: float | None
+    target_scheme: str | None
+    target_std: float | None
 
 
 @lru_cache(maxsize=1024)
 def _laws_at(facts: _Place) -> tuple[Law, ...]:
-    best: dict[tuple[str, float], Law] = {}
+    best: dict[tuple[Distribution, float], Law] = {}
     for law in _all_laws(facts):
         key = (law.distribution, float(f"{law.std:.5g}"))
         if key not in best or law.cost < best[key].cost:
             best[key] = law
+    for own in _recommended(facts):
+        near = [
+            k
+            for k, law in best.items()
+            if law.distribution == own.distribution and abs(law.std / own.std - 1) <= SAME_SCALE
+        ]
+        for key in near:
+            best[key] = replace(best[key], cost=min(best[key].cost, own.cost))
+        if not near:
+            best[own.distribution, own.std] = own
     return tuple(sorted(best.values(), key=lambda law: law.cost))
 
 
@@ -116,6 +132,25 @@ def _all_laws(facts: _Place) -> Iterator[Law]:
         )
     for fan_in, fan_out, cost in _fans(facts):
         yield from _fan_laws(facts, fan_in, fan_out, cost)
+
+
+def _recommended(facts: _Place) -> Iterator[Law]:
+    """The laws with the scale that is recommended for this layer: what a careful author, or `initaudit fix`, draws."""
+    if facts.target_scheme is None or facts.target_std is None or not facts.fan_in:
+        return
+    family, _, distribution = facts.target_scheme.rpartition("_")
+    if distribution not in ("uniform", "normal") or family not in ("he", "lecun", "xavier"):
+        return
+    gain = facts.target_std * math.sqrt(facts.fan_in)
+    for kind in ("uniform", "normal"):
+        scheme = SCHEMES[f"{family}_{kind}"]
+        yield Law(
+            name=f"{family}_{kind}(for {facts.activation or 'this place'})",
+            distribution=scheme.distribution,
+            std=facts.target_std,
+            gain=gain,
+            cost=1.5,
+        )
 
 
 def _fans(facts: _Place) -> Iterator[tuple[float, float, float]]:
@@ -157,13 +192,9 @@ def _fan_laws(facts: _Place, fan_in: float, fan_out: float, cost: float) -> Iter
         yield law(f"lecun_{kind}", rarity + 0.5)
     yield law("he_uniform_fan_out", 2.0)
     yield law("he_normal_fan_out", 1.5)
-    slopes = {0.01, 0.2}
-    if facts.slope is not None:
-        slopes.add(facts.slope)
-    for a in sorted(slopes):
-        extra = 1.5 if a == facts.slope else 3.0
+    for a in LEAKY_SLOPES:
         for kind in ("uniform", "normal"):
-            yield law(f"he_{kind}", extra, he_gain(a), f"he_{kind}(a={a:g})")
+            yield law(f"he_{kind}", 3.0, he_gain(a), f"he_{kind}(a={a:g})")
     for activation, gain in CALCULATED_GAINS.items():
         extra = 2.0 if activation == facts.activation else 5.0
         for kind in ("uniform", "normal"):
