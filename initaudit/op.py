@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, ClassVar
 from initaudit.kind import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from initaudit.model.graph import Node, Value
+    from initaudit.model.operators import OperatorSpec
     from initaudit.views import Constants, Operand
 
 
@@ -109,8 +110,9 @@ class Operator(ABC):
 
     types: ClassVar[tuple[str, ...]]
     """Operators as `op_type` (standard domain) or `domain:op_type`."""
-    weights: ClassVar[tuple[int, ...]] = ()
-    """Inputs that are always learned, so that a graph input without value at this place is a weight the file does not hold."""
+    specs: ClassVar[Mapping[str, OperatorSpec]] = {}
+    """What operators do that `initaudit.model.operators` has no row for, by the names in `types`. One that is left out counts as a
+    product of its first input with a weight."""
 
     @abstractmethod
     def find(self, node: Node, constants: Constants) -> Iterator[Found]:

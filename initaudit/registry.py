@@ -32,15 +32,23 @@ def discover(package: str, interface: type[T]) -> tuple[type[T], ...]:
         for _, member in inspect.getmembers(module, inspect.isclass):
             if member.__module__ == module.__name__ and _is_part(member, interface):
                 found[member] = None
-    for entry in sorted(entry_points(group=package), key=lambda e: e.name):
-        try:
-            member = entry.load()
-        except Exception as error:
-            raise UsageError(f"entry point {entry.name!r} of {package} cannot be loaded: {error}") from error
+    for name, member in contributed(package).items():
         if not _is_part(member, interface):
-            raise UsageError(f"entry point {entry.name!r} of {package} is not a {interface.__name__}")
+            raise UsageError(f"entry point {name!r} of {package} is not a {interface.__name__}")
         found[member] = None
     return tuple(found)
+
+
+@cache
+def contributed(group: str) -> dict[str, Any]:
+    """What other distributions name in an entry point group, by the name they give it. Raises UsageError where one cannot be loaded."""
+    loaded = {}
+    for entry in sorted(entry_points(group=group), key=lambda e: e.name):
+        try:
+            loaded[entry.name] = entry.load()
+        except Exception as error:
+            raise UsageError(f"entry point {entry.name!r} of {group} cannot be loaded: {error}") from error
+    return loaded
 
 
 def _is_part(member: Any, interface: type[Any]) -> bool:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from initaudit.model.operators import Values
+
 if TYPE_CHECKING:
     from initaudit.model.graph import Value
 
 
 MAX_BACK = 8
 """Operators between a product and the sine and cosine of it."""
-
-
-MOVES = frozenset({"Cast", "Reshape", "Transpose", "Identity", "Flatten", "Squeeze", "Unsqueeze", "Dropout"})
 
 
 def goes_to_sine_and_cosine(output: Value | None) -> bool:
@@ -25,7 +24,7 @@ def goes_to_sine_and_cosine(output: Value | None) -> bool:
             for node, _ in value.consumers if value is not None else ():
                 if node.op_type in ("Sin", "Cos"):
                     seen.add(node.op_type)
-                elif node.op_type in MOVES | {"Mul", "Concat", "Slice"} and node.outputs:
+                elif (node.spec.values is Values.KEPT or node.op_type == "Mul") and node.outputs:
                     following.append(node.outputs[0])
         front = following[:MAX_BACK]
     return len(seen) == 2

@@ -29,14 +29,7 @@ def with_bias(value: Value) -> tuple[Value, Tensor | None]:
             other = node.input(1 - position)
             tensor = _vector(other) if other is not None and other.is_static else None
             return (result, tensor) if tensor is not None else (value, None)
-        if node.op_type not in (
-            "Cast",
-            "Identity",
-            "QuantizeLinear",
-            "DequantizeLinear",
-            "Reshape",
-            "Squeeze",
-        ) and not (node.op_type == "Mul" and is_scale(node, current)):
+        if not node.spec.only_moves and not (node.op_type == "Mul" and is_scale(node, current)):
             break
         current, steps = result, steps + 1
     return value, None

@@ -14,6 +14,7 @@ from onnx import TensorProto, numpy_helper
 
 from initaudit.activations import formulas
 from initaudit.errors import InitauditError
+from initaudit.model.operators import AxisMap
 
 if TYPE_CHECKING:
     from initaudit.activations.formulas import Array
@@ -175,8 +176,6 @@ CONTRIB_OPERATORS: dict[str, Operator] = {
 }
 """Of com.microsoft (onnxruntime); the operand BiasGelu and FastGelu add is the layer's bias, no part of the function."""
 
-_STATIC_SHAPING = ("Reshape", "Squeeze", "Unsqueeze", "Transpose", "Expand", "Flatten", "Tile", "ConstantOfShape")
-
 
 def operator_of(node: Node) -> Operator | None:
     """How to evaluate an elementwise node, or None where it is not elementwise (or not known)."""
@@ -198,7 +197,7 @@ def scalar(value: Value, budget: int = MAX_STATIC_STEPS) -> float | None:
     node = value.producer
     if node is None or not value.is_static or budget <= 0:
         return None
-    if node.op_type in _STATIC_SHAPING and node.op_type != "ConstantOfShape":
+    if operator_of(node) is None and (node.spec.only_moves or node.spec.axis_map in (AxisMap.EXPAND, AxisMap.TILE)):
         source = node.input(0)
         return scalar(source, budget - 1) if source is not None else None
     if node.op_type == "ConstantOfShape":

@@ -144,5 +144,5 @@ def _products(value: Value) -> Iterator[Node]:
     for node, _ in value.consumers:
         if node.op_type == "Mul":
             yield node
-        elif node.op_type in ("Cast", "Identity", "QuantizeLinear", "DequantizeLinear") and node.outputs[0] is not None:
+        elif node.spec.only_moves and node.outputs[0] is not None:
             yield from _products(node.outputs[0])

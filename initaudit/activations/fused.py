@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from initaudit.activations.elementwise import cuts_below_zero
 from initaudit.activations.named import closed_form, identify
-from initaudit.activations.roles import LAYERS
+from initaudit.model.operators import Use
 
 if TYPE_CHECKING:
     from initaudit.activations.named import Function, Parameters
@@ -31,18 +31,15 @@ _FUSED: dict[str, tuple[str, dict[str, float]]] = {
 }
 """By the value of the attribute `activation`: name, and parameters in their order with the defaults of the ONNX operator."""
 
-_OUTPUT_ZERO_POINT = {"QLinearConv": 7, "QLinearMatMul": 7, "QGemm": 8}
-_RESIDUAL_INPUT = {"FusedConv": 3, "NhwcFusedConv": 3}
-
 
 def fused_activation(value: Value) -> tuple[str, Parameters] | None:
     """Name and parameters of the activation inside the operator that gives `value`; None where there is none."""
     node = value.producer
-    if node is None or node.op_type not in LAYERS:
+    if node is None or node.spec.use is not Use.PRODUCT:
         return None
     if node.op_type == "GemmFastGelu":
         return "gelu_tanh", {}
-    position = _OUTPUT_ZERO_POINT.get(node.op_type)
+    position = node.spec.output_zero_point
     if position is not None:
         return ("relu", {}) if cuts_below_zero(node.input(position)) else None
     name = node.attr("activation")
@@ -52,9 +49,12 @@ def fused_activation(value: Value) -> tuple[str, Parameters] | None:
 
 
 def adds_residual(value: Value) -> bool:
-    """Whether the operator that gives `value` adds another signal before its activation (FusedConv with Z)."""
+    """Whether the operator that gives `value` adds another signal to its product, before its activation."""
     node = value.producer
-    return node is not None and node.input(_RESIDUAL_INPUT.get(node.op_type, len(node.inputs))) is not None
+    if node is None or node.spec.addend is None:
+        return False
+    added = node.input(node.spec.addend)
+    return added is not None and not added.is_static
 
 
 def _function(node: Node, operator: str) -> Function:

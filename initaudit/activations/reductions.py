@@ -12,25 +12,13 @@ from typing import TYPE_CHECKING
 
 from initaudit.activations.elementwise import scalar
 from initaudit.activations.roles import through_boundary
+from initaudit.model.operators import AxisMap
 
 if TYPE_CHECKING:
     from initaudit.model.graph import Node, Value
 
 MAX_STEPS = 64
 """Nodes looked at behind a value; a written-out normalisation has under 20 of them, casts included."""
-
-NORMALISATIONS = {
-    "BatchNormalization": "batch_norm",
-    "LayerNormalization": "layer_norm",
-    "GroupNormalization": "group_norm",
-    "GroupNorm": "group_norm",
-    "InstanceNormalization": "instance_norm",
-    "RMSNormalization": "rms_norm",
-    "SimplifiedLayerNormalization": "rms_norm",
-    "MeanVarianceNormalization": "instance_norm",
-    "LpNormalization": "l2_norm",
-    "LRN": "local_response_norm",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -56,25 +44,14 @@ class _Label(Enum):
 
 _MEANS = ("ReduceMean", "ReduceMax", "GlobalAveragePool", "ReduceSum")
 _SPREADS = ("ReduceMean", "ReduceSum", "GlobalAveragePool", "AveragePool")
-_KEEPING = (
-    "Identity",
-    "Cast",
-    "CastLike",
-    "Expand",
-    "Unsqueeze",
-    "Squeeze",
-    "Reshape",
-    "DequantizeLinear",
-    "QuantizeLinear",
-    "Pad",
-)
 _RESCALING = ("Add", "Sub", "Mul", "Div", "Sqrt", "Reciprocal", "Pow", "Max", "Clip", "Abs", "Neg")
 
 
 def match_reduction(value: Value) -> Reduced | None:
     """The normalisation or softmax that `value` goes through next, or None."""
     for node, position in value.consumers:
-        kind = NORMALISATIONS.get(node.op_type)
+        spec = node.spec
+        kind = None if spec.normalizes_a_sum else spec.norm
         if kind is not None and position == 0 and node.outputs and node.outputs[0] is not None:
             return Reduced(kind=_regrouped(node, kind), end=node.outputs[0], nodes=frozenset({id(node)}))
     return _written_out(value)
@@ -138,7 +115,7 @@ def _label(node: Node, known: list[_Label]) -> _Label | None:
     op = node.op_type
     if len(known) == 1:
         label = known[0]
-        if op in _KEEPING:
+        if node.spec.only_moves or node.spec.axis_map in (AxisMap.EXPAND, AxisMap.PAD):
             return label
         if label in (_Label.PLAIN, _Label.CENTRED):
             if op in _MEANS:

@@ -34,10 +34,6 @@ _SCALING = frozenset({"Mul", "Div"})
 _CHOOSING = frozenset({"Where", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal", "And", "Or", "Xor", "Pow"})
 """Operators that a constant of several values makes a different function for each element: a mask, no activation."""
 _SHIFTING = frozenset({"Add", "Sub", "Sum"})
-_UNARY_IN_FIRST = frozenset({
-    "QuantizeLinear", "DequantizeLinear", "QLinearSigmoid", "QLinearLeakyRelu", "CastLike", "Dropout", "BiasGelu", "FastGelu",
-})  # fmt: skip
-"""Operators that are functions of their first operand; the others are scales, zero points, types, ratios and biases."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -181,7 +177,7 @@ def _is_uniform(value: Value) -> bool:
 
 def _immaterial(node: Node, position: int) -> bool:
     """Whether an operand of unknown value bends nothing: it scales or shifts, or belongs to a quantiser or to the layer."""
-    return node.op_type in _SCALING | _SHIFTING or (position > 0 and node.op_type in _UNARY_IN_FIRST)
+    return node.op_type in _SCALING | _SHIFTING or not node.spec.carries(position)
 
 
 def _uses_data(node: Node) -> bool:

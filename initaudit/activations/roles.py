@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from initaudit.model.operators import Use, Values
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -31,85 +33,42 @@ class Role(Enum):
     """The value itself is not used, only its shape."""
 
 
-_PASS = frozenset({
-    "Identity", "Cast", "CastLike", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Dropout", "Expand", "Tile",
-    "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "Pad", "Slice", "Split", "SplitToSequence",
-    "SequenceAt", "Concat", "ConcatFromSequence", "SequenceConstruct", "SequenceInsert", "Gather", "GatherND",
-    "GatherElements", "DepthToSpace", "SpaceToDepth", "Upsample", "Resize", "MaxPool", "AveragePool", "LpPool",
-    "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool", "ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "CumSum",
-    "ReverseSequence", "Trilu", "Col2Im", "GridSample", "ScatterND", "ScatterElements", "Scatter", "Compress", "Where",
-    "MaxRoiPool", "RoiAlign", "MaxUnpool", "NhwcMaxPool", "QLinearGlobalAveragePool", "QLinearAveragePool",
-    "QLinearReduceMean", "QLinearConcat", "RotaryEmbedding", "GemmaRotaryEmbedding", "Optional", "OptionalGetElement",
-    "RemovePadding", "RestorePadding", "Neg", "Clip",
-})  # fmt: skip
-_JOINING = frozenset({
-    "Concat", "ConcatFromSequence", "SequenceConstruct", "SequenceInsert", "QLinearConcat", "ScatterND", "ScatterElements",
-})  # fmt: skip
-"""Of those, the ones that pass on every operand."""
-LAYERS = frozenset({
-    "Conv", "ConvTranspose", "Gemm", "MatMul", "ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul", "DeformConv",
-    "FusedConv", "NhwcConv", "NhwcFusedConv", "FusedGemm", "FusedMatMul", "FusedMatMulActivation", "TransposeMatMul", "QGemm",
-    "DynamicQuantizeMatMul", "MatMulIntegerToFloat", "MatMulNBits", "MatMulBnb4", "MatMulFpQ4", "Einsum", "GemmFastGelu",
-    "GemmFloat8", "SparseToDenseMatMul", "MoE", "QMoE",
-})  # fmt: skip
-_RECURRENT = frozenset({"LSTM", "GRU", "RNN", "DynamicQuantizeLSTM", "AttnLSTM"})
-_ATTENTION = frozenset({
-    "Attention", "MultiHeadAttention", "GroupQueryAttention", "DecoderMaskedMultiHeadAttention", "PackedAttention",
-    "PackedMultiHeadAttention", "PagedAttention", "SparseAttention", "DecoderAttention", "QAttention",
-    "LongformerAttention", "DecoderMaskedSelfAttention",
-})  # fmt: skip
-_ATTENTION_WITH_WEIGHTS = frozenset({"PackedAttention", "QAttention", "LongformerAttention", "DecoderAttention"})
-_ADDING = frozenset({
-    "Add", "Sub", "Sum", "Mean", "QLinearAdd", "SkipLayerNormalization", "SkipSimplifiedLayerNormalization",
-    "SkipGroupNorm", "BiasAdd",
-})  # fmt: skip
-_SOFTMAX = frozenset({"Softmax", "LogSoftmax", "Hardmax", "QLinearSoftmax", "BiasSoftmax"})
-_SCALES = frozenset({"Mul", "Div", "QLinearMul"})
-_QUANTISED_OPERANDS = {"QLinearAdd": (0, 3), "QLinearMul": (0, 3), "QLinearMatMul": (0, 3), "QLinearConv": (0, 3)}
-
-
 def role_of(node: Node, position: int = 0) -> Role:
     """What `node` does to the value at input `position`."""
-    op = node.op_type
+    spec = node.spec
     if node.subgraphs:
         return Role.NOTHING  # bodies list their own uses; carried values are followed through the boundary
     if node.outputs and all(v is None or v.is_static for v in node.outputs):
         return Role.NOTHING
-    if op in LAYERS:
+    if spec.use is Use.PRODUCT:
         return _product(node, position)
-    if op in _RECURRENT:
+    if spec.use is Use.RECURRENT:
         return Role.LAYER if position == 0 else Role.RECURRENT
-    if op in _ATTENTION:
-        packed = op in _ATTENTION_WITH_WEIGHTS or (op == "Attention" and not node.is_standard)
-        return Role.LAYER if packed and position == 0 else Role.ATTENTION
-    if op in _SOFTMAX:
-        return Role.SOFTMAX
-    alone = sum(v is not None and not v.is_static for v in node.inputs) == 1
-    if op in _ADDING:
-        return Role.LINEAR if alone else Role.ADD
-    if op in _SCALES:
-        return Role.LINEAR if alone and not (op == "Div" and position == 1) else Role.GATE
-    if op in ("Max", "Min"):
-        return Role.LINEAR if alone else Role.MAXIMUM
-    if op == "BiasSplitGelu":
+    if spec.use is Use.ATTENTION:
+        return Role.LAYER if spec.weights and position == 0 else Role.ATTENTION
+    if spec.use is Use.SCALE and node.op_type == "Div" and position == 1:
         return Role.GATE
-    if op == "Where":
-        return Role.LINEAR if position > 0 else Role.OTHER
-    if op in _PASS:
-        return Role.LINEAR if position == 0 or op in _JOINING else Role.OTHER
-    return Role.OTHER
+    if spec.use in _WITH_OTHERS:
+        alone = sum(v is not None and not v.is_static for v in node.inputs) == 1
+        return Role.LINEAR if alone else _WITH_OTHERS[spec.use]
+    if spec.use is Use.PASS:
+        return Role.LINEAR if spec.carries(position) else Role.OTHER
+    return _ALONE.get(spec.use, Role.OTHER)
+
+
+_WITH_OTHERS = {Use.SUM: Role.ADD, Use.SCALE: Role.GATE, Use.EXTREMUM: Role.MAXIMUM}
+"""What operators do that combine several signals; with constants they only shift, scale or cut."""
+_ALONE = {Use.SOFTMAX: Role.SOFTMAX, Use.GATE: Role.GATE}
 
 
 def _product(node: Node, position: int) -> Role:
     """A weight layer, or a product of two values that both depend on the data."""
-    pair = _QUANTISED_OPERANDS.get(node.op_type, tuple(range(len(node.inputs))) if node.op_type == "Einsum" else (0, 1))
-    if position not in pair:
-        if node.op_type in ("Gemm", "FusedGemm") and position == 2:
-            return Role.ADD
-        return Role.ADD if node.op_type in ("FusedConv", "NhwcFusedConv") and position == 3 else Role.OTHER
-    others = [v for i in pair if i != position and (v := node.input(i)) is not None]
-    dynamic = any(not v.is_static for v in others)
-    return Role.ATTENTION if dynamic and node.op_type != "DeformConv" else Role.LAYER
+    spec = node.spec
+    factors = range(len(node.inputs)) if spec.operands is None else spec.operands
+    if position not in factors:
+        return Role.ADD if position == spec.addend else Role.OTHER
+    others = [v for i in factors if i != position and (v := node.input(i)) is not None]
+    return Role.ATTENTION if any(not v.is_static for v in others) else Role.LAYER
 
 
 def is_scale(node: Node, value: Value) -> bool:
@@ -118,21 +77,15 @@ def is_scale(node: Node, value: Value) -> bool:
     return bool(others) and all(_is_scale_value(v) for v in others)
 
 
-_SHAPING = frozenset({
-    "Cast", "Identity", "Unsqueeze", "Squeeze", "Reshape", "Gather", "Slice", "Concat", "Expand", "Transpose", "Tile", "Neg", "Split",
-})  # fmt: skip
-
-
 def _is_scale_value(value: Value, budget: int = 12) -> bool:
     node = value.producer
     if node is None or budget <= 0:
         return False
     if node.op_type in ("DynamicQuantizeLinear", "Cos", "Sin"):
         return node.op_type != "DynamicQuantizeLinear" or value.index > 0
-    if node.op_type in _SHAPING or node.op_type in ("Mul", "Where"):
-        data = [v for v in node.inputs if v is not None and not v.is_static]
-        if node.op_type in ("Gather", "Slice", "Reshape", "Expand", "Tile"):
-            data = data[:1] if node.input(0) in data else []
+    spec = node.spec
+    if spec.values is Values.KEPT or node.op_type in ("Neg", "Mul", "Where"):
+        data = [v for i, v in enumerate(node.inputs) if v is not None and not v.is_static and spec.carries(i)]
         return bool(data) and all(_is_scale_value(v, budget - 1) for v in data)
     return False
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from initaudit.activations.reductions import NORMALISATIONS, match_reduction
+from initaudit.activations.reductions import match_reduction
 from initaudit.activations.roles import Role, derives_from, role_of, through_boundary
 from initaudit.activations.trace import MAX_VALUES, trace_from
 
@@ -44,7 +44,7 @@ def residual_branch(trace: Trace, origin: Value, depth: int = 0) -> tuple[bool, 
 
 def _adds_skip(node: Node, reached: Mapping[int, str | None], origin: Value) -> bool:
     """Whether what `node` adds is something that the branch started from, or a projection of it."""
-    for operand in node.inputs[:2] if node.op_type.startswith("Skip") else node.inputs:
+    for operand in node.inputs[:2] if node.spec.normalizes_a_sum else node.inputs:
         if operand is None or operand.is_static or id(operand) in reached:
             continue
         for source, projected in _shortcut(operand):
@@ -70,7 +70,7 @@ def _shortcut(value: Value) -> Iterator[tuple[Value, bool]]:
         role = role_of(node)
         if role is Role.LAYER and not projected:
             projected = True
-        elif role is not Role.LINEAR and node.op_type not in NORMALISATIONS:
+        elif role is not Role.LINEAR and node.spec.norm is None:
             return
         value = data[0]
 
@@ -93,11 +93,11 @@ def _norm_follows(node: Node | None, reached: Mapping[int, str | None]) -> bool:
     """
     if node is None or role_of(node) is not Role.ADD:
         return False
-    fused = node.op_type.startswith("Skip")
+    fused = node.spec.normalizes_a_sum
     for operand in node.inputs[:2] if fused else node.inputs:
         if operand is None or id(operand) in reached:
             continue
-        is_stream = operand.producer is not None and operand.producer.op_type.startswith("Skip") and operand.index > 0
+        is_stream = operand.producer is not None and operand.producer.spec.normalizes_a_sum and operand.index > 0
         if is_stream or match_reduction(operand) is not None:
             return False
     if fused:

@@ -9,6 +9,7 @@ from initaudit.activations.bias import with_bias
 from initaudit.activations.reductions import axes_of, match_reduction
 from initaudit.activations.region import Match, match_activations
 from initaudit.activations.roles import Role, is_scale, role_of, through_boundary
+from initaudit.model.operators import AxisMap
 
 if TYPE_CHECKING:
     from initaudit.activations.reductions import Reduced
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 MAX_VALUES = 400
 """Values followed behind one layer before the walk gives up; a packed attention projection reaches about 60."""
-SPLITTING = frozenset({"Split"})
-"""Operators whose outputs are all parts of the input; elsewhere only the first carries the signal (not masks, scales)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -113,11 +112,14 @@ class Trace:
             if _takes_largest(node, value):
                 self._maxout(value, node, norm)
                 return
-            for output in node.outputs if node.op_type in SPLITTING else node.outputs[:1]:
+            parts = (
+                node.spec.axis_map is AxisMap.SPLIT
+            )  # elsewhere only the first output carries the signal, not masks and scales
+            for output in node.outputs if parts else node.outputs[:1]:
                 self._push(output, norm)
         elif role in (Role.ADD, Role.GATE, Role.MAXIMUM):
             self.waiting.setdefault(id(node), (node, value, norm))
-            added = node.input(4) if node.op_type.startswith("Skip") else None
+            added = node.input(4) if node.spec.normalizes_a_sum else None
             self.late_bias = added.tensor if added is not None else self.late_bias
         elif role is not Role.NOTHING:
             self._end(role.value, value, node, norm)

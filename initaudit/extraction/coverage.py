@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from initaudit.extraction.find import operators
 from initaudit.extraction.layer import Extraction, Layer, Skipped
-from initaudit.op import key
 
 if TYPE_CHECKING:
     from initaudit.extraction.find import Finds
-    from initaudit.model.graph import Graph, Node, Value
+    from initaudit.model.graph import Graph, Value
     from initaudit.model.tensors import Tensor
     from initaudit.op import Aside
     from initaudit.views import Operand
@@ -77,17 +75,13 @@ def _missing(graph: Graph) -> list[Skipped]:
     """Graph inputs without value that stand where operators take their weights: the file does not hold them."""
     missing = []
     for value in graph.inputs:
-        if value.is_input and value.consumers and all(_is_weight_place(node, place) for node, place in value.consumers):
+        if value.is_input and value.consumers and all(place in node.spec.weights for node, place in value.consumers):
             size = math.prod(d for d in value.dims or (0,) if isinstance(d, int))
             reason = "a weight that is an input of the model: the file holds no values for it"
             missing.append(
                 Skipped(initializer=value.name, parameters=size, reason=reason, is_parameter=False, stored=False)
             )
     return missing
-
-
-def _is_weight_place(node: Node, place: int) -> bool:
-    return any(place in family.weights for family in operators().get(key(node), ()))
 
 
 def _claim(claimed: dict[int, int], operand: Operand) -> None:

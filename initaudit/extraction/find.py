@@ -17,25 +17,6 @@ if TYPE_CHECKING:
     from initaudit.model.graph import Graph, Node, Value
     from initaudit.views import Constants
 
-PASSING = frozenset(
-    {
-        "Identity",
-        "Cast",
-        "Reshape",
-        "Transpose",
-        "Flatten",
-        "Squeeze",
-        "Unsqueeze",
-        "DequantizeLinear",
-        "QuantizeLinear",
-        "Dropout",
-        "Slice",
-        "Split",
-        "Gather",
-    }
-)
-"""Operators between a layer and the add of its bias: they move or re-encode its output."""
-
 BACKWARD = "_Grad/"
 """In the names of nodes that onnxruntime's training adds: products with a weight on the way back are no further uses of it."""
 
@@ -165,7 +146,7 @@ def made_by(value: Value, known: Mapping[Value, object]) -> Value:
         if at in known:
             return at
         node = at.producer
-        if node is None or node.op_type not in PASSING or node.inputs[0] is None:
+        if node is None or not (node.spec.only_moves or node.spec.selects) or node.inputs[0] is None:
             break
         at = node.inputs[0]
     return value

@@ -10,7 +10,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from initaudit.views.shapes import slice_bounds, split_sizes
+from initaudit.model.operators import AxisMap, Use
+from initaudit.views.shapes import given_sizes, slice_bounds, split_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,10 +69,10 @@ def pieces(spec: LayerSpec, constants: Constants) -> list[Piece]:
     )
     summed = False
     for _ in range(MAX_WALK):
-        uses = [(n, p) for n, p in value.consumers if n.op_type not in ("Shape", "Size")]
+        uses = [(n, p) for n, p in value.consumers if n.spec.use is not Use.SHAPE]
         if value.is_output or not uses:
             return []
-        if len(uses) > 1 or uses[0][0].op_type == "Split":
+        if len(uses) > 1 or uses[0][0].spec.axis_map is AxisMap.SPLIT:
             taken = [list(_taken(node, place, layout, constants)) for node, place in uses]
             found = _partition([p for pieces_of in taken for p in pieces_of], spec.units) if all(taken) else []
             return found if not summed or _are_gates(found) else []
@@ -95,10 +96,15 @@ def _taken(node: Node, place: int, layout: Layout, constants: Constants) -> Iter
     rank = len(layout)
     if place != 0:
         return
-    if node.op_type == "Split":
+    taking = node.spec.axis_map
+    if taking is AxisMap.SPLIT:
         axis = int(node.attr("axis", 0)) % rank
         factor = layout[axis]
-        sizes = split_sizes(node, factor.size, constants.vector) if factor is not None else None
+        sizes = (
+            split_sizes(given_sizes(node, constants.vector), factor.size, len(node.outputs))
+            if factor is not None
+            else None
+        )
         if factor is None or sizes is None:
             return
         start = 0
@@ -106,7 +112,7 @@ def _taken(node: Node, place: int, layout: Layout, constants: Constants) -> Iter
             if output is not None:
                 yield Piece(value=output, factor=factor, start=start, stop=start + size, layout=layout)
             start += size
-    elif node.op_type == "Slice":
+    elif taking is AxisMap.SLICE:
         dims = tuple(f.size if f is not None else None for f in layout)
         bounds = slice_bounds(node, dims, constants.vector)
         if bounds is None or len(bounds) != 1 or node.outputs[0] is None:
@@ -115,7 +121,7 @@ def _taken(node: Node, place: int, layout: Layout, constants: Constants) -> Iter
         factor = layout[axis]
         if factor is not None and low is not None and high is not None:
             yield Piece(value=node.outputs[0], factor=factor, start=low, stop=high, layout=layout)
-    elif node.op_type == "Gather":
+    elif taking is AxisMap.GATHER:
         axis = int(node.attr("axis", 0)) % rank
         index, factor = constants.get(node.input(1)), layout[axis]
         if index is None or index.rank != 0 or factor is None or node.outputs[0] is None:
@@ -140,23 +146,25 @@ def _partition(found: list[Piece], units: int) -> list[Piece]:
 
 def _moved(node: Node, layout: Layout, constants: Constants) -> Layout | None:
     """Layout behind a node that only moves the value or adds a constant; None behind any other."""
-    op = node.op_type
-    if op in ("Identity", "Cast", "Dropout"):
+    if node.op_type == "Add" and any(constants.get(v) is not None for v in node.inputs):
         return layout
-    if op == "Add" and any(constants.get(v) is not None for v in node.inputs):
+    if not node.spec.only_moves:
+        return None
+    move = node.spec.axis_map
+    if move is AxisMap.SAME:
         return layout
-    if op == "Transpose":
+    if move is AxisMap.TRANSPOSE:
         perm = node.attr("perm") or list(range(len(layout)))[::-1]
         return tuple(layout[p] for p in perm) if len(perm) == len(layout) else None
-    if op == "Reshape":
+    if move in (AxisMap.RESHAPE, AxisMap.FLATTEN):
         target = constants.dims(node.outputs[0]) if node.outputs else None
         return None if target is None else _reshaped(layout, target)
-    if op in ("Unsqueeze", "Squeeze"):
+    if move in (AxisMap.UNSQUEEZE, AxisMap.SQUEEZE):
         axes = constants.vector(node.input(1)) if node.input(1) is not None else node.attr("axes")
         if axes is None or None in axes:
             return None
         places = [int(a or 0) for a in axes]
-        if op == "Squeeze":
+        if move is AxisMap.SQUEEZE:
             gone = {a % len(layout) for a in places}
             return (
                 None

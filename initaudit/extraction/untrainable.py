@@ -9,6 +9,7 @@ import numpy as np
 from initaudit.activations.angles import goes_to_sine_and_cosine
 from initaudit.errors import InitauditError
 from initaudit.kind import Kind
+from initaudit.model.operators import Use
 from initaudit.stats import decoys
 
 if TYPE_CHECKING:
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 
 _CHECKED = frozenset({Kind.LINEAR, Kind.CONV, Kind.GROUPED_CONV, Kind.DEPTHWISE_CONV, Kind.EINSUM, Kind.EMBEDDING})
 
-_LEARNED = frozenset({"MatMul", "Gemm", "Conv", "ConvTranspose", "LSTM", "GRU", "RNN", "LayerNormalization", "BatchNormalization", "Einsum",
-                      "InstanceNormalization", "GroupNormalization", "MatMulInteger", "QLinearMatMul", "QLinearConv"})  # fmt: skip
+_LEARNING = (Use.PRODUCT, Use.RECURRENT, Use.ATTENTION)
 
 MAX_BEFORE = 64
 """Operators between the model's inputs and fixed frequencies; positions take about twenty to compute."""
@@ -69,9 +69,9 @@ def _is_before_any_layer(value: Value | None) -> bool:
     while front:
         at = front.pop()
         node = at.producer if at is not None else None
-        if node is None or id(node) in seen or node.op_type in ("Shape", "Size"):
+        if node is None or id(node) in seen or node.spec.use is Use.SHAPE:
             continue
-        if node.op_type in _LEARNED or len(seen) >= MAX_BEFORE:
+        if node.spec.use in _LEARNING or node.spec.norm or len(seen) >= MAX_BEFORE:
             return False
         seen.add(id(node))
         front.extend(node.inputs)

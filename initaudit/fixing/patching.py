@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from initaudit.model.tensors import Tensor
     from initaudit.views.weight import WeightView
 
-MOVES = ("transpose", "reshape", "slice", "split", "squeeze", "unsqueeze", "flatten", "identity", "cast", "concat")
-"""Steps that only move values or change their type: what is written through them comes out where it should."""
 LIMB_BITS = 8
 """Positions pass a Cast in pieces of this many bits: every float type from bfloat16 (8 bits of significand) up holds them exactly."""
 DATA_FIELDS = ("raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data", "external_data")
@@ -43,9 +41,8 @@ def positions(view: WeightView) -> np.ndarray | None:
         raise FixRefused(f"the weight is stored as {tensor.dtype}; values are drawn only into float tensors")
     if not view.steps and view.shape == tensor.shape:
         return None
-    computed = next((s for s in view.steps if not s.startswith(MOVES)), None)
-    if computed or len(view.tensors) > 1:
-        raise FixRefused(f"the weight is computed in the graph ({computed or 'from several tensors'})")
+    if view.computed or len(view.tensors) > 1:
+        raise FixRefused(f"the weight is computed in the graph ({view.computed or 'from several tensors'})")
     if any(s.startswith("cast") for s in view.steps):
         bits = max(1, (tensor.size - 1).bit_length())
         index = np.zeros(view.shape, np.int64)

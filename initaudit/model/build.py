@@ -9,7 +9,8 @@ import onnx
 from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto, ValueInfoProto
 
 from initaudit.errors import InvalidModel
-from initaudit.model.graph import RANDOM, SHAPE_ONLY, Graph, Node, Value
+from initaudit.model.graph import Graph, Node, Value
+from initaudit.model.operators import Use
 from initaudit.model.tensors import Tensor, dtype_name, literal_tensor, sparse_tensor, tensor_from_proto
 
 if TYPE_CHECKING:
@@ -31,8 +32,10 @@ def build_graph(model: ModelProto, folder: Path | None) -> Graph:
     for value, _ in graph.tensors():
         value.is_static = True
     for node in graph.walk():
-        static = node.op_type in SHAPE_ONLY or (
-            not node.subgraphs and node.op_type not in RANDOM and all(v is None or v.is_static for v in node.inputs)
+        static = node.spec.use is Use.SHAPE or (
+            not node.subgraphs
+            and node.spec.use is not Use.RANDOM
+            and all(v is None or v.is_static for v in node.inputs)
         )
         for output in node.outputs:
             if output is not None:

@@ -12,18 +12,14 @@ from typing import TYPE_CHECKING, Any
 import onnx
 from onnx import AttributeProto, NodeProto
 
+from initaudit.model.operators import OperatorSpec, operator_spec
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from initaudit.model.tensors import Tensor
 
 DEFAULT_DOMAINS = ("", "ai.onnx")
-SHAPE_ONLY = frozenset({"Shape", "Size"})
-"""Operators that see the shape of their input, not its values."""
-RANDOM = frozenset(
-    {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial"}
-)
-"""Operators that draw values; what they give is data, not a constant."""
 
 
 class Value:
@@ -79,6 +75,11 @@ class Node:
 
     def __repr__(self) -> str:
         return f"Node({self.op_type} {self.name!r})"
+
+    @property
+    def spec(self) -> OperatorSpec:
+        """What the operator does. Raises UsageError where the package that brings it cannot be loaded."""
+        return operator_spec(self.op_type, self.domain)
 
     @property
     def metadata(self) -> dict[str, str]:

@@ -20,7 +20,6 @@ class PackedAttention(Operator):
 
     types = ("com.microsoft:Attention", "com.microsoft:PackedAttention", "com.microsoft:QAttention",
              "com.microsoft:LongformerAttention", "com.microsoft:DecoderMaskedSelfAttention")  # fmt: skip
-    weights = (1,)
 
     def find(self, node: Node, constants: Constants) -> Iterator[Found]:
         """A layer each for q, k and v."""

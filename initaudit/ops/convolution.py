@@ -20,7 +20,6 @@ class Convolution(Operator):
 
     types = ("Conv", "com.microsoft:FusedConv", "com.microsoft.nchwc:Conv", "com.ms.internal.nhwc:Conv",
              "com.microsoft:NhwcFusedConv", "com.microsoft:NhwcConv")  # fmt: skip
-    weights = (1,)
 
     def find(self, node: Node, constants: Constants) -> Iterator[Found]:
         """The convolution with its bias."""

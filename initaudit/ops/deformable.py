@@ -18,7 +18,6 @@ class DeformableConvolution(Operator):
     """DeformConv (input, weight, offset, bias, mask): same weight and fans as Conv."""
 
     types = ("DeformConv", "mmcv:MMCVModulatedDeformConv2d", "mmdeploy:MMCVModulatedDeformConv2d")
-    weights = (1,)
 
     def find(self, node: Node, constants: Constants) -> Iterator[Found]:
         """The convolution with its bias."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from initaudit.activations.angles import MAX_BACK, MOVES, goes_to_sine_and_cosine
+from initaudit.activations.angles import MAX_BACK, goes_to_sine_and_cosine
 from initaudit.errors import InitauditError
 from initaudit.kind import Kind
 from initaudit.model.parameter_names import module_of
@@ -103,7 +103,7 @@ def _normalises_input(constant: Operand, other: Value, constants: Constants) -> 
         if at is None or at.is_input:
             return at is not None and at.graph.owner is None
         node = at.producer
-        if node is None or node.op_type not in MOVES | {"Add", "Sub", "Mul", "Div"}:
+        if node is None or (not node.spec.only_moves and node.op_type not in ("Add", "Sub", "Mul", "Div")):
             return False
         data = [v for v in node.inputs if v is not None and constants.get(v) is None]
         at = data[0] if len(data) == 1 else None
@@ -206,7 +206,6 @@ class Slope(Operator):
     """PRelu: a learned slope per channel."""
 
     types = ("PRelu",)
-    weights = (1,)
 
     def find(self, node: Node, constants: Constants) -> Iterator[Found]:
         """The slopes as a scale layer."""
@@ -220,10 +219,6 @@ class Slope(Operator):
             yield replace(spec, kind=Kind.SCALE, role="slope")
 
 
-_NORMS = frozenset({"InstanceNormalization", "LayerNormalization", "LpNormalization", "MeanVarianceNormalization",
-                    "BatchNormalization", "GroupNormalization", "RMSNormalization"})  # fmt: skip
-
-
 def is_normalised(value: Value) -> bool:
     """Whether a value is (or is the reciprocal of) something divided by its own spread: x / sqrt(...), x · rsqrt, a norm operator."""
     at: Value | None = value
@@ -231,7 +226,7 @@ def is_normalised(value: Value) -> bool:
         node = at.producer if at is not None else None
         if node is None:
             return False
-        if node.op_type in _NORMS or _is_reciprocal_root(node):
+        if node.spec.norm or _is_reciprocal_root(node):
             return True
         if node.op_type == "Div":
             return _is_root(node.input(1))
@@ -239,7 +234,7 @@ def is_normalised(value: Value) -> bool:
             return any(
                 v is not None and v.producer is not None and _is_reciprocal_root(v.producer) for v in node.inputs
             )
-        if node.op_type not in MOVES:
+        if not node.spec.only_moves:
             return False
         at = node.inputs[0]
     return False
@@ -254,7 +249,7 @@ def _is_root(value: Value | None) -> bool:
             return False
         if node.op_type in ("Sqrt", "ReduceL2", "LpNormalization"):
             return True
-        if node.op_type not in MOVES | {"Add", "Clip", "Max", "Expand"}:
+        if not node.spec.only_moves and node.op_type not in ("Add", "Clip", "Max", "Expand"):
             return False
         at = next((v for v in node.inputs if v is not None and v.tensor is None), None)
     return False

@@ -64,7 +64,6 @@ class Gemm(Operator):
     """alpha·A·B + beta·C with either operand transposed."""
 
     types = ("Gemm", "com.microsoft:FusedGemm", "com.microsoft:GemmFloat8")
-    weights = (1,)
 
     def find(self, node: Node, constants: Constants) -> Iterator[Found]:
         """One linear layer; B is the weight unless only A is constant."""

@@ -40,7 +40,6 @@ class Normalisation(Operator):
         "SimplifiedLayerNormalization", "com.microsoft:SimplifiedLayerNormalization", "com.microsoft:GroupNorm",
         "com.microsoft:LayerNormalization",
     )  # fmt: skip
-    weights = (1,)
     _roles: ClassVar[tuple[tuple[int, str], ...]] = ((2, "bias"), (3, "running_mean"), (4, "running_var"))
 
     def find(self, node: Node, constants: Constants) -> Iterator[Found]:

@@ -28,7 +28,6 @@ class Recurrent(Operator):
     """LSTM, GRU and RNN."""
 
     types = ("LSTM", "GRU", "RNN")
-    weights = (1, 2)
 
     def find(self, node: Node, constants: Constants) -> Iterator[Found]:
         """A layer per weight, direction and gate."""
@@ -40,7 +39,6 @@ class DynamicQuantizeLSTM(Operator):
     """LSTM with 8-bit weights, stored transposed: W [directions, input, 4·hidden]."""
 
     types = ("com.microsoft:DynamicQuantizeLSTM",)
-    weights = (1, 2)
 
     def find(self, node: Node, constants: Constants) -> Iterator[Found]:
         """A layer per weight, direction and gate, dequantised."""

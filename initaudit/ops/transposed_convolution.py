@@ -19,7 +19,6 @@ class TransposedConvolution(Operator):
     """ConvTranspose: the gradient of a convolution with respect to its input."""
 
     types = ("ConvTranspose", "com.microsoft:ConvTransposeWithDynamicPads")
-    weights = (1,)
 
     def find(self, node: Node, constants: Constants) -> Iterator[Found]:
         """The layer; with several groups, each group's units are its own slice of axis 0 and all of axis 1."""

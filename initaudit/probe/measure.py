@@ -10,6 +10,7 @@ import numpy as np
 from onnx import ModelProto, TensorProto
 
 from initaudit.errors import ProbeError
+from initaudit.model.operators import operator_spec
 from initaudit.model.tensors import tensor_from_proto
 from initaudit.probe.backward import Backward, Gradient, spread_of
 from initaudit.probe.forward import Forward, Runs, observe, summarise
@@ -24,12 +25,6 @@ if TYPE_CHECKING:
 
     from initaudit.probe.inputs import Feeds
 
-ROUNDING = frozenset(
-    {
-        "QuantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger", "Quant",
-    }
-)  # fmt: skip
-"""Operators on the way of the data whose answer to a small change is a staircase."""
 STATISTICS_ROWS = 16
 """Inputs that share batch statistics in one run; the batch of a small training run, and a bound on memory."""
 
@@ -165,7 +160,7 @@ def _no_gradient(network: Network) -> str | None:
     """Why perturbations would say nothing, or None."""
     if network.is_random:
         return "the network draws random numbers"
-    if any(node.op_type in ROUNDING for node, _ in network.nodes):
+    if any(operator_spec(node.op_type, node.domain).rounds for node, _ in network.nodes):
         return "the network computes with integers, whose rounding has no gradient"
     return None
 

@@ -137,13 +137,14 @@ def _flat(before: Value, after: Value) -> tuple[tuple[float, float], ...]:
     return saturation(function) if function is not None else ()
 
 
-PRODUCTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
-"""Operators whose output is linear in the weight, so that a random weight gives a random direction of it."""
-
-
 def _weight_position(layer: Layer) -> int | None:
     node = layer.node
-    if node.op_type not in PRODUCTS or not node.is_standard or layer.weight.part is not None or layer.input is None:
+    if (
+        not node.spec.is_linear_in_weight
+        or not node.is_standard
+        or layer.weight.part is not None
+        or layer.input is None
+    ):
         return None
     positions = [i for i, value in enumerate(node.inputs[:2]) if value is not layer.input]
     return positions[0] if len(positions) == 1 else None

@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper
 
-from initaudit.model.graph import RANDOM
+from initaudit.model.operators import Use, operator_spec
 from initaudit.probe.instrument import PREFIX
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Network:
         self.nodes: list[tuple[NodeProto, tuple[str, ...]]] = []
         """The others with the values they and their bodies read."""
         for node, read in _sorted(nodes, static | set(self.inputs)):
-            if static.issuperset(read) and node.op_type not in RANDOM:
+            if static.issuperset(read) and not _draws(node):
                 static.update(node.output)
                 self.static_nodes |= {name: (node, read) for name in node.output if name}
             else:
@@ -68,7 +68,7 @@ class Network:
     @property
     def is_random(self) -> bool:
         """Whether some node draws numbers, so that no two runs are alike."""
-        return any(node.op_type in RANDOM for node, _ in self.nodes)
+        return any(_draws(node) for node, _ in self.nodes)
 
     def cuts(self, values: Sequence[str]) -> list[Cut]:
         """Up to MAX_SEGMENTS - 1 cuts that divide `values` (outputs of layers) evenly, with little to carry."""
@@ -236,3 +236,7 @@ def _sorted(
         if len(later) == len(waiting):
             return
         waiting = later
+
+
+def _draws(node: NodeProto) -> bool:
+    return operator_spec(node.op_type, node.domain).use is Use.RANDOM

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from initaudit.errors import InitauditError
-from initaudit.model.graph import RANDOM
+from initaudit.model.operators import Use
 from initaudit.views.arithmetic import ARITHMETIC, evaluated, qonnx_quant
 from initaudit.views.operand import MAX_INDEX_TABLE, MAX_INDEX_WORK, MAX_STEPS, Operand, leaf
 from initaudit.views.shapes import MAX_VECTOR, Dims, Vector, dims_of_outputs, vector_of_output
-from initaudit.views.steps import MOVES
+from initaudit.views.steps import step_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_STEPS", "Constants", "Operand"]
 
-_STEPS = MOVES | ARITHMETIC
 _QONNX = ("qonnx.custom_op.general", "finn.custom_op.general", "onnx.brevitas")
 
 
@@ -39,7 +38,7 @@ class Constants:
         for node in graph.walk():
             if node.subgraphs:
                 self._loop_invariants(node)
-            elif node.op_type not in RANDOM and self._is_constant(node):
+            elif node.spec.use is not Use.RANDOM and self._is_constant(node):
                 self._follow(node)
             elif node.is_standard or node.domain == "com.microsoft":
                 self._follow_shape(node)
@@ -123,8 +122,10 @@ class Constants:
         return index is not None and index.rank == 0
 
     def _outputs(self, node: Node, inputs: list[Operand | None]) -> list[Operand]:
-        if (node.is_standard or node.domain == "com.microsoft") and node.op_type in _STEPS:
-            return list(_STEPS[node.op_type](node, inputs))
+        if node.is_standard or node.domain == "com.microsoft":
+            step = ARITHMETIC.get(node.op_type) or step_of(node)
+            if step is not None:
+                return list(step(node, inputs))
         if node.domain in _QONNX and node.op_type == "Quant":
             return qonnx_quant(node, inputs)
         if node.is_standard:

@@ -49,6 +49,8 @@ class Operand:
     """(axis, start, stop) -> the same slice, taken as close to the stored values as possible."""
     exact: bool = True
     """The values are the stored values, moved at most: no arithmetic and no change of type."""
+    computed: str | None = None
+    """The first step that computes (scales, dequantises, repeats) instead of moving values or changing their type."""
     work: int = 0
     """Elements computed on the way, so that a chain that doubles with each step is refused instead of run."""
     count: int | None = None
@@ -152,10 +154,12 @@ class Operand:
         *,
         dtype: str | None = None,
         exact: bool = True,
+        computes: bool | None = None,
         narrowing: Narrow | None = None,
         with_: Iterable[Tensor] = (),
     ) -> Operand:
-        """One more step. Raises UnsupportedWeight beyond MAX_STEPS."""
+        """One more step; it computes where it is not exact, unless `computes` says otherwise. Raises UnsupportedWeight beyond MAX_STEPS."""
+        computes = not exact if computes is None else computes
         if self.length >= MAX_STEPS:
             raise UnsupportedWeight(f"more than {MAX_STEPS} operators between the stored tensor and its use")
         source = self.array
@@ -168,6 +172,7 @@ class Operand:
             length=self.length + 1,
             narrowing=narrowing,
             exact=self.exact and exact,
+            computed=self.computed or (step if computes else None),
             work=self.work + STEP_COST + (0 if exact else math.prod(shape)),
             count=self.count,
         )
@@ -179,6 +184,7 @@ class Operand:
         return WeightView(
             tensors=self.tensors,
             steps=self.steps,
+            computed=self.computed,
             shape=self.shape,
             dtype=self.tensors[0].dtype if self.tensors else self.dtype,
             part=part,
@@ -222,7 +228,7 @@ def retype(operand: Operand, dtype: str, step: str) -> Operand:
         with np.errstate(all="ignore"):  # NaN to integer, overflow to float16: as the runtime does it, silently
             return array.astype(target)
 
-    return operand.then(step, operand.shape, change, dtype=dtype, exact=False, narrowing=further)
+    return operand.then(step, operand.shape, change, dtype=dtype, exact=False, computes=False, narrowing=further)
 
 
 def concat(parts: Sequence[Operand], axis: int) -> Operand:
@@ -258,6 +264,7 @@ def concat(parts: Sequence[Operand], axis: int) -> Operand:
         tensors=merge(*(p.tensors for p in operands)),
         compute=lambda: np.concatenate([p.array() for p in operands], axis=axis),
         exact=all(p.exact for p in operands),
+        computed=next((p.computed for p in operands if p.computed), None),
         work=sum(p.work + STEP_COST for p in operands) + math.prod(shape),
     )
 

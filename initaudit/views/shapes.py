@@ -8,8 +8,10 @@ Shape(x), of which only the batch is really unknown.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
+
+from initaudit.model.operators import AxisMap
 
 if TYPE_CHECKING:
     from initaudit.model.graph import Node, Value
@@ -24,27 +26,10 @@ VectorOf = Callable[["Value | None"], "Vector | None"]
 MAX_VECTOR = 16
 """Longest vector followed: shapes have few axes."""
 
-_SAME = frozenset({
-    "Identity", "Cast", "Relu", "LeakyRelu", "Sigmoid", "Tanh", "Erf", "Exp", "Log", "Sqrt", "Neg", "Abs", "Softmax", "LogSoftmax",
-    "LayerNormalization", "BatchNormalization", "InstanceNormalization", "GroupNormalization", "RMSNormalization",
-    "SimplifiedLayerNormalization", "SkipLayerNormalization", "SkipSimplifiedLayerNormalization", "Dropout", "Elu", "Selu", "Gelu",
-    "FastGelu", "BiasGelu", "QuickGelu", "Softplus", "Clip", "HardSigmoid", "HardSwish", "Mish", "PRelu", "DequantizeLinear",
-    "QuantizeLinear", "LpNormalization", "Reciprocal", "Floor", "Ceil", "Sin", "Cos", "Not", "CumSum", "Celu", "Softsign",
-})  # fmt: skip
-_BROADCAST = frozenset(
-    {"Add", "Sub", "Mul", "Div", "Pow", "Where", "Min", "Max", "And", "Or", "Equal", "Less", "Greater"}
-)
-
 
 def dims_of_outputs(node: Node, dims: DimsOf, vector: VectorOf) -> list[Dims | None]:
     """Shapes of the outputs, as far as they follow from those of the inputs; the first output only, but for Split."""
-    op = node.op_type
-    first = dims(node.input(0))
-    if op in _SAME:
-        return [first]
-    if op in _BROADCAST:
-        return [_broadcast([dims(v) for v in node.inputs])]
-    rule = _RULES.get(op)
+    rule = _RULES.get(node.spec.axis_map)
     return [None] if rule is None else rule(node, dims, vector)
 
 
@@ -61,7 +46,7 @@ def vector_of_output(node: Node, dims: DimsOf, vector: VectorOf) -> Vector | Non
     data = vector(node.input(0))
     if data is None:
         return None
-    if op in ("Identity", "Cast", "Squeeze", "Unsqueeze", "Reshape"):
+    if node.spec.only_moves and node.spec.axis_map is not AxisMap.TRANSPOSE:
         return data
     if op == "Gather":
         index = vector(node.input(1))
@@ -111,8 +96,18 @@ def _broadcast(shapes: list[Dims | None]) -> Dims | None:
     return tuple(result)
 
 
+def _same(node: Node, dims: DimsOf, _: VectorOf) -> list[Dims | None]:
+    return [dims(node.input(0))]
+
+
+def _broadcast_all(node: Node, dims: DimsOf, _: VectorOf) -> list[Dims | None]:
+    return [_broadcast([dims(v) for v in node.inputs])]
+
+
 def _matmul(node: Node, dims: DimsOf, _: VectorOf) -> list[Dims | None]:
     a, b = dims(node.input(0)), dims(node.input(1))
+    if node.attributes and any(node.attr(name, 0) for name in ("transA", "transB", "transBatchA", "transBatchB")):
+        return [None]  # of FusedMatMul
     if a is None or b is None or len(a) < 2 or len(b) < 2:
         return [None]
     stack = _broadcast([a[:-2], b[:-2]])
@@ -127,7 +122,7 @@ def _gemm(node: Node, dims: DimsOf, _: VectorOf) -> list[Dims | None]:
 
 
 def _conv(node: Node, dims: DimsOf, _: VectorOf) -> list[Dims | None]:
-    weight, data = dims(node.input(1)), dims(node.input(0))
+    weight, data = dims(node.input(node.spec.weights[0])), dims(node.input(0))
     if weight is None or len(weight) < 3:
         return [None]
     return [(data[0] if data else None, weight[0], *[None] * (len(weight) - 2))]
@@ -234,16 +229,20 @@ def slice_bounds(node: Node, data: Dims, vector: VectorOf) -> list[tuple[int, in
     return result
 
 
-def split_sizes(node: Node, length: int, vector: VectorOf) -> list[int] | None:
-    """Sizes of the outputs of a Split of an axis of `length`."""
-    sizes = vector(node.input(1)) if node.input(1) is not None else node.attr("split")
-    if sizes is None and node.input(1) is None:
-        parts = len(node.outputs)
+def given_sizes(node: Node, vector: VectorOf) -> Vector | None:
+    """Sizes that a Split is told: an input, or the attribute of older operator sets; None where it is told none."""
+    if node.input(1) is None:
+        return node.attr("split")
+    return vector(node.input(1)) or [None]
+
+
+def split_sizes(sizes: Sequence[int | None] | None, length: int, parts: int) -> list[int] | None:
+    """Sizes of the `parts` outputs of a Split of an axis of `length`; None where they are unknown or do not add up."""
+    if sizes is None:
         chunk = -(-length // parts)
         sizes = [max(0, min(chunk, length - i * chunk)) for i in range(parts)]
-    if sizes is None or None in sizes or sum(sizes) != length:
-        return None
-    return list(sizes)
+    known = [size for size in sizes if size is not None]
+    return known if len(known) == len(sizes) and sum(known) == length else None
 
 
 def _split(node: Node, dims: DimsOf, vector: VectorOf) -> list[Dims | None]:
@@ -252,7 +251,7 @@ def _split(node: Node, dims: DimsOf, vector: VectorOf) -> list[Dims | None]:
         return [None]
     axis = int(node.attr("axis", 0)) % len(data)
     length = data[axis]
-    sizes = None if length is None else split_sizes(node, length, vector)
+    sizes = None if length is None else split_sizes(given_sizes(node, vector), length, len(node.outputs))
     lengths: Vector = [None] * len(node.outputs) if sizes is None else list(sizes)
     return [(*data[:axis], n, *data[axis + 1 :]) for n in lengths]
 
@@ -278,8 +277,9 @@ def _constant_of_shape(node: Node, _: DimsOf, vector: VectorOf) -> list[Dims | N
     return [None if target is None else tuple(target)]
 
 
-_RULES: dict[str, Callable[[Node, DimsOf, VectorOf], list[Dims | None]]] = {
-    "MatMul": _matmul, "MatMulInteger": _matmul, "Gemm": _gemm, "Conv": _conv, "Transpose": _transpose, "Reshape": _reshape,
-    "Flatten": _flatten, "Unsqueeze": _unsqueeze, "Squeeze": _squeeze, "Gather": _gather, "Slice": _slice, "Split": _split,
-    "Concat": _concat, "Expand": _expand, "ConstantOfShape": _constant_of_shape,
+_RULES: dict[AxisMap | None, Callable[[Node, DimsOf, VectorOf], list[Dims | None]]] = {
+    AxisMap.SAME: _same, AxisMap.BROADCAST: _broadcast_all, AxisMap.MATMUL: _matmul, AxisMap.GEMM: _gemm, AxisMap.CONV: _conv,
+    AxisMap.TRANSPOSE: _transpose, AxisMap.RESHAPE: _reshape, AxisMap.FLATTEN: _flatten, AxisMap.UNSQUEEZE: _unsqueeze,
+    AxisMap.SQUEEZE: _squeeze, AxisMap.GATHER: _gather, AxisMap.SLICE: _slice, AxisMap.SPLIT: _split, AxisMap.CONCAT: _concat,
+    AxisMap.EXPAND: _expand, AxisMap.FILL: _constant_of_shape,
 }  # fmt: skip

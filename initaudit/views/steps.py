@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from initaudit.model.operators import AxisMap, Values
 from initaudit.model.tensors import dtype_name
 from initaudit.views.operand import Operand, concat, retype
 from initaudit.views.quantised import dequantise, quantise
+from initaudit.views.shapes import split_sizes
 
 if TYPE_CHECKING:
     from initaudit.model.graph import Node
@@ -148,11 +150,9 @@ def _indexed(index: tuple[slice, ...], array: np.ndarray) -> np.ndarray:
 def _split(node: Node, inputs: Inputs) -> list[Operand]:
     data = need(inputs, 0)
     axis = int(node.attr("axis", 0)) % data.rank
-    sizes = _integers(node, inputs, "split", 1)
+    sizes = split_sizes(_integers(node, inputs, "split", 1), data.shape[axis], len(node.outputs))
     if sizes is None:
-        parts = int(node.attr("num_outputs", len(node.outputs)))
-        chunk = -(-data.shape[axis] // parts)
-        sizes = [min(chunk, data.shape[axis] - i * chunk) for i in range(parts)]
+        raise ValueError(f"the parts do not add up to {data.shape[axis]}")
     bounds = np.cumsum([0, *sizes]).tolist()
     return [data.narrow(axis, low, high) for low, high in itertools.pairwise(bounds)]
 
@@ -167,13 +167,15 @@ def _expand(_: Node, inputs: Inputs) -> list[Operand]:
     shape = np.broadcast_shapes(data.shape, tuple(target))
     if shape == data.shape:
         return [data]
-    return [data.then(f"expand({','.join(map(str, shape))})", shape, lambda a: np.broadcast_to(a, shape))]
+    return [
+        data.then(f"expand({','.join(map(str, shape))})", shape, lambda a: np.broadcast_to(a, shape), computes=True)
+    ]
 
 
 def _tile(_: Node, inputs: Inputs) -> list[Operand]:
     data, repeats = need(inputs, 0), need(inputs, 1).integers()
     shape = [n * r for n, r in zip(data.shape, repeats, strict=True)]
-    return [data.then(f"tile({','.join(map(str, repeats))})", shape, lambda a: np.tile(a, repeats))]
+    return [data.then(f"tile({','.join(map(str, repeats))})", shape, lambda a: np.tile(a, repeats), computes=True)]
 
 
 def _pad(node: Node, inputs: Inputs) -> list[Operand]:
@@ -234,23 +236,20 @@ def _quantise(node: Node, inputs: Inputs) -> list[Operand]:
     ]  # fmt: skip
 
 
-MOVES: dict[str, Step] = {
-    "Identity": _identity,
-    "Dropout": _identity,
-    "Cast": _cast,
-    "CastLike": _cast_like,
-    "Transpose": _transpose,
-    "Reshape": _reshape,
-    "Flatten": _flatten,
-    "Unsqueeze": _unsqueeze,
-    "Squeeze": _squeeze,
-    "Slice": _slice,
-    "Split": _split,
-    "Concat": _concat,
-    "Expand": _expand,
-    "Tile": _tile,
-    "Pad": _pad,
-    "Gather": _gather,
-    "DequantizeLinear": _dequantise,
-    "QuantizeLinear": _quantise,
-}
+MOVES: dict[AxisMap, Step] = {
+    AxisMap.SAME: _identity, AxisMap.TRANSPOSE: _transpose, AxisMap.RESHAPE: _reshape, AxisMap.FLATTEN: _flatten,
+    AxisMap.UNSQUEEZE: _unsqueeze, AxisMap.SQUEEZE: _squeeze, AxisMap.SLICE: _slice, AxisMap.SPLIT: _split, AxisMap.CONCAT: _concat,
+    AxisMap.EXPAND: _expand, AxisMap.TILE: _tile, AxisMap.PAD: _pad, AxisMap.GATHER: _gather,
+}  # fmt: skip
+CODES: dict[str, Step] = {
+    "Cast": _cast, "CastLike": _cast_like, "DequantizeLinear": _dequantise, "QuantizeLinear": _quantise,
+}  # fmt: skip
+"""Operators that keep each value and change how it is written."""
+
+
+def step_of(node: Node) -> Step | None:
+    """How the operator moves or recodes constants; None where it computes, or is not known."""
+    axis_map = node.spec.axis_map
+    if node.op_type in CODES or axis_map is None or (axis_map is AxisMap.SAME and node.spec.values is not Values.KEPT):
+        return CODES.get(node.op_type)
+    return MOVES.get(axis_map)

@@ -21,6 +21,8 @@ class WeightView:
     """Stored tensors the values come from (weight first; scales and zero points of a quantised weight after it)."""
     steps: tuple[str, ...] = ()
     """What stands between, in order, e.g. `transpose(1,0)`, `dequantize(axis=0)`, `slice`, `cast(float16)`."""
+    computed: str | None = None
+    """The first of them that computes (scales, dequantises, repeats) instead of moving values or changing their type."""
     shape: tuple[int, ...]
     """Of the operand (or part) as `array()` gives it."""
     dtype: str

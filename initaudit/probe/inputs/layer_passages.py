@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from initaudit.model.operators import AxisMap
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from initaudit.probe.inputs.walk import Arrival, Step
 
 
-def _conv(at: Arrival) -> Iterable[Step]:
-    shape = at.shape(3 if at.node.op_type == "QLinearConv" else 1)
+def conv(at: Arrival) -> Iterable[Step]:
+    """A kernel fixes the channels and the least extent of each axis that it is moved over."""
+    shape = at.shape(at.node.spec.weights[0])
     if at.position != 0 or at.axes is None or len(at.axes) < 3:
         return ()
     at.facts.roles.add("filtered")
-    transposed = at.node.op_type == "ConvTranspose"
+    transposed = at.node.spec.axis_map is AxisMap.CONV_TRANSPOSE
     if shape is not None:
         channels = shape[0] if transposed else shape[1] * int(at.node.attr("group", 1))
         at.facts.demand(at.axes[1], channels, "channel")
@@ -31,7 +34,7 @@ def _conv(at: Arrival) -> Iterable[Step]:
     return ()
 
 
-def _product(at: Arrival) -> Iterable[Step]:
+def product(at: Arrival) -> Iterable[Step]:
     """MatMul and its kin: the contracted axis has the size of the constant's."""
     if not at.axes or at.position > 1:
         return ()
@@ -45,7 +48,8 @@ def _product(at: Arrival) -> Iterable[Step]:
     return at.out((*at.axes[:-2], None, at.axes[-1]) if len(at.axes) > 1 else None)
 
 
-def _gemm(at: Arrival) -> Iterable[Step]:
+def gemm(at: Arrival) -> Iterable[Step]:
+    """The contracted axis has the size of the weight's."""
     shape = at.shape(1)
     if at.position != 0 or at.axes is None or len(at.axes) != 2:
         return ()
@@ -55,7 +59,7 @@ def _gemm(at: Arrival) -> Iterable[Step]:
     return at.out((rows, None))
 
 
-def _recurrent(at: Arrival) -> Iterable[Step]:
+def recurrent(at: Arrival) -> Iterable[Step]:
     """X [time, batch, features], lengths [batch], initial states [directions, batch, hidden]; layout 1 swaps two axes."""
     weights, recurrence = at.shape(1), at.shape(2)
     time, batch = (1, 0) if at.node.attr("layout", 0) else (0, 1)
@@ -80,17 +84,19 @@ def _recurrent(at: Arrival) -> Iterable[Step]:
     return ()
 
 
-def _channel_norm(at: Arrival) -> Iterable[Step]:
+def channel_norm(at: Arrival) -> Iterable[Step]:
+    """One parameter per channel fixes the number of channels."""
     shape = at.shape(1)
     if at.position != 0 or at.axes is None or len(at.axes) < 2:
         return ()
-    if shape and at.node.op_type != "GroupNormalization":
+    if shape and at.node.spec.norm != "group_norm":
         at.facts.demand(at.axes[1], shape[0], "channel")
     return at.out(at.axes)
 
 
-def _trailing_norm(at: Arrival) -> Iterable[Step]:
-    skip = at.node.op_type.startswith("Skip")
+def trailing_norm(at: Arrival) -> Iterable[Step]:
+    """The parameters have the shape of the last axes."""
+    skip = at.node.spec.normalizes_a_sum
     shape = at.shape(2 if skip else 1) or ()
     if at.position > (1 if skip else 0) or at.axes is None:
         return ()
@@ -174,14 +180,8 @@ def _embed_norm(at: Arrival) -> Iterable[Step]:
     return ()
 
 
-LAYER_PASSAGES: dict[str, Callable[[Arrival], Iterable[Step]]] = {
-    "Conv": _conv, "ConvTranspose": _conv, "FusedConv": _conv, "QLinearConv": _conv, "ConvInteger": _conv,
-    "DeformConv": _conv, "MatMul": _product, "FusedMatMul": _product, "MatMulInteger": _product, "Gemm": _gemm,
-    "FusedGemm": _gemm, "LSTM": _recurrent, "GRU": _recurrent, "RNN": _recurrent, "BatchNormalization": _channel_norm,
-    "InstanceNormalization": _channel_norm, "GroupNormalization": _channel_norm, "LayerNormalization": _trailing_norm,
-    "RMSNormalization": _trailing_norm, "SimplifiedLayerNormalization": _trailing_norm,
-    "SkipLayerNormalization": _trailing_norm, "SkipSimplifiedLayerNormalization": _trailing_norm,
+BY_SIGNATURE: dict[str, Callable[[Arrival], Iterable[Step]]] = {
     "Attention": _attention, "MultiHeadAttention": _multi_head_attention, "GroupQueryAttention": _grouped_attention,
     "EmbedLayerNormalization": _embed_norm,
 }  # fmt: skip
-"""Operators that own weights or stand for a layer without any."""
+"""Fused operators, each with inputs of its own."""

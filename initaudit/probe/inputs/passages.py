@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from initaudit.probe.inputs.layer_passages import LAYER_PASSAGES
+from initaudit.model.operators import AxisMap, Values
+from initaudit.probe.inputs.layer_passages import (
+    BY_SIGNATURE,
+    channel_norm,
+    conv,
+    gemm,
+    product,
+    recurrent,
+    trailing_norm,
+)
 from initaudit.probe.inputs.walk import Arrival, Step, axes_argument, numbers, static_shape
 
 if TYPE_CHECKING:
@@ -12,45 +21,25 @@ if TYPE_CHECKING:
 
     from initaudit.model.graph import Value
 
-LAYOUT_KEPT = frozenset((
-    "Identity", "Cast", "CastLike", "Relu", "LeakyRelu", "Elu", "Selu", "Celu", "Gelu", "Sigmoid", "HardSigmoid",
-    "HardSwish", "Mish", "Swish", "Tanh", "Softplus", "Softsign", "Sin", "Cos", "Exp", "Log", "Sqrt", "Abs", "Neg",
-    "Sign", "Floor", "Ceil", "Round", "Erf", "Reciprocal", "Clip", "Dropout", "QuantizeLinear", "DequantizeLinear",
-    "DynamicQuantizeLinear", "Softmax", "LogSoftmax", "Not", "IsNaN", "CumSum", "LpNormalization", "FastGelu",
-    "QuickGelu", "BiasGelu", "BitwiseNot", "Bernoulli", "Trilu",
-))  # fmt: skip
-"""Operators whose first output has the layout of their first input."""
-VALUES_KEPT = frozenset(("Identity", "Cast", "CastLike", "Dropout", "Not", "Clip", "DequantizeLinear"))
-"""Of these, the ones after which the input's own values can still be told."""
-BROADCAST = frozenset((
-    "Add", "Sub", "Mul", "Div", "Pow", "Mod", "Max", "Min", "Sum", "Mean", "Where", "Equal", "Greater",
-    "GreaterOrEqual", "Less", "LessOrEqual", "And", "Or", "Xor", "PRelu", "BitShift", "BitwiseAnd", "BitwiseOr",
-    "BitwiseXor",
-))  # fmt: skip
-WEIGHT_SLOTS: dict[str, tuple[int, ...]] = {
-    "Conv": (1,), "ConvTranspose": (1,), "FusedConv": (1,), "Gemm": (1,), "FusedGemm": (1,), "LSTM": (1, 2, 3),
-    "GRU": (1, 2, 3), "RNN": (1, 2, 3), "BatchNormalization": (1, 2, 3, 4), "InstanceNormalization": (1, 2),
-    "LayerNormalization": (1, 2), "Attention": (1, 2), "QLinearConv": (3,), "ConvInteger": (1,), "DeformConv": (1,),
-}  # fmt: skip
-"""Inputs of operators that hold nothing but weights."""
-
 
 def pass_through(at: Arrival) -> Iterable[Step]:
     """Where the value goes from here."""
-    operator = at.node.op_type
-    weight = at.position in WEIGHT_SLOTS.get(operator, ()) and (
-        operator != "Attention" or at.node.domain == "com.microsoft"  # the standard one has no weights
-    )
-    if weight and at.raw and at.axes is not None:
+    spec = at.node.spec
+    if at.position in spec.weights and at.raw and at.axes is not None:
         at.facts.roles.add("weight")
         return ()
-    if operator in PASSAGES:
-        return PASSAGES[operator](at)
-    if operator in LAYOUT_KEPT and at.position == 0:
-        return at.out(at.axes, at.offset if operator in VALUES_KEPT else None)
-    if operator in BROADCAST:
-        return _broadcast(at)
+    passage = BY_OPERATOR.get(at.node.op_type) or BY_NORM.get(spec.norm) or BY_AXIS_MAP.get(spec.axis_map)
+    if passage is not None:
+        return passage(at)
     return _into_body(at) if at.node.subgraphs else ()
+
+
+def _same(at: Arrival) -> Iterable[Step]:
+    """The input's own values can still be told where they are kept, cut or negated as truth values."""
+    if at.position != 0:
+        return ()
+    kept = at.node.spec.values is Values.KEPT or at.node.op_type in ("DequantizeLinear", "Not", "Clip")
+    return at.out(at.axes, at.offset if kept else None)
 
 
 def _broadcast(at: Arrival) -> Iterable[Step]:
@@ -121,7 +110,7 @@ def _reshape(at: Arrival) -> Iterable[Step]:
     """A leading 0 or -1 usually keeps the leading axis; the other axes are lost."""
     if at.position != 0:
         return ()
-    if at.node.op_type == "Flatten":
+    if at.node.spec.axis_map is AxisMap.FLATTEN:
         return at.out((at.axes[0], None) if at.axes and at.node.attr("axis", 1) == 1 else None, at.offset)
     target = [int(t) for t in at.node.attr("shape") or numbers(at.node.input(1)).tolist()]
     if at.axes is None or not target:
@@ -170,9 +159,9 @@ def _partial(at: Arrival) -> Iterable[Step]:
     if at.position != 0:
         return ()
     places: list[int] | None = None
-    if at.node.op_type == "Split":
+    if at.node.spec.axis_map is AxisMap.SPLIT:
         places = [int(at.node.attr("axis", 0))]
-    elif at.node.op_type == "Slice":
+    elif at.node.spec.axis_map is AxisMap.SLICE:
         given = at.node.attr("axes") or numbers(at.node.input(3)).tolist()
         places = [int(p) for p in given] or None
     axes = at.axes
@@ -212,10 +201,18 @@ def _into_body(at: Arrival) -> Iterable[Step]:
     return [Step(body.inputs[at.position], axes, at.offset)]
 
 
-PASSAGES: dict[str, Callable[[Arrival], Iterable[Step]]] = {
-    **LAYER_PASSAGES,
-    "Transpose": _transpose, "Unsqueeze": _unsqueeze, "Squeeze": _squeeze, "Reshape": _reshape, "Flatten": _reshape,
-    "Gather": _gather, "Concat": _concat, "Slice": _partial, "Pad": _partial, "Split": _partial, "Tile": _partial,
-    "Expand": _partial, "OneHot": _count, "TopK": _count, "Range": _count, "ConstantOfShape": _count,
+BY_OPERATOR: dict[str, Callable[[Arrival], Iterable[Step]]] = {
+    **BY_SIGNATURE, "OneHot": _count, "TopK": _count, "Range": _count, "ConstantOfShape": _count,
 }  # fmt: skip
-"""Operators that do more than keep the layout."""
+"""Operators with inputs of many meanings."""
+BY_NORM: dict[str | None, Callable[[Arrival], Iterable[Step]]] = {
+    "batch_norm": channel_norm, "instance_norm": channel_norm, "group_norm": channel_norm, "layer_norm": trailing_norm,
+    "rms_norm": trailing_norm,
+}  # fmt: skip
+BY_AXIS_MAP: dict[AxisMap | None, Callable[[Arrival], Iterable[Step]]] = {
+    AxisMap.SAME: _same, AxisMap.BROADCAST: _broadcast, AxisMap.TRANSPOSE: _transpose, AxisMap.UNSQUEEZE: _unsqueeze,
+    AxisMap.SQUEEZE: _squeeze, AxisMap.RESHAPE: _reshape, AxisMap.FLATTEN: _reshape, AxisMap.GATHER: _gather,
+    AxisMap.CONCAT: _concat, AxisMap.SLICE: _partial, AxisMap.PAD: _partial, AxisMap.SPLIT: _partial, AxisMap.TILE: _partial,
+    AxisMap.EXPAND: _partial, AxisMap.CONV: conv, AxisMap.CONV_TRANSPOSE: conv, AxisMap.MATMUL: product, AxisMap.GEMM: gemm,
+    AxisMap.RECURRENT: recurrent,
+}  # fmt: skip

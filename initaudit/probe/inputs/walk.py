@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import numpy as np
 
 from initaudit.errors import InitauditError
+from initaudit.model.operators import AxisMap, Values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,9 +63,13 @@ def static_shape(value: Value | None) -> tuple[int, ...] | None:
         if value.tensor is not None:
             return value.tensor.shape
         node = value.producer
-        if node is None or node.op_type not in ("Identity", "Cast", "DequantizeLinear", "Transpose"):
+        if (
+            node is None
+            or node.spec.values is Values.CHANGED
+            or node.spec.axis_map not in (AxisMap.SAME, AxisMap.TRANSPOSE)
+        ):
             break
-        if node.op_type == "Transpose":
+        if node.spec.axis_map is AxisMap.TRANSPOSE:
             shape = static_shape(node.input(0))
             if shape is None:
                 return None
