@@ -20,12 +20,13 @@ from initaudit.model.load import load_model
 from initaudit.probe import ProbeOptions, start_probe
 from initaudit.probe.isolation import prestart
 from initaudit.report.report import Report
-from initaudit.rule import all_rules
+from initaudit.rule import Rule, all_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from initaudit.errors import InitauditError
+    from initaudit.findings import Finding
     from initaudit.model.load import Source
 
 
@@ -65,13 +66,14 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         depth_scale=depth_scale(layers),
         untouched=untouched_layers(layers, config.against) if config.against else {},
     )
-    found = [finding for rule in all_rules() for finding in rule.check(findings_input)]
+    found, failed_rules = _judge(all_rules(), findings_input)
     findings = apply_filters(found, config, load_baseline(config.baseline), layers, model.label)
     return Report(
         path=model.label,
         verdict=verdict_for(findings, context, learning, first_lost(layers)),
         audit=findings_input,
         findings=findings,
+        failed_rules=failed_rules,
         skipped=(*extraction.skipped, *unreadable),
         parameters=extraction.parameters,
         audited=extraction.audited - sum(s.parameters for s in unreadable),
@@ -89,6 +91,19 @@ def _probe_options(config: Config) -> ProbeOptions:
         max_memory=config.max_memory,
         timeout=config.timeout,
     )
+
+
+def _judge(rules: Iterable[Rule], audit: ModelAudit) -> tuple[list[Finding], tuple[str, ...]]:
+    """What the rules find; and the rules that raise, each in one line: a fault of one costs nothing but that one."""
+    found: list[Finding] = []
+    failed_rules = []
+    for rule in rules:
+        try:
+            found += list(rule.check(audit))
+        except Exception as error:  # noqa: BLE001  rules of other packages raise whatever they raise
+            home = f"{type(rule).__module__}.{type(rule).__name__}"
+            failed_rules.append(" ".join(f"rule {rule.code} ({home}) failed: {type(error).__name__}: {error}".split()))
+    return found, tuple(failed_rules)
 
 
 def failed(path: str, error: InitauditError) -> Report:

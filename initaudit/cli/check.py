@@ -69,14 +69,16 @@ def command(models: tuple[str, ...], **options: Any) -> int:
     for report in reports:
         if report.error is not None:
             click.echo(f"initaudit: error: {printable(report.error)}", err=True)
+        for line in report.failed_rules:
+            click.echo(f"initaudit: error: {printable(report.path)}: {printable(line)}", err=True)
     return exit_code(reports, config.fail_on, exit_zero=exit_zero)
 
 
 def exit_code(reports: Sequence[Report], fail_on: str, *, exit_zero: bool = False) -> int:
-    """2 where a model could not be read, else 1 where a finding reaches `fail_on`, else 0."""
+    """2 where a model could not be read or a rule failed, else 1 where a finding reaches `fail_on`, else 0."""
     from initaudit.findings import Severity
 
-    if any(report.error is not None for report in reports):
+    if any(report.error is not None or report.failed_rules for report in reports):
         return EXIT_ERROR
     if fail_on == "never" or exit_zero:
         return 0

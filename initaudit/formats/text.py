@@ -98,6 +98,8 @@ def _report(console: Console, report: Part, options: FormatOptions) -> None:
         console.print()
         text = "No findings" if not shown else "Also"
         console.print(f"{text}{': ' if notes else '.'}{', '.join(notes)}{'.' if notes else ''}")
+    for line in report["failed_rules"]:
+        console.print(Text(clean(f"Not judged: {line}"), style=STYLES["error"]))
     if report["layers"]:
         console.print()
         _layers(console, report, options)

@@ -198,7 +198,7 @@ TABLE: Final[Mapping[str, OperatorSpec]] = {
     # sums, products of two signals, choices
     **_rows(replace(_COMBINE, use=Use.SUM), "Add Sub Sum Mean"),
     "QLinearAdd": OperatorSpec(use=Use.SUM, data=(0, 3)),
-    "BiasAdd": OperatorSpec(use=Use.SUM, data=None),
+    **_rows(OperatorSpec(use=Use.SUM, data=None), "BiasAdd BiasDropout BitmaskBiasDropout"),
     **_rows(replace(_COMBINE, use=Use.SCALE), "Mul Div"),
     "QLinearMul": OperatorSpec(use=Use.SCALE, data=(0, 3)),
     **_rows(replace(_COMBINE, use=Use.EXTREMUM), "Max Min"),
@@ -216,7 +216,8 @@ TABLE: Final[Mapping[str, OperatorSpec]] = {
     "NhwcFusedConv": replace(_CONV, addend=3, axis_map=None),
     "ConvInteger": replace(_CONV, rounds=True),
     "ConvTranspose": replace(_CONV, axis_map=AxisMap.CONV_TRANSPOSE, is_linear_in_weight=True),
-    "DeformConv": replace(_CONV, operands=(0,)),
+    "ConvTransposeWithDynamicPads": replace(_CONV, axis_map=AxisMap.CONV_TRANSPOSE),
+    **_rows(replace(_CONV, operands=(0,)), "DeformConv MMCVModulatedDeformConv2d"),
     "QLinearConv": replace(_CONV, weights=(3,), operands=(0, 3), output_zero_point=7, rounds=True),
     "QLinearMatMul": replace(PLAIN_PRODUCT, operands=(0, 3), output_zero_point=7, rounds=True),
     "QGemm": replace(PLAIN_PRODUCT, output_zero_point=8),
@@ -247,6 +248,7 @@ TABLE: Final[Mapping[str, OperatorSpec]] = {
     "SkipLayerNormalization": replace(_SUM_AND_NORM, norm="layer_norm"),
     "SkipSimplifiedLayerNormalization": replace(_SUM_AND_NORM, norm="rms_norm", weights=(2,)),
     "SkipGroupNorm": replace(_SUM_AND_NORM, norm="group_norm", data=(0, 4), weights=(1, 2), axis_map=None),
+    **_rows(OperatorSpec(weights=(2, 3, 4, 5, 6)), "EmbedLayerNormalization QEmbedLayerNormalization"),
     # what passes nothing on
     **_rows(OperatorSpec(use=Use.SHAPE, data=()), "Shape Size"),
     **_rows(

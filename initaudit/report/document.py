@@ -39,6 +39,7 @@ def entry(
     verdict: Verdict,
     audit: ModelAudit | None,
     findings: Sequence[Finding],
+    failed_rules: Sequence[str],
     skipped: Sequence[Skipped],
     parameters: int,
     audited: int,
@@ -73,6 +74,7 @@ def entry(
         "probe": _probe(audit.probe, audit.depth_scale) if audit else None,
         "layers": [_layer(layer) for layer in audit.layers] if audit else [],
         "findings": [_finding(finding) for finding in findings],
+        "failed_rules": list(failed_rules),
     }
 
 

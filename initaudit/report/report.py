@@ -22,6 +22,8 @@ class Report:
     audit: ModelAudit | None = field(default=None, repr=False)
     findings: tuple[Finding, ...] = ()
     """All findings, suppressed ones included, most severe first, then by depth."""
+    failed_rules: tuple[str, ...] = ()
+    """Rules that raised instead of judging, each with its error in one line."""
     skipped: tuple[Skipped, ...] = ()
     parameters: int = 0
     audited: int = 0
@@ -45,6 +47,7 @@ class Report:
             verdict=self.verdict,
             audit=self.audit,
             findings=self.findings,
+            failed_rules=self.failed_rules,
             skipped=self.skipped,
             parameters=self.parameters,
             audited=self.audited,

@@ -42,6 +42,7 @@ def report_view(report: Mapping[str, Any], index: int, rules: Mapping[str, Any])
         "model": {**MODEL, **report["model"]},
         "verdict": {"evidence": (), **report["verdict"]},
         "may_be_fresh": may_be_fresh,
+        "failed_rules": report.get("failed_rules", ()),
         "lost": lost and {**lost, "anchor": anchors.get(lost["layer"])},
         "coverage": coverage,
         "skipped": _by_reason(coverage["skipped"]),
