@@ -14,6 +14,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from initaudit.version import __version__
+
 if TYPE_CHECKING:
     from initaudit.api import audit as audit
     from initaudit.api import fix as fix
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from initaudit.model.load import load_model as load_model
     from initaudit.report.report import Report as Report
 
-__version__ = "0.1.0"
 
 _HOMES = {
     "audit": "initaudit.api",

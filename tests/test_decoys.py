@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from initaudit.stats import decoys
+from initaudit.ops import decoys
 from tests.extraction import extract, only_layer
 from tests.networks import model
 

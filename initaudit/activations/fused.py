@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from initaudit.activations.elementwise import cuts_below_zero
-from initaudit.activations.named import closed_form, identify
+from onnx import helper
+
+from initaudit.activations.elementwise import CONTRIB_OPERATORS, OPERATORS, cuts_below_zero
+from initaudit.activations.named import identify
+from initaudit.model.graph import Node
 from initaudit.model.operators import Use
 
 if TYPE_CHECKING:
     from initaudit.activations.named import Function, Parameters
-    from initaudit.model.graph import Node, Value
+    from initaudit.model.graph import Value
 
-_FUSED: dict[str, tuple[str, dict[str, float]]] = {
-    "Relu": ("relu", {}),
-    "LeakyRelu": ("leaky_relu", {"negative_slope": 0.01}),
-    "Elu": ("elu", {"alpha": 1.0}),
-    "Sigmoid": ("sigmoid", {}),
-    "Tanh": ("tanh", {}),
-    "Softplus": ("softplus", {}),
-    "Softsign": ("softsign", {}),
-    "HardSigmoid": ("hardsigmoid", {"alpha": 0.2, "beta": 0.5}),
-    "HardSwish": ("hardswish", {}),
-    "Clip": ("hardtanh", {"min_val": -math.inf, "max_val": math.inf}),
-    "Gelu": ("gelu", {}),
-    "FastGelu": ("gelu_tanh", {}),
-    "QuickGelu": ("silu", {"beta": 1.702}),
-    "Silu": ("silu", {}),
+_PARAMETERS: dict[str, tuple[str, ...]] = {
+    "LeakyRelu": ("alpha",),
+    "Elu": ("alpha",),
+    "HardSigmoid": ("alpha", "beta"),
+    "Clip": ("min", "max"),
+    "QuickGelu": ("alpha",),
 }
-"""By the value of the attribute `activation`: name, and parameters in their order with the defaults of the ONNX operator."""
+"""Attributes of the activation's own operator, in the order in which a fused one lists their values."""
+_ALIASES = {"Silu": "Swish"}
+_SINGLE = ("activation_alpha", "activation_beta")
+"""How FusedGemm names them; FusedConv has a list, `activation_params`."""
 
 
 def fused_activation(value: Value) -> tuple[str, Parameters] | None:
@@ -43,9 +39,8 @@ def fused_activation(value: Value) -> tuple[str, Parameters] | None:
     if position is not None:
         return ("relu", {}) if cuts_below_zero(node.input(position)) else None
     name = node.attr("activation")
-    if not isinstance(name, str) or name not in _FUSED:
-        return None
-    return identify(_function(node, name), frozenset({name}))
+    function = _function(node, _ALIASES.get(name, name)) if isinstance(name, str) else None
+    return None if function is None else identify(function, frozenset({name}))
 
 
 def adds_residual(value: Value) -> bool:
@@ -57,14 +52,17 @@ def adds_residual(value: Value) -> bool:
     return added is not None and not added.is_static
 
 
-def _function(node: Node, operator: str) -> Function:
-    name, defaults = _FUSED[operator]
-    given = [float(p) for p in node.attr("activation_params", [])]
-    attributes = ("activation_alpha", "activation_beta")  # FusedGemm; FusedConv has a list
-    parameters = {
-        key: given[i] if i < len(given) else float(node.attr(attributes[i], default))
-        for i, (key, default) in enumerate(defaults.items())
-    }
-    function = closed_form(name, parameters)
-    assert function is not None
-    return function
+def _function(node: Node, operator: str) -> Function | None:
+    """What the operator of that name computes with the parameters that the fused `node` gives; None where none has the name."""
+    compute = OPERATORS.get(operator) or CONTRIB_OPERATORS.get(operator)
+    if compute is None:
+        return None
+    listed = [float(p) for p in node.attr("activation_params", [])]
+    given: dict[str, Any] = {}
+    for index, attribute in enumerate(_PARAMETERS.get(operator, ())):
+        value = listed[index] if index < len(listed) else node.attr(_SINGLE[index])
+        if value is not None:
+            given[attribute] = float(value)
+    proto = helper.make_node(operator, ["z"], ["y"], **given)
+    alone = Node(proto, node.graph, "", {a.name: a for a in proto.attribute})
+    return lambda z: compute(alone, [z])

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import click
 
-from initaudit import __version__
+from initaudit.version import __version__
 
 COMMANDS = {
     "check": "Audit models and report what is wrong with their weights.",

@@ -27,10 +27,8 @@ MAX_PASSING = 16
 @cache
 def operators() -> Mapping[str, tuple[Operator, ...]]:
     """Operator families by the operators they serve."""
-    import initaudit.ops
-
     table: dict[str, list[Operator]] = {}
-    for family in discover(initaudit.ops.__name__, Operator):
+    for family in discover("initaudit.ops", Operator):
         instance = family()
         for name in family.types:
             table.setdefault(name, []).append(instance)

@@ -10,7 +10,7 @@ from initaudit.activations.angles import goes_to_sine_and_cosine
 from initaudit.errors import InitauditError
 from initaudit.kind import Kind
 from initaudit.model.operators import Use
-from initaudit.stats import decoys
+from initaudit.ops import decoys
 
 if TYPE_CHECKING:
     from initaudit.model.graph import Value

@@ -10,9 +10,9 @@ from initaudit.errors import InitauditError
 from initaudit.kind import Kind
 from initaudit.model.parameter_names import module_of
 from initaudit.op import Aside, Attachment, Found, LayerSpec, Operator
+from initaudit.ops import decoys
 from initaudit.ops.embedding import table
 from initaudit.ops.normalisation import norm
-from initaudit.stats import decoys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from initaudit import __version__
+from initaudit.version import __version__
 
 if TYPE_CHECKING:
     from initaudit.extraction.layer import Skipped
