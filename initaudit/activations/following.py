@@ -38,12 +38,8 @@ class Following:
     normalized_before_use: bool = False
 
 
-def follow(value: Value, part: Value | None = None) -> Following:
-    """What follows the weight layer that gives `value`.
-
-    `part`: a value split or sliced from it, where only one part of a packed output is asked for; then the walk follows
-    this part alone, and `output` and `bias` are still those of the whole.
-    """
+def follow(value: Value) -> Following:
+    """What follows the weight layer, or the part of one, that gives `value`."""
     if adds_residual(value):
         return Following(
             output=value,
@@ -56,13 +52,10 @@ def follow(value: Value, part: Value | None = None) -> Following:
     if fused is not None:
         return _fused(value, *fused)
     output, bias = with_bias(value)
-    whole = trace_from(output)
-    trace = whole if part is None or part is value or part is output else trace_from(part)
+    trace = trace_from(output)
     first = _activation(trace.endings)
-    gated = gated_linear_unit(whole.endings)
-    if gated is not None and (
-        trace is whole or any(e.node is gated[1] or e.match is gated[0].match for e in trace.endings)
-    ):
+    gated = gated_linear_unit(trace.endings)
+    if gated is not None:
         ending, product = gated
         return _following(
             trace, output, bias, value, activation="glu", pre=output, post=product.outputs[0], norm=ending.norm,

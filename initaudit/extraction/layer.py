@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,9 +66,9 @@ class Layer:
     """It is the last weight layer before that addition."""
     is_head: bool = False
     """Nothing but linear steps, softmax and the like lie between the output and a graph output."""
-    normalized_before_use: bool = False
     folded_norm: bool = False
     """Whether the exporter says that it folded a BatchNorm into the layer: the norm acts in training, the file no longer has it."""
+    normalized_before_use: bool = False
     """A normalisation removes the scale of the output before anything nonlinear sees it (directly behind the layer or behind the residual add's branch end)."""
     shared_with: tuple[str, ...] = ()
     """Names of the other layers that use the same stored weight."""
@@ -114,4 +114,3 @@ class Extraction:
     """Elements of stored tensors that are learned parameters, biases and norm parameters included, each stored tensor once."""
     audited: int
     """Of these, how many some layer (weight, bias, norm statistic) accounts for."""
-    notes: Mapping[str, Any] = field(default_factory=dict)

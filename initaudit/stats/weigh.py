@@ -90,7 +90,6 @@ class WeightStats:
     kurtosis: float
     """Fourth standardised moment: 3 for a normal law, 1.8 for a uniform one; NaN for a constant."""
     unit_norms: NormSummary | None
-    input_norms: NormSummary | None
     duplicate_units: float
     """Share of the units that repeat another unit of their copy exactly (zero units aside); of any copy where each has one unit."""
     duplicate_units_scaled: float
@@ -225,7 +224,6 @@ def _summarise(
         skewness=moments.skewness,
         kurtosis=moments.kurtosis,
         unit_norms=_norms(unit_energy),
-        input_norms=_norms(input_energy),
         duplicate_units=repeats[0],
         duplicate_units_scaled=repeats[1],
         flat_units=_flat(block),

@@ -181,7 +181,7 @@ def test_glu_multiplies_one_half_by_the_sigmoid_of_the_other() -> None:
 def test_parts_of_a_gated_unit_are_followed_alone() -> None:
     """SwiGLU: one half is bent and gates, the other is multiplied as it is."""
     graph = graph_of(f"h = MatMul(x, w) {HALVES} p = Sigmoid(b) q = Mul(b, p) y = Mul(a, q)")
-    whole, left, right = (follow(graph.values["h"], part) for part in (None, graph.values["a"], graph.values["b"]))
+    whole, left, right = (follow(graph.values[name]) for name in ("h", "a", "b"))
 
     assert (left.activation, left.feeds) == (None, ("gate",))
     assert (right.activation, right.feeds) == ("silu", ("silu",))
