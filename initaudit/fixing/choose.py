@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from initaudit.errors import FixRefused
-from initaudit.findings import Severity, matches
+from initaudit.findings import Remedy, fix_acts_on, matches
 from initaudit.fixing.centring import readers
 
 if TYPE_CHECKING:
@@ -16,63 +16,75 @@ if TYPE_CHECKING:
     from initaudit.measuring.layer_audit import LayerAudit
     from initaudit.report.report import Report
 
-WEIGHT_CODES = frozenset({"INI001", "INI002", "INI003", "INI004", "INI101", "INI102", "INI103", "INI104", "INI105", "INI201", "INI301", "INI403", "INI404"})  # fmt: skip
-"""Rules that name the layer whose weights are to blame."""
-NETWORK_CODES = frozenset({"INI401", "INI402", "INI405", "INI501", "INI502", "INI503"})
-"""Rules that name where a network-wide fault shows: all layers whose weights do not fit their target are drawn anew."""
 FITS = 1.1
 """Factor in std within which a layer that no rule names is left as it is when the network as a whole is at fault."""
 FIXED_KINDS = frozenset({"norm", "scale", "embedding", "other"})
 """Kinds that are changed only when a rule names them: their start is a constant or a table."""
+TRAINED = "it was trained, and a new draw does not bring back what it learned; --force does it all the same"
+"""Why a layer is not drawn anew unless that is asked for."""
 
 
-def choose(report: Report, options: FixOptions, off_centre: Mapping[str, float]) -> dict[str, str]:
-    """Layer name -> reason, in topological order."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Choice:
+    """One layer that is to get new weights."""
+
+    audit: LayerAudit
+    reason: str
+    """Codes of the findings that ask for it, or that it was asked for."""
+    centred_gain: float | None = None
+    """Gain of weights that are to sum to zero over each unit's inputs; None where they need not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """One layer that was asked for but is left as it is."""
+
+    layer: str
+    reason: str
+
+
+def choose(report: Report, options: FixOptions) -> tuple[list[Choice], list[Refusal]]:
+    """The layers that findings, or names among the options, ask for, in topological order; and those of them that training forbids."""
     assert report.audit is not None
     findings = [f for f in report.active if not options.select or any(matches(f, s) for s in options.select)]
     named: dict[str, set[str]] = {}
     for finding in findings:
-        asked = bool(options.select) or finding.severity is not Severity.INFO
-        if finding.layer and finding.code in WEIGHT_CODES and asked:
+        asks = fix_acts_on(finding.remedy, finding.severity, selected=bool(options.select), force=True)
+        if asks and finding.layer and finding.remedy is not Remedy.DRAW_NETWORK:
             named.setdefault(finding.layer, set()).add(finding.code)
     network = _network_faults(findings)
-    chosen: dict[str, str] = {}
+    centred = _to_be_centred(report, options)
+    chosen: list[Choice] = []
     for layer in report.audit.layers:
         facts = layer.layer
+        gain = centred.get(facts.name)
         if options.layers and not any(fnmatchcase(n, g) for n in (facts.name, facts.title) for g in options.layers):
             continue
         if facts.name in named:
-            chosen[facts.name] = ", ".join(sorted(named[facts.name].union(network if facts.name in off_centre else ())))
+            codes = named[facts.name].union(network if gain is not None else ())
+            chosen.append(Choice(audit=layer, reason=", ".join(sorted(codes)), centred_gain=gain))
         elif options.every or (options.layers and not options.select):
             if layer.target is not None and facts.untrainable is None:
-                chosen[facts.name] = "asked for"
-        elif network and (_misfit(layer) or (facts.name in off_centre and layer.ratio)):
-            chosen[facts.name] = ", ".join(network)
-    return chosen
+                chosen.append(Choice(audit=layer, reason="asked for", centred_gain=gain))
+        elif network and (_misfit(layer) or (gain is not None and layer.ratio)):
+            chosen.append(Choice(audit=layer, reason=", ".join(network), centred_gain=gain))
+    forbidden = (
+        [] if options.force else [Refusal(layer=c.audit.layer.name, reason=TRAINED) for c in chosen if c.audit.trained]
+    )
+    return [c for c in chosen if options.force or not c.audit.trained], forbidden
 
 
-def to_be_centred(report: Report, options: FixOptions) -> dict[str, float]:
+def _network_faults(findings: Iterable[Finding]) -> list[str]:
+    """Codes of the findings that ask for the network as a whole."""
+    return sorted({f.code for f in findings if f.remedy is Remedy.DRAW_NETWORK and fix_acts_on(f.remedy, f.severity)})
+
+
+def _to_be_centred(report: Report, options: FixOptions) -> dict[str, float]:
     """Layers whose weights are to be centred, with their gain: none where the network as a whole is sound, or a scheme was asked for."""
     assert report.audit is not None
     if options.scheme != "auto" or options.mode != "resample" or not _network_faults(report.active):
         return {}
     return readers([a.layer for a in report.audit.layers])
-
-
-def refuse_trained(report: Report, chosen: dict[str, str], options: FixOptions) -> None:
-    """Raises FixRefused where a chosen layer was trained and that was not said to be meant."""
-    assert report.audit is not None
-    if options.force or not report.audit.context.has_training:
-        return
-    trained = [n for n in chosen if (p := report.audit.by_name(n).provenance) is None or p.untrained is not True]
-    if trained:
-        raise FixRefused(
-            f"{report.path}: {trained[0]} was trained: drawing it anew destroys what it learned; --force does it all the same"
-        )
-
-
-def _network_faults(findings: Sequence[Finding]) -> list[str]:
-    return sorted({f.code for f in findings if f.code in NETWORK_CODES and f.severity is not Severity.INFO})
 
 
 def _misfit(layer: LayerAudit) -> bool:

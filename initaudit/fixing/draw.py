@@ -14,6 +14,7 @@ from initaudit.initialisation.schemes import SCHEMES
 
 if TYPE_CHECKING:
     from initaudit.extraction.layer import Layer
+    from initaudit.fixing.choose import Choice
     from initaudit.fixing.options import FixOptions
     from initaudit.initialisation.targets import Target
     from initaudit.measuring.layer_audit import LayerAudit
@@ -22,27 +23,25 @@ FORGET_BIAS = 1.0
 """Start of an LSTM's forget-gate bias (Jozefowicz, Zaremba & Sutskever 2015)."""
 
 
-def new_weights(
-    known: LayerAudit, layer: Layer, seed: int, options: FixOptions, centred_gain: float | None
-) -> tuple[np.ndarray, str]:
+def new_weights(choice: Choice, layer: Layer, seed: int, options: FixOptions) -> tuple[np.ndarray, str]:
     """New values (float64, shape of the operand) and the name of what they were drawn from.
 
     Args:
-        known: what the audit found of the layer.
+        choice: what the audit found of the layer, and whether its weights are to be centred.
         layer: the same layer in the model that is to be changed; its stored values are only read to be rescaled.
         seed: of the draw; the layer's depth is mixed into it.
         options: the scheme and the mode.
-        centred_gain: gain of weights that sum to zero over each unit's inputs, or None for weights that need not.
 
     Raises:
         FixRefused: there is nothing to draw, and why.
     """
+    known, gain = choice.audit, choice.centred_gain
     if known.target is None:
         raise FixRefused("no scale is better than another here; nothing to draw")
     rng = np.random.default_rng([seed, layer.depth])
-    if centred_gain is not None:
+    if gain is not None:
         fresh = centred(_drawn(layer, "orthogonal", rng), layer.weight.unit_axes, layer.weight.input_axes)
-        return fresh * (centred_gain / math.sqrt(layer.fan_in) / fresh.std()), "orthogonal, centred"
+        return fresh * (gain / math.sqrt(layer.fan_in) / fresh.std()), "orthogonal, centred"
     name, std = _aim(layer, known.target, options)
     if options.mode == "rescale":
         if not known.stats.std > 0:
@@ -52,10 +51,10 @@ def new_weights(
     return _drawn(layer, name, rng) * (std / natural if natural else 1.0), name
 
 
-def new_bias(known: LayerAudit) -> float | None:
-    """What the bias of a layer that is drawn anew should be: zero, or one for an LSTM's forget gate; None leaves it."""
+def new_bias(known: LayerAudit, options: FixOptions) -> float | None:
+    """What the bias of a layer that is drawn anew should be: zero, or one for an LSTM's forget gate; None leaves it, as rescaling does."""
     layer = known.layer
-    if layer.kind in FIXED_KINDS or known.bias is None:
+    if options.mode == "rescale" or layer.kind in FIXED_KINDS or known.bias is None:
         return None
     forget = layer.kind == "lstm" and layer.weight.part is not None and "forget" in layer.weight.part
     return FORGET_BIAS if forget else 0.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ import numpy as np
 from initaudit.auditor import audit
 from initaudit.errors import FixRefused
 from initaudit.findings import Severity
-from initaudit.fixing.choose import choose, refuse_trained, to_be_centred
+from initaudit.fixing.choose import Refusal, choose
 from initaudit.fixing.contents import Contents
 from initaudit.fixing.draw import new_bias, new_weights
 from initaudit.fixing.options import FixOptions
@@ -22,6 +22,7 @@ from initaudit.model.load import load_model
 if TYPE_CHECKING:
     from initaudit.config import Config
     from initaudit.extraction.layer import Layer
+    from initaudit.fixing.choose import Choice
     from initaudit.model.load import Model, Source
     from initaudit.report.report import Report
 
@@ -42,14 +43,6 @@ class Change:
     std_after: float
     bias: str | None
     """Name of the bias that is reset with it, or None."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """One layer that was asked for but is left as it is."""
-
-    layer: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -78,12 +71,11 @@ def fix(source: Source, output: str | Path | None, config: Config, options: FixO
         ModelError, UsageError: as for `audit`.
     """
     before = audit(source, config)
-    off_centre = to_be_centred(before, options)
-    chosen = choose(before, options, off_centre)
-    refuse_trained(before, chosen, options)
+    chosen, forbidden = choose(before, options)
     model = load_model(_private_copy(source), whole=True)
-    changes, refusals, contents = _redraw(model, before, chosen, off_centre, config.seed, options)
-    if chosen and not changes:
+    changes, impossible, contents = _redraw(model, chosen, config.seed, options)
+    refusals = (*forbidden, *impossible)
+    if refusals and not changes:
         raise FixRefused(f"{before.path}: nothing could be changed: {refusals[0].layer}: {refusals[0].reason}")
     target = None if output is None or options.dry_run else Path(output)
     if target is None:
@@ -117,46 +109,40 @@ def _same_file(model: Model, target: Path) -> bool:
 
 
 def _redraw(
-    model: Model,
-    report: Report,
-    chosen: Mapping[str, str],
-    off_centre: Mapping[str, float],
-    seed: int,
-    options: FixOptions,
+    model: Model, chosen: Sequence[Choice], seed: int, options: FixOptions
 ) -> tuple[tuple[Change, ...], tuple[Refusal, ...], Contents]:
     """New weights for the layers of `model` (not the audited instance) that were chosen; the model itself stays as it is."""
     from initaudit.extraction.extract import extract_layers
 
-    assert report.audit is not None
     changes: list[Change] = []
     refusals: list[Refusal] = []
     contents = Contents()
     drawn: set[tuple[int, str | None]] = set()
     layers = {layer.name: layer for layer in extract_layers(model).layers}
-    for name, reason in chosen.items():
-        known, layer = report.audit.by_name(name), layers[name]
+    for choice in chosen:
+        layer = layers[choice.audit.layer.name]
         tensor = layer.weight.tensors[0] if layer.weight.tensors else None
         if tensor is not None and (id(tensor), layer.weight.part) in drawn:
             continue  # a tied weight: one change serves all its uses
         try:
             index = positions(layer.weight)
-            fresh, scheme = new_weights(known, layer, seed, options, off_centre.get(name))
+            fresh, scheme = new_weights(choice, layer, seed, options)
         except FixRefused as refusal:
-            refusals.append(Refusal(layer=name, reason=str(refusal)))
+            refusals.append(Refusal(layer=layer.name, reason=str(refusal)))
             continue
         assert tensor is not None
         drawn.add((id(tensor), layer.weight.part))
         contents.put(tensor, index, fresh)
         changes.append(
             Change(
-                layer=name,
+                layer=layer.name,
                 title=layer.title,
                 initializer=tensor.name,
                 scheme=scheme,
-                reason=reason,
-                std_before=known.stats.std,
+                reason=choice.reason,
+                std_before=choice.audit.stats.std,
                 std_after=float(fresh.std()),
-                bias=_reset_bias(layer, new_bias(known), contents),
+                bias=_reset_bias(layer, new_bias(choice.audit, options), contents),
             )
         )
     return tuple(changes), tuple(refusals), contents

@@ -17,7 +17,7 @@ class FixOptions:
     scheme: str = "auto"
     """`auto` (each layer's target) or a name from `initaudit.initialisation.schemes.SCHEMES`."""
     mode: str = "resample"
-    """resample (draw anew) or rescale (multiply the weights, keep their direction)."""
+    """resample (draw anew) or rescale (multiply the weights, keep their direction and the biases)."""
     layers: tuple[str, ...] = ()
     """Globs over names and titles; only these layers are changed."""
     every: bool = False
