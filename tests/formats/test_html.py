@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import initaudit
+from initaudit.errors import FixRefused
 from initaudit.formats.page import words
 from initaudit.formats.page.page import page
 
@@ -293,6 +294,33 @@ def test_fix_is_offered_where_a_new_draw_is_the_remedy(severity, remedy, offered
     report["findings"] = [documents.finding("INI101", "weight-too-small", severity, layer, "small", remedy=remedy)]
 
     assert offers(report) == offered
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "relu4_zero",
+        "resnet_fixup",
+        "digits_fresh",
+        "digits_trained",
+        "digits_trained_layer_zero",
+        "digits_trained_head_random",
+    ],
+)
+def test_fix_does_what_the_page_offers(name):
+    """Weights change in exactly the networks whose page offers the command."""
+    config = initaudit.Config(probe="none")
+    offered = (
+        "draws the weights of the layers below anew"
+        in initaudit.audit(SAMPLES / f"{name}.onnx", config=config).to_html()
+    )
+
+    try:
+        changes = initaudit.fix(SAMPLES / f"{name}.onnx", config=config).changes
+    except FixRefused:
+        changes = ()
+
+    assert bool(changes) == offered
 
 
 def test_a_suppressed_finding_offers_no_fix():
