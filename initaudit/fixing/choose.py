@@ -68,10 +68,9 @@ def choose(report: Report, options: FixOptions) -> tuple[list[Choice], list[Refu
                 chosen.append(Choice(audit=layer, reason="asked for", centred_gain=gain))
         elif network and (_misfit(layer) or (gain is not None and layer.ratio)):
             chosen.append(Choice(audit=layer, reason=", ".join(network), centred_gain=gain))
-    forbidden = (
-        [] if options.force else [Refusal(layer=c.audit.layer.name, reason=TRAINED) for c in chosen if c.audit.trained]
-    )
-    return [c for c in chosen if options.force or not c.audit.trained], forbidden
+    trained = [] if options.force else [choice for choice in chosen if choice.audit.trained]
+    refusals = [Refusal(layer=choice.audit.layer.name, reason=TRAINED) for choice in trained]
+    return [choice for choice in chosen if choice not in trained], refusals
 
 
 def _network_faults(findings: Iterable[Finding]) -> list[str]:
