@@ -8,7 +8,7 @@ from initaudit.config import Config
 from initaudit.extraction.extract import extract_layers
 from initaudit.judgement.baseline import load_baseline
 from initaudit.judgement.compare import untouched_layers
-from initaudit.judgement.context import infer_context
+from initaudit.judgement.context import infer_context, with_training
 from initaudit.judgement.filtering import apply_filters
 from initaudit.judgement.lost import first_lost
 from initaudit.judgement.model_audit import ModelAudit
@@ -54,7 +54,7 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
     layers, unreadable = measure(extraction.layers, seed=config.seed)
     context = infer_context(layers, config.context)
     probed = probing()
-    layers = with_theory(model.graph, layers, probed.signals)
+    layers = with_training(with_theory(model.graph, layers, probed.signals), context)
     learning = trainability(layers)
     findings_input = ModelAudit(
         model=model,

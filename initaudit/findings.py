@@ -23,6 +23,21 @@ class Severity(enum.StrEnum):
         return ("info", "warning", "error").index(self.value)
 
 
+class Remedy(enum.StrEnum):
+    """What takes a finding away, if it is to be taken away; its severity says whether it needs to be."""
+
+    DRAW_LAYER = "draw-layer"
+    """Draw this layer's weights anew and reset its bias: nothing of worth is lost."""
+    DRAW_NETWORK = "draw-network"
+    """The fault is that of the network and only shows here: draw every layer anew that is off its target."""
+    RESTORE_LAYER = "restore-layer"
+    """The layer was trained: load its values again, or check what is done to them. A new draw would have to be trained anew."""
+    CHECK = "check"
+    """Check scales, types, loading and training around the weights: new random values mend nothing."""
+    NONE = "none"
+    """Nothing is to be done to the model."""
+
+
 class Confidence(enum.StrEnum):
     """How sure the rule is that what it says is so."""
 
@@ -50,7 +65,9 @@ class Finding:
     evidence: dict[str, float | None] = field(default_factory=dict)
     """`measured` and `expected`, and more where it helps."""
     suggestion: str = ""
-    """What to do."""
+    """What to do, for a reader of this very network."""
+    remedy: Remedy = Remedy.NONE
+    """The kind of thing to do."""
     suppressed: str | None = None
     """Why the finding does not count (ignored by configuration, known from a baseline), or None."""
     subject: str = ""
@@ -66,3 +83,16 @@ class Finding:
 def matches(finding: Finding, selector: str) -> bool:
     """Whether a code, a name, or the beginning of a code (`INI4`) selects this finding; `ALL` selects every one."""
     return selector.upper() == "ALL" or finding.code.startswith(selector.upper()) or finding.name == selector.lower()
+
+
+def fix_acts_on(remedy: str, severity: str, *, selected: bool = False, force: bool = False) -> bool:
+    """Whether `initaudit fix` draws weights anew because of an active finding with this Remedy and Severity.
+
+    Args:
+        remedy: of the finding.
+        severity: of the finding; one that needs no action is acted on only where it was asked for.
+        selected: the finding was asked for by its rule (`--select`).
+        force: layers that were trained are drawn anew as well (`--force`).
+    """
+    drawing = remedy in (Remedy.DRAW_LAYER, Remedy.DRAW_NETWORK) or (force and remedy == Remedy.RESTORE_LAYER)
+    return drawing and (selected or severity != Severity.INFO)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
-from initaudit.findings import Confidence, Finding, Severity
+from initaudit.findings import Confidence, Finding, Remedy, Severity
 from initaudit.registry import discover
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ class Rule(abc.ABC):
     """Words joined by hyphens, readable after "ignore"."""
     severity: ClassVar[Severity]
     """What a finding has unless the consequence says otherwise."""
+    remedy: ClassVar[Remedy] = Remedy.NONE
+    """What takes a finding away in a network that is still to be trained."""
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:
         """Findings about the model; by default those of each layer."""
@@ -50,11 +52,16 @@ class Rule(abc.ABC):
         expected: float | None = None,
         suggestion: str = "",
         severity: Severity | None = None,
+        remedy: Remedy | None = None,
         confidence: Confidence = Confidence.HIGH,
         initializer: str | None = None,
         **more: float | None,
     ) -> Finding:
-        """A finding of this rule about `subject`, or about the model where it is None."""
+        """A finding of this rule about `subject`, or about the model where it is None.
+
+        Severity and remedy are those of the rule unless they are given. A layer is not drawn anew where it was trained, nor where it
+        has no target to be drawn from.
+        """
         layer = subject.layer if subject else None
         if layer is not None and initializer is None and layer.weight.tensors:
             initializer = layer.weight.tensors[0].name
@@ -68,8 +75,17 @@ class Rule(abc.ABC):
             message=" ".join(message.split()),
             evidence={"measured": measured, "expected": expected, **more},
             suggestion=suggestion,
+            remedy=remedy or cls._remedy_for(subject),
             subject=layer.title if layer else (initializer or ""),
         )
+
+    @classmethod
+    def _remedy_for(cls, subject: LayerAudit | None) -> Remedy:
+        if cls.remedy is not Remedy.DRAW_LAYER:
+            return cls.remedy
+        if subject is None or (subject.target is None and not subject.trained):
+            return Remedy.CHECK
+        return Remedy.RESTORE_LAYER if subject.trained else Remedy.DRAW_LAYER
 
     @classmethod
     def documentation(cls) -> dict[str, str]:

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 import initaudit
 from initaudit.cli import run
 from initaudit.errors import FixRefused
-from tests.networks import mlp, model, normal, save, trained_like, xavier
+from tests.networks import he, mlp, model, normal, save, trained_like, xavier
 
 STATIC = initaudit.Config(probe="none", context="fresh")
 
@@ -139,6 +139,32 @@ def test_a_trained_layer_is_not_drawn_anew_without_force(tmp_path: Path):
     assert not (tmp_path / "out.onnx").exists()
 
 
+def test_a_trained_layer_is_drawn_anew_by_force(tmp_path: Path):
+    """Who says so means to train it again; the other layers keep every bit."""
+    path = save(mlp([64, 64, 64, 8], draw=trained_like, change={"fc1.weight": np.zeros_like}), tmp_path / "m.onnx")
+    config = initaudit.Config(probe="none", context="trained")
+
+    result = initaudit.fix(path, tmp_path / "out.onnx", config=config, force=True)
+
+    assert [c.initializer for c in result.changes] == ["fc1.weight"]
+    assert np.array_equal(tensors(tmp_path / "out.onnx")["fc0.weight"], tensors(path)["fc0.weight"])
+
+
+def test_of_a_mixed_network_only_what_was_not_trained_is_drawn(tmp_path: Path):
+    """A layer at its initialisation whose bias stops every unit is drawn anew; a zero layer between trained ones is left, with the reason."""
+    change = {
+        "fc1.weight": np.zeros_like,
+        "fc2.weight": lambda w: he(w.shape, np.random.default_rng(1)),
+        "fc2.bias": lambda b: b - 100,
+    }
+    path = save(mlp([64, 64, 64, 64, 8], draw=trained_like, change=change), tmp_path / "m.onnx")
+
+    result = initaudit.fix(path, tmp_path / "out.onnx", config=initaudit.Config(probe="none", context="trained"))
+
+    assert [c.initializer for c in result.changes] == ["fc2.weight"]
+    assert [(r.layer, "--force" in r.reason) for r in result.refusals] == [("/fc1/Gemm", True)]
+
+
 def test_a_quantised_weight_is_refused_with_the_reason(tmp_path: Path):
     """Scales would have to be chosen anew."""
     nodes = [
@@ -172,6 +198,20 @@ def test_rescaling_keeps_the_direction_of_the_weights(tmp_path: Path):
 
     assert factor == pytest.approx(np.full_like(factor, factor[0, 0]), rel=1e-5)
     assert factor[0, 0] == pytest.approx(100, rel=0.05)
+
+
+def test_rescaling_leaves_biases_alone(tmp_path: Path):
+    """They are not to blame for the scale of the weights; a new draw resets them."""
+    change = {"fc0.weight": lambda w: w * 0.01, "fc0.bias": lambda b: b + 0.25}
+    path = save(mlp([64, 128, 8], change=change), tmp_path / "m.onnx")
+
+    rescaled = initaudit.fix(path, tmp_path / "rescaled.onnx", config=STATIC, mode="rescale")
+    drawn = initaudit.fix(path, tmp_path / "drawn.onnx", config=STATIC)
+
+    assert [c.bias for c in rescaled.changes] == [None]
+    assert np.array_equal(tensors(tmp_path / "rescaled.onnx")["fc0.bias"], tensors(path)["fc0.bias"])
+    assert [c.bias for c in drawn.changes] == ["fc0.bias"]
+    assert not tensors(tmp_path / "drawn.onnx")["fc0.bias"].any()
 
 
 def test_the_same_seed_gives_the_same_file(tmp_path: Path):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     type=click.Choice(["resample", "rescale"]),
     default="resample",
     show_default=True,
-    help="Draw anew, or multiply the weights and keep their direction.",
+    help="Draw anew, or multiply the weights and keep their direction and the biases.",
 )
 @click.option("--layers", multiple=True, metavar="GLOB", help="Change only layers with such a name. Repeatable.")
 @click.option("--all", "every", is_flag=True, help="Change every layer that has a target, flagged or not.")

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
+from initaudit.findings import fix_acts_on
 from initaudit.format import Format, FormatOptions
 from initaudit.formats.table import clean, full_title, layer_table, short
 
@@ -35,6 +36,9 @@ NOT_FINITE = "inf/nan"
 """What stands for a measured value that JSON cannot hold."""
 OTHERS_NAMED = 4
 """Further layers named under a finding that repeats."""
+
+FIX = "`initaudit fix` draws the weights anew that these findings ask for, and audits the result."
+"""What ends the findings where one of them is of that kind."""
 
 
 class TextFormat(Format):
@@ -89,6 +93,9 @@ def _report(console: Console, report: Part, options: FormatOptions) -> None:
                 _finding(console, finding)
         elif group[1:]:
             _others(console, group[1:])
+    if any(fix_acts_on(f["remedy"], f["severity"]) for f in active):
+        console.print()
+        console.print(Text(FIX, style="dim"))
     hidden = len(active) - len(shown)
     notes = [f"{hidden} note{'s' * (hidden != 1)} (--verbose shows them)"] if hidden else []
     suppressed = len(findings) - len(active)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from initaudit.kind import Kind
@@ -62,6 +62,14 @@ def infer_context(layers: Sequence[LayerAudit], override: str = "auto") -> Conte
     else:
         name = "mixed"
     return Context(name=name, evidence=tuple(evidence))
+
+
+def with_training(layers: Sequence[LayerAudit], context: Context) -> tuple[LayerAudit, ...]:
+    """The layers, with what the context and their provenance together say of whether they were trained."""
+    return tuple(
+        replace(a, trained=context.has_training and (a.provenance is None or a.provenance.untrained is not True))
+        for a in layers
+    )
 
 
 def _by_tensor(weights: Sequence[LayerAudit]) -> list[LayerAudit]:

@@ -27,6 +27,8 @@ class LayerAudit:
     """None where the layer was not probed."""
     bias: WeightStats | None = None
     """Of the layer's bias, or the part of it that belongs to this layer."""
+    trained: bool = False
+    """Whether it holds what training taught it: the network was trained, and this layer is not known to be at its initialisation."""
 
     @property
     def ratio(self) -> float | None:

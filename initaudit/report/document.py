@@ -255,6 +255,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "message": finding.message,
         "evidence": {key: number(value) for key, value in finding.evidence.items()},
         "suggestion": finding.suggestion,
+        "remedy": finding.remedy.value,
         "fingerprint": finding.fingerprint,
         "suppressed": finding.suppressed,
     }

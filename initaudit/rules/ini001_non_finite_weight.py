@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from initaudit.findings import Finding, Severity
+from initaudit.findings import Finding, Remedy, Severity
 from initaudit.rule import Rule
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class NonFiniteWeight(Rule):
     code = "INI001"
     name = "non-finite-weight"
     severity = Severity.ERROR
+    remedy = Remedy.DRAW_LAYER
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
         """Weight first, then bias."""
@@ -42,5 +43,7 @@ class NonFiniteWeight(Rule):
                     measured=float(stats.nonfinite),
                     expected=0.0,
                     initializer=stored,
-                    suggestion="Restore the values from a healthy checkpoint, or re-initialise the layer.",
+                    suggestion="Find the step that diverged, and restore the values from a checkpoint before it."
+                    if layer.trained
+                    else "Re-initialise the layer.",
                 )

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from initaudit.findings import Confidence, Finding, Severity
+from initaudit.findings import Confidence, Finding, Remedy, Severity
 from initaudit.judgement.severity import fatal_to_learning
 from initaudit.kind import Kind
 from initaudit.rule import Rule
@@ -26,13 +26,14 @@ class ConstantWeight(Rule):
 
     Why: all units compute the same output and receive the same gradient, so they stay equal for ever: the layer is one unit wide.
     Harmless when: the layer is a fixed filter (averaging, upsampling), or its single output is meant to be a sum.
-    Fix: draw the weights at random: `initaudit fix --select INI002`.
+    Fix: draw the weights at random: `initaudit fix --select INI002`; in a trained network load them.
     References: Goodfellow, Bengio & Courville 2016, Deep Learning, section 8.4 (symmetry breaking).
     """
 
     code = "INI002"
     name = "constant-weight"
     severity = Severity.ERROR
+    remedy = Remedy.DRAW_LAYER
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
         """Norm scales, slopes and what is only added (a bias, a position) start constant by design and are left out."""
@@ -69,5 +70,11 @@ class ConstantWeight(Rule):
             measured=0.0,
             expected=layer.target.std if layer.target else None,
             severity=Severity.INFO if fixed_filter else fatal_to_learning(audit),
-            suggestion=f"Draw the weights from {layer.target.scheme if layer.target else 'a random scheme'}.",
+            suggestion="" if fixed_filter else _advice(layer),
         )
+
+
+def _advice(layer: LayerAudit) -> str:
+    if layer.trained:
+        return "Load the missing weights: no training leaves them equal."
+    return f"Draw the weights from {layer.target.scheme if layer.target else 'a random scheme'}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from initaudit.findings import Finding, Severity
+from initaudit.findings import Finding, Remedy, Severity
 from initaudit.judgement.severity import fatal_to_learning
 from initaudit.kind import Kind
 from initaudit.rule import Rule
@@ -28,6 +28,7 @@ class ZeroWeight(Rule):
     code = "INI003"
     name = "zero-weight"
     severity = Severity.ERROR
+    remedy = Remedy.DRAW_LAYER
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
         """A zero layer is an error unless zero is a sound start there; what is only added (a bias, a position) may be zero."""
@@ -57,7 +58,13 @@ class ZeroWeight(Rule):
             measured=0.0,
             expected=layer.target.std if layer.target else None,
             severity=severity,
-            suggestion=""
-            if severity is Severity.INFO
-            else f"Draw the weights from {layer.target.scheme if layer.target else 'a random scheme'}, or load the missing ones.",
+            suggestion="" if severity is Severity.INFO else _advice(layer),
         )
+
+
+def _advice(layer: LayerAudit) -> str:
+    if layer.trained:
+        return "Load the missing weights, or check that a gradient reaches the layer."
+    return (
+        f"Draw the weights from {layer.target.scheme if layer.target else 'a random scheme'}, or load the missing ones."
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from initaudit.findings import Finding, Severity
+from initaudit.findings import Finding, Remedy, Severity
 from initaudit.judgement.severity import fatal_to_learning
 from initaudit.kind import Kind
 from initaudit.rule import Rule
@@ -31,13 +31,14 @@ class DuplicateUnits(Rule):
 
     Why: equal units compute equal outputs and receive equal gradients, so they stay equal: the layer is narrower than it looks.
     Harmless when: the copies are meant (tiled or interpolated weights, a widened network); ignore the layer with a reason.
-    Fix: re-initialise the layer (`initaudit fix --select INI004`).
+    Fix: re-initialise the layer (`initaudit fix --select INI004`); in a trained network load it again.
     References: Goodfellow, Bengio & Courville 2016, Deep Learning, section 8.4.
     """
 
     code = "INI004"
     name = "duplicate-units"
     severity = Severity.ERROR
+    remedy = Remedy.DRAW_LAYER
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
         """Table rows are no units. Depthwise filters see different inputs: their repeats are no loss of width, but no accident either."""
@@ -61,5 +62,7 @@ class DuplicateUnits(Rule):
             measured=share,
             expected=0.0,
             severity=fatal_to_learning(audit) if share > MANY and not depthwise else Severity.WARNING,
-            suggestion="Re-initialise the layer so that its units differ, or ignore it if the copies are meant.",
+            suggestion="Check how the layer was loaded and converted, or ignore it if the copies are meant."
+            if layer.trained
+            else "Re-initialise the layer so that its units differ, or ignore it if the copies are meant.",
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from initaudit.findings import Finding, Severity
+from initaudit.findings import Finding, Remedy, Severity
 from initaudit.rule import Rule
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class DtypeRange(Rule):
     code = "INI005"
     name = "dtype-range"
     severity = Severity.WARNING
+    remedy = Remedy.CHECK
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
         """Underflow, then overflow."""

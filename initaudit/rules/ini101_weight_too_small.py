@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from initaudit.findings import Finding, Severity
+from initaudit.findings import Finding, Remedy, Severity
 from initaudit.rule import Rule
 from initaudit.rules.off_scale import scale_findings
 
@@ -23,13 +23,14 @@ class WeightTooSmall(Rule):
     Why: each such layer multiplies the signal, and the gradient on its way back, by less than one; through depth that is geometric.
     Harmless when: a normalisation follows (the scale is then immaterial to the forward signal), the layer ends a residual branch
         or is the head, or the network is shallow; then the finding is information.
-    Fix: `initaudit fix --select INI101`.
+    Fix: `initaudit fix --select INI101`; in a trained network check the scale of its inputs, and how the weights were loaded.
     References: Glorot & Bengio 2010, eq. 12; He et al. 2015, eq. 10.
     """
 
     code = "INI101"
     name = "weight-too-small"
     severity = Severity.WARNING
+    remedy = Remedy.DRAW_LAYER
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
         """Judged together with what the probe saw."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from initaudit.findings import Finding, Severity
+from initaudit.findings import Finding, Remedy, Severity
 from initaudit.rule import Rule
 from initaudit.rules.off_scale import scale_findings
 
@@ -22,13 +22,14 @@ class WeightTooLarge(Rule):
 
     Why: each such layer multiplies the signal by more than one: it explodes, or drives sigmoid-like units into their flat ends.
     Harmless when: a normalisation follows (the scale is then immaterial to the forward signal); then the finding is information.
-    Fix: `initaudit fix --select INI102`.
+    Fix: `initaudit fix --select INI102`; in a trained network check the scale of its inputs, and how the weights were loaded.
     References: Glorot & Bengio 2010, eq. 12; He et al. 2015, eq. 10.
     """
 
     code = "INI102"
     name = "weight-too-large"
     severity = Severity.WARNING
+    remedy = Remedy.DRAW_LAYER
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
         """Judged together with what the probe saw."""

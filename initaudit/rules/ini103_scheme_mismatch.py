@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from initaudit.findings import Finding, Severity
+from initaudit.findings import Finding, Remedy, Severity
 from initaudit.rule import Rule
 from initaudit.rules.ini101_weight_too_small import TOO_SMALL
 from initaudit.rules.ini102_weight_too_large import TOO_LARGE
@@ -32,6 +32,7 @@ class SchemeMismatch(Rule):
     code = "INI103"
     name = "scheme-mismatch"
     severity = Severity.INFO
+    remedy = Remedy.DRAW_LAYER
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
         """Only where a law with a fixed scale was recognised in a fresh network."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from initaudit.findings import Finding, Severity
+from initaudit.findings import Finding, Remedy, Severity
 from initaudit.rule import Rule
 
 if TYPE_CHECKING:
@@ -26,13 +26,14 @@ class MeanOffZero(Rule):
     Why: every scheme draws around zero; a common offset adds the same multiple of the input sum to all units, which makes them alike,
         and with one sign everywhere it pushes ReLU units to be always on or always dead.
     Harmless when: the layer averages on purpose (pooling, smoothing, monotonic or non-negative networks).
-    Fix: centre or re-initialise the layer: `initaudit fix --select INI104`.
+    Fix: re-initialise the layer: `initaudit fix --select INI104`; in a trained network check how it was loaded.
     References: Glorot & Bengio 2010, section 4.2; LeCun et al. 1998, Efficient BackProp, section 4.6.
     """
 
     code = "INI104"
     name = "mean-off-zero"
     severity = Severity.WARNING
+    remedy = Remedy.DRAW_LAYER
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
         """Filters over single channels, tables and vectors have a mean by nature."""
@@ -52,5 +53,7 @@ class MeanOffZero(Rule):
             "the units all follow the sum of their inputs and are alike.",
             measured=offset,
             expected=0.0,
-            suggestion="Draw the weights around zero.",
+            suggestion="Check how the layer was loaded and converted, or ignore it if its weights are meant to have one sign."
+            if layer.trained
+            else "Draw the weights around zero.",
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from initaudit.findings import Finding, Severity
+from initaudit.findings import Finding, Remedy, Severity
 from initaudit.rule import Rule
 
 if TYPE_CHECKING:
@@ -26,13 +26,14 @@ class OutlierWeights(Rule):
     Why: an output that hangs on a single weight follows a single input; such values come from bit flips, overflow or a diverged step,
         and they ruin the scale of quantisation.
     Harmless when: the layer selects or scales one input on purpose.
-    Fix: restore the value from another checkpoint, or clip it.
+    Fix: `initaudit fix --select INI105`; in a trained network restore the value from another checkpoint, or clip it.
     References: Dettmers et al. 2022 (LLM.int8) on outliers of trained transformers, which stay far below this bound.
     """
 
     code = "INI105"
     name = "outlier-weights"
     severity = Severity.WARNING
+    remedy = Remedy.DRAW_LAYER
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
         """By the share of energy that the largest weight holds."""
@@ -53,5 +54,5 @@ class OutlierWeights(Rule):
             "standard deviations): its unit follows one input alone.",
             measured=share,
             expected=0.0,
-            suggestion="Restore or clip the value.",
+            suggestion="Restore or clip the value." if layer.trained else "Re-initialise the layer, or clip the value.",
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from initaudit.findings import Finding, Severity
+from initaudit.findings import Finding, Remedy, Severity
 from initaudit.rule import Rule
 
 if TYPE_CHECKING:
@@ -19,19 +19,24 @@ SINGULAR = 1e-6
 MIN_SIDE = 8
 """Matrices with a smaller side lose rank by nature."""
 
+TRAINED = "Ignore it where the layer was pruned or factorised on purpose; else check how it was loaded."
+"""What to do about a layer that was trained."""
+
 
 class RankDeficient(Rule):
     """The weight matrix has (almost) lost rank.
 
     Why: directions with singular value zero pass neither signal nor gradient; a matrix with one large singular value maps all inputs onto a line.
     Harmless when: the layer was pruned, factorised or is meant to select; in trained networks low rank is common and only information.
-    Fix: re-initialise (orthogonal keeps all singular values equal): `initaudit fix --select INI201 --scheme orthogonal`.
+    Fix: re-initialise (orthogonal keeps all singular values equal): `initaudit fix --select INI201 --scheme orthogonal`; in a trained
+        network check how the layer was loaded.
     References: Saxe et al. 2014; Martin & Mahoney 2021 (spectra of trained layers).
     """
 
     code = "INI201"
     name = "rank-deficient"
     severity = Severity.INFO
+    remedy = Remedy.DRAW_LAYER
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
         """Constant and duplicate layers are named by INI002 to INI004."""
@@ -49,7 +54,7 @@ class RankDeficient(Rule):
                 measured=stats.stable_rank,
                 expected=min(units, facts.fan_in) / 4,
                 severity=Severity.WARNING if fresh else Severity.INFO,
-                suggestion="Re-initialise the layer, for example orthogonally.",
+                suggestion=TRAINED if layer.trained else "Re-initialise the layer, for example orthogonally.",
             )
         elif stats.spectrum_how == "exact" and stats.spectral_norm and stats.smallest_singular_value is not None:
             inverse_condition = stats.smallest_singular_value / stats.spectral_norm
@@ -60,5 +65,7 @@ class RankDeficient(Rule):
                     measured=inverse_condition,
                     expected=SINGULAR,
                     severity=Severity.INFO,
-                    suggestion="Re-initialise the layer if the rank was not reduced on purpose.",
+                    suggestion=TRAINED
+                    if layer.trained
+                    else "Re-initialise the layer if the rank was not reduced on purpose.",
                 )

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from initaudit.findings import Finding, Severity
+from initaudit.findings import Finding, Remedy, Severity
 from initaudit.kind import Kind
 from initaudit.rule import Rule
 from initaudit.rules.ini404_dead_units import RECTIFIERS
@@ -33,13 +33,14 @@ class BiasOff(Rule):
     Why: a bias far outside the range that the weighted inputs can reach decides the unit alone, for every input: a ReLU unit is dead,
         a sigmoid unit is stuck; no gradient brings it back. An LSTM whose forget gate starts at zero forgets half of its state each step.
     Harmless when: the head's bias encodes class frequencies (Lin et al. 2017), or a gate is meant to start closed.
-    Fix: set the bias to zero (forget gate: one): `initaudit fix --select INI301`.
+    Fix: set the bias to zero (forget gate: one): `initaudit fix --select INI301`; in a trained network check how it was loaded.
     References: Jozefowicz, Zaremba & Sutskever 2015 (forget bias); He et al. 2015; Lu et al. 2020 (dying ReLU).
     """
 
     code = "INI301"
     name = "bias-off"
     severity = Severity.WARNING
+    remedy = Remedy.DRAW_LAYER
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
         """Static estimate: inputs of unit second moment, as the probe feeds them."""
@@ -84,5 +85,7 @@ class BiasOff(Rule):
                 expected=reach,
                 severity=Severity.ERROR if facts.activation in RECTIFIERS and lost > MANY else Severity.WARNING,
                 initializer=facts.bias.name if facts.bias else None,
-                suggestion="Set the bias to zero.",
+                suggestion="Check how the bias was loaded and converted; units that training drove there are lost to it."
+                if layer.trained
+                else "Set the bias to zero.",
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from initaudit.findings import Finding, Severity
+from initaudit.findings import Finding, Remedy, Severity
 from initaudit.kind import Kind
 from initaudit.rule import Rule
 from initaudit.rules.limiting_factor import limiting_factors
@@ -22,13 +22,15 @@ class VanishingSignal(Rule):
 
     Why: what the last layers see no longer depends on the input; neither does the gradient, so nothing can be learned.
     Harmless when: the network is trained and fed with real data whose scale differs from the probe's unit variance (`--input-data`).
-    Fix: `initaudit fix` draws the layers before the loss anew with the gain of their activation; or add normalisation or skip connections.
+    Fix: `initaudit fix` draws the layers before the loss anew with the gain of their activation; or add normalisation or skip connections;
+        in a trained network check how the weights were loaded and scaled.
     References: Glorot & Bengio 2010; He et al. 2015; Schoenholz et al. 2017 (depth scales).
     """
 
     code = "INI401"
     name = "vanishing-signal"
     severity = Severity.ERROR
+    remedy = Remedy.DRAW_NETWORK
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:
         """A fresh network: what limits its trainability. A trained one: the first layer that carries no signal."""
@@ -52,5 +54,6 @@ class VanishingSignal(Rule):
                     expected=entered,
                     severity=Severity.WARNING,
                     suggestion="Check whether the layer's weights were loaded and scaled as in training.",
+                    remedy=Remedy.CHECK,
                 )
                 return

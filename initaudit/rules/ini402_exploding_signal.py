@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from initaudit.findings import Finding, Severity
+from initaudit.findings import Finding, Remedy, Severity
 from initaudit.judgement.scale import signal_gain
 from initaudit.rule import Rule
 from initaudit.rules.limiting_factor import limiting_factors
@@ -22,13 +22,15 @@ class ExplodingSignal(Rule):
 
     Why: activations leave the range in which the loss and its gradient are usable, saturate what can saturate, and overflow in half precision.
     Harmless when: the network is trained and fed with real data whose scale differs from the probe's unit variance (`--input-data`).
-    Fix: `initaudit fix` draws the layers before the loss anew with the gain of their activation; or add normalisation.
+    Fix: `initaudit fix` draws the layers before the loss anew with the gain of their activation; or add normalisation;
+        in a trained network check how the weights were loaded and scaled.
     References: Glorot & Bengio 2010; He et al. 2015; Hanin & Rolnick 2018.
     """
 
     code = "INI402"
     name = "exploding-signal"
     severity = Severity.ERROR
+    remedy = Remedy.DRAW_NETWORK
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:
         """A fresh network: what limits its trainability. A trained one: the first layer that inflates its input beyond reason."""
@@ -47,5 +49,6 @@ class ExplodingSignal(Rule):
                     expected=1.0,
                     severity=Severity.WARNING,
                     suggestion="Check whether the layer's weights were loaded and scaled as in training.",
+                    remedy=Remedy.CHECK,
                 )
                 return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from initaudit.findings import Finding, Severity
+from initaudit.findings import Finding, Remedy, Severity
 from initaudit.judgement.scale import SATURATED, SIGMOIDAL
 from initaudit.rule import Rule
 
@@ -22,13 +22,14 @@ class SaturatedUnits(Rule):
 
     Why: where the slope is below 1 % of its maximum, the gradient is as well: a saturated layer blocks learning in everything before it.
     Harmless when: the units are gates that are meant to be open or closed, or outputs that are meant to be near 0 or 1.
-    Fix: `initaudit fix --select INI403` (smaller weights, zero bias).
+    Fix: `initaudit fix --select INI403` (smaller weights, zero bias); in a trained network check the scale of its inputs.
     References: Glorot & Bengio 2010, section 3; LeCun et al. 1998, Efficient BackProp, section 4.4.
     """
 
     code = "INI403"
     name = "saturated-units"
     severity = Severity.WARNING
+    remedy = Remedy.DRAW_LAYER
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
         """Heads and gates are named as information only."""
@@ -49,5 +50,7 @@ class SaturatedUnits(Rule):
             measured=signal.saturated,
             expected=0.0,
             severity=severity,
-            suggestion="Scale the weights down to their target and set the bias to zero.",
+            suggestion="Check the scale of the inputs (`--input-data` gives real ones), and how weights and bias were loaded."
+            if layer.trained
+            else "Scale the weights down to their target and set the bias to zero.",
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from initaudit.findings import Finding, Severity
+from initaudit.findings import Finding, Remedy, Severity
 from initaudit.rule import Rule
 
 if TYPE_CHECKING:
@@ -29,13 +29,15 @@ class DeadUnits(Rule):
 
     Why: a rectifier whose input is always negative has output zero and gradient zero: it never comes back.
     Harmless when: a trained network is fed with the probe's synthetic input, on which some of its units rest (`--input-data` decides).
-    Fix: `initaudit fix --select INI404`; a smaller learning rate or a leaky activation prevents it.
+    Fix: `initaudit fix --select INI404`; a smaller learning rate or a leaky activation prevents it; in a trained network check the layer
+        with real data, and how it was loaded.
     References: Lu et al. 2020, Dying ReLU and Initialization; Maas et al. 2013.
     """
 
     code = "INI404"
     name = "dead-units"
     severity = Severity.WARNING
+    remedy = Remedy.DRAW_LAYER
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
         """Only rectifiers die."""
@@ -58,5 +60,7 @@ class DeadUnits(Rule):
             measured=signal.dead,
             expected=0.0,
             severity=severity,
-            suggestion="Set the bias to zero and draw the weights around zero with the gain of the activation.",
+            suggestion="Look again with real data (`--input-data`); if they stay dead, check how weights and bias were loaded."
+            if layer.trained
+            else "Set the bias to zero and draw the weights around zero with the gain of the activation.",
         )

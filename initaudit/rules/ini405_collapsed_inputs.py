@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from initaudit.findings import Finding, Severity
+from initaudit.findings import Finding, Remedy, Severity
 from initaudit.kind import Kind
 from initaudit.rule import Rule
 from initaudit.rules.limiting_factor import limiting_factors
@@ -23,13 +23,15 @@ class CollapsedInputs(Rule):
     Why: the part of the activations that depends on the input is tiny beside the part that does not (biases, means of the activation);
         a loss cannot tell the inputs apart. Normalisation hides this: every layer looks healthy alone.
     Harmless when: the network really ignores its input (constants, positions only).
-    Fix: `initaudit fix` with zero biases and the gain of the activation; shorter or residual paths.
+    Fix: `initaudit fix` with zero biases and the gain of the activation; shorter or residual paths;
+        in a trained network check how the weights were loaded and scaled.
     References: Schoenholz et al. 2017 (correlation fixed point c* = 1); Hayou et al. 2019.
     """
 
     code = "INI405"
     name = "collapsed-inputs"
     severity = Severity.ERROR
+    remedy = Remedy.DRAW_NETWORK
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:
         """A fresh network: what limits its trainability. A trained one: the first layer that ignores its input."""
@@ -54,5 +56,6 @@ class CollapsedInputs(Rule):
                     expected=0.0,
                     severity=Severity.WARNING,
                     suggestion="Check the bias of this layer and the units before it.",
+                    remedy=Remedy.CHECK,
                 )
                 return

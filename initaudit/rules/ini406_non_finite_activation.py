@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from initaudit.findings import Confidence, Finding, Severity
+from initaudit.findings import Confidence, Finding, Remedy, Severity
 from initaudit.rule import Rule
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ class NonFiniteActivation(Rule):
     code = "INI406"
     name = "non-finite-activation"
     severity = Severity.ERROR
+    remedy = Remedy.CHECK
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:
         """Names the first node that makes a non-finite value."""

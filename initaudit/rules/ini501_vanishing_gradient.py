@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from initaudit.findings import Finding, Severity
+from initaudit.findings import Finding, Remedy, Severity
 from initaudit.rule import Rule
 from initaudit.rules.limiting_factor import limiting_factors
 
@@ -25,6 +25,7 @@ class VanishingGradient(Rule):
     code = "INI501"
     name = "vanishing-gradient"
     severity = Severity.ERROR
+    remedy = Remedy.DRAW_NETWORK
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:
         """What limits the trainability of a fresh network."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from initaudit.findings import Confidence, Finding, Severity
+from initaudit.findings import Confidence, Finding, Remedy, Severity
 from initaudit.rule import Rule
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class UntrainedLayer(Rule):
     code = "INI601"
     name = "untrained-layer"
     severity = Severity.ERROR
+    remedy = Remedy.CHECK
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
         """Provenance decides; a constant or zero layer is named by INI002 and INI003."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from initaudit.findings import Finding, Severity
+from initaudit.findings import Finding, Remedy, Severity
 from initaudit.rule import Rule
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ class UntouchedLayer(Rule):
     code = "INI602"
     name = "untouched-layer"
     severity = Severity.WARNING
+    remedy = Remedy.CHECK
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
         """Norm scales and single values may stay put by chance and are left out."""

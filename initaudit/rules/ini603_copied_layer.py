@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from initaudit.findings import Confidence, Finding, Severity
+from initaudit.findings import Confidence, Finding, Remedy, Severity
 from initaudit.rule import Rule
 
 if TYPE_CHECKING:
@@ -21,13 +21,14 @@ class CopiedLayer(Rule):
 
     Why: a loading or merging step wrote one layer's weights into another, or a module was copied and not trained since.
     Harmless when: the weights are tied and the exporter wrote them twice, or fresh layers were cloned (torch.nn.TransformerEncoder does).
-    Fix: load each layer from its own entry; re-initialise clones.
+    Fix: load each layer from its own entry; initialise each clone by itself.
     References: PyTorch documentation of torch.nn.TransformerEncoder (its layers are clones of one).
     """
 
     code = "INI603"
     name = "copied-layer"
     severity = Severity.WARNING
+    remedy = Remedy.CHECK
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:
         """Groups stored tensors by their statistics, then compares their values."""
@@ -52,5 +53,10 @@ class CopiedLayer(Rule):
                     expected=None,
                     severity=Severity.WARNING if audit.context.has_training else Severity.INFO,
                     confidence=Confidence.MEDIUM,
-                    suggestion="Check the loading step; where the weights are tied on purpose, ignore the layer with that reason.",
+                    suggestion=(
+                        "Check the loading step"
+                        if audit.context.has_training
+                        else "Initialise each of the copies by itself"
+                    )
+                    + "; where the weights are tied on purpose, ignore the layer with that reason.",
                 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from initaudit.findings import Finding, Severity
+from initaudit.findings import Finding, Remedy, Severity
 from initaudit.rule import Rule
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ class UnauditedWeight(Rule):
     code = "INI901"
     name = "unaudited-weight"
     severity = Severity.INFO
+    remedy = Remedy.NONE
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:
         """One finding for the model: that it holds no weights of its own, or the share and the largest of those missed."""

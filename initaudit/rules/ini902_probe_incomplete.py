@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from initaudit.findings import Finding, Severity
+from initaudit.findings import Finding, Remedy, Severity
 from initaudit.rule import Rule
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ class ProbeIncomplete(Rule):
     code = "INI902"
     name = "probe-incomplete"
     severity = Severity.INFO
+    remedy = Remedy.NONE
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:
         """One finding with the reason."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from initaudit.findings import Finding, Severity
+from initaudit.findings import Finding, Remedy, Severity
 from initaudit.judgement.trainability import TRAINABLE
 
 if TYPE_CHECKING:
@@ -50,4 +50,5 @@ def limiting_factors(rule: Rule, audit: ModelAudit, *, suggestion: str) -> Itera
             trainability=factor.score,
             severity=Severity.ERROR if fatal else Severity.WARNING,
             suggestion=suggestion,
+            remedy=Remedy.CHECK if folded else None,
         )

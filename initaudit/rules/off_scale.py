@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from initaudit.measuring.layer_audit import LayerAudit
     from initaudit.rule import Rule
 
+TRAINED = (
+    "Check the scale of the inputs (`--input-data` gives real ones), how the weights were loaded and converted, "
+    "and whether a normalisation that the layer was trained with is missing from the file."
+)
+"""What to do about the scale of a layer that was trained: no scheme has anything to say of it."""
+
 
 def scale_findings(
     rule: Rule, layer: LayerAudit, audit: ModelAudit, bound: float, *, smaller: bool
@@ -32,5 +38,5 @@ def scale_findings(
         expected=target.std,
         severity=severity,
         ratio=ratio,
-        suggestion=f"{target.scheme} with std {target.std:.3g}.",
+        suggestion=TRAINED if layer.trained else f"{target.scheme} with std {target.std:.3g}.",
     )

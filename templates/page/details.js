@@ -37,12 +37,10 @@ function layerPanel(data, index, heading) {
   }
   const target = targetWords(data, index);
   if (target !== null) {
-    panel.append(element("p", {}, element("b", {}, "Recommended initialisation: "), target, ". ", ...prose(data.why[index] ?? "")));
+    panel.append(element("p", {}, element("b", {}, data.trained ? "A fresh layer would start from: " : "Recommended initialisation: "), target, ". ", ...prose(data.why[index] ?? "")));
   }
-  if (data.fixes[index] !== null && target !== null) {
-    panel.append(data.trained
-      ? element("p", {}, "The model looks trained: re-initialising this layer would throw away what it has learned, so ", element("code", {}, "initaudit fix"), " asks for ", element("code", {}, "--force"), ".")
-      : element("p", {}, element("b", {}, "To re-initialise this layer alone: "), copyable(data.fixes[index])));
+  if (data.fixes[index] !== null) {
+    panel.append(element("p", {}, element("b", {}, "To re-initialise this layer alone: "), copyable(data.fixes[index])));
   }
   const pictures = element("div", { className: "pictures" });
   const weights = data.weightHistograms[index];

@@ -54,7 +54,10 @@ def dense_report(*, depth=12, width=48, activation="relu", factor=1.0, name="net
     lost = next((layer["name"] for layer in layers if layer["signal"]["variance"] < 1e-3), None)
     if lost is not None:
         message = "the signal variance is 1e-3 of the input's and falls at every layer; the layers behind see noise"
-        findings.append(finding("INI401", "vanishing-signal", "error", lost, message, measured=1e-3, expected=1.0))
+        network, alone = ("check", "restore-layer") if context == "trained" else ("draw-network", "draw-layer")
+        findings.append(
+            finding("INI401", "vanishing-signal", "error", lost, message, measured=1e-3, expected=1.0, remedy=network)
+        )
         for layer in layers:
             ratio = layer["target"]["ratio"]
             findings.append(
@@ -66,6 +69,7 @@ def dense_report(*, depth=12, width=48, activation="relu", factor=1.0, name="net
                     f"the weights have {ratio:.2g} times their target std",
                     measured=ratio,
                     expected=1.0,
+                    remedy=alone,
                 )
             )
     status = "fail" if lost else "pass"
@@ -129,7 +133,7 @@ def finding(code, name, severity, layer, message, *, measured=None, expected=Non
     """One finding of the document."""
     return {
         "code": code, "name": name, "severity": severity, "confidence": "high", "layer": layer, "initializer": None, "message": message,
-        "evidence": {"measured": measured, "expected": expected}, "suggestion": "Re-initialise with he_normal: `initaudit fix`.", "fingerprint": "0123456789abcdef",
+        "evidence": {"measured": measured, "expected": expected}, "suggestion": "Re-initialise with he_normal: `initaudit fix`.", "remedy": "check", "fingerprint": "0123456789abcdef",
         "suppressed": None, **more,
     }  # fmt: skip
 
@@ -153,7 +157,7 @@ def document(*reports):
 
 def everywhere(value, text):
     """The same document with this text before every string that a model file can write to."""
-    chosen = ("status", "context", "severity", "code", "kind", "confidence", "mode", "batch_norm")
+    chosen = ("status", "context", "severity", "code", "kind", "confidence", "remedy", "mode", "batch_norm")
     if isinstance(value, dict):
         return {k: v if k in chosen else everywhere(v, text) for k, v in value.items()}
     if isinstance(value, list):

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import initaudit
+from initaudit.errors import FixRefused
 from initaudit.formats.page import words
 from initaudit.formats.page.page import page
 
@@ -266,6 +267,69 @@ def test_fix_command_shields_a_leading_dash_and_refuses_hidden_characters():
     assert shlex.split(words.fix_command("-o.onnx"))[2] == "./-o.onnx"
     assert words.fix_command("a\x1b[2J.onnx") is None
     assert words.fix_command("a.onnx", "x" * 1000, ["x" * 1000]) is None
+
+
+def offers(report):
+    """Whether the page offers to fix the network, and each of its layers alone."""
+    html = render(report)
+    (island,) = Page(html).islands()
+    return "draws the weights of the layers below anew" in html, [fix is not None for fix in island["fixes"]]
+
+
+@pytest.mark.parametrize(
+    ("severity", "remedy", "offered"),
+    [
+        ("error", "draw-layer", (True, [True, False])),
+        ("warning", "draw-network", (True, [False, False])),
+        ("info", "draw-layer", (False, [False, False])),
+        ("error", "restore-layer", (False, [False, False])),
+        ("error", "check", (False, [False, False])),
+        ("error", "none", (False, [False, False])),
+    ],
+)
+def test_fix_is_offered_where_a_new_draw_is_the_remedy(severity, remedy, offered):
+    """For the layer that is to blame, or for the network as a whole; not for what needs no action or other weights."""
+    report = documents.dense_report(depth=2)
+    layer = report["layers"][0]["name"]
+    report["findings"] = [documents.finding("INI101", "weight-too-small", severity, layer, "small", remedy=remedy)]
+
+    assert offers(report) == offered
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "relu4_zero",
+        "resnet_fixup",
+        "digits_fresh",
+        "digits_trained",
+        "digits_trained_layer_zero",
+        "digits_trained_head_random",
+    ],
+)
+def test_fix_does_what_the_page_offers(name):
+    """Weights change in exactly the networks whose page offers the command."""
+    config = initaudit.Config(probe="none")
+    offered = (
+        "draws the weights of the layers below anew"
+        in initaudit.audit(SAMPLES / f"{name}.onnx", config=config).to_html()
+    )
+
+    try:
+        changes = initaudit.fix(SAMPLES / f"{name}.onnx", config=config).changes
+    except FixRefused:
+        changes = ()
+
+    assert bool(changes) == offered
+
+
+def test_a_suppressed_finding_offers_no_fix():
+    """What was accepted needs none."""
+    report = documents.dense_report(depth=6, factor=0.3)
+    for finding in report["findings"]:
+        finding["suppressed"] = "accepted in the baseline"
+
+    assert offers(report) == (False, [False] * 6)
 
 
 def test_trained_model_is_offered_no_fix():

@@ -12,7 +12,9 @@ import pytest
 from onnx import helper
 
 import initaudit
-from initaudit.rule import all_rules
+from initaudit.errors import FixRefused
+from initaudit.findings import Remedy
+from initaudit.rule import Rule, all_rules
 from tests.networks import he, mlp, model, normal, save, trained_like, xavier
 
 Edit = Callable[[np.ndarray], np.ndarray]
@@ -214,6 +216,66 @@ def test_the_faulty_network_is_named(code: str):
 def test_the_sound_network_is_not(code: str):
     """And is silent where there is nothing to say."""
     assert code not in codes(CASES[code].sound, CASES[code])
+
+
+DRAWING = {Remedy.DRAW_LAYER, Remedy.DRAW_NETWORK}
+
+
+@pytest.mark.parametrize("rule", all_rules(), ids=lambda rule: rule.code)
+def test_the_documentation_names_the_remedy(rule: Rule):
+    """It speaks of `initaudit fix` where a new draw is the remedy, and nowhere else."""
+    assert "remedy" in vars(type(rule))
+    assert ("`initaudit fix" in rule.documentation()["Fix"]) == (rule.remedy in DRAWING)
+
+
+@pytest.mark.parametrize("code", CASES)
+def test_fix_changes_weights_exactly_where_a_new_draw_is_the_remedy(code: str):
+    """Of what the rule alone names, or it says why it cannot."""
+    case, rule = CASES[code], next(r for r in all_rules() if r.code == code)
+    config = initaudit.Config(context=case.context, probe=case.probe)
+
+    try:
+        changes = initaudit.fix(case.faulty(), config=config, select=(code,)).changes
+        refused = False
+    except FixRefused:
+        changes, refused = (), True
+
+    assert all(code in change.reason for change in changes)
+    assert (bool(changes) or refused) == (rule.remedy in DRAWING)
+
+
+TRAINED_NETWORKS = {
+    "INI001": edited(with_values((0, 0), np.nan), draw=trained_like),
+    "INI002": edited(lambda w: np.full_like(w, 0.1), draw=trained_like),
+    "INI003": edited(np.zeros_like, draw=trained_like),
+    "INI004": edited(repeated, draw=trained_like),
+    "INI101": edited(lambda w: w * 1e-3, draw=trained_like),
+    "INI102": edited(lambda w: w * 1e3, draw=trained_like),
+    "INI104": edited(lambda w: w + 1, draw=trained_like),
+    "INI105": edited(with_values((3, 5), 300.0), draw=trained_like),
+    "INI201": edited(lambda w: np.outer(w[:, 0], w[0]) + 1e-4 * w, draw=trained_like),
+    "INI301": edited(lambda b: b - 100, "fc1.bias", draw=trained_like),
+    "INI401": edited(lambda w: w * 1e-6, draw=trained_like),
+    "INI402": edited(lambda w: w * 1e6, draw=trained_like),
+    "INI403": lambda: mlp(WIDTHS, "Tanh", trained_like, change={"fc1.weight": lambda w: w * 1e3}),
+    "INI404": edited(lambda b: b - 100, "fc1.bias", draw=trained_like),
+    "INI405": edited(lambda b: b + 1e4, "fc1.bias", draw=trained_like),
+}
+"""For each rule that can name a trained layer and whose remedy is a new draw where the network is fresh."""
+
+
+@pytest.mark.parametrize("code", TRAINED_NETWORKS)
+def test_nobody_is_told_to_draw_a_trained_layer_anew(code: str):
+    """What it learned would be lost: neither the remedy nor the words ask for it."""
+    report = initaudit.audit(TRAINED_NETWORKS[code](), context="trained", probe="forward")
+
+    found = [f for f in report.findings if f.code == code]
+
+    assert found
+    assert all(f.remedy in {Remedy.RESTORE_LAYER, Remedy.CHECK} for f in found)
+    assert not [
+        f.suggestion for f in found if "nitialise" in f.suggestion or "raw" in f.suggestion or "std" in f.suggestion
+    ]
 
 
 def test_a_zero_branch_end_is_deliberate_when_fresh_and_dead_when_trained(tmp_path: Path):

@@ -7,13 +7,11 @@ from itertools import groupby
 from pathlib import PurePath
 from typing import Any
 
+from initaudit.findings import Remedy, fix_acts_on
 from initaudit.formats.page import words
 from initaudit.formats.page.island import SERIES, at, island
 
 SEVERITIES = ("error", "warning", "info")
-
-NOT_MENDED_BY_DRAWING = ("INI6", "INI9")
-"""Codes of findings that ask for the right weights, or for a better audit, not for new random ones."""
 
 MODEL = dict.fromkeys(("path", "sha256", "bytes", "ir_version", "opset", "producer", "parameters"))
 PROBE = dict.fromkeys(("mode", "status", "reason", "batch", "seed", "batch_norm")) | {"inputs": (), "notes": ()}
@@ -34,7 +32,7 @@ def report_view(report: Mapping[str, Any], index: int, rules: Mapping[str, Any])
     coverage = report["coverage"]
     path = report["model"]["path"]
     may_be_fresh = report["verdict"]["context"] in ("fresh", "unknown")
-    fixable = may_be_fresh and any(row["fixable"] for row in rows)
+    fixable = any(fix_acts_on(finding["remedy"], finding["severity"]) for finding in kept)
     return {
         "id": f"r{index}",
         "path": path,
@@ -57,7 +55,10 @@ def report_view(report: Mapping[str, Any], index: int, rules: Mapping[str, Any])
             name: words.journey([at(layer, SERIES[name]) for layer in layers]) for name in ("variance", "gradient")
         },
         "drawable": _drawable(layers),
-        "advice": next((f["suggestion"] for s in ("error", "warning") for f in kept if f["severity"] == s), None),
+        "advice": next(
+            (f["suggestion"] for s in ("error", "warning") for f in kept if f["severity"] == s and f["suggestion"]),
+            None,
+        ),
         "fix": words.fix_command(path) if fixable else None,
         "island": island(
             layers=layers, rows=rows, anchors=anchors, path=path, lost=lost, context=report["verdict"]["context"]
@@ -68,6 +69,7 @@ def report_view(report: Mapping[str, Any], index: int, rules: Mapping[str, Any])
 def _finding(finding: Mapping[str, Any], anchors: Mapping[str, str]) -> dict[str, Any]:
     evidence = finding["evidence"]
     return {
+        "remedy": Remedy.NONE.value,
         **finding,
         "anchor": anchors.get(finding["layer"]),
         "measured": evidence.get("measured"),
@@ -120,8 +122,7 @@ def _row(layer: Mapping[str, Any], position: int, findings: Sequence[Mapping[str
         "findings": findings,
         "codes": list(dict.fromkeys(finding["code"] for finding in findings)),
         "severity": next((severity for severity in SEVERITIES if severity in severities), None),
-        "fixable": at(layer, "target.std") is not None
-        and any(f["severity"] != "info" and not f["code"].startswith(NOT_MENDED_BY_DRAWING) for f in findings),
+        "fixable": any(f["remedy"] == Remedy.DRAW_LAYER and fix_acts_on(f["remedy"], f["severity"]) for f in findings),
     }
 
 

@@ -1,0 +1,95 @@
+"""choose(): which layers get new weights, and why each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from initaudit.findings import Remedy, fix_acts_on, matches
+from initaudit.fixing.centring import readers
+
+if TYPE_CHECKING:
+    from initaudit.findings import Finding
+    from initaudit.fixing.options import FixOptions
+    from initaudit.measuring.layer_audit import LayerAudit
+    from initaudit.report.report import Report
+
+FITS = 1.1
+"""Factor in std within which a layer that no rule names is left as it is when the network as a whole is at fault."""
+TRAINED = "it was trained, and a new draw does not bring back what it learned; --force does it all the same"
+"""Why a layer is not drawn anew unless that is asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Choice:
+    """One layer that is to get new weights."""
+
+    audit: LayerAudit
+    reason: str
+    """Codes of the findings that ask for it, or that it was asked for."""
+    centred_gain: float | None = None
+    """Gain of weights that are to sum to zero over each unit's inputs; None where they need not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """One layer that was asked for but is left as it is."""
+
+    layer: str
+    reason: str
+
+
+def choose(report: Report, options: FixOptions) -> tuple[list[Choice], list[Refusal]]:
+    """The layers that findings, or names among the options, ask for, in topological order; and those of them that training forbids."""
+    assert report.audit is not None
+    findings = [f for f in report.active if not options.select or any(matches(f, s) for s in options.select)]
+    named: dict[str, set[str]] = {}
+    for finding in findings:
+        asks = fix_acts_on(finding.remedy, finding.severity, selected=bool(options.select), force=True)
+        if asks and finding.layer and finding.remedy is not Remedy.DRAW_NETWORK:
+            named.setdefault(finding.layer, set()).add(finding.code)
+    network = _network_faults(findings)
+    centred = _to_be_centred(report, options)
+    chosen: list[Choice] = []
+    for layer in report.audit.layers:
+        facts = layer.layer
+        gain = centred.get(facts.name)
+        if options.layers and not any(fnmatchcase(n, g) for n in (facts.name, facts.title) for g in options.layers):
+            continue
+        if facts.name in named:
+            codes = named[facts.name].union(network if gain is not None else ())
+            chosen.append(Choice(audit=layer, reason=", ".join(sorted(codes)), centred_gain=gain))
+        elif options.every or (options.layers and not options.select):
+            if layer.target is not None and facts.untrainable is None:
+                chosen.append(Choice(audit=layer, reason="asked for", centred_gain=gain))
+        elif network and (_misfit(layer) or (gain is not None and layer.ratio)):
+            chosen.append(Choice(audit=layer, reason=", ".join(network), centred_gain=gain))
+    trained = [] if options.force else [choice for choice in chosen if choice.audit.trained]
+    refusals = [Refusal(layer=choice.audit.layer.name, reason=TRAINED) for choice in trained]
+    return [choice for choice in chosen if choice not in trained], refusals
+
+
+def _network_faults(findings: Iterable[Finding]) -> list[str]:
+    """Codes of the findings that ask for the network as a whole."""
+    return sorted({f.code for f in findings if f.remedy is Remedy.DRAW_NETWORK and fix_acts_on(f.remedy, f.severity)})
+
+
+def _to_be_centred(report: Report, options: FixOptions) -> dict[str, float]:
+    """Layers whose weights are to be centred, with their gain: none where the network as a whole is sound, or a scheme was asked for."""
+    assert report.audit is not None
+    if options.scheme != "auto" or options.mode != "resample" or not _network_faults(report.active):
+        return {}
+    return readers([a.layer for a in report.audit.layers])
+
+
+def _misfit(layer: LayerAudit) -> bool:
+    """In a network that cannot learn: neither a deliberate zero nor within FITS of its target."""
+    facts, ratio = layer.layer, layer.ratio
+    if not facts.kind.is_mixing or facts.untrainable is not None or ratio is None:
+        return False
+    if ratio == 0:
+        return not (facts.is_head or facts.ends_residual_branch)
+    wild_bias = layer.bias is not None and not layer.bias.nonfinite and (layer.bias.std > 0 or layer.bias.mean != 0)
+    return not 1 / FITS <= ratio <= FITS or wild_bias

@@ -1,0 +1,30 @@
+"""Contents: what the stored tensors of a model are to hold, collected weight by weight before anything is written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from initaudit.model.tensors import Tensor
+
+
+class Contents:
+    """New values of stored tensors, by the identity of the tensor; several weights may lie in one tensor."""
+
+    def __init__(self) -> None:
+        self.values: dict[int, np.ndarray] = {}
+        """Flat, float64, whole tensors."""
+        self.tensors: dict[int, Tensor] = {}
+
+    def put(self, tensor: Tensor, index: np.ndarray | None, new: np.ndarray) -> None:
+        """Place `new` at the flat positions `index` of `tensor`, or all over it where that is None; the rest keeps its values."""
+        if id(tensor) not in self.values:
+            self.values[id(tensor)] = np.array(tensor.array(), np.float64).reshape(-1)
+            self.tensors[id(tensor)] = tensor
+        flat = self.values[id(tensor)]
+        if index is None:
+            flat[:] = new.reshape(-1)
+        else:
+            flat[index.reshape(-1)] = new.reshape(-1)
