@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import click
 
+from initaudit.formats.printing import visible
 from initaudit.version import __version__
 
 COMMANDS = {
@@ -75,7 +76,7 @@ def run(arguments: list[str]) -> int:
         error.show()
         return EXIT_ERROR
     except InitauditError as error:
-        click.echo(f"initaudit: error: {printable(str(error))}", err=True)
+        click.echo(f"initaudit: error: {visible(str(error))}", err=True)
         return EXIT_ERROR
     except KeyboardInterrupt:
         click.echo("interrupted", err=True)
@@ -99,13 +100,8 @@ def _internal(error: Exception) -> int:
         traceback.print_exception(error)
     frame = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{Path(frame.filename).name}:{frame.lineno}"
-    detail = printable(f"{type(error).__name__}: {error}")
+    detail = visible(f"{type(error).__name__}: {error}")
     click.echo(
         f"initaudit: internal error at {where}: {detail} (a bug; INITAUDIT_DEBUG=1 shows the traceback)", err=True
     )
     return EXIT_ERROR
-
-
-def printable(text: str) -> str:
-    """One line without control characters: names in model files are untrusted (ANSI escapes, newlines)."""
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)

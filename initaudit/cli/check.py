@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from initaudit.cli import EXIT_ERROR, EXIT_FINDINGS, printable
+from initaudit.cli import EXIT_ERROR, EXIT_FINDINGS
 from initaudit.cli.options import audit_options, make_config
+from initaudit.formats.printing import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -68,9 +69,9 @@ def command(models: tuple[str, ...], **options: Any) -> int:
     write_reports(reports, formats, outputs, quiet=quiet, verbose=verbose, statistics=statistics, color=color)
     for report in reports:
         if report.error is not None:
-            click.echo(f"initaudit: error: {printable(report.error)}", err=True)
+            click.echo(f"initaudit: error: {visible(report.error)}", err=True)
         for line in report.failed_rules:
-            click.echo(f"initaudit: error: {printable(report.path)}: {printable(line)}", err=True)
+            click.echo(f"initaudit: error: {visible(report.path)}: {visible(line)}", err=True)
     return exit_code(reports, config.fail_on, exit_zero=exit_zero)
 
 

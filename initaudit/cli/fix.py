@@ -77,30 +77,30 @@ def command(model: str, output: Path | None, **options: Any) -> int:
 
 
 def _print(result: FixResult, model: str, dry_run: bool) -> None:
-    from initaudit.formats.table import clean, short
+    from initaudit.formats.printing import number, visible
 
     for change in result.changes:
-        bias = f", bias {clean(change.bias)} reset" if change.bias else ""
+        bias = f", bias {visible(change.bias)} reset" if change.bias else ""
         click.echo(
-            f"{clean(change.title)}: std {short(change.std_before)} -> {short(change.std_after)} ({change.scheme}{bias}) [{change.reason}]"
+            f"{visible(change.title)}: std {number(change.std_before)} -> {number(change.std_after)} ({change.scheme}{bias}) [{change.reason}]"
         )
     for refusal in result.refusals:
-        click.echo(f"{clean(refusal.layer)}: left as it is: {refusal.reason}")
+        click.echo(f"{visible(refusal.layer)}: left as it is: {refusal.reason}")
     if not result.changes:
-        copied = f"; {clean(str(result.written[0]))} is an unchanged copy" if result.written else ""
+        copied = f"; {visible(str(result.written[0]))} is an unchanged copy" if result.written else ""
         left = [f for f in result.before.active if f.severity.value == "error"]
         what = (
             "nothing to fix"
             if not left
             else f"nothing that a new draw would mend ({left[0].code} {left[0].name} remains)"
         )
-        click.echo(f"{clean(model)}: {what}{copied}")
+        click.echo(f"{visible(model)}: {what}{copied}")
         return
     if dry_run or result.after is None:
         click.echo(f"{len(result.changes)} layers would change; nothing was written")
         return
-    click.echo(f"wrote {', '.join(clean(str(p)) for p in result.written)}")
+    click.echo(f"wrote {', '.join(visible(str(p)) for p in result.written)}")
     for word, report in (("before", result.before), ("after", result.after)):
         learn = report.verdict.trainability
         score = "" if learn is None else f", trainability {learn:.2f}"
-        click.echo(f"{word + ':':8} {report.verdict.status}{score}: {clean(report.verdict.reason)}")
+        click.echo(f"{word + ':':8} {report.verdict.status}{score}: {visible(report.verdict.reason)}")

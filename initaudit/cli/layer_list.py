@@ -58,7 +58,8 @@ def as_text(found: Inspection, width: int) -> str:
 
     from rich.console import Console
 
-    from initaudit.formats.table import clean, layer_table
+    from initaudit.formats.printing import visible
+    from initaudit.formats.table import layer_table
 
     out = io.StringIO()
     console = Console(file=out, width=width, color_system=None, highlight=False, markup=False, emoji=False)
@@ -71,15 +72,16 @@ def as_text(found: Inspection, width: int) -> str:
     )
     for skipped in extraction.skipped:
         if skipped.is_parameter:
-            console.print(clean(f"  not a layer: {skipped.initializer} ({skipped.parameters:,}): {skipped.reason}"))
+            console.print(visible(f"  not a layer: {skipped.initializer} ({skipped.parameters:,}): {skipped.reason}"))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
 
 def _cells(layer: Layer) -> tuple[str, ...]:
-    from initaudit.formats.table import clean, full_title
+    from initaudit.formats.printing import visible
+    from initaudit.formats.table import full_title
 
     return (
-        clean(full_title(name=layer.name, title=layer.title, op_type=layer.op_type, part=layer.weight.part)),
+        visible(full_title(name=layer.name, title=layer.title, op_type=layer.op_type, part=layer.weight.part)),
         layer.kind.value,
         "x".join(map(str, layer.weight.shape)),
         f"{layer.fan_in}/{layer.fan_out}",

@@ -8,7 +8,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from initaudit.cli import printable
+from initaudit.formats.printing import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ class Progress:
         counted = f"[{index}/{self._total}] " if self._total > 1 else ""
 
         def show(doing: str) -> None:
-            text = f"{counted}{printable(doing)}: {printable(path)}"
+            text = f"{counted}{visible(doing)}: {visible(path)}"
             with self._lock:
                 sys.stderr.write(CLEAR + text[: shutil.get_terminal_size((80, 24)).columns - 1])
                 sys.stderr.flush()

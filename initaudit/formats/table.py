@@ -1,4 +1,4 @@
-"""Tables of layers for the terminal: names that give way, numbers in few columns."""
+"""Tables of layers for the terminal: names that give way."""
 
 from __future__ import annotations
 
@@ -8,11 +8,6 @@ from rich.table import Table
 
 MIN_NAME = 12
 """Columns that a layer's name gets at least."""
-
-
-def clean(text: str) -> str:
-    """Without control characters: names in model files are untrusted."""
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
 def full_title(*, name: str, title: str, op_type: str, part: str | None) -> str:
@@ -39,10 +34,3 @@ def layer_table(
         shown = name if len(name) <= room else "…" + name[len(name) - room + 1 :]
         table.add_row(shown, *rest, style=styles[index] if styles else "")
     return table
-
-
-def short(value: float | None, *, missing: str = "-") -> str:
-    """Three significant digits in at most seven characters; `missing` where there is no number."""
-    if value is None:
-        return missing
-    return f"{value:.3g}" if value == 0 or 1e-3 <= abs(value) < 1e4 else f"{value:.1e}"

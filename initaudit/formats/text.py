@@ -13,7 +13,8 @@ from rich.text import Text
 
 from initaudit.findings import fix_acts_on
 from initaudit.format import Format, FormatOptions
-from initaudit.formats.table import clean, full_title, layer_table, short
+from initaudit.formats.printing import NOTHING, number, visible
+from initaudit.formats.table import full_title, layer_table
 
 Part: TypeAlias = Mapping[str, Any]
 """A report, a layer or a finding of the document."""
@@ -70,11 +71,11 @@ class TextFormat(Format):
 
 
 def _report(console: Console, report: Part, options: FormatOptions) -> None:
-    console.print(Text(clean(report["model"]["path"]), style="bold"))
+    console.print(Text(visible(report["model"]["path"]), style="bold"))
     verdict, findings = report["verdict"], report["findings"]
     head = Text.assemble((verdict["status"].upper(), STYLES[verdict["status"]]))
     if verdict["status"] == "error":
-        console.print(head.append(f"  {clean(verdict['reason'])}"))
+        console.print(head.append(f"  {visible(verdict['reason'])}"))
         return
     head.append(f"  {verdict['context']} network")
     if verdict["trainability"] is not None and verdict["context"] in ("fresh", "unknown"):
@@ -82,7 +83,7 @@ def _report(console: Console, report: Part, options: FormatOptions) -> None:
     console.print(head)
     lost = verdict["first_lost"]
     if lost is not None:
-        console.print(Text(clean(f"The signal is lost at {lost['layer']}: {lost['cause']}.")))
+        console.print(Text(visible(f"The signal is lost at {lost['layer']}: {lost['cause']}.")))
     active = _active(report)
     shown = [f for f in active if options.verbose or f["severity"] != "info"]
     for group in _grouped(shown):
@@ -106,7 +107,7 @@ def _report(console: Console, report: Part, options: FormatOptions) -> None:
         text = "No findings" if not shown else "Also"
         console.print(f"{text}{': ' if notes else '.'}{', '.join(notes)}{'.' if notes else ''}")
     for line in report["failed_rules"]:
-        console.print(Text(clean(f"Not judged: {line}"), style=STYLES["error"]))
+        console.print(Text(visible(f"Not judged: {line}"), style=STYLES["error"]))
     if report["layers"]:
         console.print()
         _layers(console, report, options)
@@ -127,7 +128,7 @@ def _grouped(findings: Sequence[Part]) -> list[list[Part]]:
 
 
 def _others(console: Console, findings: Sequence[Part]) -> None:
-    names = [clean(f["layer"] or f["initializer"] or "the model") for f in findings]
+    names = [visible(f["layer"] or f["initializer"] or "the model") for f in findings]
     more = f" and {len(names) - OTHERS_NAMED} more" if len(names) > OTHERS_NAMED else ""
     text = f"also at {', '.join(names[:OTHERS_NAMED])}{more} (--verbose shows them)"
     console.print(Padding(Text(text, style="dim"), (0, 0, 0, 8)))
@@ -138,11 +139,11 @@ def _finding(console: Console, finding: Part) -> None:
         (f"{finding['severity']:7}", STYLES[finding["severity"]]), f" {finding['code']} {finding['name']}"
     )
     if finding["layer"]:
-        line.append(f"  {clean(finding['layer'])}", style="bold")
+        line.append(f"  {visible(finding['layer'])}", style="bold")
     console.print(line)
-    console.print(Padding(Text(clean(finding["message"])), (0, 0, 0, 8)))
+    console.print(Padding(Text(visible(finding["message"])), (0, 0, 0, 8)))
     if finding["suggestion"]:
-        console.print(Padding(Text(f"-> {clean(finding['suggestion'])}", style="dim"), (0, 0, 0, 8)))
+        console.print(Padding(Text(f"-> {visible(finding['suggestion'])}", style="dim"), (0, 0, 0, 8)))
 
 
 def _layers(console: Console, report: Part, options: FormatOptions) -> None:
@@ -168,15 +169,20 @@ def _row(layer: Part) -> tuple[str, ...]:
     std, target, signal = layer["stats"]["std"], layer["target"] or {}, layer["signal"] or {}
     title = full_title(name=layer["name"], title=layer["title"], op_type=layer["op_type"], part=layer["weight"]["part"])
     return (
-        clean(title),
+        visible(title),
         str(layer["fan_in"]),
-        short(std, missing=NOT_FINITE),
-        short(target.get("std")),
-        short(target.get("ratio"), missing=NOT_FINITE if target and std is None else "-"),
-        (layer["activation"] or (layer["feeds"][0] if layer["feeds"] else "-"))[:12],
-        short(signal.get("variance"), missing=NOT_FINITE if signal else "-"),
-        short(signal.get("gradient_rms")),
+        _measured(std, known=True),
+        number(target.get("std")),
+        _measured(target.get("ratio"), known=bool(target) and std is None),
+        (layer["activation"] or (layer["feeds"][0] if layer["feeds"] else NOTHING))[:12],
+        _measured(signal.get("variance"), known=bool(signal)),
+        number(signal.get("gradient_rms")),
     )
+
+
+def _measured(value: float | None, *, known: bool) -> str:
+    """A number; where there is none although it was measured, it was infinite or NaN."""
+    return NOT_FINITE if value is None and known else number(value)
 
 
 def _coverage(console: Console, report: Part, options: FormatOptions) -> None:
@@ -189,7 +195,9 @@ def _coverage(console: Console, report: Part, options: FormatOptions) -> None:
     for skipped in missed if options.verbose else missed[:3]:
         console.print(
             Padding(
-                Text(clean(f"{skipped['initializer']} ({skipped['parameters']:,}): {skipped['reason']}"), style="dim"),
+                Text(
+                    visible(f"{skipped['initializer']} ({skipped['parameters']:,}): {skipped['reason']}"), style="dim"
+                ),
                 (0, 0, 0, 2),
             )
         )
@@ -200,7 +208,7 @@ def _coverage(console: Console, report: Part, options: FormatOptions) -> None:
             probe["status"]
         ]
         batch = f", batch {probe['batch']}" if probe["batch"] else ""
-        reason = f": {clean(probe['reason'])}" if probe["reason"] else ""
+        reason = f": {visible(probe['reason'])}" if probe["reason"] else ""
         console.print(Text(f"Signal {note} ({probe['mode']}{batch}, seed {probe['seed']}){reason}.", style="dim"))
 
 

@@ -21,6 +21,7 @@ import initaudit
 from initaudit.errors import FixRefused
 from initaudit.formats.page import words
 from initaudit.formats.page.page import page
+from initaudit.formats.printing import is_hidden, number
 
 SAMPLES = Path(__file__).parents[2] / "sample_models"
 
@@ -116,7 +117,7 @@ def test_no_character_of_a_name_is_hidden(name):
     report = documents.everywhere(documents.dense_report(depth=2, factor=0.01, width=4), name)
 
     html = render(report)
-    assert not [c for c in html if words.is_hidden(c) and c != "\n"]
+    assert not [c for c in html if is_hidden(c) and c != "\n"]
     html.encode("utf-8")
 
 
@@ -214,7 +215,7 @@ def test_report_on_500_layers_stays_below_3_mb():
 )  # fmt: skip
 def test_numbers_have_three_digits(value, shown):
     """Three significant digits, whole numbers in full, the way people write them."""
-    assert words.number(value) == shown
+    assert number(value) == shown
 
 
 @pytest.mark.parametrize(
@@ -250,7 +251,7 @@ def test_fix_command_names_its_layer_alone(names):
     command = words.fix_command("models/net.onnx", names[0], names)
 
     if command is not None:
-        assert not [c for c in command if words.is_hidden(c)]
+        assert not [c for c in command if is_hidden(c)]
         *rest, pattern = shlex.split(command)
         assert rest == ["initaudit", "fix", "models/net.onnx", "-o", "fixed.onnx", "--layers"]
         assert [name for name in names if fnmatchcase(name, pattern)] == [names[0]]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2.utils import htmlsafe_json_dumps
 
 from initaudit.formats.page import words
+from initaudit.formats.printing import number
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -166,7 +167,7 @@ def _chart_number(value: Any) -> float | str | None:
     if value is None or isinstance(value, str):
         return value
     if not math.isfinite(value):
-        return words.number(value)
+        return number(value)
     return int(value) if isinstance(value, int) else float(f"{value:.5g}")
 
 

@@ -19,6 +19,7 @@ from markupsafe import Markup
 
 from initaudit.formats.page import words
 from initaudit.formats.page.view import report_view
+from initaudit.formats.printing import number
 
 SCRIPTS = (
     "vendor/uPlot.iife.min.js",
@@ -72,7 +73,7 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     for function in (
-        words.number,
+        number,
         words.share,
         words.size,
         words.shape,

@@ -1,4 +1,4 @@
-"""Numbers, names and commands as the HTML report prints them; safe against what a model file may hide in a name."""
+"""Names, shares and commands as the HTML report prints them; safe against what a model file may hide in a name."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import glob
 import math
 import re
 import shlex
-import unicodedata
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
 from markupsafe import Markup
 
-NOTHING = "–"
-"""What stands where there is no value."""
+from initaudit.formats import printing
+from initaudit.formats.printing import NOTHING, is_hidden, number
 
 LONGEST_NAME = 160
 """Characters of a name that are shown; real names stay below 120, a longer one is cut in the middle."""
@@ -26,18 +25,9 @@ LONGEST_COMMAND_NAME = 400
 """A layer name beyond this length gets no command to copy: nobody can check what they paste."""
 
 
-def is_hidden(character: str) -> bool:
-    """True for what changes the text around it without being seen: control, format (bidirectional), surrogate, line and paragraph separators."""
-    return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp", "Co", "Cn")
-
-
 def visible(value: Any) -> Any:
-    r"""Text with its hidden characters written out (`\n`, `\x1b`, `\u202e`); markup made by this program, and other types, as they are."""
-    if not isinstance(value, str) or isinstance(value, Markup):
-        return value
-    if value.isprintable():
-        return value
-    return "".join(c.encode("unicode_escape").decode() if is_hidden(c) else c for c in value)
+    """Text with its hidden characters written out; markup made by this program, and other types, as they are."""
+    return value if not isinstance(value, str) or isinstance(value, Markup) else printing.visible(value)
 
 
 def shorten(value: str, longest: int = LONGEST_NAME) -> str:
@@ -70,30 +60,6 @@ def breakable(value: str) -> Markup:
 def finite(value: Any) -> bool:
     """True for a number that a chart can place."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def number(value: Any) -> str:
-    """Three significant digits, written the way people write numbers: 0.0589, 12,300, 1.2e-17; whole numbers in full."""
-    if value is None:
-        return NOTHING
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        if math.isnan(value):
-            return "NaN"
-        if math.isinf(value):
-            return "∞" if value > 0 else "-∞"
-        if value == 0:
-            return "0"
-        if 1e-3 <= abs(value) < 1e5:
-            digits = max(0, 2 - math.floor(math.log10(abs(value))))
-            fixed = f"{value:,.{digits}f}"
-            return fixed.rstrip("0").rstrip(".") if "." in fixed else fixed
-        mantissa, exponent = f"{value:.2e}".split("e")
-        return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
-    return str(value)
 
 
 def share(value: Any) -> str:

@@ -1,0 +1,46 @@
+"""How every output writes numbers and names: one way, for the terminal, the page and messages on stderr."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from typing import Any
+
+NOTHING = "–"
+"""What stands where there is no value."""
+
+
+def is_hidden(character: str) -> bool:
+    """True for what changes the text around it without being seen: control, format (bidirectional), surrogate, line and paragraph separators."""
+    return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp", "Co", "Cn")
+
+
+def visible(text: str) -> str:
+    r"""With hidden characters written out (`\n`, `\x1b`, `\u202e`): names in model files are untrusted."""
+    if text.isprintable():
+        return text
+    return "".join(c.encode("unicode_escape").decode() if is_hidden(c) else c for c in text)
+
+
+def number(value: Any) -> str:
+    """Three significant digits, written the way people write numbers: 0.0589, 12,300, 1.2e-17; whole numbers in full."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        if math.isnan(value):
+            return "NaN"
+        if math.isinf(value):
+            return "∞" if value > 0 else "-∞"
+        if value == 0:
+            return "0"
+        if 1e-3 <= abs(value) < 1e5:
+            digits = max(0, 2 - math.floor(math.log10(abs(value))))
+            fixed = f"{value:,.{digits}f}"
+            return fixed.rstrip("0").rstrip(".") if "." in fixed else fixed
+        mantissa, exponent = f"{value:.2e}".split("e")
+        return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+    return str(value)
