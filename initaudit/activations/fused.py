@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from initaudit.activations import formulas
 from initaudit.activations.elementwise import cuts_below_zero
 from initaudit.activations.named import closed_form, identify
 from initaudit.activations.roles import LAYERS
@@ -15,24 +16,26 @@ if TYPE_CHECKING:
 
 _FUSED: dict[str, tuple[str, dict[str, float]]] = {
     "Relu": ("relu", {}),
-    "LeakyRelu": ("leaky_relu", {"negative_slope": 0.01}),
+    "LeakyRelu": ("leaky_relu", {"negative_slope": formulas.LEAKY_SLOPE}),
     "Elu": ("elu", {"alpha": 1.0}),
     "Sigmoid": ("sigmoid", {}),
     "Tanh": ("tanh", {}),
     "Softplus": ("softplus", {}),
     "Softsign": ("softsign", {}),
-    "HardSigmoid": ("hardsigmoid", {"alpha": 0.2, "beta": 0.5}),
+    "HardSigmoid": ("hardsigmoid", {"alpha": formulas.ONNX_HARDSIGMOID_SLOPE, "beta": 0.5}),
     "HardSwish": ("hardswish", {}),
     "Clip": ("hardtanh", {"min_val": -math.inf, "max_val": math.inf}),
     "Gelu": ("gelu", {}),
     "FastGelu": ("gelu_tanh", {}),
-    "QuickGelu": ("silu", {"beta": 1.702}),
+    "QuickGelu": ("silu", {"beta": formulas.QUICK_GELU_SLOPE}),
     "Silu": ("silu", {}),
 }
 """By the value of the attribute `activation`: name, and parameters in their order with the defaults of the ONNX operator."""
 
 _OUTPUT_ZERO_POINT = {"QLinearConv": 7, "QLinearMatMul": 7, "QGemm": 8}
+"""Input that holds the zero point of the output, by operator (schemas of ONNX and onnxruntime)."""
 _RESIDUAL_INPUT = {"FusedConv": 3, "NhwcFusedConv": 3}
+"""Input that is added before the activation, by operator (schemas of onnxruntime)."""
 
 
 def fused_activation(value: Value) -> tuple[str, Parameters] | None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from initaudit.initialisation.layer_gain import gain_of
+from initaudit.kinds import ELEMENTWISE
 
 if TYPE_CHECKING:
     from initaudit.extraction.layer import Layer
@@ -56,7 +57,7 @@ def readers(layers: Sequence[Layer]) -> dict[str, float]:
     found: dict[str, float] = {}
     last: Layer | None = None
     for layer in layers:
-        if layer.kind in ("norm", "scale"):
+        if layer.kind in ELEMENTWISE:
             continue
         before = makers.get(id(layer.input), last)
         gain = centred_gain(before) if before is not None and before.activation is not None else None

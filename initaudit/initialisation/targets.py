@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from initaudit.initialisation.layer_gain import gain_of
+from initaudit.kinds import ELEMENTWISE, RECURRENT
 
 if TYPE_CHECKING:
     from initaudit.extraction.layer import Layer
 
-BALANCED = frozenset({"tanh", "sigmoid", "softsign", "hardtanh", "hardsigmoid"})
-"""Bounded, nearly linear around zero: Glorot & Bengio 2010 derive their scheme for these."""
-SCALELESS_KINDS = frozenset({"norm", "scale", "other"})
+SIGMOIDAL = frozenset({"tanh", "sigmoid", "softsign", "hardtanh", "hardsigmoid"})
+"""Activations that are nearly linear around zero and flat on both sides: Glorot & Bengio 2010 derive their scheme for these."""
+SCALELESS_KINDS = ELEMENTWISE | {"other"}
 """Kinds whose weights multiply one value each; they start at a constant, not at a scale that fans decide."""
-RECURRENT_KINDS = frozenset({"lstm", "gru", "rnn"})
 GLU_SHARE = 0.29338
 """E[sigmoid(z)^2] for z ~ N(0, 1): the share of the second moment that a gated linear unit lets through."""
 SAME_FACTOR = 0.01
@@ -57,7 +57,7 @@ def target_for(layer: Layer, *, residual_branches: int = 1) -> Target | None:
         return None
     if layer.kind == "embedding":
         return _embedding(layer)
-    if layer.kind in RECURRENT_KINDS and layer.role == "R":
+    if layer.kind in RECURRENT and layer.role == "R":
         return _recurrent(layer)
     target = _by_activation(layer)
     factor = _factor_before_activation(layer)
@@ -95,7 +95,7 @@ def _by_activation(layer: Layer) -> Target:
     name = layer.activation
     if name is None:
         return _balanced(layer, _linear_reason(layer))
-    if name in BALANCED:
+    if name in SIGMOIDAL:
         return _balanced(
             layer, f"{name} is bounded and nearly linear around zero, so forward and backward signal are balanced"
         )
@@ -203,7 +203,7 @@ def _branch_end(target: Target, branches: int) -> Target:
 def _linear_reason(layer: Layer) -> str:
     """Why a layer without an activation of its own is treated as linear."""
     feeds = set(layer.feeds)
-    if layer.kind in RECURRENT_KINDS:
+    if layer.kind in RECURRENT:
         return "The cell adds it to the recurrent part in front of a sigmoid or tanh, so forward and backward signal are balanced"
     if "attention" in feeds or layer.kind == "attention":
         return "Attention takes it as it is, and logits of unit variance need projections that keep the variance"

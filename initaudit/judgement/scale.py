@@ -6,7 +6,9 @@ import math
 from typing import TYPE_CHECKING
 
 from initaudit.findings import Severity
-from initaudit.judgement.trainability import TRAINABLE
+from initaudit.initialisation.targets import SIGMOIDAL
+from initaudit.judgement.trainability import TRAINABLE, UNHARMED
+from initaudit.kinds import RECURRENT
 
 if TYPE_CHECKING:
     from initaudit.judgement.model_audit import ModelAudit
@@ -16,15 +18,11 @@ MIN_COUNT = 32
 """Weights below which a std is too uncertain (+-12 %) and the layer too small to matter."""
 GROSS = 10.0
 """Factor off target from which a fresh layer is named even where the network would still train."""
-UNHARMED = 0.9
-"""Trainability from which small weights have evidently done no harm; the score is a probability."""
 TRAINED_FACTOR = 15.0
 """Factor off target from which a trained layer is suspicious; trained layers of public models lie between 1/11 and 8 (measured,
 quantised ones down to 1/17 without a loss of signal)."""
 OPEN = 0.5
 """Mean bias beyond which a factor without an activation passes most of what it multiplies, however small its weights."""
-RECURRENT_KINDS = frozenset({"lstm", "gru", "rnn"})
-"""Their outputs are bounded by the cell, so the gain of the signal says nothing of the weights."""
 TRAINED_GAIN = 8.0
 """Factor between the signal's std that enters and leaves a trained layer, in the same direction, that the probe must confirm."""
 
@@ -34,10 +32,6 @@ LEAST_GAIN = 2.0
 
 SATURATED = 0.5
 """Share of saturated pre-activations from which a fresh layer is named; Xavier before tanh gives less than 0.3 %."""
-
-
-SIGMOIDAL = frozenset({"tanh", "sigmoid", "hardtanh", "hardsigmoid", "softsign"})
-"""Activations that are flat on both sides; a rectifier's flat side is INI404's concern."""
 
 
 def scale_severity(layer: LayerAudit, audit: ModelAudit, bound: float, *, smaller: bool) -> Severity | None:
@@ -120,7 +114,8 @@ def _trained(layer: LayerAudit, off: float, *, smaller: bool) -> Severity | None
     if off < TRAINED_FACTOR:
         return None
     needed = max(LEAST_GAIN, TRAINED_GAIN * TRAINED_FACTOR / off)  # what is further off needs less to confirm it
-    if layer.layer.kind in RECURRENT_KINDS or _confirmed(layer, smaller=smaller, factor=needed):
+    bounded = layer.layer.kind in RECURRENT  # the gain of the signal says nothing of the weights of a cell
+    if bounded or _confirmed(layer, smaller=smaller, factor=needed):
         return Severity.WARNING
     return None
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from initaudit.errors import UnsupportedWeight
 from initaudit.extraction.layer import Layer, Skipped
 from initaudit.initialisation.targets import target_for
+from initaudit.kinds import ELEMENTWISE
 from initaudit.measuring.forked import processes, share
 from initaudit.measuring.layer_audit import LayerAudit
 from initaudit.stats import WeightStats, weigh
@@ -18,12 +19,10 @@ from initaudit.stats.provenance import LayerFacts, Provenance, recognise
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
 
-UNDRAWN_KINDS = frozenset({"norm", "scale"})
-"""Kinds whose weights start at a constant in every framework; no scheme draws them, so none is looked for."""
-
 VALUE_COST: Final = 2e-9
+"""Seconds to weigh a value of a large tensor, as `benchmarks/static.py` gives it; it need only tell which half of the work is which."""
 LAYER_COST: Final = 1e-3
-"""Seconds to weigh a value of a large tensor, and a small tensor (measured); they need only tell which half of the work is which."""
+"""Seconds to weigh a small tensor: the time of the same script for many small layers, divided by their number."""
 
 WORTH_SHARING: Final = 0.5
 """Seconds of work from which processes are started for it: starting one and taking its results back costs 0.05."""
@@ -37,7 +36,7 @@ Weighing = tuple[WeightStats, WeightStats | None, Provenance | None]
 
 def measure(layers: Sequence[Layer], *, seed: int = 0) -> tuple[tuple[LayerAudit, ...], tuple[Skipped, ...]]:
     """Weigh each distinct weight once, however many layers share it."""
-    branches = sum(layer.ends_residual_branch and layer.kind not in UNDRAWN_KINDS for layer in layers)
+    branches = sum(layer.ends_residual_branch and layer.kind not in ELEMENTWISE for layer in layers)
     audits: list[LayerAudit] = []
     skipped: list[Skipped] = []
     weighings = _weigh_all(layers, seed)
@@ -138,7 +137,7 @@ def _packed_units(layer: Layer) -> int | None:
 
 
 def _provenance(layer: Layer, stats: WeightStats, bias: WeightStats | None) -> Provenance | None:
-    if layer.kind in UNDRAWN_KINDS or layer.untrainable is not None:
+    if layer.kind in ELEMENTWISE or layer.untrainable is not None:
         return None
     return recognise(stats, facts_of(layer), bias)
 

@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from initaudit.config import DEFAULT_MAX_MEMORY, DEFAULT_TIMEOUT
 from initaudit.initialisation.gains import saturation
+from initaudit.kinds import ELEMENTWISE
 
 if TYPE_CHECKING:
     from initaudit.extraction.layer import Layer
     from initaudit.model.graph import Graph, Value
-
-NOT_PROBED_KINDS = frozenset({"norm", "scale"})
-"""Kinds that carry no fan-in; their effect is seen at the layer in front of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +26,8 @@ class ProbeOptions:
     seed: int = 0
     input_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     input_data: str | None = None
-    max_memory: int = 4 << 30
-    timeout: float = 120.0
+    max_memory: int = DEFAULT_MAX_MEMORY
+    timeout: float = DEFAULT_TIMEOUT
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -90,7 +89,7 @@ def make_plan(graph: Graph, layers: Sequence[Layer]) -> Plan:
     skipped: dict[str, str] = {}
     flat: dict[tuple[int, int], tuple[tuple[float, float], ...]] = {}
     for layer in layers:
-        if layer.kind in NOT_PROBED_KINDS:
+        if layer.kind in ELEMENTWISE:  # their effect is seen at the layer in front of them
             continue
         if layer.output is None:
             skipped[layer.name] = "its output is not a value of the graph"

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from initaudit.initialisation.schemes import SCHEMES, Distribution, he_gain
+from initaudit.initialisation.schemes import SCHEMES, TRUNCATED_STD, Distribution, he_gain
+from initaudit.kinds import CONVOLUTIONS, RECURRENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,7 +97,7 @@ def _all_laws(facts: _Place) -> Iterator[Law]:
         yield Law(
             name=f"truncated_normal_{std:g}",
             distribution="truncated_normal",
-            std=std * 0.8796256610342398,
+            std=std * TRUNCATED_STD,
             gain=1.0,
             cost=cost + 2,
         )
@@ -105,7 +106,7 @@ def _all_laws(facts: _Place) -> Iterator[Law]:
         yield Law(name=f"normal_0.02/sqrt(2*{depth})", distribution="normal", std=std, gain=1.0, cost=4.5)
     for bound in (0.1, 0.08, 0.05, 0.01, 1.0):
         yield Law(name=f"uniform_{bound:g}", distribution="uniform", std=bound / math.sqrt(3.0), gain=1.0, cost=4.0)
-    if facts.hidden_size and facts.kind in ("lstm", "gru", "rnn"):
+    if facts.hidden_size and facts.kind in RECURRENT:
         yield Law(
             name="torch_recurrent",
             distribution="uniform",
@@ -134,10 +135,10 @@ def _fans(facts: _Place) -> Iterator[tuple[float, float, float]]:
         yield fan_in, facts.packed_units, 0.3
     elif facts.kind in ("attention", "linear", "einsum"):
         yield fan_in, 3.0 * fan_out, 3.0
-    if facts.kind in ("lstm", "gru", "rnn"):
+    if facts.kind in RECURRENT:
         for gates in (4.0, 3.0):
             yield fan_in, gates * fan_out, 1.0
-    if len(facts.shape) > 2 and facts.kind not in ("conv", "conv_transpose", "depthwise_conv", "grouped_conv"):
+    if len(facts.shape) > 2 and facts.kind not in CONVOLUTIONS:
         rest = math.prod(facts.shape[2:])
         yield float(facts.shape[1] * rest), float(facts.shape[0] * rest), 2.0
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from initaudit.initialisation.schemes import TRUNCATED_STD, TRUNCATION
+from initaudit.kinds import CONVOLUTIONS
 from initaudit.stats.distributions import EXACT_KS, normal_tail
 from initaudit.stats.evidence import TRUNCATED, UNIFORM, Evidence, Family, Values, gather
 from initaudit.stats.facts import LayerFacts
@@ -66,9 +67,7 @@ EXACT_ROUNDING: Final = 1e-6
 COARSEST_ROUNDING: Final = 2.0**-8
 """The same for bfloat16, the narrowest type in which the shape of a law survives; what is coarser counts as quantised."""
 
-CONVOLUTIONS: Final = ("conv", "grouped_conv", "depthwise_conv", "conv_transpose")
-
-ROW_SCALED_KINDS: Final = (*CONVOLUTIONS, "linear")
+ROW_SCALED_KINDS: Final = CONVOLUTIONS | {"linear"}
 """Kinds of layers into which exporters fold a normalisation."""
 
 ROW_SCALED_UNIFORM: Final = 1000

@@ -36,8 +36,8 @@ TRIAL_BATCH = 3
 """Batch size of trial runs: small, and a size that no model has built in by accident."""
 MIN_BATCH = 2
 """Without two samples there is no variance over inputs."""
-MAX_DRAWS = 16
-"""Runs of a model with a fixed batch of one."""
+MAX_DRAWS = DEFAULT_BATCH
+"""Runs of a model with a fixed batch of one: as many inputs as are fed at once where the batch is free."""
 FEED_SHARE = 8
 """Inputs may take one part in this many of the memory limit; the network needs the rest."""
 ACTIVATION_SHARE = 2
