@@ -9,7 +9,8 @@ if TYPE_CHECKING:
 
 
 MAX_BACK = 8
-"""Operators between a product and the sine and cosine of it."""
+"""Operators between a product and the sine and cosine of it: Transpose, Concat, Cast and the like. A judgement; a bound on the
+search."""
 
 
 MOVES = frozenset({"Cast", "Reshape", "Transpose", "Identity", "Flatten", "Squeeze", "Unsqueeze", "Dropout"})

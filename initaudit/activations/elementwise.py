@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from initaudit.model.graph import Node, Value
 
 MAX_VALUES = 4096
-"""Values of a constant operand that its mean is taken over; a slope or scale per channel has fewer."""
+"""Values of a constant operand that its mean is taken over; a slope or scale per channel has fewer. A judgement."""
 MAX_STATIC_STEPS = 64
 """Nodes that may stand between a stored tensor and a constant operand of an activation; real ones have under ten."""
 

@@ -66,6 +66,7 @@ _ADDING = frozenset({
 _SOFTMAX = frozenset({"Softmax", "LogSoftmax", "Hardmax", "QLinearSoftmax", "BiasSoftmax"})
 _SCALES = frozenset({"Mul", "Div", "QLinearMul"})
 _QUANTISED_OPERANDS = {"QLinearAdd": (0, 3), "QLinearMul": (0, 3), "QLinearMatMul": (0, 3), "QLinearConv": (0, 3)}
+"""Inputs that are data, by operator; those between are scales and zero points (schemas of ONNX and onnxruntime)."""
 
 
 def role_of(node: Node, position: int = 0) -> Role:

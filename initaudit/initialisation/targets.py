@@ -25,11 +25,12 @@ SIGMOIDAL = frozenset({"tanh", "sigmoid", "softsign", "hardtanh", "hardsigmoid"}
 SCALELESS_KINDS = ELEMENTWISE | {"other"}
 """Kinds whose weights multiply one value each; they start at a constant, not at a scale that fans decide."""
 GLU_SHARE = 0.29338
-"""E[sigmoid(z)^2] for z ~ N(0, 1): the share of the second moment that a gated linear unit lets through."""
+"""E[sigmoid(z)^2] for z ~ N(0, 1), by quadrature: the share of the second moment that a gated linear unit lets through."""
 SAME_FACTOR = 0.01
-"""A factor this close to 1 is the rounding of a quantiser, not a scale."""
+"""A factor this close to 1 is the rounding of a quantiser, not a scale: 8 bits leave 0.4 %."""
 MAX_GAIN = 10.0
-"""A larger quadrature gain means that a unit signal lies in the flat part of the activation; no weight scale mends that."""
+"""A larger quadrature gain means that a unit signal lies in the flat part of the activation; no weight scale mends that. A
+judgement: that of SiLU, the largest of a usual rectifier, is 1.68."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,7 +59,8 @@ SUFFICES = 0.8
 UNHARMED = 0.9
 """Trainability from which an odd scale has evidently done no harm: nine networks in ten learn. A judgement."""
 STEEP = 100.0
-"""Factor between the ends of a network from which a variance, or a gradient, counts as vanished or exploded on the way."""
+"""Factor between the ends of a network from which a variance, or a gradient, counts as vanished or exploded on the way. A
+judgement: ten in the size of the signal. It only chooses the layer that is named."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

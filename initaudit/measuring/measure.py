@@ -25,7 +25,8 @@ LAYER_COST: Final = 1e-3
 """Seconds to weigh a small tensor: the time of the same script for many small layers, divided by their number."""
 
 WORTH_SHARING: Final = 0.5
-"""Seconds of work from which processes are started for it: starting one and taking its results back costs 0.05."""
+"""Seconds of work from which processes are started for it. A judgement: ten times what starting one and taking its results back
+costs."""
 
 TURNS: Final = 16
 """Parts for each process: none waits longer for the last one than a sixteenth of its own work."""

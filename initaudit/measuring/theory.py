@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from initaudit.stats import WeightStats
 
 MIN_LAYERS_FOR_SCALE = 4
-"""Points that a depth scale is fitted to."""
+"""Points that a depth scale is fitted to. A judgement: a line has two parameters, and the residuals of two more tell whether it
+is one."""
 PRODUCT_KINDS = frozenset({"conv", "grouped_conv", "depthwise_conv", "conv_transpose", "linear", "einsum", "attention"})
 """Kinds whose output is a plain sum of fan_in products."""
 

@@ -37,6 +37,7 @@ _SUB_BYTE_BITS = {
     getattr(TensorProto, "INT2", -1): 2,
     getattr(TensorProto, "UINT2", -2): 2,
 }
+"""Bits of the types of which several values share a byte (onnx.proto)."""
 
 
 def dtype_name(code: int) -> str:
