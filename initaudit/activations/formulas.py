@@ -80,7 +80,7 @@ def hardsigmoid(z: Array, alpha: float = 1 / 6, beta: float = 0.5) -> Array:
 
 
 LEAKY_SLOPE = 0.01
-"""Maas et al. 2013, section 2.2; default of the ONNX operator LeakyRelu and of torch.nn.LeakyReLU."""
+"""Maas et al. 2013; default of the ONNX operator LeakyRelu and of torch.nn.LeakyReLU."""
 
 
 def leaky_relu(z: Array, negative_slope: float = LEAKY_SLOPE) -> Array:
