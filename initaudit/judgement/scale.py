@@ -28,7 +28,7 @@ OPEN = 0.5
 the customary start at 1 (Liu et al. 2021, section 2.1)."""
 TRAINED_GAIN = 8.0
 """Factor between the signal's std that enters and leaves a trained layer, in the same direction, that the probe must confirm:
-one layer in a hundred has more (`benchmarks/thresholds.py trained`)."""
+one trained layer in fifty has more (`benchmarks/thresholds.py trained`)."""
 
 LEAST_GAIN = 2.0
 """The same for a std that is very far off. A judgement: what is four times the variance is not noise."""

@@ -18,8 +18,8 @@ ORTHOGONAL_DEFECT: Final = {"float16": 1e-2, "bfloat16": 5e-2}
 storing in the type leaves a quarter and half of this (`benchmarks/thresholds.py rounding`); random columns deviate by 3 to
 5."""
 EXACT_DEFECT: Final = 1e-4
-"""The same in float32, without the root: a factorisation leaves 1e-7 or less, and random columns deviate by thirty times as
-much as is allowed even in the longest rows of a block."""
+"""The same in float32, without the root: a factorisation leaves 1e-7 or less, and random columns deviate by a
+hundred times as much as is allowed even in the longest rows of a block."""
 
 
 SKETCHED_DEFECT: Final = {"float32": 1e-4, "float64": 1e-4, "float16": 1e-3, "bfloat16": 1e-2}

@@ -51,7 +51,8 @@ BELL_LAW: Final = 1000
 fewer values the tests cannot tell them from draws."""
 CERTAIN_BELL: Final = 4000
 """Values needed to be certain of it. Of 600 trained layers of 47 networks some of every size up to 2,304 values pass for
-normal, and one 1x1 convolution of 4,096, barely (p = 0.0025; `benchmarks/thresholds.py trained`)."""
+normal, and one 1x1 convolution of 4,096, barely (p = 0.0025); the few larger ones have every mark of a fresh draw
+(`benchmarks/thresholds.py trained`)."""
 
 SCALE_FREE: Final = 1000
 """Values needed to take a law for fresh at a scale that no scheme explains; enough for a uniform one, whose edges no training

@@ -36,7 +36,7 @@ class InputOptions:
         return InputOptions(
             batch=options.get("batch"),
             seed=options.get("seed", 0),
-            max_memory=options["max_memory"],
+            max_memory=options.get("max_memory", DEFAULT_MAX_MEMORY),
             shapes={name: tuple(shape) for name, shape in (options.get("input_shapes") or {}).items()},
             data=options.get("input_data"),
         )
