@@ -25,9 +25,10 @@ PROBES = ("full", "forward", "none")
 FAIL_ON = ("error", "warning", "never")
 
 DEFAULT_MAX_MEMORY = 4 << 30
-"""Bytes the probe's process may hold: half of the smallest machine that models of this kind are exported on."""
+"""Bytes the probe's process may hold. A judgement: half of a machine of 8 GiB."""
 DEFAULT_TIMEOUT = 120.0
-"""Seconds for the probe; longer than any model of the public collection needs by a factor of ten."""
+"""Seconds for the probe. A judgement: networks of the size of ResNet-18 need a few (`benchmarks/probe.py`), and a CI job can
+wait for two minutes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

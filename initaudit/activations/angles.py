@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 
 MAX_BACK = 8
-"""Operators between a product and the sine and cosine of it."""
+"""Operators between a product and the sine and cosine of it: Transpose, Concat, Cast and the like. A judgement; a bound on the
+search."""
 
 
 def goes_to_sine_and_cosine(output: Value | None) -> bool:

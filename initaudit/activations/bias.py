@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from initaudit.model.tensors import Tensor
 
 MAX_STEPS = 6
-"""Casts, quantisers and reshapes between a product and its bias."""
+"""Casts, quantisers and reshapes between a product and its bias. A judgement: a quantised export has four."""
 
 
 def with_bias(value: Value) -> tuple[Value, Tensor | None]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from initaudit.model.graph import Node, Value
 
 MAX_VALUES = 4096
-"""Values of a constant operand that its mean is taken over; a slope or scale per channel has fewer."""
+"""Values of a constant operand that its mean is taken over; a slope or scale per channel has fewer. A judgement."""
 MAX_STATIC_STEPS = 64
 """Nodes that may stand between a stored tensor and a constant operand of an activation; real ones have under ten."""
 
@@ -129,11 +129,13 @@ OPERATORS: dict[str, Operator] = {
     "Elu": lambda n, x: formulas.elu(x[0], n.attr("alpha", 1.0)),
     "Celu": lambda n, x: formulas.celu(x[0], n.attr("alpha", 1.0)),
     "Selu": _selu,
-    "LeakyRelu": lambda n, x: formulas.leaky_relu(x[0], n.attr("alpha", 0.01)),
+    "LeakyRelu": lambda n, x: formulas.leaky_relu(x[0], n.attr("alpha", formulas.LEAKY_SLOPE)),
     "PRelu": lambda _, x: np.where(x[0] >= 0, x[0], x[1] * x[0]),
     "ThresholdedRelu": lambda n, x: formulas.threshold(x[0], n.attr("alpha", 1.0)),
     "Shrink": _shrink,
-    "HardSigmoid": lambda n, x: formulas.hardsigmoid(x[0], n.attr("alpha", 0.2), n.attr("beta", 0.5)),
+    "HardSigmoid": lambda n, x: formulas.hardsigmoid(
+        x[0], n.attr("alpha", formulas.ONNX_HARDSIGMOID_SLOPE), n.attr("beta", 0.5)
+    ),
     "Gelu": _gelu,
     "Swish": lambda n, x: formulas.silu(x[0], n.attr("alpha", 1.0)),
     "Clip": _clip,
@@ -168,9 +170,9 @@ CONTRIB_OPERATORS: dict[str, Operator] = {
     "Gelu": _unary(formulas.gelu),
     "BiasGelu": _unary(formulas.gelu),
     "FastGelu": _unary(formulas.gelu_tanh),
-    "QuickGelu": lambda n, x: formulas.silu(x[0], n.attr("alpha", 1.702)),
+    "QuickGelu": lambda n, x: formulas.silu(x[0], n.attr("alpha", formulas.QUICK_GELU_SLOPE)),
     "QLinearSigmoid": _unary(formulas.sigmoid),
-    "QLinearLeakyRelu": lambda n, x: formulas.leaky_relu(x[0], n.attr("alpha", 0.01)),
+    "QLinearLeakyRelu": lambda n, x: formulas.leaky_relu(x[0], n.attr("alpha", formulas.LEAKY_SLOPE)),
     "QuantizeLinear": _quantize,
     "DequantizeLinear": _dequantize,
 }

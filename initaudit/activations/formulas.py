@@ -41,8 +41,9 @@ def celu(z: Array, alpha: float = 1.0) -> Array:
 
 
 SELU_ALPHA = 1.6732632423543772
+"""Klambauer et al. 2017, equation 14: the fixed point of mean 0 and variance 1."""
 SELU_SCALE = 1.0507009873554805
-"""Klambauer et al. 2017, equation 14."""
+"""The same equation's lambda."""
 
 
 def selu(z: Array) -> Array:
@@ -69,12 +70,20 @@ QUICK_GELU_SLOPE = 1.702
 """Hendrycks & Gimpel 2016, section 2: z sigmoid(1.702 z) approximates GELU."""
 
 
+ONNX_HARDSIGMOID_SLOPE = 0.2
+"""Default of the ONNX operator HardSigmoid, and Keras's; torch's hardsigmoid has 1/6."""
+
+
 def hardsigmoid(z: Array, alpha: float = 1 / 6, beta: float = 0.5) -> Array:
-    """min(1, max(0, alpha z + beta)); torch's constants, Keras has alpha = 0.2."""
+    """min(1, max(0, alpha z + beta)); torch's constants."""
     return np.clip(alpha * z + beta, 0.0, 1.0)
 
 
-def leaky_relu(z: Array, negative_slope: float = 0.01) -> Array:
+LEAKY_SLOPE = 0.01
+"""Maas et al. 2013; default of the ONNX operator LeakyRelu and of torch.nn.LeakyReLU."""
+
+
+def leaky_relu(z: Array, negative_slope: float = LEAKY_SLOPE) -> Array:
     """Maas et al. 2013; also PReLU with its mean slope."""
     return np.where(z >= 0, z, negative_slope * z)
 

@@ -15,7 +15,7 @@ from typing import TypeAlias
 import numpy as np
 
 from initaudit.activations import formulas
-from initaudit.activations.formulas import QUICK_GELU_SLOPE, Array
+from initaudit.activations.formulas import LEAKY_SLOPE, QUICK_GELU_SLOPE, Array
 
 Function: TypeAlias = Callable[[Array], Array]
 Parameters: TypeAlias = Mapping[str, float]
@@ -136,7 +136,7 @@ ACTIVATIONS: Mapping[str, Activation] = {
         Activation(
             name="leaky_relu",
             function=formulas.leaky_relu,
-            fit=lambda f: _unless(0.01, "negative_slope", -_at(f, -1.0)),
+            fit=lambda f: _unless(LEAKY_SLOPE, "negative_slope", -_at(f, -1.0)),
         ),
         Activation(name="elu", function=formulas.elu, fit=lambda f: _unless(1.0, "alpha", -_at(f, -FAR))),
         Activation(

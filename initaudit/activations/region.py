@@ -21,11 +21,13 @@ MAX_REGION = 40
 """Elementwise nodes looked at behind one value; the longest decomposition in use (tanh GELU with casts) has under 20."""
 
 MAX_UNIFORM = 1 << 16
-"""Elements up to which a constant is looked through for being one number everywhere."""
+"""Elements up to which a constant is looked through for being one number everywhere. A judgement: looking costs microseconds,
+and no activation has a larger operand."""
 MAX_KNOWN = 4096
 """Distinct subgraphs remembered; real networks have fewer than a hundred."""
 
 START = 0
+"""Number of the value that a function starts from; the expressions behind it count on from there."""
 _numbers = count(START + 1)
 _meanings: dict[Hashable, int] = {}
 """Number of each expression met: an operator with its attributes, applied to numbered expressions and constants."""

@@ -23,7 +23,9 @@ COMMANDS = {
 }
 
 EXIT_FINDINGS = 1
+"""Findings at or above --fail-on, as linters have it."""
 EXIT_ERROR = 2
+"""Usage, unreadable input or an internal error: click's own code for a wrong command line."""
 
 
 class _LazyGroup(click.Group):

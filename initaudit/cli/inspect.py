@@ -32,7 +32,7 @@ def command(model: str, output_format: str, output: Path | None) -> int:
     else:
         import shutil
 
-        text = as_text(found, shutil.get_terminal_size((80, 24)).columns if output is None else 160)
+        text = as_text(found, shutil.get_terminal_size().columns if output is None else 160)
     if output is not None:
         write_atomically(output, text.encode())
     else:

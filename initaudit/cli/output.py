@@ -68,7 +68,7 @@ def write_reports(
     for name in on_stdout:
         options = plain
         if name == "text":
-            columns = min(shutil.get_terminal_size((80, 24)).columns, MAX_WIDTH)
+            columns = min(shutil.get_terminal_size().columns, MAX_WIDTH)
             options = FormatOptions(width=columns, color=_wants_color(color), verbose=verbose, statistics=statistics)
         sys.stdout.buffer.write(find_format(name).render(whole, options).encode())
         sys.stdout.flush()

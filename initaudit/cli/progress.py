@@ -31,7 +31,7 @@ class Progress:
         def show(doing: str) -> None:
             text = f"{counted}{visible(doing)}: {visible(path)}"
             with self._lock:
-                sys.stderr.write(CLEAR + text[: shutil.get_terminal_size((80, 24)).columns - 1])
+                sys.stderr.write(CLEAR + text[: shutil.get_terminal_size().columns - 1])
                 sys.stderr.flush()
 
         return show

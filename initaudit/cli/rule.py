@@ -24,7 +24,7 @@ def command(code: str) -> int:
         raise UsageError(
             f"no rule is called {code!r}" + (f"; did you mean {close[0]}?" if close else "; see `initaudit rules`")
         )
-    width = min(shutil.get_terminal_size((80, 24)).columns, 100)
+    width = min(shutil.get_terminal_size().columns, 100)
     documentation = rule.documentation()
     click.echo(f"{rule.code} {rule.name} ({rule.severity.value})\n")
     click.echo(textwrap.fill(documentation["summary"], width))

@@ -26,10 +26,8 @@ NARROWEST = 1e-7
 """Least width of a difference quotient relative to 1 + |z|: halfway between truncation and float64 rounding (eps^1/2)."""
 FLAT_SLOPE = 0.01
 """|phi'| below this share of its maximum counts as saturated: 99 % of the gradient is lost there."""
-SATURATION_REACH = 100.0
-"""Largest |z| looked at for saturation: every activation in use has reached its asymptote by then."""
 SATURATION_CELLS = 20_000
-"""Cells of equal width on [-SATURATION_REACH, SATURATION_REACH]: ends are found within 0.01."""
+"""Cells of equal width on [-FAR, FAR], where saturation is looked for: its ends are found within 0.01."""
 REACHED = 6.0
 """The steepest slope is sought among |z| <= 6, which a unit signal never leaves: the slope of z^2 has no maximum."""
 ROUNDING = 1e-6
@@ -156,7 +154,9 @@ def saturation(phi: Function) -> tuple[tuple[float, float], ...]:
     A flat place between two steep parts (the minimum of GELU, the middle of a hard shrink) is no saturation. A function
     that is flat everywhere, or not a number somewhere, has none.
     """
-    z = np.linspace(-SATURATION_REACH, SATURATION_REACH, SATURATION_CELLS + 1)
+    from initaudit.activations.named import FAR
+
+    z = np.linspace(-FAR, FAR, SATURATION_CELLS + 1)
     middle = 0.5 * (z[1:] + z[:-1])
     with np.errstate(all="ignore"):
         slope = np.abs(_slopes(phi, z, np.asarray(phi(z), np.float64), middle))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from initaudit.findings import Finding
 
 VERSION = 1
+"""Of the file's layout; files of another one are refused."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from initaudit.measuring.layer_audit import LayerAudit
 
 FRESH_SHARE = 0.8
-"""Share of decided layers at a known law from which a network without trained layers counts as fresh although a few layers escape recognition."""
+"""Share of decided layers at a known law from which a network without trained layers counts as fresh although a few layers
+escape recognition. A judgement: of fresh tensors fewer than 2 % escape (`benchmarks/provenance.py`), but a scheme of the user's
+own may start a fifth of the layers."""
 TRAINED_SHARE = 0.1
 """Below this share of untrained layers a network is called trained; at or above it, mixed. Only the word differs: INI601 names the layers in both."""
 

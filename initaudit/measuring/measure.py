@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
 
 VALUE_COST: Final = 2e-9
+"""Seconds to weigh a value of a large tensor, as `benchmarks/static.py` gives it; it need only tell which half of the work is which."""
 LAYER_COST: Final = 1e-3
-"""Seconds to weigh a value of a large tensor, and a small tensor (measured); they need only tell which half of the work is which."""
+"""Seconds to weigh a small tensor: the time of the same script for many small layers, divided by their number."""
 
 WORTH_SHARING: Final = 0.5
-"""Seconds of work from which processes are started for it: starting one and taking its results back costs 0.05."""
+"""Seconds of work from which processes are started for it. A judgement: ten times what starting one and taking its results back
+costs."""
 
 TURNS: Final = 16
 """Parts for each process: none waits longer for the last one than a sixteenth of its own work."""

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from initaudit.stats import WeightStats
 
 MIN_LAYERS_FOR_SCALE = 4
-"""Points that a depth scale is fitted to."""
+"""Points that a depth scale is fitted to. A judgement: a line has two parameters, and the residuals of two more tell whether it
+is one."""
 
 
 def with_theory(graph: Graph, layers: Sequence[LayerAudit], signals: Mapping[str, Signal]) -> tuple[LayerAudit, ...]:

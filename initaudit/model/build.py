@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 MAX_NODES = 2_000_000
-"""Nodes after inlining; functions that call functions can otherwise expand without bound (untrusted input)."""
+"""Nodes after inlining; functions that call functions can otherwise expand without bound (untrusted input). A judgement: large
+language models have some tens of thousands."""
 MAX_DEPTH = 200
 """Nesting of subgraphs and function calls; deeper than any real model, shallower than Python's own stack."""
 

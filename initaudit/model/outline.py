@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from mmap import mmap
 
 GRAPH, INITIALIZER, RAW_DATA = 7, 5, 9
+"""Field numbers of ModelProto.graph, GraphProto.initializer and TensorProto.raw_data (onnx.proto)."""
 VARINT, FIXED64, LENGTH_DELIMITED, FIXED32 = 0, 1, 2, 5
-"""Wire types."""
+"""Wire types (protobuf encoding)."""
 SMALLEST = 1 << 16
-"""Bytes from which a weight is referred to: smaller ones may be shapes, which the runtime must know while it loads, and are copied
-faster than looked up (measured with 4 KiB: a quarter of the time to load)."""
+"""Bytes from which a weight is referred to. A judgement: smaller ones may be shapes, which the runtime must know while it
+loads, and are copied faster than looked up."""
 
 
 class MalformedError(ValueError):

@@ -20,8 +20,10 @@ from onnx import TensorProto, numpy_helper
 
 from initaudit.errors import ExternalDataError, InvalidModel, UnsupportedWeight
 
-MAX_DENSE_ELEMENTS = 1 << 28
-"""A sparse initializer is made dense only up to this many elements (1 GiB in float32): its dims are untrusted."""
+MAX_ELEMENTS = 1 << 28
+"""An array that the file does not store in full (a sparse initializer, what operators make of constants) is made only up to this many
+elements, 1 GiB in float32: shapes are untrusted, and a few bytes may promise terabytes. Above the largest layers in use, a table of
+262,144 words of 1,024 values; a judgement."""
 
 _NUMPY_DTYPES: dict[int, np.dtype[Any]] = {
     code: np.dtype(onnx.helper.tensor_dtype_to_np_dtype(code))
@@ -35,6 +37,7 @@ _SUB_BYTE_BITS = {
     getattr(TensorProto, "INT2", -1): 2,
     getattr(TensorProto, "UINT2", -2): 2,
 }
+"""Bits of the types of which several values share a byte (onnx.proto)."""
 
 
 def dtype_name(code: int) -> str:
@@ -206,7 +209,7 @@ def _unpack(raw: np.ndarray, bits: int, dtype: np.dtype[Any], shape: tuple[int, 
 def _dense(proto: onnx.SparseTensorProto, name: str) -> np.ndarray:
     shape = tuple(proto.dims)
     size = math.prod(shape)
-    if size > MAX_DENSE_ELEMENTS:
+    if size > MAX_ELEMENTS:
         raise UnsupportedWeight(f"sparse tensor of {size} elements is too large to be made dense")
     try:
         values = numpy_helper.to_array(proto.values)

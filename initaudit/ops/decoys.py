@@ -9,10 +9,11 @@ from __future__ import annotations
 import numpy as np
 
 MAX_READ = 1 << 22
-"""Elements that a decision may read; larger constants are taken for weights unless a sample says otherwise."""
+"""Elements that a decision may read; larger constants are taken for weights unless a sample says otherwise. A judgement: 16 MiB
+in float32."""
 
 SAMPLE = 256
-"""Values read first; one that does not fit ends the test."""
+"""Values read first; one that does not fit ends the test. A judgement."""
 
 TOLERANCE = 2e-2
 """Of sinusoids: tables are stored in half precision too, and angles of thousands of radians lose digits."""
@@ -24,11 +25,13 @@ SPECTRAL_SHARE = 0.98
 """Energy of a filter within WINDOW_BINS around its peak that makes it a windowed sinusoid (Hann and Hamming leave < 1 % outside)."""
 
 WINDOW_BINS = 3
+"""Bins to either side of the peak: the main lobe of a Hann or Hamming window is two bins wide on each side, and one more where
+the frequency lies between bins (Harris 1978)."""
 RESOLUTION = 1e-6
 """Rows this much smaller than the largest are rounding errors of float32."""
 
 PROBED_ROWS = 3
-"""Rows looked at before all are."""
+"""Rows looked at before all are. A judgement: first, middle and last."""
 
 MIN_TAPS = 32
 """Shorter filters have too few frequencies to tell."""
@@ -43,8 +46,9 @@ MIN_ANCHORS = 64
 """Fewer rows of 2 or 4 may be anything; detection heads have hundreds to thousands of positions."""
 
 MIN_PROGRESSION = 4
+"""Shortest progression: three numbers may be one by chance."""
 MAX_PROGRESSION = 4096
-"""Lengths of a progression: three numbers may be one by chance; heads and frequencies are some thousands at most."""
+"""Longest progression: heads and frequencies are some thousands at most."""
 
 STEP_TOLERANCE = 5e-3
 """Of the logarithm of the ratio; half precision rounds by 5e-4."""

@@ -38,6 +38,7 @@ CONVOLUTIONS = {
     "QLinearConv": Places(weight=3, scale=4, zero=5, bias=8, input_scale=1),
     "com.microsoft:QLinearConv": Places(weight=3, scale=4, zero=5, bias=8, input_scale=1),
 }
+"""By operator (schemas of ONNX and onnxruntime)."""
 PRODUCTS = {
     "MatMulInteger": Places(weight=1, zero=3),
     "QLinearMatMul": Places(weight=3, scale=4, zero=5),
@@ -45,6 +46,7 @@ PRODUCTS = {
     "com.microsoft:DynamicQuantizeMatMul": Places(weight=1, scale=2, zero=3, bias=4),
     "com.microsoft:MatMulIntegerToFloat": Places(weight=1, scale=3, zero=5, bias=6),
 }
+"""The same for matrix products."""
 
 
 def _key(node: Node) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import onnx
 from onnx import TensorProto
 
+from initaudit.model.graph import DEFAULT_DOMAINS
 from initaudit.probe.flatten import nodes_of
 from initaudit.probe.shadow import shadow, uses
 
@@ -55,14 +56,14 @@ def lower_opset(model: ModelProto) -> list[str]:
     if default_opset(model) != BFLOAT16_OPSET:
         return []
     for entry in model.opset_import:
-        if entry.domain in ("", "ai.onnx"):
+        if entry.domain in DEFAULT_DOMAINS:
             entry.version = BFLOAT16_OPSET - 1
     return [f"read as opset {BFLOAT16_OPSET - 1}, which differs from {BFLOAT16_OPSET} only in bfloat16"]
 
 
 def default_opset(model: ModelProto) -> int:
     """Version of the standard operators that the model imports; 0 where it imports none."""
-    return next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)
+    return next((entry.version for entry in model.opset_import if entry.domain in DEFAULT_DOMAINS), 0)
 
 
 def _convert(model: ModelProto) -> tuple[ModelProto, list[str]]:

@@ -46,7 +46,8 @@ LARGEST_STEP = 0.1
 SMALLEST_STEP = 1e-5
 """Never perturb by less: 100 units in the last place."""
 ATTEMPTS = 3
-"""Changes of step within one piece."""
+"""Changes of step within one piece. A judgement: the response is nearly linear in the step, so that the first brings it near
+its place."""
 NOISE = 1e-6
 """Relative response below which rounding may be all there is: some ten units in the last place of float32."""
 MIN_DRAWS, MAX_DRAWS = 2, 32
@@ -58,28 +59,29 @@ WEIGHTS_EVERY = 2
 """Passes over a large network per perturbation of its weights. Of the passes behind the first, each takes every other
 layer only; the spread between draws is then known from those."""
 WANTED_ERROR = 0.08
-"""Relative standard error of the gradient at which drawing ends."""
+"""Relative standard error of the gradient at which drawing ends. A judgement: no verdict turns on a tenth."""
 WORK_LIMIT = 3e10
 """Products spent on more than MIN_DRAWS passes: below half a second on two cores."""
 MOST_WORK = 1.5e11
 """Products spent on MIN_DRAWS passes, about two seconds; of a larger network only some layers are perturbed."""
 RUN_COST = 2e6
-"""Products that one call of the runtime is worth (30 microseconds)."""
+"""Products that one call of the runtime is worth: 30 microseconds. An estimate for planning."""
 NODE_COST = 5e5
-"""Products that one node is worth, however small its tensors (a toy BERT of 1,900 nodes)."""
+"""Products that one node is worth, however small its tensors. An estimate from a toy BERT of 1,900 nodes, for planning."""
 ELEMENT_COST = 300
-"""Products that one element of a layer's output is worth, for all that is done with it besides (measured on a
-MobileNet-like detector: a third of the time goes into products, the rest into elementwise operators and deviations)."""
+"""Products that one element of a layer's output is worth, for all that is done with it besides. An estimate from one profile of
+a MobileNet-like detector; planning needs it within a factor of two."""
 SMALL_NETWORK = 5e7
 """Products of one run below which a second thread costs more than it brings, and several rows share a run."""
 MAX_ROWS = 64
-"""Perturbations in one run of a small network."""
+"""Perturbations in one run of a small network. A judgement: with more the cost of the call no longer counts."""
 TIME_SHARE = 0.25
-"""Of the time limit that the backward probe plans to use at most."""
+"""Of the time limit that the backward probe plans to use at most. A judgement: an estimate of work may be off by a factor of
+four and still keep the limit."""
 HELD_BYTES = 1 << 28
-"""Deviations held at once."""
+"""Deviations held at once: 256 MiB. A judgement: a sixteenth of the default memory limit."""
 FEWEST_LAYERS = 8
-"""Perturbed in a network of any size."""
+"""Perturbed in a network of any size. A judgement: enough to see where a gradient vanishes or explodes."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from initaudit.probe.instrument import Surgeon, Tap, tap, tap_options, use_batch_statistics
+from initaudit.probe.instrument import PREFIX, Surgeon, Tap, tap, tap_options, use_batch_statistics
 from initaudit.probe.session import open_session, run_session
 from initaudit.probe.signal import Histogram, Moments
 
@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 SAMPLE = 4096
 """Elements of one value looked at per input: a share is then known within 1 %, a variance within 3 %."""
 MIN_SAMPLE = 256
+"""Elements looked at even in a network of very many values: a share is then known within 3 %."""
 SAMPLES_HELD = 1 << 24
-"""Sampled elements held at once, over all values and inputs (64 MiB in float32)."""
+"""Sampled elements held at once, over all values and inputs (64 MiB in float32). A judgement."""
 BINS = 40
 """Of a histogram: enough to see a saturated edge, few enough for a thumbnail."""
 
@@ -119,8 +120,8 @@ def observe(
     fed = {taps[name].name("at"): np.concatenate([p.ravel() for p in at[name].values()]) for name in taps}
     gathered: dict[str, _Gathered] = {name: _Gathered() for name in taps}
     sums: dict[str, list[np.ndarray]] = {name: [] for pair in statistics.values() for name in pair}
-    names = [o.name for o in session.get_outputs() if o.name.startswith("initaudit/")]
-    names = [n for n in names if not n.startswith("initaudit/shape/")]
+    names = [o.name for o in session.get_outputs() if o.name.startswith(PREFIX)]
+    names = [n for n in names if not n.startswith(f"{PREFIX}shape/")]
     for feed in runs.feeds:
         answer = dict(zip(names, run_session(session, names, {**feed, **fed}), strict=True))
         for name, wanted in taps.items():

@@ -15,6 +15,8 @@ import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from initaudit.model.graph import DEFAULT_DOMAINS
+
 if TYPE_CHECKING:
     import onnxruntime
 
@@ -50,7 +52,7 @@ class Surgeon:
     def __init__(self, model: ModelProto) -> None:
         self.model = model
         self.graph = model.graph
-        self.opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 1)
+        self.opset = next((o.version for o in model.opset_import if o.domain in DEFAULT_DOMAINS), 1)
         self._behind: dict[str, list[NodeProto]] = {}
         self._constants: dict[str, TensorProto] = {}
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.01
 """Between two looks at the child's memory: at 5 GB/s, the speed of filling memory, 50 MB can slip through."""
 STDERR_KEPT = 64
-"""Lines of the child's stderr kept for the reason."""
+"""Lines of the child's stderr kept for the reason. A judgement: the last one names it."""
 
 
 STARTER = """

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from initaudit.probe.inputs import Feeds, InputOptions
 
 DATA_HEADROOM = 512 << 20
-"""Bytes of data segment beyond the memory limit: thread stacks and allocator reserves that are never touched.
-Measured: 121 MiB with numpy, onnx and onnxruntime imported, up to 64 MiB more for each thread that allocates."""
+"""Bytes of data segment beyond the memory limit: thread stacks and allocator reserves that are never touched. With numpy, onnx
+and onnxruntime imported it is 70 to 120 MiB (`benchmarks/thresholds.py memory`); glibc reserves up to 64 MiB more for each
+thread that allocates."""
 
 
 def run_job(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from initaudit.config import DEFAULT_MAX_MEMORY, DEFAULT_TIMEOUT
 from initaudit.initialisation.gains import saturation
 from initaudit.kind import Kind
 
@@ -25,8 +26,8 @@ class ProbeOptions:
     seed: int = 0
     input_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     input_data: str | None = None
-    max_memory: int = 4 << 30
-    timeout: float = 120.0
+    max_memory: int = DEFAULT_MAX_MEMORY
+    timeout: float = DEFAULT_TIMEOUT
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""

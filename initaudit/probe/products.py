@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from onnx import ModelProto, helper
 
+from initaudit.model.graph import DEFAULT_DOMAINS
 from initaudit.probe.instrument import PREFIX
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Product:
         graph.name = "product"
         graph.input.append(helper.make_tensor_value_info(str(layer.input), element, [None] * x.ndim))
         graph.input.append(helper.make_tensor_value_info(WEIGHT, element, list(layer.weight_shape)))
-        opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 1)
+        opset = next((o.version for o in model.opset_import if o.domain in DEFAULT_DOMAINS), 1)
         if copy.op_type == "Gemm" and opset < BIAS_OPTIONAL:
             zero = f"{PREFIX}zero"
             graph.initializer.append(helper.make_tensor(zero, element, [1], [0.0]))

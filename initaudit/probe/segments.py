@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     import onnxruntime
 
 MAX_SEGMENTS = 12
-"""Pieces at most: each has a session, and each adds a call of the runtime to every perturbation."""
+"""Pieces at most: each has a session, and each adds a call of the runtime to every perturbation. A judgement."""
 WINDOW = 2
-"""Layers to either side of an even division among which the cut with the fewest values is taken."""
+"""Layers to either side of an even division among which the cut with the fewest values is taken. A judgement."""
 
 State = dict[str, np.ndarray]
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initaudit.findings import Finding, Remedy, Severity
+from initaudit.judgement.trainability import UNHARMED
 from initaudit.rule import Rule
 from initaudit.rules.ini101_weight_too_small import TOO_SMALL
 from initaudit.rules.ini102_weight_too_large import TOO_LARGE
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
 MISFIT = 1.2
 """Factor in std between the recognised law and the target from which a scheme counts as another one; 1.44 in variance, x38 over ten layers."""
-SUFFERS = 0.9
-"""Trainability below which a mismatch has a consequence."""
 
 
 class SchemeMismatch(Rule):
@@ -58,7 +57,7 @@ class SchemeMismatch(Rule):
         if not TOO_SMALL <= factor <= TOO_LARGE:
             return  # INI101 and INI102 say it
         learning = audit.trainability
-        suffers = learning is not None and learning.score < SUFFERS
+        suffers = learning is not None and learning.score < UNHARMED
         folded = any(a.layer.folded_norm for a in audit.layers)  # then the score is not that of the network in training
         severity = Severity.WARNING if suffers and not folded else Severity.INFO
         activation = layer.layer.activation or "the linear output"

@@ -6,15 +6,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initaudit.findings import Finding, Remedy, Severity
+from initaudit.judgement.lost import LOST
 from initaudit.kind import Kind
 from initaudit.rule import Rule
 from initaudit.rules.limiting_factor import limiting_factors
 
 if TYPE_CHECKING:
     from initaudit.judgement.model_audit import ModelAudit
-
-VANISHED = 1e-8
-"""Signal variance relative to the input's below which a trained network's layer carries nothing that float32 (1.2e-7 squared: 1e-14) keeps beside a bias of order one."""
 
 
 class VanishingSignal(Rule):
@@ -46,7 +44,7 @@ class VanishingSignal(Rule):
             if layer.stats.std == 0:  # INI002 and INI003 name the cause
                 continue
             entered = signal.input.variance
-            if entered > VANISHED and signal.variance < VANISHED * entered:
+            if entered > LOST and signal.variance < LOST * entered:
                 yield self.finding(
                     layer,
                     f"The signal variance falls from {entered:.2g} to {signal.variance:.2g} in this layer: what follows no longer depends on the input.",

@@ -6,15 +6,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initaudit.findings import Finding, Remedy, Severity
+from initaudit.judgement.lost import EXPLODED
 from initaudit.judgement.scale import signal_gain
 from initaudit.rule import Rule
 from initaudit.rules.limiting_factor import limiting_factors
 
 if TYPE_CHECKING:
     from initaudit.judgement.model_audit import ModelAudit
-
-EXPLODED = 1e4
-"""Factor in the signal's std over one layer of a trained network that no trained layer of the public collection reaches (largest: below 1e3, measured)."""
 
 
 class ExplodingSignal(Rule):
@@ -41,7 +39,7 @@ class ExplodingSignal(Rule):
             return
         for layer in audit.layers:
             gain = signal_gain(layer)
-            if gain is not None and gain > EXPLODED and layer.layer.untrainable is None:
+            if gain is not None and gain * gain > EXPLODED and layer.layer.untrainable is None:
                 yield self.finding(
                     layer,
                     f"The signal's std is multiplied by {gain:.2g} in this layer.",

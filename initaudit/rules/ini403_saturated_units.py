@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initaudit.findings import Finding, Remedy, Severity
-from initaudit.judgement.scale import SATURATED, SIGMOIDAL
+from initaudit.initialisation.targets import SIGMOIDAL
+from initaudit.judgement.scale import SATURATED
 from initaudit.rule import Rule
 
 if TYPE_CHECKING:

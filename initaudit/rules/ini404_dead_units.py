@@ -19,7 +19,7 @@ DEAD = 0.5
 NEARLY_ALL = 0.95
 """Share from which the layer passes nothing: an error when fresh, a warning when trained."""
 MIN_UNITS = 4
-"""In layers with fewer units one dead unit is already a large share."""
+"""In layers with fewer units one dead unit is already a large share. A judgement."""
 ALIKE = 0.99
 """Similarity of the inputs from which half of the units are off for all of them by chance: the collapse is the cause (INI405)."""
 

@@ -7,19 +7,16 @@ from typing import TYPE_CHECKING
 
 from initaudit.findings import Confidence, Finding, Remedy, Severity
 from initaudit.rule import Rule
+from initaudit.stats.provenance import CERTAIN_BELL
 
 if TYPE_CHECKING:
     from initaudit.judgement.model_audit import ModelAudit
     from initaudit.measuring.layer_audit import LayerAudit
 
 STRUCTURED = frozenset({"orthogonal", "identity"})
-"""Laws that training leaves at once, whatever their scale. An independent draw of unknown scale is only information: a short training
-widens a uniform law without bending it much. A uniform law per unit, as a folded BatchNorm leaves it, comes with medium confidence:
-none of the trained layers of 80 public files has one (measured)."""
-
-MIN_BELL = 4000
-"""Values from which a bell law of unknown scale is worth a warning: smaller trained layers pass for normal now and then (measured on
-public convolutions of 2,048 values)."""
+"""Laws that training leaves at once, whatever their scale. An independent draw of unknown scale is only information: a short
+training widens a uniform law without bending it much. A uniform law per unit, as a folded BatchNorm leaves it, comes with
+medium confidence: of 600 trained layers only those of 320 and fewer values have one (`benchmarks/thresholds.py trained`)."""
 
 
 class UntrainedLayer(Rule):
@@ -50,7 +47,7 @@ class UntrainedLayer(Rule):
             return
         named = origin.law is not None or origin.distribution in STRUCTURED
         sure = named and origin.confidence == "high"
-        enough = origin.distribution == "uniform" or layer.stats.count >= MIN_BELL
+        enough = origin.distribution == "uniform" or layer.stats.count >= CERTAIN_BELL
         named = named or (enough and origin.confidence == "medium")
         law = origin.law or f"an independent {origin.distribution} law"
         severity = Severity.ERROR if sure else Severity.WARNING if named else Severity.INFO

@@ -6,14 +6,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initaudit.findings import Finding, Remedy, Severity
-from initaudit.judgement.trainability import TRAINABLE
+from initaudit.judgement.trainability import SUFFICES, TRAINABLE
 
 if TYPE_CHECKING:
     from initaudit.judgement.model_audit import ModelAudit
     from initaudit.rule import Rule
-
-NOTABLE = 0.8
-"""A factor that leaves this much trainability or more is not worth a finding."""
 
 
 def limiting_factors(rule: Rule, audit: ModelAudit, *, suggestion: str) -> Iterator[Finding]:
@@ -35,7 +32,7 @@ def limiting_factors(rule: Rule, audit: ModelAudit, *, suggestion: str) -> Itera
         )
     worst = min(factor.score for factor in learning.factors)
     for factor in learning.factors:
-        if factor.rule != rule.code or factor.score >= NOTABLE or learning.score >= NOTABLE:
+        if factor.rule != rule.code or factor.score >= SUFFICES or learning.score >= SUFFICES:
             continue
         doomed = (
             learning.score < TRAINABLE and audit.context.name == "fresh" and not folded

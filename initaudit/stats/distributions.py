@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _TABLE_END: Final = 8.5
+"""Phi(-8.5) is 1e-17: less than half a unit in the last place of 1."""
 _TABLE_STEP: Final = 2.0**-10
 """Linear interpolation in the table errs by at most step^2/8 * max|phi'| = 3e-8."""
 
 EXACT_KS: Final = 1 << 13
-"""Up to this many values are sorted; more are counted in KS_BINS bins, which is 20 times faster (measured)."""
+"""Up to this many values are sorted; more are counted in KS_BINS bins, which is several times faster (`benchmarks/thresholds.py
+speed`)."""
 
 KS_BINS: Final = 4096
 """Cells over the support of a binned Kolmogorov-Smirnov distance: D is underestimated by at most one cell's mass, 0.001."""

@@ -72,11 +72,14 @@ def _truncated_moment(order: int) -> float:
 
 
 NORMAL: Final = _family("normal", normal_cdf, 10.0, 3.0, 15.0, 105.0)
+"""Even moments 3, 15, 105: double factorials."""
 UNIFORM: Final = _family("uniform", lambda z: uniform_cdf(z / math.sqrt(3.0)), math.sqrt(3.0), 9 / 5, 27 / 7, 9.0)
+"""Even moments 3^k / (2k + 1)."""
 TRUNCATED: Final = _family(
     "truncated_normal", truncated_normal_cdf, TRUNCATION / TRUNCATED_STD,
     *(_truncated_moment(order) / TRUNCATED_STD**order for order in (4, 6, 8)),
 )  # fmt: skip
+"""Cut at TRUNCATION and scaled to unit variance."""
 FAMILIES: Final = (UNIFORM, NORMAL, TRUNCATED)
 
 

@@ -15,13 +15,15 @@ COARSE_LEVELS: Final = 0.5
 """A weight is quantised when its units hold fewer different values than this share of their inputs: fresh floats never repeat so."""
 
 QUANTUM_SHARE: Final = 0.5
-"""Units whose rounding step exceeds this share of their standard deviation say nothing of their law."""
+"""Units whose rounding step exceeds this share of their standard deviation say nothing of their law. A judgement: within three
+standard deviations to either side they hold a dozen values or fewer."""
 
 ZERO_MEAN: Final = 1e-5
 """Units whose mean is below this share of their rms were centred: the mean of 1,000 independent values is 3 % of their rms."""
 
 LIGHT_TAILS: Final = 3.5
-"""Kurtosis up to which centred units may be as drawn: a normal law has 3, a uniform one 1.8; trained convolutions mostly have more."""
+"""Kurtosis up to which centred units may be as drawn: a normal law has 3, a uniform one 1.8. A judgement; trained convolutions
+mostly have more."""
 
 
 def hidden_by(block: np.ndarray, facts: LayerFacts, kernel: int, *, narrow: bool, plausible: float) -> str | None:

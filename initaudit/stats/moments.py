@@ -19,14 +19,16 @@ PIVOT_SHARE: Final = 0.05
 the cancellation in `sum(x^2) - n mean^2` loses less than one bit, and the extra pass would cost a tenth of the time."""
 
 SAFE_LOW: Final = 1e-8
+"""Smallest magnitude whose fourth power keeps clear of float32's subnormal numbers (1.2e-38)."""
 SAFE_HIGH: Final = 1e8
-"""Between these magnitudes the fourth power of a float32 keeps clear of under- and overflow (1.2e-38, 3.4e38)."""
+"""Largest magnitude whose fourth power keeps clear of float32's overflow (3.4e38)."""
 
 _SMALLEST_NORMAL: Final = {
     "float64": 2.0**-1022, "float32": 2.0**-126, "float16": 2.0**-14, "bfloat16": 2.0**-126,
     "float8_e4m3fn": 2.0**-6, "float8_e4m3fnuz": 2.0**-7, "float8_e5m2": 2.0**-14, "float8_e5m2fnuz": 2.0**-15,
     "float4_e2m1fn": 1.0,
 }  # fmt: skip
+"""By type (IEEE 754; ONNX float8 and float4 formats)."""
 
 
 @cache

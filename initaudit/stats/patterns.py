@@ -14,14 +14,18 @@ if TYPE_CHECKING:
     from initaudit.stats.weigh import WeightStats
 
 ORTHOGONAL_DEFECT: Final = {"float16": 1e-2, "bfloat16": 5e-2}
+"""Largest entry of the deviation from orthonormality, times the square root of the longer side, that counts as rounding:
+storing in the type leaves a quarter and half of this (`benchmarks/thresholds.py rounding`); random columns deviate by 3 to
+5."""
 EXACT_DEFECT: Final = 1e-4
-"""Largest entry of the deviation from orthonormality that storing in a narrow type leaves behind, times the square root of the
-longer side; and that of a float32 factorisation (measured: 1e-6). Random columns deviate by 3 to 5 over that root."""
+"""The same in float32, without the root: a factorisation leaves 1e-7 or less, and random columns deviate by a
+hundred times as much as is allowed even in the longest rows of a block."""
 
 
 SKETCHED_DEFECT: Final = {"float32": 1e-4, "float64": 1e-4, "float16": 1e-3, "bfloat16": 1e-2}
-"""Largest root mean square of (G - level I) r, relatively, for a matrix too large to form its Gram matrix G: storing an orthogonal
-matrix in the type leaves a third of this (measured, 4096 x 4096); a random one has the square root of its aspect ratio, 0.04 or more."""
+"""Largest root mean square of (G - level I) r, relatively, for a matrix too large to form its Gram matrix G: storing an
+orthogonal matrix in the type leaves a third of this (`benchmarks/thresholds.py rounding`); a random one has the square root of
+its aspect ratio, 0.04 or more."""
 
 
 def identity(stats: WeightStats) -> Provenance | None:

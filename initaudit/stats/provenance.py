@@ -27,39 +27,51 @@ if TYPE_CHECKING:
     from initaudit.stats.weigh import WeightStats
 
 ACCEPT: Final = 2e-3
-"""A family is kept when no test, corrected for their number, gives a smaller p-value: one fresh tensor in 500 is lost."""
+"""A family is kept when no test, corrected for their number, gives a smaller p-value: one fresh tensor in 500 is lost
+(`benchmarks/provenance.py`)."""
 
 BORDERLINE: Final = 1e-5
 """Between this p-value and ACCEPT the likeliest law is named, but nothing is concluded from it: one fresh tensor in 500 and the
 trained layers that moved least meet here."""
 
 SCALE_ACCEPT: Final = 1e-4
-"""A law's scale is kept down to this p-value: whether it explains the values better than a free scale, the likelihood decides."""
+"""A law's scale is kept down to this p-value. A judgement: whether it explains the values better than a free scale, the
+likelihood decides."""
 
 REJECT: Final = 1e-6
-"""Below this p-value for every family the values are called trained; between the two the verdict stays open."""
+"""Below this p-value for every family the values are called trained; between the two the verdict stays open. A judgement: no
+fresh tensor of a model of a thousand is called trained but once in a thousand models."""
 
 SHARP_LAW: Final = 48
 """Values needed to tell a uniform law at a known scale: each of them speaks against the closest bell shape with 0.18 nats
 (Kullback-Leibler divergence of a uniform from a normal of equal variance), so 48 of them with odds of 5,000 to 1."""
 
 BELL_LAW: Final = 1000
+"""Values needed to take a normal law at a known scale for fresh. A judgement: most trained layers are bell-shaped too, and of
+fewer values the tests cannot tell them from draws."""
 CERTAIN_BELL: Final = 4000
-"""Values needed to take a normal law at a known scale for fresh, and to be certain of it: most trained layers are bell-shaped too
-(measured on 140 trained layers of public files: one 1x1 convolution of 2,048 values passes every test, none above 4,000)."""
+"""Values needed to be certain of it. Of 600 trained layers of 47 networks some of every size up to 2,304 values pass for
+normal, and one 1x1 convolution of 4,096, barely (p = 0.0025); the few larger ones have every mark of a fresh draw
+(`benchmarks/thresholds.py trained`)."""
 
 SCALE_FREE: Final = 1000
+"""Values needed to take a law for fresh at a scale that no scheme explains; enough for a uniform one, whose edges no training
+keeps. A judgement, after BELL_LAW."""
 CERTAIN_SCALE_FREE: Final = 16_000
-"""The same at a scale that no scheme explains, for a normal law; a uniform one needs no more than the first of them."""
+"""Values needed to be certain of a normal law at such a scale. A judgement: four times CERTAIN_BELL, as nothing but the shape
+speaks for it."""
 
 FEWEST: Final = 16
-"""Below this many values nothing is said about a distribution."""
+"""Below this many values nothing is said about a distribution. A judgement: the Kolmogorov-Smirnov test of 16 values cannot
+tell a uniform law from a normal one."""
 
 UNKNOWN_SCALE_COST: Final = 5.0
-"""Nats by which a scale that no scheme explains is less usual than the commonest law, besides half the logarithm of n (Schwarz 1978)."""
+"""Nats by which a scale that no scheme explains is less usual than the commonest law, besides half the logarithm of n (Schwarz
+1978): that of the rarest laws in `stats.laws`, so that a known law is preferred wherever it explains the values as well."""
 
 SCATTERED_ZEROS: Final = 0.01
-"""Beyond this share of zeros outside zero units and inputs a weight is treated as sparse: a fresh one has none."""
+"""Beyond this share of zeros outside zero units and inputs a weight is treated as sparse. A judgement: a fresh one has none,
+and rounding to float16 makes fewer."""
 
 EXACT_ROUNDING: Final = 1e-6
 """By how much, relatively, float32 arithmetic may move a value: frameworks compute the bound of a law in it too."""
@@ -68,9 +80,11 @@ COARSEST_ROUNDING: Final = 2.0**-8
 """The same for bfloat16, the narrowest type in which the shape of a law survives; what is coarser counts as quantised."""
 
 ROW_SCALED_UNIFORM: Final = 1000
+"""Values needed to believe in fresh uniform draws whose units were rescaled: of 600 trained layers none of more than 320 values
+passes for them (`benchmarks/thresholds.py trained`)."""
 ROW_SCALED_BELL: Final = 4000
-"""Values needed to believe in fresh draws whose units were rescaled. Measured on six small trained networks: a trained 3x3
-convolution of 144 values passes for uniform and one of 2,304 for normal, those of 4,608 never do (p < 1e-20)."""
+"""The same for normal draws, for which trained layers of 2,304 values pass, and one 1x1 convolution of 4,096, barely (p =
+0.005)."""
 
 ROW_SCALED_ODDS: Final = 8.0
 """Nats by which the uniform law must beat the normal one per unit: odds of 3,000 to 1."""

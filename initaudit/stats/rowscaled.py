@@ -18,7 +18,7 @@ from initaudit.stats.evidence import NORMAL, UNIFORM, Evidence, Scatter
 from initaudit.stats.structure import structure_evidence
 
 FEWEST_INPUTS: Final = 8
-"""Values per unit below which its own scale leaves nothing to test."""
+"""Values per unit below which its own scale leaves nothing to test. A judgement."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,19 +17,21 @@ GAUSSIANS: Final = 3
 """Random vectors that the weight is multiplied with: Halko, Martinsson & Tropp 2011, lemma 4.1, bound with probability 1 - 10^-3."""
 
 SKETCH_WIDTH: Final = GAUSSIANS + 1
-"""The last vector is all ones: its image sums the rows, and a mean off zero is the commonest large singular direction. Four are what
-BLAS multiplies with at once: five cost twice as much (measured)."""
+"""The last vector is all ones: its image sums the rows, and a mean off zero is the commonest large singular direction. Four are
+what BLAS multiplies with at once: three or five take half as long again (`benchmarks/thresholds.py speed`)."""
 
 SKETCH_SEED: Final = 20110601
+"""Any number; fixed, so that a report repeats."""
 
 STRETCH: Final = 1 << 10
 """Rows whose sums are formed in float32, to 1e-6, before they are added up in float64."""
 
 LONGEST_ROW: Final = 1 << 18
-"""Longest row, in values, of a matrix that is sketched: its random vectors take 17 MB then. The largest vocabularies have as many."""
+"""Longest row, in values, of a matrix that is sketched: its random vectors take 17 MB then. A judgement: the largest
+vocabularies have as many."""
 
 ONES: Final = np.ones(CHUNK, np.float32)
-"""Products with it are sums: BLAS forms them at four times the speed of numpy's own (measured)."""
+"""Products with it are sums: BLAS forms them several times as fast as numpy's own sum."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

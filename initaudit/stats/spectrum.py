@@ -14,25 +14,27 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 EXACT_SIDE: Final = 256
-"""Largest smaller side for which all singular values are computed: 256 takes 6 ms, 512 takes 35 ms (measured, one core)."""
+"""Largest smaller side for which all singular values are computed. A judgement: 256 takes some 5 ms, 512 five to ten times as
+long (`benchmarks/thresholds.py speed`)."""
 
 EXACT_COST: Final = 1 << 26
+"""Largest product of size and smaller side for the same: so many multiplications take 5 ms."""
 EXACT_SIZE: Final = 1 << 20
-"""Largest product of size and smaller side for the same, and largest size: so many multiplications take 5 ms, and so many values,
-decoded to float64, 8 MiB."""
+"""Largest size for the same: so many values, decoded to float64, take 8 MiB."""
 
 EQUAL_LENGTHS: Final = 3e-3
-"""Squared lengths of the rows of an orthogonal matrix differ less: storing them in bfloat16 leaves 1e-4 in 256 columns. Those of a
-random matrix differ by 8 sqrt(2/columns) or so."""
+"""Squared lengths of the rows of an orthogonal matrix differ less: storing them in bfloat16 leaves 2.4e-3 in 256 columns and
+1e-3 in 1,024 (`benchmarks/thresholds.py rounding`). Those of a random matrix differ by 8 sqrt(2/columns) or so."""
 
 REFINED_SIZES: Final = (1 << 20, 1 << 22)
-"""A power step is taken for each of these sizes that the tensor does not exceed: it costs a third of the first pass, and finds a
-singular value 3 times the edge of the bulk within 1 % after two of them (measured)."""
+"""A power step is taken for each of these sizes that the tensor does not exceed. A judgement: it costs a third of the first
+pass, and two of them find a singular value 3 times the edge of the bulk within a few percent (tested)."""
 
 STRUCTURED_SIZE: Final = 1 << 24
+"""Largest size for which a power step is taken where there is STRUCTURED. A judgement: 64 MiB in float32, one more reading."""
 STRUCTURED: Final = 1.15
-"""A power step is taken up to this size where the first estimate, squared, exceeds that of independent values, tr(G^2)/tr(G) of a
-Marchenko-Pastur spectrum, by this factor: then there are larger singular values to be found. Four vectors of noise reach 1.05."""
+"""Factor by which the first estimate, squared, exceeds that of independent values, tr(G^2)/tr(G) of a Marchenko-Pastur
+spectrum, where there are larger singular values to be found. A judgement: four vectors of noise reach 1.05."""
 
 LOWEST_SCALE: Final = 1e-60
 """Values smaller than this, or larger than its inverse, are scaled before they are squared twice."""

@@ -29,14 +29,17 @@ MEDIAN_VALUES: Final = 1 << 13
 """Sampled values whose median |w| gives the robust scale: known to 2 % then."""
 
 SIGNATURE_INPUTS: Final = 64
-"""Inputs from which units that may repeat each other are found, where there is no sketch; candidates are then compared in full."""
+"""Inputs from which units that may repeat each other are found, where there is no sketch; candidates are then compared in full.
+A judgement."""
 
 OUTLIER_MULTIPLE: Final = 10.0
 """Beyond this many robust standard deviations a weight is counted as an outlier: a normal law gives none in 10^22 values."""
 
 
 _NO_BLOCK: Final = np.empty((0, 0), np.float32)
+"""Stands where the values were let go."""
 _NO_ENERGY: Final = np.empty((0, 0))
+"""The same for sums of squares."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,14 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from initaudit.errors import UnsupportedWeight
+from initaudit.model.tensors import MAX_ELEMENTS
 
 if TYPE_CHECKING:
     from initaudit.model.tensors import Tensor
     from initaudit.views.weight import WeightView
-
-MAX_ELEMENTS = 1 << 28
-"""Values computed from constants are made only up to this many elements (1 GiB in float32), or up to what the file stores:
-shapes are untrusted, and ConstantOfShape, Expand, Tile, Pad and Concat promise terabytes in a few bytes."""
 
 MAX_STEPS = 64
 """Longest chain of operators that is seen through; real files have up to about ten."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from initaudit.config import DEFAULT_MAX_MEMORY
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -21,7 +23,7 @@ class InputOptions:
 
     batch: int | None = None
     seed: int = 0
-    max_memory: int = 4 << 30
+    max_memory: int = DEFAULT_MAX_MEMORY
     """Bytes for the whole process."""
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """--input-shape, by input."""
@@ -34,7 +36,7 @@ class InputOptions:
         return InputOptions(
             batch=options.get("batch"),
             seed=options.get("seed", 0),
-            max_memory=options.get("max_memory", 4 << 30),
+            max_memory=options.get("max_memory", DEFAULT_MAX_MEMORY),
             shapes={name: tuple(shape) for name, shape in (options.get("input_shapes") or {}).items()},
             data=options.get("input_data"),
         )

@@ -36,17 +36,18 @@ TRIAL_BATCH = 3
 """Batch size of trial runs: small, and a size that no model has built in by accident."""
 MIN_BATCH = 2
 """Without two samples there is no variance over inputs."""
-MAX_DRAWS = 16
-"""Runs of a model with a fixed batch of one."""
+MAX_DRAWS = DEFAULT_BATCH
+"""Runs of a model with a fixed batch of one: as many inputs as are fed at once where the batch is free."""
 FEED_SHARE = 8
-"""Inputs may take one part in this many of the memory limit; the network needs the rest."""
+"""Inputs may take one part in this many of the memory limit; the network needs the rest. A judgement."""
 ACTIVATION_SHARE = 2
 """One run of the whole batch may take one part in this many of the memory limit, going by the trial run: onnxruntime's
 arena grows in powers of two, and taps and a second session come on top."""
 SPANS = ((-1.0, 1.0), (0.0, 1.0))
 """Ranges to which images and sound are scaled; tried where a network rounds its input to ids and these leave their table."""
 BOUND_CORRECTIONS = 4
-"""Times that ids are redrawn from a smaller range after the runtime refused them."""
+"""Times that ids are redrawn from a smaller range after the runtime refused them. A judgement: one for each table that an input
+indexes."""
 
 
 def make_feeds(model: ModelProto, folder: Path | None, options: InputOptions) -> Feeds:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MAX_TRIALS = 80
 """Runs before giving up; the search goes by likelihood, and what is not found in this many is not guessable."""
 MAX_SECONDS = 20.0
-"""Time for all trials together."""
+"""Time for all trials together. A judgement: a sixth of the default time limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
