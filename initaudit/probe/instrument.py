@@ -169,13 +169,6 @@ def tap_options() -> onnxruntime.SessionOptions:
     return options
 
 
-def copy_without_weights(model: ModelProto) -> ModelProto:
-    """A copy whose graph can be changed; initializers are added by reference where protobuf allows, else copied."""
-    copy = ModelProto()
-    copy.CopyFrom(model)
-    return copy
-
-
 def use_batch_statistics(surgeon: Surgeon, untouched: Iterable[NodeProto]) -> dict[str, tuple[str, str]]:
     """Let BatchNormalization nodes normalise by the batch they see, as in training.
 
