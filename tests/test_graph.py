@@ -80,6 +80,24 @@ def test_functions_are_inlined_with_their_attributes():
     assert graph.nodes[0].attr("alpha") == 0.25
 
 
+def test_inputs_that_a_call_omits_are_omitted_in_the_body():
+    """f(a, low, high) = Clip(a, low, high) called with `a` alone clips at nothing, whatever `low` is around the call."""
+    body = helper.make_node("Clip", ["a", "low", "high"], ["b"], "clip")
+    function = helper.make_function("f", "Limit", ["a", "low", "high"], ["b"], [body], [helper.make_opsetid("", 17)])
+    calls = [
+        helper.make_node("Limit", ["x"], ["h"], "short", domain="f"),
+        helper.make_node("Limit", ["h", "", "low"], ["y"], "gap", domain="f"),
+    ]
+    proto = model(calls, {"x": [1]}, ["y"], {"low": np.float32(0)}, domains=["f"])
+    proto.functions.append(function)
+
+    graph = build_graph(proto, None)
+
+    clips = [node for node in graph.nodes if node.op_type == "Clip"]
+    assert clips[0].inputs == [graph.values["x"], None, None]
+    assert clips[1].inputs == [graph.values["h"], None, graph.values["low"]]
+
+
 def test_a_function_that_calls_itself_is_refused():
     """Recursion in an untrusted file must not exhaust the stack."""
     function = helper.make_function(
