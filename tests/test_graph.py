@@ -147,6 +147,23 @@ def test_bodies_see_the_names_around_them_and_keep_their_own():
     assert sum(1 for _ in graph.walk()) == 4
 
 
+def test_a_node_waits_for_what_the_innermost_body_gives_out():
+    """A body inside a body may give out a value of the main graph as it is; its producer comes first."""
+    output = [helper.make_tensor_value_info("h", TensorProto.FLOAT, None)]
+    innermost = helper.make_graph([], "innermost", [], output)
+    inner = helper.make_node("If", ["flag"], ["i"], "inner", then_branch=innermost, else_branch=innermost)
+    body = helper.make_graph([inner], "body", [], [helper.make_tensor_value_info("i", TensorProto.FLOAT, None)])
+    nodes = [
+        helper.make_node("If", ["flag"], ["y"], "outer", then_branch=body, else_branch=body),
+        helper.make_node("Relu", ["x"], ["h"], "relu"),
+    ]
+
+    graph = build_graph(model(nodes, {"x": [1]}, ["y"], {"flag": np.array(True)}), None)
+
+    assert [node.name for node in graph.nodes] == ["relu", "outer"]
+    assert list(dict.fromkeys(graph.nodes[1].reads())) == [graph.values["flag"], graph.values["h"]]
+
+
 def test_a_stored_tensor_is_one_object_however_often_a_function_is_called():
     """Two calls of a function share the constant in its body: it is one set of parameters."""
     constant = helper.make_node("Constant", [], ["c"], value=numpy_helper.from_array(np.ones((2, 2), np.float32)))

@@ -1,4 +1,8 @@
-"""Small changes that keep the meaning of a model and let onnxruntime's CPU provider run it."""
+"""Small changes that keep the meaning of a model and let onnxruntime's CPU provider run it.
+
+They edit the messages that onnxruntime is given, as `shadow` and `instrument` do: the graph view cannot be changed, and a
+way through onnx-ir and back loses sparse initializers (onnx-ir 1.1).
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,11 @@ from typing import TYPE_CHECKING
 import onnx
 from onnx import TensorProto
 
+from initaudit.model.bodies import walk_nodes
 from initaudit.probe.shadow import shadow, uses
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from onnx import GraphProto, ModelProto, NodeProto
+    from onnx import ModelProto, NodeProto
 
 IR_VERSION = 10
 """Highest IR version that every supported onnxruntime (1.20 and later) loads. Later ones add notes for devices and
@@ -41,7 +44,7 @@ def adapt(model: ModelProto) -> tuple[ModelProto, list[str]]:
     if 0 < default_opset(model) < OLDEST_OPSET:
         model, made = _convert(model)
         notes += made
-    for node in _nodes(model.graph):
+    for node in walk_nodes(model.graph):
         _spell_out_padding(node)
     if uses(model, frozenset((TensorProto.BFLOAT16,))):
         notes += shadow(model)
@@ -88,14 +91,6 @@ def _convert(model: ModelProto) -> tuple[ModelProto, list[str]]:
     return converted, [
         f"converted from opset {version} to {CONVERTED_OPSET}: onnxruntime runs nothing older than {OLDEST_OPSET}"
     ]
-
-
-def _nodes(graph: GraphProto) -> Iterator[NodeProto]:
-    for node in graph.node:
-        yield node
-        for attribute in node.attribute:
-            for body in [attribute.g] if attribute.type == onnx.AttributeProto.GRAPH else attribute.graphs:
-                yield from _nodes(body)
 
 
 def _spell_out_padding(node: NodeProto) -> None:
