@@ -80,6 +80,24 @@ def test_functions_are_inlined_with_their_attributes():
     assert graph.nodes[0].attr("alpha") == 0.25
 
 
+def test_inputs_that_a_call_omits_are_omitted_in_the_body():
+    """f(a, low, high) = Clip(a, low, high) called with `a` alone clips at nothing, whatever `low` is around the call."""
+    body = helper.make_node("Clip", ["a", "low", "high"], ["b"], "clip")
+    function = helper.make_function("f", "Limit", ["a", "low", "high"], ["b"], [body], [helper.make_opsetid("", 17)])
+    calls = [
+        helper.make_node("Limit", ["x"], ["h"], "short", domain="f"),
+        helper.make_node("Limit", ["h", "", "low"], ["y"], "gap", domain="f"),
+    ]
+    proto = model(calls, {"x": [1]}, ["y"], {"low": np.float32(0)}, domains=["f"])
+    proto.functions.append(function)
+
+    graph = build_graph(proto, None)
+
+    clips = [node for node in graph.nodes if node.op_type == "Clip"]
+    assert clips[0].inputs == [graph.values["x"], None, None]
+    assert clips[1].inputs == [graph.values["h"], None, graph.values["low"]]
+
+
 def test_a_function_that_calls_itself_is_refused():
     """Recursion in an untrusted file must not exhaust the stack."""
     function = helper.make_function(
@@ -127,6 +145,23 @@ def test_bodies_see_the_names_around_them_and_keep_their_own():
     assert [body.nodes[0].inputs[0] for body in bodies] == [graph.values["h"]] * 2
     assert len(graph.values["h"].consumers) == 2
     assert sum(1 for _ in graph.walk()) == 4
+
+
+def test_a_node_waits_for_what_the_innermost_body_gives_out():
+    """A body inside a body may give out a value of the main graph as it is; its producer comes first."""
+    output = [helper.make_tensor_value_info("h", TensorProto.FLOAT, None)]
+    innermost = helper.make_graph([], "innermost", [], output)
+    inner = helper.make_node("If", ["flag"], ["i"], "inner", then_branch=innermost, else_branch=innermost)
+    body = helper.make_graph([inner], "body", [], [helper.make_tensor_value_info("i", TensorProto.FLOAT, None)])
+    nodes = [
+        helper.make_node("If", ["flag"], ["y"], "outer", then_branch=body, else_branch=body),
+        helper.make_node("Relu", ["x"], ["h"], "relu"),
+    ]
+
+    graph = build_graph(model(nodes, {"x": [1]}, ["y"], {"flag": np.array(True)}), None)
+
+    assert [node.name for node in graph.nodes] == ["relu", "outer"]
+    assert list(dict.fromkeys(graph.nodes[1].reads())) == [graph.values["flag"], graph.values["h"]]
 
 
 def test_a_stored_tensor_is_one_object_however_often_a_function_is_called():

@@ -7,6 +7,7 @@ the file; what comes from a function body is prefixed with the path of its call.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import onnx
@@ -36,7 +37,7 @@ class Value:
         self.index = 0
         """Position among the producer's outputs, or among the graph's inputs."""
         self.consumers: list[tuple[Node, int]] = []
-        """(node, input position), in topological order; nodes inside subgraphs count, the node that holds the subgraph does not."""
+        """(node, input position), in the order of the file; nodes inside subgraphs count, the node that holds the subgraph does not."""
         self.tensor: Tensor | None = None
         self.is_input = False
         """A graph input without an initializer of the same name."""
@@ -102,6 +103,11 @@ class Node:
         """Input at `index`, or None where it is omitted."""
         return self.inputs[index] if index < len(self.inputs) else None
 
+    def reads(self) -> Iterator[Value]:
+        """Values of its own graph that the node or one of its bodies reads; one may come more than once."""
+        taken = (value for body in self.subgraphs.values() for value in body.reads())
+        return (value for value in chain(self.inputs, taken) if value is not None and value.graph is self.graph)
+
     @property
     def is_standard(self) -> bool:
         """Whether the operator is of the default ONNX domain."""
@@ -140,6 +146,13 @@ class Graph:
         yield self
         for node in self.walk():
             yield from node.subgraphs.values()
+
+    def reads(self) -> Iterator[Value | None]:
+        """What its nodes and outputs read, and those of the bodies nested in it, wherever that is defined."""
+        for graph in self.graphs():
+            for node in graph.nodes:
+                yield from node.inputs
+            yield from graph.outputs
 
     def tensors(self) -> Iterator[tuple[Value, Tensor]]:
         """Every constant value with its tensor, bodies included, in file order."""

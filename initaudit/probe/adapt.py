@@ -1,4 +1,8 @@
-"""Small changes that keep the meaning of a model and let onnxruntime's CPU provider run it."""
+"""Small changes that keep the meaning of a model and let onnxruntime's CPU provider run it.
+
+They edit the messages that onnxruntime is given, as `shadow` and `instrument` do: the graph view cannot be changed, and a
+way through onnx-ir and back loses sparse initializers (onnx-ir 1.1).
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,8 @@ from typing import TYPE_CHECKING
 import onnx
 from onnx import TensorProto
 
+from initaudit.model.bodies import walk_nodes
 from initaudit.model.graph import DEFAULT_DOMAINS
-from initaudit.probe.flatten import nodes_of
 from initaudit.probe.shadow import shadow, uses
 
 if TYPE_CHECKING:
@@ -41,7 +45,7 @@ def adapt(model: ModelProto) -> tuple[ModelProto, list[str]]:
     if 0 < default_opset(model) < OLDEST_OPSET:
         model, made = _convert(model)
         notes += made
-    for node in nodes_of(model.graph):
+    for node in walk_nodes(model.graph):
         _spell_out_padding(node)
     if uses(model, frozenset((TensorProto.BFLOAT16,))):
         notes += shadow(model)

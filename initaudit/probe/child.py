@@ -33,6 +33,7 @@ def main() -> None:
 
 def preload() -> None:
     """Import what the job needs while the parent is still reading the model."""
+    from initaudit.probe import adapt, flatten, inputs, job, measure  # noqa: F401
 
 
 def serve(frame: Frame, answers: BinaryIO) -> Frame:

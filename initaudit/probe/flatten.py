@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import onnx
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto
 
+from initaudit.model.bodies import walk_nodes
 from initaudit.model.build import build_graph
 from initaudit.model.unique import distinct
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from initaudit.model.graph import Graph, Node
 
@@ -37,7 +38,7 @@ def flatten(model: ModelProto) -> ModelProto:
         _import_domains(model, graph)
         del model.functions[:]
     _drop_constant_inputs(model)
-    _distinguish(nodes_of(model.graph))
+    _distinguish(walk_nodes(model.graph))
     return model
 
 
@@ -49,15 +50,6 @@ def _distinguish(nodes: Iterable[NodeProto]) -> None:
     named = [node for node in nodes if node.name]
     for node, name in zip(named, distinct([(node.name, "") for node in named]), strict=True):
         node.name = name
-
-
-def nodes_of(graph: GraphProto) -> Iterator[NodeProto]:
-    """Every node, those of bodies behind the node that has them."""
-    for node in graph.node:
-        yield node
-        for attribute in node.attribute:
-            for body in [attribute.g] if attribute.type == AttributeProto.GRAPH else attribute.graphs:
-                yield from nodes_of(body)
 
 
 def _drop_constant_inputs(model: ModelProto) -> None:

@@ -12,18 +12,22 @@ from onnx import ModelProto, TensorProto
 from initaudit.errors import ProbeError
 from initaudit.model.operators import operator_spec
 from initaudit.model.tensors import tensor_from_proto
-from initaudit.probe.backward import Backward, Gradient, spread_of
-from initaudit.probe.forward import Forward, Runs, observe, summarise
+from initaudit.probe.backward import Backward
+from initaudit.probe.forward import observe
+from initaudit.probe.gradient import Gradient, spread_of
 from initaudit.probe.instrument import freeze_statistics
 from initaudit.probe.nonfinite import first_nonfinite
 from initaudit.probe.plan import LayerPlan
+from initaudit.probe.runs import Runs, batched_runs, single_runs
 from initaudit.probe.segments import Network
 from initaudit.probe.stacking import Stack
+from initaudit.probe.summary import summarise
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from initaudit.probe.inputs import Feeds
+    from initaudit.probe.observed import Forward
 
 STATISTICS_ROWS = 16
 """Inputs that share batch statistics in one run; the batch of a small training run, and a bound on memory."""
@@ -163,32 +167,6 @@ def _no_gradient(network: Network) -> str | None:
     if any(operator_spec(node.op_type, node.domain).rounds for node, _ in network.nodes):
         return "the network computes with integers, whose rounding has no gradient"
     return None
-
-
-def single_runs(feeds: Feeds) -> Runs:
-    """One input per run where the model takes any batch; else its own batch, as often as there are draws of it."""
-    if feeds.batch_is_free and feeds.batch > 1:
-        return Runs(feeds=[_rows(feeds, i, i + 1) for i in range(feeds.batch)])
-    draws = list(feeds.runs())
-    return Runs(feeds=draws, rows=feeds.batch if len(draws) == 1 else 1)
-
-
-def batched_runs(feeds: Feeds) -> Runs:
-    """Whole batches, of at most STATISTICS_ROWS inputs where the model takes any batch."""
-    if feeds.batch_is_free and feeds.batch > STATISTICS_ROWS:
-        pieces = -(-feeds.batch // STATISTICS_ROWS)
-        rows = feeds.batch // pieces
-        return Runs(feeds=[_rows(feeds, i * rows, (i + 1) * rows) for i in range(pieces)], rows=rows)
-    draws = list(feeds.runs())
-    return Runs(feeds=draws, rows=feeds.batch if len(draws) == 1 else 1)
-
-
-def _rows(feeds: Feeds, start: int, stop: int) -> dict[str, np.ndarray]:
-    cut: dict[str, np.ndarray] = {}
-    for name, array in feeds.arrays.items():
-        axis = feeds.batch_axes[name]
-        cut[name] = array if axis is None else np.ascontiguousarray(array.take(range(start, stop), axis=axis))
-    return cut
 
 
 def batch_norms(model: ModelProto, folder: Path | None) -> tuple[frozenset[str], frozenset[str]]:

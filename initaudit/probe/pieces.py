@@ -21,8 +21,17 @@ if TYPE_CHECKING:
 class Pieces:
     """A network cut between its layers; every layer's output can be added to."""
 
-    def __init__(self, network: Network, layers: Sequence[LayerPlan], folder: Path | None, threads: int | None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        layers: Sequence[LayerPlan],
+        dtypes: Mapping[str, np.dtype[Any]],
+        folder: Path | None,
+        threads: int | None,
+    ) -> None:
+        """`dtypes` are those of the layers' outputs."""
         self.network = network
+        self.dtypes = dtypes
         self.folder = folder
         self.threads = threads
         values = list(dict.fromkeys(layer.output for layer in layers))
@@ -49,15 +58,12 @@ class Pieces:
             wanted += self.sources[-1]
             self.segments.append(network.segment(start, stop, inject=inject, expose=list(dict.fromkeys(wanted))))
 
-    def open(self, feed: Mapping[str, np.ndarray], dtypes: Mapping[str, np.dtype[Any]]) -> float:
-        """Make the sessions, with value types as one run on `feed` shows them; the seconds that this run takes.
-
-        `dtypes` are those of the layers' outputs.
-        """
+    def open(self, feed: Mapping[str, np.ndarray]) -> float:
+        """Make the sessions, with value types as one run on `feed` shows them; the seconds that this run takes."""
         state: State = dict(feed)
         seconds = 0.0
         for index, segment in enumerate(self.segments):
-            segment.open(state, dtypes, self.folder, self.threads)
+            segment.open(state, self.dtypes, self.folder, self.threads)
             start = time.monotonic()
             state = self.advance(index, state, {})
             seconds += time.monotonic() - start

@@ -6,15 +6,16 @@ sees these values and may change them on the way, which is what the backward pro
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
-from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper
+from onnx import ModelProto, NodeProto, TensorProto, helper
 
+from initaudit.model.build import build_graph
 from initaudit.model.operators import Use, operator_spec
 from initaudit.probe.instrument import PREFIX
 
@@ -50,25 +51,25 @@ class Network:
         self.outputs = [info.name for info in model.graph.output]
         self.constants: dict[str, TensorProto | onnx.SparseTensorProto] = {t.name: t for t in model.graph.initializer}
         self.constants |= {t.values.name: t for t in model.graph.sparse_initializer}
-        nodes = [(node, reads(node)) for node in model.graph.node]
         static = set(self.constants)
         self.static_nodes: dict[str, tuple[NodeProto, tuple[str, ...]]] = {}
         """By output: nodes that depend on no input of the model."""
         self.nodes: list[tuple[NodeProto, tuple[str, ...]]] = []
         """The others with the values they and their bodies read."""
-        for node, read in _sorted(nodes, static | set(self.inputs)):
-            if static.issuperset(read) and not _draws(node):
-                static.update(node.output)
-                self.static_nodes |= {name: (node, read) for name in node.output if name}
+        for node in build_graph(model, None).nodes:
+            read = tuple(dict.fromkeys(value.name for value in node.reads()))
+            if static.issuperset(read) and node.spec.use is not Use.RANDOM:
+                static.update(node.proto.output)
+                self.static_nodes |= {name: (node.proto, read) for name in node.proto.output if name}
             else:
-                self.nodes.append((node, read))
+                self.nodes.append((node.proto, read))
         self.position = {name: i for i, (node, _) in enumerate(self.nodes) for name in node.output if name}
         """Index in `nodes` of the node that makes a value."""
 
     @property
     def is_random(self) -> bool:
         """Whether some node draws numbers, so that no two runs are alike."""
-        return any(_draws(node) for node, _ in self.nodes)
+        return any(operator_spec(node.op_type, node.domain).use is Use.RANDOM for node, _ in self.nodes)
 
     def cuts(self, values: Sequence[str]) -> list[Cut]:
         """Up to MAX_SEGMENTS - 1 cuts that divide `values` (outputs of layers) evenly, with little to carry."""
@@ -196,47 +197,3 @@ class Segment:
 def addend_of(value: str) -> str:
     """Name of the input that is added to `value`."""
     return f"{PREFIX}add/{value}"
-
-
-def reads(node: NodeProto) -> tuple[str, ...]:
-    """Values that a node reads, those that its bodies take from outside included."""
-    names = dict.fromkeys(name for name in node.input if name)
-    for attribute in node.attribute:
-        if attribute.type == AttributeProto.GRAPH:
-            names |= dict.fromkeys(_outer(attribute.g))
-        elif attribute.type == AttributeProto.GRAPHS:
-            for graph in attribute.graphs:
-                names |= dict.fromkeys(_outer(graph))
-    return tuple(names)
-
-
-def _outer(graph: GraphProto) -> Iterator[str]:
-    inner = {i.name for i in graph.input} | {t.name for t in graph.initializer}
-    inner |= {t.values.name for t in graph.sparse_initializer}
-    inner.update(name for node in graph.node for name in node.output)
-    for node in graph.node:
-        yield from (name for name in reads(node) if name not in inner)
-    yield from (info.name for info in graph.output if info.name not in inner)
-
-
-def _sorted(
-    nodes: Sequence[tuple[NodeProto, tuple[str, ...]]], known: set[str]
-) -> Iterator[tuple[NodeProto, tuple[str, ...]]]:
-    """Topological order, as in the file wherever the file is sorted."""
-    ready = set(known)
-    waiting = list(nodes)
-    while waiting:
-        later = []
-        for node, read in waiting:
-            if ready.issuperset(read):
-                ready.update(node.output)
-                yield node, read
-            else:
-                later.append((node, read))
-        if len(later) == len(waiting):
-            return
-        waiting = later
-
-
-def _draws(node: NodeProto) -> bool:
-    return operator_spec(node.op_type, node.domain).use is Use.RANDOM

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
-from onnx import AttributeProto, NodeProto, TensorProto, numpy_helper
+from onnx import NodeProto, TensorProto, numpy_helper
+
+from initaudit.model.bodies import bodies_of
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, TypeProto
@@ -54,7 +56,7 @@ def _graph_uses(graph: GraphProto, types: frozenset[int]) -> bool:
                 return True
             if attribute.HasField("t") and attribute.t.data_type in types:
                 return True
-            if any(_graph_uses(body, types) for body in _bodies(attribute)):
+            if any(_graph_uses(body, types) for body in bodies_of(attribute)):
                 return True
     return False
 
@@ -90,12 +92,8 @@ def _node(node: NodeProto) -> None:
         if attribute.HasField("t") and attribute.t.data_type in HALF | TINY:
             values = numpy_helper.to_array(attribute.t).astype(np.float32)
             attribute.t.CopyFrom(numpy_helper.from_array(values, attribute.t.name))
-        for body in _bodies(attribute):
+        for body in bodies_of(attribute):
             _graph(body)
-
-
-def _bodies(attribute: AttributeProto) -> list[GraphProto]:
-    return [attribute.g] if attribute.type == AttributeProto.GRAPH else list(attribute.graphs)
 
 
 def _element_type(kind: TypeProto) -> int:

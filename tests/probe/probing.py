@@ -12,8 +12,9 @@ from initaudit.extraction.extract import extract_layers
 from initaudit.model.load import load_model
 from initaudit.probe.flatten import flatten
 from initaudit.probe.inputs import InputOptions, make_feeds
-from initaudit.probe.measure import measure, single_runs
+from initaudit.probe.measure import measure
 from initaudit.probe.plan import ProbeOptions, make_plan
+from initaudit.probe.runs import single_runs
 from initaudit.probe.signal import Signal
 
 if TYPE_CHECKING:

@@ -212,6 +212,22 @@ def test_residual_network_of_parts():
     assert signals[1].gradient_rms == pytest.approx(1.0, rel=1e-3)
 
 
+def test_inputs_that_are_mixed_are_run_one_at_a_time():
+    """y = Q (z + mean of z over the batch), Q orthogonal: for a single input dy/dz is 2 Q, whatever others do to it."""
+    rng = np.random.default_rng(5)
+    a, q = (np.linalg.qr(rng.standard_normal((24, 24)))[0].astype(np.float32) for _ in range(2))
+    nodes = [
+        helper.make_node("Gemm", ["x", "a"], ["z"], "/a", transB=1),
+        helper.make_node("ReduceMean", ["z"], ["mean"], "/mean", axes=[0]),
+        helper.make_node("Add", ["z", "mean"], ["h"], "/add"),
+        helper.make_node("Gemm", ["h", "q"], ["y"], "/q", transB=1),
+    ]
+
+    signals = probed(model(nodes, {"x": ["N", 24]}, ["y"], {"a": a, "q": q})).signals
+
+    assert signals[0].gradient_rms == pytest.approx(2.0, rel=1e-3)
+
+
 def test_integer_networks_have_no_gradient():
     """Rounding has no derivative: the probe says so instead of measuring stairs."""
     nodes = [

@@ -257,6 +257,15 @@ def test_process_started_early_serves_the_next_probe_only():
         assert gone(spare.pid)
 
 
+def test_process_started_early_loads_the_runtime_while_it_waits():
+    """onnxruntime is there before a job is: that a process is started early saves what the import takes."""
+    script = "import sys; from initaudit.probe.child import preload; preload(); print('onnxruntime' in sys.modules)"
+
+    said = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert said.stdout.strip() == "True"
+
+
 def test_process_that_nobody_needs_is_discarded():
     """Where no probe follows, nothing stays behind."""
     discard_spare()

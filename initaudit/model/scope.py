@@ -1,0 +1,92 @@
+"""Where the names of a file lead: in the main graph, in a body nested in it, in a function inlined into it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from onnx import AttributeProto
+
+from initaudit.errors import InvalidModel
+from initaudit.model.graph import Graph, Value
+
+if TYPE_CHECKING:
+    from onnx import NodeProto
+
+    from initaudit.model.graph import Node
+
+MAX_DEPTH = 200
+"""Nesting of subgraphs and function calls; deeper than any real model, shallower than Python's own stack."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What a node of the file sees around it."""
+
+    graph: Graph
+    """The graph that its outputs become values of."""
+    names: dict[str, Value] = field(default_factory=dict)
+    """Name in the file -> value, for what is defined here and, in a body, for what it sees of the graphs around it."""
+    prefix: str = ""
+    """Path of function calls that the nodes are inlined from, ending in `/`; put in front of their names."""
+    attributes: Mapping[str, AttributeProto] = field(default_factory=dict)
+    """Of the function call that the nodes are inlined from, by the names that they refer to."""
+    depth: int = 0
+    """Graphs and function calls around this one."""
+
+    def body(self, name: str, owner: Node) -> Scope:
+        """The scope of a body of the node `owner`, in which names from here may be shadowed. Raises InvalidModel."""
+        if self.depth >= MAX_DEPTH:
+            raise InvalidModel(f"graphs are nested more than {MAX_DEPTH} deep")
+        graph = Graph(name, self.graph, owner)
+        return replace(self, graph=graph, names=dict(self.names), depth=self.depth + 1)
+
+    def call(
+        self, label: str, function: str, names: dict[str, Value], attributes: Mapping[str, AttributeProto]
+    ) -> Scope:
+        """The scope of a function's body, inlined in place of the call `label`. Raises InvalidModel.
+
+        Args:
+            label: of the call, for the path.
+            function: its name.
+            names: of the inputs that the call gives.
+            attributes: that the call gives, and defaults of the others.
+        """
+        if self.depth > MAX_DEPTH:
+            raise InvalidModel(f"function {function!r} calls itself or is nested more than {MAX_DEPTH} deep")
+        return replace(self, names=names, prefix=f"{self.prefix}{label}/", attributes=attributes, depth=self.depth + 1)
+
+    def define(self, name: str) -> Value:
+        """A new value of the graph under a name that is free. Raises InvalidModel where the file has it twice."""
+        known = self.names.get(name)
+        if known is not None and known.graph is self.graph and not self.prefix:
+            raise InvalidModel(f"value {name!r} is defined more than once")
+        full = f"{self.prefix}{name}"
+        while full in self.graph.values:
+            full += "'"
+        value = self.graph.values[full] = self.names[name] = Value(full, self.graph)
+        return value
+
+    def resolve(self, name: str, where: str) -> Value:
+        """The value of a name, here or in a graph around. Raises InvalidModel where there is none."""
+        value = self.names.get(name)
+        graph: Graph | None = self.graph
+        while value is None and graph is not None:
+            value, graph = graph.values.get(name), graph.parent
+        if value is None:
+            raise InvalidModel(f"{where}: value {name!r} is used but nothing produces it")
+        return value
+
+    def bind(self, proto: NodeProto) -> dict[str, AttributeProto]:
+        """Attributes of a node with references to the attributes of the enclosing function call resolved."""
+        attributes: dict[str, AttributeProto] = {}
+        for attribute in proto.attribute:
+            if not attribute.ref_attr_name:
+                attributes[attribute.name] = attribute
+            elif attribute.ref_attr_name in self.attributes:
+                copy = AttributeProto()
+                copy.CopyFrom(self.attributes[attribute.ref_attr_name])
+                copy.name = attribute.name
+                attributes[attribute.name] = copy
+        return attributes

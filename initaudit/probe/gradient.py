@@ -1,0 +1,67 @@
+"""What the backward probe has gathered at one layer, and how sure it is of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MIN_DRAWS = 2
+"""Samples that an error estimate takes."""
+WANTED_ERROR = 0.08
+"""Relative standard error of the gradient at which drawing ends. A judgement: no verdict turns on a tenth."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Gradient:
+    """Samples of one layer, one per draw."""
+
+    squares: list[float] = field(default_factory=list)
+    """Estimates of the mean square gradient per element of the layer's output."""
+    weight_squares: list[float] = field(default_factory=list)
+    """Estimates of |dL/dW|_F^2."""
+    unresolved: int = 0
+    """Draws whose response rounding may have made. One alone says little: a direction may happen to be blind."""
+
+    @property
+    def error(self) -> float | None:
+        """Relative standard error of the root of the mean of `squares`."""
+        mean = float(np.mean(self.squares)) if self.squares else 0.0
+        if len(self.squares) < MIN_DRAWS or mean == 0.0:
+            return None
+        spread = float(np.std(self.squares, ddof=1)) / math.sqrt(len(self.squares))
+        return 0.5 * spread / mean
+
+    def to_json(self, spread: float | None) -> dict[str, Any]:
+        """The backward fields of `Signal`; `spread` is that of one draw in this network, for layers drawn only once."""
+        error = self.error
+        if error is None and spread is not None and self.squares and any(self.squares):
+            error = 0.5 * spread / math.sqrt(len(self.squares))
+        weight = math.sqrt(float(np.mean(self.weight_squares))) if self.weight_squares else None
+        return {
+            "gradient_rms": math.sqrt(float(np.mean(self.squares))),
+            "gradient_error": error,
+            "gradient_resolved": 2 * self.unresolved < len(self.squares),
+            "weight_gradient": weight,
+        }
+
+
+def spread_of(gradients: Mapping[str, Gradient]) -> float | None:
+    """Relative standard deviation of one draw, over the layers that were drawn more than once; None if there are none.
+
+    It depends on how many directions the outputs answer to, which the layers of one network share.
+    """
+    several = [np.asarray(g.squares) for g in gradients.values() if len(g.squares) > 1 and any(g.squares)]
+    if not several:
+        return None
+    return math.sqrt(float(np.mean([np.var(s, ddof=1) / np.mean(s) ** 2 for s in several])))
+
+
+def settled(gradients: Mapping[str, Gradient]) -> bool:
+    """Whether the error of every layer is small enough."""
+    return all((g.error or 0.0) <= WANTED_ERROR for g in gradients.values())

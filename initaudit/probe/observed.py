@@ -1,0 +1,47 @@
+"""What the forward probe brings out of the values of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from initaudit.probe.sampling import batch_axis
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from initaudit.probe.sampling import Part
+
+
+@dataclass(slots=True, kw_only=True)
+class Observed:
+    """What was brought out of one value."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    samples: dict[Part, np.ndarray]
+    """[inputs, elements] float64, per part of the units."""
+    squares: np.ndarray
+    """Mean over runs of the sum of squares: a number or one per unit."""
+    rows: int = 1
+    """Inputs that one run holds."""
+    largest: np.ndarray | None = None
+    smallest: np.ndarray | None = None
+
+    def of_one_input(self) -> Observed:
+        """The same value as a run of one input makes it, where this one came from runs of several."""
+        axis = batch_axis(self.shape, self.rows) if self.rows > 1 else None
+        if axis is None:
+            return self
+        shape = (*self.shape[:axis], 1, *self.shape[axis + 1 :])
+        return replace(self, shape=shape, squares=self.squares / self.rows, rows=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forward:
+    """Result of the forward probe."""
+
+    values: Mapping[str, Observed]
+    statistics: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    """Batch mean and variance of each BatchNormalization that normalised by its batch, by its first output."""
