@@ -12,7 +12,6 @@ from fnmatch import fnmatchcase
 from html.parser import HTMLParser
 from pathlib import Path
 
-import documents
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,6 +19,7 @@ from hypothesis import strategies as st
 import initaudit
 from initaudit.formats.page import words
 from initaudit.formats.page.page import page
+from tests.formats import documents
 
 SAMPLES = Path(__file__).parents[2] / "sample_models"
 
