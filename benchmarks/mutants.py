@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
 NEEDED = ("initaudit", "templates", "tests", "sample_models", "benchmarks", "pyproject.toml", "README.md", "LICENSE")
@@ -167,20 +167,32 @@ def run_tests(tree: Path, tests: Sequence[str], timeout: float | None) -> int | 
         return None
 
 
-def survivors(tree: Path, module: Path, tests: Sequence[str], chosen: Sequence[Mutant]) -> Iterator[Mutant]:
-    """The mutants that leave the tests green."""
-    source = (ROOT / module).read_text(encoding="utf-8")
+def patience(tree: Path, tests: Sequence[str]) -> float | None:
+    """Seconds to wait for the tests of a mutant; None where they fail on the sound module."""
     start = time.monotonic()
-    if run_tests(tree, tests, None) != 0:
-        raise SystemExit(f"{module}: its tests do not pass as it is: {' '.join(tests)}")
-    timeout = max(SHORTEST, PATIENCE * (time.monotonic() - start))
+    sound = run_tests(tree, tests, None) == 0
+    return max(SHORTEST, PATIENCE * (time.monotonic() - start)) if sound else None
+
+
+def survivors(path: Path, chosen: Sequence[Mutant], survives: Callable[[], bool]) -> Iterator[Mutant]:
+    """The mutants of the module at `path` that leave the tests green."""
+    source = path.read_text(encoding="utf-8")
     try:
         for mutant in chosen:
-            (tree / module).write_text(mutant.apply(source), encoding="utf-8")
-            if run_tests(tree, tests, timeout) == 0:
+            path.write_text(mutant.apply(source), encoding="utf-8")
+            if survives():
                 yield mutant
     finally:
-        (tree / module).write_text(source, encoding="utf-8")
+        path.write_text(source, encoding="utf-8")
+
+
+def copy(tree: Path) -> None:
+    """What the tests need, in a place where it can be broken."""
+    for name in NEEDED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, tree / name)
 
 
 def main() -> int:
@@ -196,23 +208,19 @@ def main() -> int:
     alive = 0
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder)
-        for name in NEEDED:
-            if (ROOT / name).is_dir():
-                shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy(ROOT / name, tree / name)
+        copy(tree)
         for module in options.modules:
             tests = tests_of(module, options.extra)
-            if not tests:
-                print(f"{module}: no test mirrors it; name one with --with")
+            timeout = patience(tree, tests) if tests else None
+            if timeout is None:
+                print(
+                    f"{module}: {f'fails as it is: {tests}' if tests else 'no test mirrors it; name one with --with'}"
+                )
                 return 2
-            chosen = [
-                m
-                for m in mutants((ROOT / module).read_text(encoding="utf-8"))
-                if m.kind in options.kinds and first <= m.node.lineno <= last
-            ]
+            found = mutants((tree / module).read_text(encoding="utf-8"))
+            chosen = [m for m in found if m.kind in options.kinds and first <= m.node.lineno <= last]
             count = 0
-            for mutant in survivors(tree, module, tests, chosen):
+            for mutant in survivors(tree / module, chosen, lambda t=tests, s=timeout: run_tests(tree, t, s) == 0):
                 count += 1
                 print(
                     f"{module}:{mutant.node.lineno}: {mutant.kind}: {ast.unparse(mutant.node)} -> {mutant.text}",

@@ -133,14 +133,14 @@ def test_trained_layers_that_are_not_convincing_do_not_overrule_guesses() -> Non
 
 
 def test_the_gates_of_a_recurrent_layer_are_one_witness() -> None:
-    """Four gates of one stored tensor do not outvote two other layers, and most of them speak for it."""
+    """Four gates of one stored tensor do not outvote two other layers. Most of them speak for it; in a tie, the trained ones."""
     first, *others = fresh(3)
     (drifted,) = trained(1)
-    gates = [replace(part, layer=first.layer) for part in (first, first, first, drifted)]
+    gates = [replace(part, layer=first.layer) for part in (drifted, first, first, first)]
+    torn = [replace(part, layer=first.layer) for part in (first, first, drifted, drifted)]
 
-    context = infer_context([*gates, *others, *trained(1)])
-
-    assert context.evidence[0].startswith("3 of 4 decidable weights")
+    assert infer_context([*gates, *others, *trained(1)]).evidence[0].startswith("3 of 4 decidable weights")
+    assert infer_context([*torn, *others, *trained(1)]).evidence[0].startswith("2 of 4 decidable weights")
 
 
 def test_what_nobody_learns_and_what_is_only_added_are_no_witnesses() -> None:
@@ -163,6 +163,14 @@ def test_the_evidence_counts_weights_norms_and_biases() -> None:
         "1 of 3 normalisation vectors have left their constant start",
         "4 of 5 biases are constant, as at initialisation",
     )
+
+
+def test_there_is_evidence_also_where_no_weight_decides() -> None:
+    """Constant weights, or norms alone."""
+    constant = measured(mlp([8, 8, 8], draw=lambda shape, rng: np.full(shape, 0.1)))
+
+    assert infer_context(constant).evidence[-1] == "all weights are constant"
+    assert "2 of 3 normalisation vectors have left their constant start" in infer_context(norms(2, 1)).evidence
 
 
 @pytest.mark.parametrize(("name", "has"), [("fresh", False), ("trained", True), ("mixed", True), ("unknown", False)])
