@@ -5,22 +5,46 @@ Property tests have no deadline per example: a busy machine is no fault, and wha
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Sequence
+import os
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from initaudit import auditor
+from initaudit.probe import isolation, job
+from initaudit.probe.isolation import Child
+
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _children_tell_what_they_ran() -> Iterator[None]:
+    """Where coverage is measured, the probe's process is left to end by itself: it is killed otherwise before it has written down its lines."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "COVERAGE_PROCESS_CONFIG" in os.environ:
+            patch.setattr(Child, "close", _close_after(Child.close))
+        yield
+
+
+def _close_after(close: Callable[[Child], None]) -> Callable[[Child], None]:
+    def wait_and_close(child: Child) -> None:
+        with contextlib.suppress(OSError, ValueError, subprocess.TimeoutExpired):
+            child._process.stdin.close()  # the child leaves with its parent
+            child._process.wait(timeout=5)
+        close(child)
+
+    return wait_and_close
 
 
 @pytest.fixture
 def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """The probe measures in the test's own process: for tests of what is made of its answer, which need no process of its own."""
-    from initaudit import auditor
-    from initaudit.probe import isolation, job
 
     def serve(
         body: dict[str, Any],
