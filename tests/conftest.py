@@ -1,8 +1,62 @@
-"""Makes `tests.networks` importable however pytest is started."""
+"""What all tests share.
+
+Property tests have no deadline per example: a busy machine is no fault, and what hangs meets the time limit of its test.
+"""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+import contextlib
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import pytest
+from hypothesis import settings
+
+from initaudit import auditor
+from initaudit.probe import isolation, job
+from initaudit.probe.isolation import Child
+
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _children_tell_what_they_ran() -> Iterator[None]:
+    """Where coverage is measured, the probe's process is left to end by itself: it is killed otherwise before it has written down its lines."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "COVERAGE_PROCESS_CONFIG" in os.environ:
+            patch.setattr(Child, "close", _close_after(Child.close))
+        yield
+
+
+def _close_after(close: Callable[[Child], None]) -> Callable[[Child], None]:
+    def wait_and_close(child: Child) -> None:
+        with contextlib.suppress(OSError, ValueError, subprocess.TimeoutExpired):
+            child._process.stdin.close()  # the child leaves with its parent
+            child._process.wait(timeout=5)
+        close(child)
+
+    return wait_and_close
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The probe measures in the test's own process: for tests of what is made of its answer, which need no process of its own."""
+
+    def serve(
+        body: dict[str, Any],
+        blobs: Sequence[bytes] = (),
+        *,
+        timeout: float,
+        max_memory: int,
+        progress: Callable[[str], None] | None = None,
+    ) -> dict[str, Any]:
+        answer = job.run_job({**body, "max_memory": max_memory}, blobs, progress or (lambda _: None), lambda _: None)
+        return json.loads(json.dumps(answer))  # as it comes through the pipe
+
+    monkeypatch.setattr(isolation, "run_child", serve)
+    monkeypatch.setattr(job, "limit_memory", lambda *_: None)
+    monkeypatch.setattr(auditor, "prestart", lambda: None)

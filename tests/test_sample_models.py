@@ -376,6 +376,7 @@ def test_every_sample_stands_in_the_table():
     assert sorted(table()) == MODELS
 
 
+@pytest.mark.usefixtures("in_process")
 @pytest.mark.parametrize("name", sorted(table()))
 def test_the_audit_says_what_the_table_says(name):
     """Status, context, the codes of all warnings and errors, and whether the network can learn."""

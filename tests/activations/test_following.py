@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from behind import behind, graph_of, number
 from onnx import helper, numpy_helper, parser
 
 from initaudit.activations import follow
 from initaudit.model.load import load_model
+from tests.activations.behind import behind, graph_of, number
 
 SHAPE = "s = Constant <value_ints = [0, 2, 3]> ()"
 HALVES = "n = Constant <value_ints = [3, 3]> () a, b = Split <axis = 1> (h, n)"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from behind import behind, graph_of, number
 
 from initaudit.activations import follow
+from tests.activations.behind import behind, graph_of, number
 
 HALF, ONE, TWO, THREE, SIX, ZERO = (number(n, v) for n, v in zip("abcdez", (0.5, 1, 2, 3, 6, 0), strict=True))
 ROOT, INVERSE = number("r", 2**0.5), number("r", 2**-0.5)

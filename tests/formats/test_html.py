@@ -12,7 +12,6 @@ from fnmatch import fnmatchcase
 from html.parser import HTMLParser
 from pathlib import Path
 
-import documents
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,6 +21,7 @@ from initaudit.errors import FixRefused
 from initaudit.formats.page import words
 from initaudit.formats.page.page import page
 from initaudit.formats.printing import is_hidden, number
+from tests.formats import documents
 
 SAMPLES = Path(__file__).parents[2] / "sample_models"
 

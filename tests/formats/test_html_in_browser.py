@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import re
 
-import documents
 import pytest
 
 from initaudit.formats.page.page import page
+from tests.formats import documents
 
 pytestmark = pytest.mark.browser
 

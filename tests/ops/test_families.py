@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from initaudit.extraction.find import operators
-from tests.extraction import extract, only_layer, run
+from tests.extracting import extract, only_layer, run
 from tests.networks import model
 
 rng = np.random.default_rng(7)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import ModelProto, helper
 
-from tests.extraction import extract, only_layer, paths, run
+from tests.extracting import extract, only_layer, paths, run
 from tests.networks import model
 
 small = st.integers(1, 3)

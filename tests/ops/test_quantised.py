@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from tests.extraction import extract, only_layer, run
+from tests.extracting import extract, only_layer, run
 from tests.networks import model
 
 rng = np.random.default_rng(3)

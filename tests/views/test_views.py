@@ -11,7 +11,7 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 from initaudit.errors import UnsupportedWeight
 from initaudit.model.build import build_graph
 from initaudit.views import Constants, Operand
-from tests.extraction import run
+from tests.extracting import run
 from tests.networks import model
 
 
@@ -234,7 +234,7 @@ def test_a_loop_invariant_is_a_constant_in_the_body():
     tensors = {"trips": np.array(3), "w": np.random.default_rng(0).normal(size=(3, 3)).astype(np.float32)}
     proto = model([loop], {"x": ["N", 3]}, ["y"], tensors)
 
-    from tests.extraction import only_layer
+    from tests.extracting import only_layer
 
     assert [t.name for t in only_layer(proto).weight.tensors] == ["w"]
 
@@ -283,6 +283,6 @@ def test_a_sparse_initializer_is_read_as_the_dense_weight():
     indices = numpy_helper.from_array(np.array([1, 5], np.int64))
     proto.graph.sparse_initializer.append(helper.make_sparse_tensor(values, indices, [3, 2]))
 
-    from tests.extraction import only_layer
+    from tests.extracting import only_layer
 
     np.testing.assert_array_equal(only_layer(proto).weight.array(), [[0, 2.5], [0, 0], [0, -1.0]])

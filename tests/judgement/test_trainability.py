@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from initaudit.auditor import audit
 from initaudit.config import Config
 from initaudit.judgement.trainability import TRAINABLE, Trainability, limits, score_of, trainability
+from tests.judgement.test_dynamics import layer, network
 from tests.networks import he, mlp, normal, xavier
-from tests.test_dynamics import layer, network
 
 if TYPE_CHECKING:
     from initaudit.judgement.dynamics import Dynamics

@@ -8,7 +8,7 @@ import onnx.parser
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from tests.extraction import extract, only_layer, run
+from tests.extracting import extract, only_layer, run
 from tests.networks import mlp, model
 
 rng = np.random.default_rng(5)

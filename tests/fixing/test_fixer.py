@@ -112,6 +112,41 @@ def test_one_part_of_a_packed_weight_can_be_changed_alone(tmp_path: Path):
     assert after[:, 64:].std() > 0.05
 
 
+def test_a_forget_gate_starts_open(tmp_path: Path):
+    """Its bias is one, so that the cell keeps what it holds (Jozefowicz, Zaremba & Sutskever 2015); the others start at zero."""
+    rng = np.random.default_rng(0)
+    recurrent = rng.normal(0, 0.25, (1, 64, 16)).astype(np.float32)
+    stored = {
+        "w": np.zeros((1, 64, 32), np.float32),
+        "r": recurrent,
+        "b": rng.normal(0, 1, (1, 128)).astype(np.float32),
+    }
+    lstm = helper.make_node("LSTM", ["x", "w", "r", "b"], ["y"], "lstm", hidden_size=16)
+    path = save(model([lstm], {"x": ["T", "N", 32]}, ["y"], stored), tmp_path / "m.onnx")
+
+    initaudit.fix(path, tmp_path / "out.onnx", config=STATIC, select=("INI003",))
+    after = tensors(tmp_path / "out.onnx")
+    gates = dict(zip("iofc", after["b"].reshape(2, 4, 16)[0], strict=True))
+
+    assert after["w"].std() > 0.05
+    assert gates["f"] == pytest.approx(1.0)
+    assert all(gates[name] == pytest.approx(0.0) for name in "ioc")
+
+
+def test_the_written_file_is_judged_by_the_standard_of_the_first_audit(tmp_path: Path):
+    """A trained network with one layer drawn anew would pass for a mixed one; what it was is known from before."""
+    path = save(mlp([64, 64, 64, 8], draw=trained_like, change={"fc1.weight": np.zeros_like}), tmp_path / "m.onnx")
+
+    result = initaudit.fix(
+        path, tmp_path / "out.onnx", config=initaudit.Config(probe="none"), select=("INI003",), force=True
+    )
+
+    assert result.before.verdict.context == "trained"
+    assert result.after is not None
+    assert result.after.verdict.context == "trained"
+    assert initaudit.audit(tmp_path / "out.onnx", probe="none").verdict.context == "mixed"
+
+
 def test_external_data_is_copied_with_the_new_values(tmp_path: Path):
     """The source's data file stays as it was."""
     proto = mlp([64, 64, 8], change={"fc0.weight": np.zeros_like})
@@ -267,7 +302,7 @@ def test_weights_behind_relu_are_not_centred(tmp_path: Path) -> None:
     """He's formula makes up for its mean."""
     path = save(mlp([48] * 13 + [10], "Relu", normal(0.01)), tmp_path / "m.onnx")
 
-    result = initaudit.fix(path, tmp_path / "out.onnx", config=initaudit.Config(context="fresh"))
+    result = initaudit.fix(path, None, config=initaudit.Config(context="fresh"))
 
     assert result.changes
     assert not any("centred" in change.scheme for change in result.changes)

@@ -7,7 +7,7 @@ import pytest
 from onnx import helper
 
 from initaudit.model.parameter_names import module_of
-from tests.extraction import extract, only_layer
+from tests.extracting import extract, only_layer
 from tests.networks import model
 
 

@@ -7,7 +7,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from initaudit.ops import decoys
-from tests.extraction import extract, only_layer
+from tests.extracting import extract, only_layer
 from tests.networks import model
 
 rng = np.random.default_rng(11)

@@ -1,0 +1,180 @@
+"""Context: what the weights, norms and biases of a network together say of its training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from onnx import helper
+
+from initaudit.judgement.context import Context, infer_context
+from initaudit.kind import Kind
+from initaudit.measuring.measure import measure
+from initaudit.stats.verdicts import Confidence, Provenance
+from tests.extracting import extract
+from tests.networks import he, mlp, model, trained_like
+
+if TYPE_CHECKING:
+    import onnx
+
+    from initaudit.measuring.layer_audit import LayerAudit
+
+
+def measured(proto: onnx.ModelProto) -> Sequence[LayerAudit]:
+    """The layers of a model with what their weights say."""
+    layers, _ = measure(extract(proto).layers)
+    return layers
+
+
+def witnesses(
+    count: int, *, untrained: bool | None, confidence: Confidence = "high", kind: Kind = Kind.LINEAR
+) -> list[LayerAudit]:
+    """Layers with one weight each, of which provenance says this."""
+    provenance = Provenance(
+        law=None, distribution=None, std=None, gain=None, p_value=None, untrained=untrained, confidence=confidence, why=""
+    )  # fmt: skip
+    layers = measured(mlp([8] * (count + 2)))[:count]
+    return [replace(a, bias=None, provenance=provenance, layer=replace(a.layer, kind=kind)) for a in layers]
+
+
+def fresh(count: int) -> list[LayerAudit]:
+    """Layers that are certainly as drawn."""
+    return witnesses(count, untrained=True)
+
+
+def trained(count: int, confidence: Confidence = "high") -> list[LayerAudit]:
+    """Layers that are not as any scheme draws them."""
+    return witnesses(count, untrained=False, confidence=confidence)
+
+
+def norms(moved: int, still: int) -> list[LayerAudit]:
+    """Normalisation scales, some away from one and the others at it."""
+    rng = np.random.default_rng(0)
+    scales = [rng.normal(1, 0.2, 8) for _ in range(moved)] + [np.ones(8)] * still
+    nodes, tensors, value = [], {"zero": np.zeros(8, np.float32)}, "x"
+    for i, scale in enumerate(scales):
+        tensors[f"s{i}"] = scale.astype(np.float32)
+        nodes.append(helper.make_node("LayerNormalization", [value, f"s{i}", "zero"], [f"n{i}"], f"norm{i}"))
+        value = f"n{i}"
+    return list(measured(model(nodes, {"x": ["N", 8]}, [value], tensors)))
+
+
+@pytest.mark.parametrize(
+    ("draw", "context"),
+    [(he, "fresh"), (trained_like, "trained"), (lambda shape, rng: np.full(shape, 0.1), "fresh")],
+)
+def test_a_network_of_one_kind_is_called_what_it_is(draw, context: str) -> None:
+    """Drawn by He's scheme, heavy-tailed as training leaves it, or one value everywhere, as no training leaves it."""
+    assert infer_context(measured(mlp([64, 64, 64, 10], draw=draw))).name == context
+
+
+def test_a_trained_network_with_a_fresh_head_is_mixed() -> None:
+    """The usual accident: the checkpoint had no weights for the new head."""
+    head = {"fc2.weight": lambda w: he(w.shape, np.random.default_rng(1))}
+
+    assert infer_context(measured(mlp([64, 64, 64, 64], draw=trained_like, change=head))).name == "mixed"
+
+
+def test_what_the_user_says_is_not_doubted() -> None:
+    """With --context, no evidence to the contrary counts."""
+    assert infer_context(trained(4), "fresh") == Context(name="fresh", evidence=("given as fresh",))
+
+
+def test_nothing_is_concluded_from_nothing() -> None:
+    """No layer, or none whose weights decide: unknown, unless the norms have left their start."""
+    assert infer_context(()).name == "unknown"
+    assert infer_context(witnesses(3, untrained=None)).name == "unknown"
+    assert infer_context([*witnesses(3, untrained=None), *norms(2, 1)]).name == "trained"
+
+
+@pytest.mark.parametrize(
+    ("as_drawn", "not_as_drawn", "context"),
+    [(10, 0, "fresh"), (4, 1, "fresh"), (3, 1, "mixed"), (1, 9, "mixed"), (1, 10, "trained"), (0, 10, "trained")],
+)
+def test_a_few_exceptions_do_not_change_the_word(as_drawn: int, not_as_drawn: int, context: str) -> None:
+    """Four in five layers as drawn make a fresh network, less than one in ten a trained one; both, something mixed."""
+    assert infer_context([*fresh(as_drawn), *trained(not_as_drawn)]).name == context
+
+
+def test_moved_norms_outweigh_a_majority_of_fresh_layers() -> None:
+    """A large backbone that was frozen at random, with a trained rest: the norms say that training happened."""
+    assert infer_context([*fresh(9), *trained(1)]).name == "fresh"
+    assert infer_context([*fresh(9), *trained(1), *norms(2, 1)]).name == "mixed"
+
+
+@pytest.mark.parametrize(("moved", "still", "context"), [(1, 1, "fresh"), (1, 2, "fresh"), (3, 2, "mixed")])
+def test_most_norms_must_have_moved(moved: int, still: int, context: str) -> None:
+    """One scale that starts elsewhere (zero at the end of a residual branch, a ramp) is no training."""
+    assert infer_context([*fresh(9), *trained(1), *norms(moved, still)]).name == context
+
+
+@pytest.mark.parametrize(("guesses", "convincing", "context"), [(1, 2, "trained"), (2, 2, "mixed"), (3, 2, "mixed")])
+def test_guesses_count_only_where_nothing_convincing_outnumbers_them(
+    guesses: int, convincing: int, context: str
+) -> None:
+    """A trained layer may be bell-shaped by accident."""
+    guessed = witnesses(guesses, untrained=True, confidence="low")
+
+    assert infer_context([*guessed, *trained(convincing)]).name == context
+
+
+def test_one_layer_that_is_surely_fresh_lends_weight_to_the_guesses() -> None:
+    """With it, they are no accident."""
+    guessed = witnesses(1, untrained=True, confidence="low")
+
+    assert infer_context([*guessed, *fresh(1), *trained(4)]).name == "mixed"
+
+
+def test_trained_layers_that_are_not_convincing_do_not_overrule_guesses() -> None:
+    """Doubtful witnesses on both sides: both are heard."""
+    assert infer_context([*witnesses(1, untrained=True, confidence="low"), *trained(2, "medium")]).name == "mixed"
+
+
+def test_the_gates_of_a_recurrent_layer_are_one_witness() -> None:
+    """Four gates of one stored tensor do not outvote two other layers. Most of them speak for it; in a tie, the trained ones."""
+    first, *others = fresh(3)
+    (drifted,) = trained(1)
+    gates = [replace(part, layer=first.layer) for part in (drifted, first, first, first)]
+    torn = [replace(part, layer=first.layer) for part in (first, first, drifted, drifted)]
+
+    assert infer_context([*gates, *others, *trained(1)]).evidence[0].startswith("3 of 4 decidable weights")
+    assert infer_context([*torn, *others, *trained(1)]).evidence[0].startswith("2 of 4 decidable weights")
+
+
+def test_what_nobody_learns_and_what_is_only_added_are_no_witnesses() -> None:
+    """A fixed table follows no law and was never trained; the decay of a recurrence may start as any pattern."""
+    fixed = [replace(a, layer=replace(a.layer, untrainable="an adjacency matrix")) for a in trained(5)]
+    decays = witnesses(5, untrained=False, kind=Kind.OTHER)
+
+    assert infer_context([*fresh(2), *fixed, *decays]).name == "fresh"
+
+
+def test_the_evidence_counts_weights_norms_and_biases() -> None:
+    """In words, for the reader who doubts the verdict."""
+    biased = mlp([8, 8, 8], change={"fc1.bias": lambda b: np.arange(8.0)})
+    with_biases = [replace(a, provenance=None) for a in measured(biased)]
+
+    evidence = infer_context([*fresh(2), *trained(1), *norms(1, 2), *with_biases]).evidence
+
+    assert evidence == (
+        "2 of 3 decidable weights follow an initialisation scheme",
+        "1 of 3 normalisation vectors have left their constant start",
+        "4 of 5 biases are constant, as at initialisation",
+    )
+
+
+def test_there_is_evidence_also_where_no_weight_decides() -> None:
+    """Constant weights, or norms alone."""
+    constant = measured(mlp([8, 8, 8], draw=lambda shape, rng: np.full(shape, 0.1)))
+
+    assert infer_context(constant).evidence[-1] == "all weights are constant"
+    assert "2 of 3 normalisation vectors have left their constant start" in infer_context(norms(2, 1)).evidence
+
+
+@pytest.mark.parametrize(("name", "has"), [("fresh", False), ("trained", True), ("mixed", True), ("unknown", False)])
+def test_training_of_a_part_is_training(name: str, has: bool) -> None:
+    """A mixed network is judged by the standard of trained ones."""
+    assert Context(name=name).has_training is has

@@ -1,0 +1,82 @@
+"""The verdict: the worst of what counts, in one word and one sentence."""
+
+from __future__ import annotations
+
+import pytest
+
+from initaudit.findings import Finding, Severity
+from initaudit.judgement.context import Context
+from initaudit.judgement.trainability import Trainability
+from initaudit.judgement.verdict import Verdict, verdict_for
+
+
+def finding(severity: str, code: str = "INI101", layer: str | None = "fc", suppressed: str | None = None) -> Finding:
+    """One finding."""
+    return Finding(
+        code=code, name="some-name", severity=Severity(severity), layer=layer, message="too small.", suppressed=suppressed
+    )  # fmt: skip
+
+
+def verdict(*findings: Finding, context: str = "fresh", score: float | None = None) -> Verdict:
+    """The verdict on these findings."""
+    trainability = None if score is None else Trainability(score=score, factors=())
+    return verdict_for(findings, Context(name=context, evidence=("seen",)), trainability, ("fc", "too small"))
+
+
+@pytest.mark.parametrize(
+    ("severities", "status"),
+    [
+        ([], "pass"),
+        (["info", "info"], "pass"),
+        (["info", "warning"], "warn"),
+        (["warning", "error"], "fail"),
+        (["error"], "fail"),
+    ],
+)
+def test_the_worst_finding_makes_the_status(severities: list[str], status: str) -> None:
+    """Whatever their order and number; information alone is no fault."""
+    assert verdict(*map(finding, severities)).status == status
+
+
+@pytest.mark.parametrize("severity", ["error", "warning"])
+def test_suppressed_findings_do_not_count(severity: str) -> None:
+    """They were accepted, with a reason."""
+    found = verdict(finding(severity, suppressed="known"))
+
+    assert found.status == "pass"
+    assert found.reason == "No problem found in this freshly initialised network."
+
+
+def test_the_sentence_is_that_of_the_worst_finding() -> None:
+    """With its place, and how many more there are of its kind; warnings are not worth a word beside errors."""
+    one = verdict(finding("warning", "INI301"), finding("error", "INI101"))
+    three = verdict(finding("error", "INI401", None), finding("error"), finding("error"), finding("warning"))
+    warned = verdict(finding("warning", "INI301"), finding("warning"), finding("info"))
+
+    assert one.reason == "INI101 some-name at fc: too small."
+    assert three.reason == "INI401 some-name: too small. (and 2 more)"
+    assert warned.reason == "INI301 some-name at fc: too small. (and 1 more)"
+
+
+@pytest.mark.parametrize(
+    ("context", "sentence"),
+    [
+        ("fresh", "No problem found in this freshly initialised network."),
+        ("trained", "No problem found in this trained network."),
+        ("mixed", "No problem found in this partly trained network."),
+        ("unknown", "No problem found."),
+    ],
+)
+def test_a_sound_network_is_called_what_it_is(context: str, sentence: str) -> None:
+    """Where that is known."""
+    assert verdict(finding("info"), context=context).reason == sentence
+
+
+def test_what_was_measured_is_passed_on() -> None:
+    """The context with its evidence, the score to four digits, and where the signal is lost."""
+    found = verdict(context="mixed", score=0.123456)
+
+    assert (found.context, found.evidence) == ("mixed", ("seen",))
+    assert found.trainability == 0.1235
+    assert found.first_lost == ("fc", "too small")
+    assert verdict().trainability is None
