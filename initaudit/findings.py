@@ -43,7 +43,6 @@ class Confidence(enum.StrEnum):
 
     HIGH = "high"
     MEDIUM = "medium"
-    LOW = "low"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Companion:
+class AuxiliaryConstant:
     """A stored constant that belongs to a layer but is not its weight: bias, running mean, slope, initial state, ..."""
 
     operand: Operand
@@ -51,10 +51,10 @@ class LayerSpec:
     output: Value | None = None
     channel_axis: int | None = None
     unit_slice: tuple[int, int] | None = None
-    companions: tuple[Companion, ...] = ()
+    auxiliary: tuple[AuxiliaryConstant, ...] = ()
     feeds: tuple[str, ...] = ()
     """What the operator itself does with the product (recurrent cell, attention); empty where the graph says it."""
-    weak: int = 0
+    doubt: int = 0
     """0: certainly a weight. Higher: only where no layer of a lower number uses the same stored tensor."""
     untrainable: str | None = None
 
@@ -76,7 +76,7 @@ class LayerSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Attachment:
+class DetachedConstant:
     """A constant that belongs to the layer whose output `to` is (a bias that a later operator adds)."""
 
     operand: Operand
@@ -85,12 +85,12 @@ class Attachment:
     span: tuple[int, int] | None = None
     also: tuple[Value, ...] = ()
     """Further values whose layer it may belong to, tried in order."""
-    otherwise: Callable[[], LayerSpec | Aside] | None = None
+    otherwise: Callable[[], LayerSpec | NotALayer] | None = None
     """What it is where no layer with as many units made the value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Aside:
+class NotALayer:
     """A constant that is no layer and belongs to none, with the reason."""
 
     reason: str
@@ -102,7 +102,7 @@ class Aside:
     is_parameter: bool = False
 
 
-Found = LayerSpec | Attachment | Aside
+Found = LayerSpec | DetachedConstant | NotALayer
 
 
 class Operator(ABC):

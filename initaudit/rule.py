@@ -43,7 +43,7 @@ class Rule(abc.ABC):
         return iter(())
 
     @classmethod
-    def finding(
+    def finding(  # noqa: PLR0913  the fields of a Finding, as keywords
         cls,
         subject: LayerAudit | None,
         message: str,

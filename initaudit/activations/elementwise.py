@@ -186,7 +186,7 @@ def operator_of(node: Node) -> Operator | None:
     return CONTRIB_OPERATORS.get(node.op_type) if node.domain == "com.microsoft" else None
 
 
-def scalar(value: Value, budget: int = MAX_STATIC_STEPS) -> float | None:
+def scalar(value: Value, budget: int = MAX_STATIC_STEPS) -> float | None:  # noqa: PLR0911  each way to know a number, or that it is unknown
     """A constant operand as one number: the mean where it holds several (slopes, biases); None where it is unknown."""
     if value.tensor is not None:
         if not value.tensor.size or value.tensor.dtype == "string":

@@ -77,7 +77,7 @@ def _activation(endings: Sequence[Ending]) -> Ending | None:
     return named or (bent[0] if len(bent) == len(endings) and bent else None)
 
 
-def _following(
+def _following(  # noqa: PLR0913  gathers the fields of a Following
     trace: Trace,
     output: Value,
     bias: Tensor | None,

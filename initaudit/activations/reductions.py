@@ -110,7 +110,7 @@ def _divided(node: Node, operands: list[Value], labels: dict[int, _Label]) -> st
     return {_Label.PLAIN: "plain", _Label.CENTRED: "centred"}.get(other)
 
 
-def _label(node: Node, known: list[_Label]) -> _Label | None:
+def _label(node: Node, known: list[_Label]) -> _Label | None:  # noqa: C901, PLR0911, PLR0912  a table of cases: operator by label
     """What the result of `node` is, given what its operands are; None where it is nothing of interest."""
     op = node.op_type
     if len(known) == 1:

@@ -33,7 +33,7 @@ class Role(Enum):
     """The value itself is not used, only its shape."""
 
 
-def role_of(node: Node, position: int = 0) -> Role:
+def role_of(node: Node, position: int = 0) -> Role:  # noqa: PLR0911  one line a use
     """What `node` does to the value at input `position`."""
     spec = node.spec
     if node.subgraphs:

@@ -1,4 +1,4 @@
-"""`initaudit baseline`."""
+"""`initaudit baseline`: accept the findings of today, so that `check` fails only on new ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`initaudit check`."""
+"""`initaudit check`: audit models and write reports; the exit code is the gate."""
 
 from __future__ import annotations
 

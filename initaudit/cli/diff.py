@@ -1,4 +1,4 @@
-"""`initaudit diff`."""
+"""`initaudit diff`: which layers changed between two models, by how much, and which did not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`initaudit fix`."""
+"""`initaudit fix`: re-initialise what is wrong, and print the proof."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`initaudit inspect`."""
+"""`initaudit inspect`: the layers of a model, without reading a weight."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`initaudit rule CODE`."""
+"""`initaudit rule CODE`: one rule explained."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`initaudit rules`."""
+"""`initaudit rules`: all rules, a line each."""
 
 from __future__ import annotations
 

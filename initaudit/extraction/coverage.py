@@ -8,39 +8,39 @@ from typing import TYPE_CHECKING
 from initaudit.extraction.layer import Extraction, Layer, Skipped
 
 if TYPE_CHECKING:
-    from initaudit.extraction.find import Finds
+    from initaudit.extraction.find import Discovered
     from initaudit.model.graph import Graph, Value
     from initaudit.model.tensors import Tensor
-    from initaudit.op import Aside
+    from initaudit.op import NotALayer
     from initaudit.views import Operand
 
 
-def account(graph: Graph, finds: Finds, layers: tuple[Layer, ...]) -> Extraction:
+def account(graph: Graph, discovered: Discovered, layers: tuple[Layer, ...]) -> Extraction:
     """Count every stored tensor once: as part of a layer, or as skipped with a reason."""
     claimed: dict[int, int] = {}
-    for _, spec in finds.specs:
+    for _, spec in discovered.specs:
         _claim(claimed, spec.operand)
-        for companion in spec.companions:
-            _claim(claimed, companion.operand)
+        for constant in spec.auxiliary:
+            _claim(claimed, constant.operand)
     for layer in layers:
         if layer.bias is not None:
             claimed.setdefault(id(layer.bias), layer.bias.size)
-    asides = {id(t): a for a in finds.asides if a.operand is not None for t in a.operand.tensors}
+    not_layers = {id(t): a for a in discovered.not_layers if a.operand is not None for t in a.operand.tensors}
     uses: dict[int, list[Value]] = {}
     tensors: dict[int, Tensor] = {}
     for value, tensor in graph.tensors():
         tensors[id(tensor)] = tensor
         uses.setdefault(id(tensor), []).append(value)
     skipped = [
-        _skipped(tensor, uses[identity], asides.get(identity), finds.refused.get(identity))
+        _skipped(tensor, uses[identity], not_layers.get(identity), discovered.refused.get(identity))
         for identity, tensor in tensors.items()
         if identity not in claimed
     ]
-    for aside in finds.asides:
-        if aside.operand is None:
-            name = aside.name or "?"
+    for excluded in discovered.not_layers:
+        if excluded.operand is None:
+            name = excluded.name or "?"
             skipped.append(
-                Skipped(initializer=name, parameters=aside.parameters, reason=aside.reason, is_parameter=False)
+                Skipped(initializer=name, parameters=excluded.parameters, reason=excluded.reason, is_parameter=False)
             )
     skipped += _missing(graph)
     audited = sum(claimed.values())
@@ -48,7 +48,7 @@ def account(graph: Graph, finds: Finds, layers: tuple[Layer, ...]) -> Extraction
     return Extraction(layers=layers, skipped=tuple(skipped), parameters=audited + unaudited, audited=audited)
 
 
-def _skipped(tensor: Tensor, values: list[Value], aside: Aside | None, refused: str | None) -> Skipped:
+def _skipped(tensor: Tensor, values: list[Value], excluded: NotALayer | None, refused: str | None) -> Skipped:
     """A stored tensor that no layer uses: by default, floats that some operator reads count as parameters."""
     users = sorted({node.op_type for value in values for node, _ in value.consumers if node.op_type != "Identity"})
     learned = tensor.is_floating and tensor.size > 1
@@ -58,8 +58,8 @@ def _skipped(tensor: Tensor, values: list[Value], aside: Aside | None, refused: 
         reason = "a scalar"
     elif refused is not None:
         reason = refused
-    elif aside is not None:
-        reason, learned = aside.reason, aside.is_parameter
+    elif excluded is not None:
+        reason, learned = excluded.reason, excluded.is_parameter
     elif not tensor.is_floating:
         reason = "a table of integers"
     elif users:

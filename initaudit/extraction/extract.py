@@ -44,23 +44,23 @@ def extract_layers(model: Model) -> Extraction:
     from initaudit.views import Constants
 
     constants = Constants(model.graph, model.opset)
-    finds = find_specs(model.graph, constants)
-    followings = Followings()
-    specs = tuple((node, part) for node, spec in finds.specs for part in _parts(spec, constants, followings))
-    finds = replace(finds, specs=specs)
+    discovered = find_specs(model.graph, constants)
+    following_cache = FollowingCache()
+    specs = tuple((node, part) for node, spec in discovered.specs for part in _parts(spec, constants, following_cache))
+    discovered = replace(discovered, specs=specs)
     names = name_layers(specs)
     users: dict[int, list[str]] = {}
     for (_, spec), (name, _) in zip(specs, names, strict=True):
         for tensor in spec.operand.tensors[:1]:
             users.setdefault(id(tensor), []).append(name)
     layers = tuple(
-        _layer(node, spec, name, title, depth, users, followings)
+        _layer(node, spec, name=name, title=title, depth=depth, users=users, following_cache=following_cache)
         for depth, ((node, spec), (name, title)) in enumerate(zip(specs, names, strict=True))
     )
-    return account(model.graph, finds, layers)
+    return account(model.graph, discovered, layers)
 
 
-class Followings:
+class FollowingCache:
     """What follows each output, asked once per value."""
 
     def __init__(self) -> None:
@@ -76,19 +76,19 @@ class Followings:
         return known
 
 
-def _parts(spec: LayerSpec, constants: Constants, followings: Followings) -> list[LayerSpec]:
+def _parts(spec: LayerSpec, constants: Constants, following_cache: FollowingCache) -> list[LayerSpec]:
     """The layer, or its parts where the graph takes its output apart before anything else happens to it."""
     from initaudit.extraction.packed import part_specs, pieces
 
-    if spec.kind not in (Kind.LINEAR, Kind.CONV) or spec.weak or spec.feeds or spec.output is None:
+    if spec.kind not in (Kind.LINEAR, Kind.CONV) or spec.doubt or spec.feeds or spec.output is None:
         return [spec]
     found = pieces(spec, constants)
     if not found:
         return [spec]
-    whole = followings.of(spec.output).activation
-    if whole == "glu" or (whole is not None and any("gate" in followings.of(p.value).feeds for p in found)):
+    whole = following_cache.of(spec.output).activation
+    if whole == "glu" or (whole is not None and any("gate" in following_cache.of(p.value).feeds for p in found)):
         return [spec]  # a gated unit is one activation, not two layers
-    attention = len(found) in (2, 3) and all("attention" in followings.of(p.value).feeds for p in found)
+    attention = len(found) in (2, 3) and all("attention" in following_cache.of(p.value).feeds for p in found)
     names = list("qkv"[-len(found) :]) if attention else [f"{i + 1}/{len(found)}" for i in range(len(found))]
     return part_specs(spec, found, names)
 
@@ -96,11 +96,12 @@ def _parts(spec: LayerSpec, constants: Constants, followings: Followings) -> lis
 def _layer(
     node: Node,
     spec: LayerSpec,
+    *,
     name: str,
     title: str,
     depth: int,
     users: Mapping[int, list[str]],
-    followings: Followings,
+    following_cache: FollowingCache,
 ) -> Layer:
     from dataclasses import fields
 
@@ -108,11 +109,11 @@ def _layer(
 
     known: dict[str, Any] = {}
     if spec.output is not None and not spec.feeds:
-        following = followings.of(spec.output)
+        following = following_cache.of(spec.output)
         known = {f.name: getattr(following, f.name) for f in fields(following)}
     else:
         known = {"feeds": spec.feeds, "output": spec.output, "preactivation": spec.output}
-    biases = [c for c in spec.companions if c.role == "bias"]
+    biases = [c for c in spec.auxiliary if c.role == "bias"]
     if biases:
         stored = _plain_tensor(biases[0].operand)
         known |= {"bias": stored, "bias_slice": biases[0].span if stored is not None else None}
@@ -128,7 +129,7 @@ def _layer(
         groups=spec.groups,
         hidden_size=spec.hidden_size,
         role=spec.role,
-        companions={c.role: c.operand.view(unit_axes=(), input_axes=()) for c in spec.companions},
+        auxiliary={c.role: c.operand.view(unit_axes=(), input_axes=()) for c in spec.auxiliary},
         input=spec.input,
         channel_axis=spec.channel_axis,
         unit_slice=spec.unit_slice,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from initaudit.errors import InitauditError
 from initaudit.kind import Kind
-from initaudit.op import Aside, Attachment, Companion, LayerSpec, Operator, key
+from initaudit.op import AuxiliaryConstant, DetachedConstant, LayerSpec, NotALayer, Operator, key
 from initaudit.registry import discover
 
 if TYPE_CHECKING:
@@ -36,51 +36,50 @@ def operators() -> Mapping[str, tuple[Operator, ...]]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finds:
+class Discovered:
     """What the operator families said."""
 
     specs: tuple[tuple[Node, LayerSpec], ...]
     """Layers in topological order."""
-    asides: tuple[Aside, ...]
+    not_layers: tuple[NotALayer, ...]
     """Constants that are no layer, with the reason."""
     refused: Mapping[int, str]
     """By id of the stored tensor: why its use could not be understood."""
 
 
-def find_specs(graph: Graph, constants: Constants) -> Finds:
-    """Layers of all nodes, bodies included; companions attached; weak claims dropped where a stronger one uses the tensor."""
+def find_specs(graph: Graph, constants: Constants) -> Discovered:
+    """Layers of all nodes, bodies included, with their auxiliary constants; of doubtful claims to a tensor only the least doubtful."""
     specs: list[tuple[Node, LayerSpec]] = []
-    attachments: list[tuple[Node, Attachment]] = []
-    asides: list[Aside] = []
+    detached: list[tuple[Node, DetachedConstant]] = []
+    not_layers: list[NotALayer] = []
     refused: dict[int, str] = {}
     table = operators()
     for node in graph.walk():
-        if BACKWARD in node.name:
-            continue
-        for family in table.get(key(node), ()):
+        families = () if BACKWARD in node.name else table.get(key(node), ())
+        for family in families:
             try:
                 for found in family.find(node, constants):
-                    if isinstance(found, LayerSpec):
-                        if found.operand.tensors:  # a constant made of shapes alone is no weight
-                            specs.append((node, found))
-                    elif isinstance(found, Attachment):
-                        attachments.append((node, found))
-                    else:
-                        asides.append(found)
+                    if isinstance(found, NotALayer):
+                        not_layers.append(found)
+                    elif isinstance(found, DetachedConstant):
+                        detached.append((node, found))
+                    elif found.operand.tensors:  # a constant made of shapes alone is no weight
+                        specs.append((node, found))
             except (InitauditError, ValueError, IndexError, TypeError, ZeroDivisionError) as error:
-                for value in node.inputs:
-                    operand = constants.get(value)
-                    for tensor in operand.tensors if operand is not None else ():
-                        refused[id(tensor)] = f"{node.op_type} {node.name!r}: {error}"
+                reason = f"{node.op_type} {node.name!r}: {error}"
+                refused |= dict.fromkeys(_read_by(node, constants), reason)
     for value, reason in constants.opaque.items():
-        for given in value.producer.inputs if value.producer is not None else ():
-            operand = constants.get(given)
-            for tensor in operand.tensors if operand is not None else ():
-                refused.setdefault(id(tensor), reason)
-    specs, rest = _attach(specs, attachments)
-    specs = _strongest(specs)
-    asides += rest
-    return Finds(specs=tuple(sorted(specs, key=_Order(graph))), asides=tuple(asides), refused=refused)
+        for tensor in _read_by(value.producer, constants):
+            refused.setdefault(tensor, reason)
+    specs, rest = _assign(specs, detached)
+    specs = sorted(_least_doubtful(specs), key=_Order(graph))
+    return Discovered(specs=tuple(specs), not_layers=(*not_layers, *rest), refused=refused)
+
+
+def _read_by(node: Node | None, constants: Constants) -> list[int]:
+    """Ids of the stored tensors behind the inputs of a node."""
+    operands = [constants.get(value) for value in (node.inputs if node is not None else ())]
+    return [id(tensor) for operand in operands if operand is not None for tensor in operand.tensors]
 
 
 class _Order:
@@ -93,48 +92,48 @@ class _Order:
         return self.positions[found[0]]
 
 
-def _strongest(specs: list[tuple[Node, LayerSpec]]) -> list[tuple[Node, LayerSpec]]:
-    """Without the weak claims to tensors that a stronger one uses."""
+def _least_doubtful(specs: list[tuple[Node, LayerSpec]]) -> list[tuple[Node, LayerSpec]]:
+    """Without the claims to tensors that a less doubtful one uses."""
     best: dict[int, int] = {}
     for _, spec in specs:
-        for operand in (spec.operand, *(c.operand for c in spec.companions)):
+        for operand in (spec.operand, *(c.operand for c in spec.auxiliary)):
             for tensor in operand.tensors:
-                best[id(tensor)] = min(best.get(id(tensor), spec.weak), spec.weak)
-    return [(n, s) for n, s in specs if s.weak <= best[id(s.operand.tensors[0])]]
+                best[id(tensor)] = min(best.get(id(tensor), spec.doubt), spec.doubt)
+    return [(n, s) for n, s in specs if s.doubt <= best[id(s.operand.tensors[0])]]
 
 
-def _attach(
-    specs: list[tuple[Node, LayerSpec]], attachments: list[tuple[Node, Attachment]]
-) -> tuple[list[tuple[Node, LayerSpec]], list[Aside]]:
-    """Give each attachment to the layer that made the value it is added to, if it has as many units."""
+def _assign(
+    specs: list[tuple[Node, LayerSpec]], detached: list[tuple[Node, DetachedConstant]]
+) -> tuple[list[tuple[Node, LayerSpec]], list[NotALayer]]:
+    """Give each constant to the layer that made the value it is added to, if it has as many units."""
     makers: dict[Value, list[int]] = {}
     for index, (_, spec) in enumerate(specs):
         if spec.output is not None:
             makers.setdefault(spec.output, []).append(index)
-    loose: list[tuple[Node, LayerSpec]] = []
-    asides: list[Aside] = []
-    for adder, attachment in attachments:
+    instead: list[tuple[Node, LayerSpec]] = []
+    not_layers: list[NotALayer] = []
+    for adder, constant in detached:
         taken = False
-        for value in (attachment.to, *attachment.also):
+        for value in (constant.to, *constant.also):
             for index in makers.get(made_by(value, makers), ()):
                 node, spec = specs[index]
-                span = attachment.span or (0, attachment.operand.size)
+                span = constant.span or (0, constant.operand.size)
                 if spec.feeds or spec.kind is Kind.EMBEDDING:
                     continue
                 fits = span[1] - span[0] in (spec.units, spec.units * spec.copies)
-                if fits and not any(c.role == attachment.role for c in spec.companions):
-                    companion = Companion(operand=attachment.operand, role=attachment.role, span=attachment.span)
-                    specs[index] = node, replace(spec, companions=(*spec.companions, companion))
+                if fits and not any(c.role == constant.role for c in spec.auxiliary):
+                    own = AuxiliaryConstant(operand=constant.operand, role=constant.role, span=constant.span)
+                    specs[index] = node, replace(spec, auxiliary=(*spec.auxiliary, own))
                     taken = True
             if taken:
                 break
-        if not taken and attachment.otherwise is not None:
-            instead = attachment.otherwise()
-            if isinstance(instead, Aside):
-                asides.append(instead)
+        if not taken and constant.otherwise is not None:
+            found = constant.otherwise()
+            if isinstance(found, NotALayer):
+                not_layers.append(found)
             else:
-                loose.append((adder, instead))
-    return specs + loose, asides
+                instead.append((adder, found))
+    return specs + instead, not_layers
 
 
 def made_by(value: Value, known: Mapping[Value, object]) -> Value:

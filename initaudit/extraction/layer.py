@@ -45,7 +45,7 @@ class Layer:
     """Stored bias added to the output, if any."""
     bias_slice: tuple[int, int] | None = None
     """Elements of a packed bias [start, stop) that belong to this part."""
-    companions: Mapping[str, WeightView] = field(default_factory=dict, repr=False)
+    auxiliary: Mapping[str, WeightView] = field(default_factory=dict, repr=False)
     """Other stored constants that belong to the layer, by role: `bias` (also where it is quantised or computed, so that `bias` is None),
     `running_mean`, `running_var`, `peephole`, `initial_state`, ..."""
     input: Value | None = field(default=None, repr=False)

@@ -24,7 +24,7 @@ def name_layers(specs: Sequence[tuple[Node, LayerSpec]]) -> list[tuple[str, str]
     """(name, title) per layer, in order. Names are unique; titles need not be."""
     uses = Counter(id(t) for _, spec in specs for t in spec.operand.tensors[:1])
     shared_biases = Counter(
-        id(t) for _, s in specs for c in s.companions if c.role == "bias" for t in c.operand.tensors[:1]
+        id(t) for _, s in specs for c in s.auxiliary if c.role == "bias" for t in c.operand.tensors[:1]
     )
     named = []
     for node, spec in specs:
@@ -52,9 +52,9 @@ def _titles(node: Node, spec: LayerSpec, *, own: bool, shared_biases: Counter[in
     stored, scope = module_of(weight), scope_of(node)
     if own and stored:
         yield stored
-    for companion in spec.companions:
-        tensors = companion.operand.tensors
-        if companion.role == "bias" and len(tensors) == 1 and shared_biases[id(tensors[0])] == 1:
+    for constant in spec.auxiliary:
+        tensors = constant.operand.tensors
+        if constant.role == "bias" and len(tensors) == 1 and shared_biases[id(tensors[0])] == 1:
             beside = module_of(tensors[0].name)
             if beside:
                 yield beside

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from initaudit.model.graph import Node, Value
-    from initaudit.op import Companion, LayerSpec
+    from initaudit.op import AuxiliaryConstant, LayerSpec
     from initaudit.views import Constants, Operand
 
 MAX_PARTS = 8
@@ -144,7 +144,7 @@ def _partition(found: list[Piece], units: int) -> list[Piece]:
     return found if whole and (outermost or equal) else []
 
 
-def _moved(node: Node, layout: Layout, constants: Constants) -> Layout | None:
+def _moved(node: Node, layout: Layout, constants: Constants) -> Layout | None:  # noqa: PLR0911  one line a move
     """Layout behind a node that only moves the value or adds a constant; None behind any other."""
     if node.op_type == "Add" and any(constants.get(v) is not None for v in node.inputs):
         return layout
@@ -228,7 +228,7 @@ def part_specs(spec: LayerSpec, found: list[Piece], names: list[str]) -> list[La
                 fan_out=spec.fan_out // spec.units * size,
                 output=piece.value,
                 channel_axis=left[0] - len(piece.layout) if len(left) == 1 else None,
-                companions=tuple(_companion_part(c, piece, spec.units) for c in spec.companions),
+                auxiliary=tuple(_companion_part(c, piece, spec.units) for c in spec.auxiliary),
             )
         )
     return specs
@@ -244,11 +244,11 @@ def _piece_of(operand: Operand, axis: int, piece: Piece) -> tuple[Operand, tuple
     return operand.reshape(split).narrow(axis + 1, piece.start, piece.stop), (axis, axis + 1, axis + 2)
 
 
-def _companion_part(companion: Companion, piece: Piece, units: int) -> Companion:
-    if companion.role != "bias" or companion.operand.size != units or companion.span is not None:
-        return companion
+def _companion_part(constant: AuxiliaryConstant, piece: Piece, units: int) -> AuxiliaryConstant:
+    if constant.role != "bias" or constant.operand.size != units or constant.span is not None:
+        return constant
     factor = piece.factor
     if factor.size * factor.stride == units:
-        return replace(companion, span=(piece.start * factor.stride, piece.stop * factor.stride))
-    vector = companion.operand.reshape((units,))
-    return replace(companion, operand=_piece_of(vector, 0, piece)[0])
+        return replace(constant, span=(piece.start * factor.stride, piece.stop * factor.stride))
+    vector = constant.operand.reshape((units,))
+    return replace(constant, operand=_piece_of(vector, 0, piece)[0])

@@ -24,11 +24,11 @@ MAX_BEFORE = 64
 """Operators between the model's inputs and fixed frequencies; positions take about twenty to compute."""
 
 
-def untrainable_reason(spec: LayerSpec) -> str | None:
+def untrainable_reason(spec: LayerSpec) -> str | None:  # noqa: PLR0911  one line a reason
     """Why nobody learned this constant, or None. Reads a few values of a weight, and all of it only where these are odd."""
     if spec.untrainable is not None or spec.kind not in _CHECKED:
         return spec.untrainable
-    angles = spec.kind in (Kind.LINEAR, Kind.EINSUM) and not spec.companions and goes_to_sine_and_cosine(spec.output)
+    angles = spec.kind in (Kind.LINEAR, Kind.EINSUM) and not spec.auxiliary and goes_to_sine_and_cosine(spec.output)
     if angles and _is_before_any_layer(spec.input):
         return "frequencies of sines and cosines (Fourier features or rotary angles)"
     operand = spec.operand
@@ -49,7 +49,7 @@ def untrainable_reason(spec: LayerSpec) -> str | None:
         matrix = values.swapaxes(0, spec.unit_axes[0]) if len(spec.unit_axes) == 1 else values
         if whole_or_positive and values.ndim == 2 and decoys.is_adjacency(values):
             return "symmetric, non-negative and sparse: the adjacency matrix of a graph"
-        if spec.companions:  # a fixed basis has no bias
+        if spec.auxiliary:  # a fixed basis has no bias
             return None
         if (values.ndim == 2 or spec.fan_in == values.shape[-1]) and decoys.is_fourier_basis(
             matrix.reshape(matrix.shape[0], -1)

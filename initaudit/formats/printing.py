@@ -22,7 +22,7 @@ def visible(text: str) -> str:
     return "".join(c.encode("unicode_escape").decode() if is_hidden(c) else c for c in text)
 
 
-def number(value: Any) -> str:
+def number(value: Any) -> str:  # noqa: PLR0911  one line a kind of number
     """Three significant digits, written the way people write numbers: 0.0589, 12,300, 1.2e-17; whole numbers in full."""
     if value is None:
         return NOTHING

@@ -72,7 +72,7 @@ class TextFormat(Format):
 
 def _report(console: Console, report: Part, options: FormatOptions) -> None:
     console.print(Text(visible(report["model"]["path"]), style="bold"))
-    verdict, findings = report["verdict"], report["findings"]
+    verdict = report["verdict"]
     head = Text.assemble((verdict["status"].upper(), STYLES[verdict["status"]]))
     if verdict["status"] == "error":
         console.print(head.append(f"  {visible(verdict['reason'])}"))
@@ -84,6 +84,17 @@ def _report(console: Console, report: Part, options: FormatOptions) -> None:
     lost = verdict["first_lost"]
     if lost is not None:
         console.print(Text(visible(f"The signal is lost at {lost['layer']}: {lost['cause']}.")))
+    _findings(console, report, options)
+    for line in report["failed_rules"]:
+        console.print(Text(visible(f"Not judged: {line}"), style=STYLES["error"]))
+    if report["layers"]:
+        console.print()
+        _layers(console, report, options)
+    console.print()
+    _coverage(console, report, options)
+
+
+def _findings(console: Console, report: Part, options: FormatOptions) -> None:
     active = _active(report)
     shown = [f for f in active if options.verbose or f["severity"] != "info"]
     for group in _grouped(shown):
@@ -99,20 +110,13 @@ def _report(console: Console, report: Part, options: FormatOptions) -> None:
         console.print(Text(FIX, style="dim"))
     hidden = len(active) - len(shown)
     notes = [f"{hidden} note{'s' * (hidden != 1)} (--verbose shows them)"] if hidden else []
-    suppressed = len(findings) - len(active)
+    suppressed = len(report["findings"]) - len(active)
     if suppressed:
         notes.append(f"{suppressed} suppressed")
     if not active or notes:
         console.print()
         text = "No findings" if not shown else "Also"
         console.print(f"{text}{': ' if notes else '.'}{', '.join(notes)}{'.' if notes else ''}")
-    for line in report["failed_rules"]:
-        console.print(Text(visible(f"Not judged: {line}"), style=STYLES["error"]))
-    if report["layers"]:
-        console.print()
-        _layers(console, report, options)
-    console.print()
-    _coverage(console, report, options)
 
 
 def _active(report: Part) -> list[Part]:

@@ -23,7 +23,7 @@ LARGEST_LOG = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Probed:
+class MeasuredLayer:
     """One layer whose weight gradient was measured."""
 
     name: str
@@ -51,7 +51,7 @@ class Probed:
 class Dynamics:
     """The quantities that decide, per output and for a learning rate of 1."""
 
-    layers: tuple[Probed, ...]
+    layers: tuple[MeasuredLayer, ...]
     """In topological order; the last one stands for the outputs."""
     answer_scale: float
     """Root mean square of the outputs, at least 1: where they are large, they must move by as much."""
@@ -101,9 +101,9 @@ class Dynamics:
         return max(1.0, *(layer.reach / self.answer_variance for layer in self.layers))
 
     @property
-    def stretches(self) -> tuple[tuple[Probed, ...], ...]:
+    def stretches(self) -> tuple[tuple[MeasuredLayer, ...], ...]:
         """The layers between one shortcut's end and the next."""
-        parts: list[list[Probed]] = [[]]
+        parts: list[list[MeasuredLayer]] = [[]]
         last = self.layers[-1]
         for layer in self.layers:
             if layer.is_head and layer is not last:
@@ -151,12 +151,12 @@ def dynamics_of(layers: Sequence[LayerAudit]) -> Dynamics | None:
     )
 
 
-def _probed(audit: LayerAudit, signal: Signal, outputs: int) -> Probed:
+def _probed(audit: LayerAudit, signal: Signal, outputs: int) -> MeasuredLayer:
     stats = audit.stats
     silent = signal.mean_square == 0.0 and signal.dead == 1.0
     # At exactly 0 a ReLU passes no gradient, but a perturbation of either sign finds its slope on one side.
     gradient = 0.0 if silent else signal.weight_gradient or 0.0
-    return Probed(
+    return MeasuredLayer(
         name=audit.layer.name,
         kernel=gradient * gradient / outputs,
         weight_square=(stats.std**2 + stats.mean**2) * stats.count,

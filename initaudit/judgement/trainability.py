@@ -20,7 +20,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from initaudit.judgement.dynamics import Dynamics, Probed, dynamics_of, log10
+from initaudit.judgement.dynamics import Dynamics, MeasuredLayer, dynamics_of, log10
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -278,7 +278,7 @@ def _too_wild(dynamics: Dynamics, score: float) -> Iterator[Factor]:
         )
 
 
-def _first(dynamics: Dynamics, holds: Callable[[Probed], bool]) -> str | None:
+def _first(dynamics: Dynamics, holds: Callable[[MeasuredLayer], bool]) -> str | None:
     return next((layer.name for layer in dynamics.layers if holds(layer)), None)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from initaudit.kind import Kind
-from initaudit.op import Aside, Attachment, Companion, Found, LayerSpec, Operator
+from initaudit.op import AuxiliaryConstant, DetachedConstant, Found, LayerSpec, NotALayer, Operator
 from initaudit.views.quantised import dequantise
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def projections(
             input=node.input(0),
             output=node.outputs[0],
             feeds=("attention",),
-            companions=() if bias is None else (Companion(operand=bias, role="bias", span=span),),
+            auxiliary=() if bias is None else (AuxiliaryConstant(operand=bias, role="bias", span=span),),
         )
         start += size
 
@@ -80,7 +80,7 @@ class BiasedAttention(Operator):
         third = bias.shape[0] // 3
         for index, value in enumerate(node.inputs[:3]):
             if value is not None:
-                yield Attachment(operand=bias, to=value, span=(index * third, (index + 1) * third))
+                yield DetachedConstant(operand=bias, to=value, span=(index * third, (index + 1) * third))
 
 
 class RotaryTables(Operator):
@@ -96,4 +96,4 @@ class RotaryTables(Operator):
         for place in places[node.op_type]:
             table = constants.get(node.input(place))
             if table is not None:
-                yield Aside(operand=table, reason="table of cosines or sines of a rotary embedding")
+                yield NotALayer(operand=table, reason="table of cosines or sines of a rotary embedding")

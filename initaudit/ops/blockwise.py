@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from initaudit.op import Companion, Found, Operator
+from initaudit.op import AuxiliaryConstant, Found, Operator
 from initaudit.ops.linear import linear
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class MatMulNBits(Operator):
             source=node.input(0),
             output=node.outputs[0],
             transposed=True,
-            companions=tuple(Companion(operand=o, role=role) for o, role in found if o is not None),
+            auxiliary=tuple(AuxiliaryConstant(operand=o, role=role) for o, role in found if o is not None),
         )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from onnx import AttributeProto
 
-from initaudit.op import Aside, Found, Operator
+from initaudit.op import Found, NotALayer, Operator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,7 @@ class ClassicModel(Operator):
             if name != "nodes_hitrates"
         )
         output = node.outputs[0]
-        yield Aside(
+        yield NotALayer(
             name=node.name or (output.name if output is not None else node.op_type),
             parameters=count,
             reason=f"{self._kinds[node.op_type]} ({node.op_type}): its coefficients are attributes, not the weights of a layer",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from initaudit.op import Aside, Found, Operator
+from initaudit.op import Found, NotALayer, Operator
 from initaudit.ops.elementwise import fill_reason, fixed_reason, learned_table
 
 if TYPE_CHECKING:
@@ -33,13 +33,13 @@ class Token(Operator):
             if constant is None or not constant.is_floating or constant.size <= 1:
                 continue
             if node.op_type in ("Resize", "Upsample") and position > 0:
-                yield Aside(operand=constant, reason="factors of a resize")
+                yield NotALayer(operand=constant, reason="factors of a resize")
                 continue
             if position > 0 and node.op_type.endswith("Normalization"):
                 continue
             reason = fixed_reason(constant) or fill_reason(constant)
             if reason is not None:
-                yield Aside(operand=constant, reason=reason)
+                yield NotALayer(operand=constant, reason=reason)
             else:
                 yield learned_table(constant, source=None, output=node.outputs[0])
 
@@ -58,7 +58,7 @@ class ConstantData(Operator):
                 continue
             reason = self._reason(node, position, constant, constants)
             if reason is not None:
-                yield Aside(operand=constant, reason=reason)
+                yield NotALayer(operand=constant, reason=reason)
 
     @staticmethod
     def _reason(node: Node, position: int, constant: Operand, constants: Constants) -> str | None:

@@ -9,7 +9,7 @@ from initaudit.activations.angles import MAX_BACK, goes_to_sine_and_cosine
 from initaudit.errors import InitauditError
 from initaudit.kind import Kind
 from initaudit.model.parameter_names import module_of
-from initaudit.op import Aside, Attachment, Found, LayerSpec, Operator
+from initaudit.op import DetachedConstant, Found, LayerSpec, NotALayer, Operator
 from initaudit.ops import decoys
 from initaudit.ops.embedding import table
 from initaudit.ops.normalisation import norm
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from initaudit.model.graph import Node, Value
     from initaudit.views import Constants, Operand
 
-WEAK = 2
+DOUBTFUL = 2
 """Strength of these claims: a tensor that a product, a lookup or a norm uses is theirs."""
 
 
@@ -28,7 +28,7 @@ def learned_table(constant: Operand, *, source: Value | None, output: Value | No
     """A learned constant that enters the graph as it is: positions [.., T, D] as a table, vectors and the rest as they are."""
     wide = [axis for axis, length in enumerate(constant.shape) if length > 1]
     if len(wide) == 2:
-        spec = table(constant, axis=wide[0], source=source, output=output, weak=WEAK)
+        spec = table(constant, axis=wide[0], source=source, output=output, doubt=DOUBTFUL)
         if constant.rank == 2:
             return spec
         # Axes of length 1 (the batch) count as copies.
@@ -42,7 +42,7 @@ def learned_table(constant: Operand, *, source: Value | None, output: Value | No
             input=source,
             output=output,
             channel_axis=wide[1] - constant.rank,
-            weak=WEAK,
+            doubt=DOUBTFUL,
         )
     return LayerSpec(
         kind=Kind.OTHER,
@@ -54,11 +54,11 @@ def learned_table(constant: Operand, *, source: Value | None, output: Value | No
         input=source,
         output=output,
         channel_axis=wide[0] - constant.rank if len(wide) == 1 else None,
-        weak=WEAK,
+        doubt=DOUBTFUL,
     )
 
 
-def fixed_reason(constant: Operand) -> str | None:
+def fixed_reason(constant: Operand) -> str | None:  # noqa: PLR0911  one line a reason
     """Why these values are evidently no learned ones, or None. Reads little; what cannot be read is not evident."""
     if decoys.is_anchor_table(constant.shape):
         return "table of anchors or boxes of a detection head"
@@ -122,10 +122,10 @@ def fill_reason(constant: Operand) -> str | None:
         return None
 
 
-def _table_or_fixed(node: Node, constant: Operand, other: Value) -> LayerSpec | Aside:
+def _table_or_fixed(node: Node, constant: Operand, other: Value) -> LayerSpec | NotALayer:
     reason = fixed_reason(constant) or (fill_reason(constant) if constant.rank > 1 else None)
     if reason is not None:
-        return Aside(operand=constant, reason=reason)
+        return NotALayer(operand=constant, reason=reason)
     return learned_table(constant, source=other, output=node.outputs[0])
 
 
@@ -141,7 +141,7 @@ class Additive(Operator):
             return
         constant, other, position = found
         if _normalises_input(constant, other, constants):
-            yield Aside(operand=constant, reason="shift of the model's input")
+            yield NotALayer(operand=constant, reason="shift of the model's input")
             return
         candidates = [other]
         maker = other.producer
@@ -149,7 +149,7 @@ class Additive(Operator):
             candidates += [
                 v for v in maker.inputs if v is not None
             ]  # beta - mean · (scale / std), as TensorFlow writes it
-        yield Attachment(
+        yield DetachedConstant(
             operand=constant,
             to=candidates[0],
             also=tuple(candidates[1:]),
@@ -167,7 +167,9 @@ class FusedBias(Operator):
         """The bias, for the layer before."""
         constant, other = constants.get(node.input(1)), node.input(0)
         if constant is not None and other is not None and constant.size > 1:
-            yield Attachment(operand=constant, to=other, otherwise=partial(_table_or_fixed, node, constant, other))
+            yield DetachedConstant(
+                operand=constant, to=other, otherwise=partial(_table_or_fixed, node, constant, other)
+            )
 
 
 class Multiplicative(Operator):
@@ -182,7 +184,7 @@ class Multiplicative(Operator):
             return
         constant, other, _ = found
         if _normalises_input(constant, other, constants):
-            yield Aside(operand=constant, reason="scale of the model's input")
+            yield NotALayer(operand=constant, reason="scale of the model's input")
             return
         # The scale of a norm is all that happens to what is normalised; one of several factors is a mixture of the network's own.
         normalised = is_normalised(other) and sum(n.op_type not in ("Shape", "Size") for n, _ in other.consumers) == 1
@@ -192,14 +194,14 @@ class Multiplicative(Operator):
         if reason is None and not normalised and goes_to_sine_and_cosine(node.outputs[0]):
             reason = "frequencies of sines and cosines"
         if reason is not None:
-            yield Aside(operand=constant, reason=reason)
+            yield NotALayer(operand=constant, reason=reason)
             return
         wide = [axis for axis, length in enumerate(constant.shape) if length > 1]
         channel_axis = wide[0] - constant.rank if len(wide) == 1 else None
         spec = norm(constant, source=other, output=node.outputs[0], channel_axis=channel_axis)
         from dataclasses import replace
 
-        yield replace(spec, kind=Kind.NORM if normalised else Kind.SCALE, weak=WEAK)
+        yield replace(spec, kind=Kind.NORM if normalised else Kind.SCALE, doubt=DOUBTFUL)
 
 
 class Slope(Operator):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from initaudit.views import Constants, Operand
 
 
-def table(rows: Operand, *, axis: int, source: Value | None, output: Value | None, weak: int = 0) -> LayerSpec:
+def table(rows: Operand, *, axis: int, source: Value | None, output: Value | None, doubt: int = 0) -> LayerSpec:
     """A table with `rows.shape[axis]` rows: as a layer, the product of one-hot vectors with it, one input active at a time.
 
     fan_in counts the rows, fan_out what a row holds; the axis of the rows is the one summed over.
@@ -32,7 +32,7 @@ def table(rows: Operand, *, axis: int, source: Value | None, output: Value | Non
         input=source,
         output=output,
         channel_axis=-1 if others else None,
-        weak=weak,
+        doubt=doubt,
     )
 
 
@@ -55,7 +55,7 @@ class Embedding(Operator):
                 return
             data = dequantised
         axis = int(node.attr("axis", 0)) % data.rank if node.op_type != "GatherND" else 0
-        yield table(data, axis=axis, source=indices, output=output, weak=0 if fixed is None else 1)
+        yield table(data, axis=axis, source=indices, output=output, doubt=0 if fixed is None else 1)
 
 
 def _dequantised_behind(codes: Operand, output: Value, constants: Constants) -> Operand | None:

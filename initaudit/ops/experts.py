@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from initaudit.kind import Kind
-from initaudit.op import Companion, Found, LayerSpec, Operator
+from initaudit.op import AuxiliaryConstant, Found, LayerSpec, Operator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +43,7 @@ class MixtureOfExperts(Operator):
                 input=node.input(0) if role != "fc2" else None,
                 output=node.outputs[0] if role == "fc2" else None,
                 feeds=(str(node.attr("activation_type", "relu")),) if role == "fc1" else ("layer",),
-                companions=() if bias is None else (Companion(operand=bias, role="bias"),),
+                auxiliary=() if bias is None else (AuxiliaryConstant(operand=bias, role="bias"),),
             )
 
     @staticmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from initaudit.op import Companion, Found, Operator
+from initaudit.op import AuxiliaryConstant, Found, Operator
 from initaudit.ops.embedding import table
 from initaudit.ops.normalisation import norm
 
@@ -49,5 +49,5 @@ class EmbedLayerNormalization(Operator):
                 source=None,
                 output=node.outputs[0],
                 channel_axis=-1,
-                companions=() if bias is None else (Companion(operand=bias, role="bias"),),
+                auxiliary=() if bias is None else (AuxiliaryConstant(operand=bias, role="bias"),),
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from initaudit.kind import Kind
-from initaudit.op import Aside, Companion, Found, LayerSpec, Operator
+from initaudit.op import AuxiliaryConstant, Found, LayerSpec, NotALayer, Operator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,8 +21,8 @@ def linear(
     output: Value | None,
     on_left: bool = False,
     transposed: bool = False,
-    companions: tuple[Companion, ...] = (),
-    weak: int = 0,
+    auxiliary: tuple[AuxiliaryConstant, ...] = (),
+    doubt: int = 0,
 ) -> LayerSpec:
     """A linear layer x·W (W [..., K, N], or [..., N, K] if transposed) or W·x (W [..., M, K], or [..., K, M] if transposed).
 
@@ -48,8 +48,8 @@ def linear(
         input=source,
         output=output,
         channel_axis=-2 if on_left else -1,
-        companions=companions,
-        weak=weak,
+        auxiliary=auxiliary,
+        doubt=doubt,
     )
 
 
@@ -76,8 +76,10 @@ class Gemm(Operator):
             yield from of_constants(left, right, node)
         transposed = bool(node.attr("transA" if on_left else "transB", 0))
         bias = constants.get(node.input(2))
-        companions = (
-            () if bias is None else (Companion(operand=scaled(bias, float(node.attr("beta", 1.0))), role="bias"),)
+        auxiliary = (
+            ()
+            if bias is None
+            else (AuxiliaryConstant(operand=scaled(bias, float(node.attr("beta", 1.0))), role="bias"),)
         )
         yield linear(
             scaled(weight, float(node.attr("alpha", 1.0))),
@@ -85,15 +87,15 @@ class Gemm(Operator):
             output=node.outputs[0],
             on_left=on_left,
             transposed=transposed,
-            companions=companions,
-            weak=int(left is not None and right is not None),
+            auxiliary=auxiliary,
+            doubt=int(left is not None and right is not None),
         )
 
 
-def of_constants(left: Operand | None, right: Operand | None, node: Node) -> Iterator[Aside]:
+def of_constants(left: Operand | None, right: Operand | None, node: Node) -> Iterator[NotALayer]:
     """The first of two constants is data (an initial state, a table of positions) unless it is a factor of another layer's weight."""
     if left is not None and right is not None:
-        yield Aside(operand=left, reason=f"constant data that goes into a product ({node.op_type})")
+        yield NotALayer(operand=left, reason=f"constant data that goes into a product ({node.op_type})")
 
 
 class MatMul(Operator):
@@ -126,5 +128,5 @@ class MatMul(Operator):
             output=node.outputs[0],
             on_left=on_left,
             transposed=bool(node.attr(f"trans{side}", 0)),
-            weak=int(left is not None and right is not None),
+            doubt=int(left is not None and right is not None),
         )

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from initaudit.kind import Kind
-from initaudit.op import Companion, Found, LayerSpec, Operator
+from initaudit.op import AuxiliaryConstant, Found, LayerSpec, Operator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def norm(scale: Operand, *, source: Value | None, output: Value | None, channel_axis: int | None,
-         companions: tuple[Companion, ...] = ()) -> LayerSpec:  # fmt: skip
+         auxiliary: tuple[AuxiliaryConstant, ...] = ()) -> LayerSpec:  # fmt: skip
     """A normalisation layer: each scale value multiplies one input value, so both fans are 1."""
     return LayerSpec(
         kind=Kind.NORM,
@@ -28,7 +28,7 @@ def norm(scale: Operand, *, source: Value | None, output: Value | None, channel_
         input=source,
         output=output,
         channel_axis=channel_axis,
-        companions=companions,
+        auxiliary=auxiliary,
     )
 
 
@@ -55,7 +55,7 @@ class Normalisation(Operator):
             source=node.input(0),
             output=node.outputs[0],
             channel_axis=1 if channels_first else -1,
-            companions=tuple(Companion(operand=o, role=role) for o, role in found if o is not None),
+            auxiliary=tuple(AuxiliaryConstant(operand=o, role=role) for o, role in found if o is not None),
         )
         if _is_group_norm_core(node):
             spec = replace(
@@ -84,7 +84,7 @@ class SkipNormalisation(Operator):
 
     def find(self, node: Node, constants: Constants) -> Iterator[Found]:
         """The norm layer; the last constant is the bias of the layer that made the input."""
-        from initaudit.op import Attachment
+        from initaudit.op import DetachedConstant
 
         first = 1 if node.op_type == "SkipGroupNorm" else 2
         scale = constants.get(node.input(first))
@@ -96,9 +96,9 @@ class SkipNormalisation(Operator):
                 source=node.input(0),
                 output=node.outputs[0],
                 channel_axis=-1,
-                companions=() if bias is None else (Companion(operand=bias, role="bias"),),
+                auxiliary=() if bias is None else (AuxiliaryConstant(operand=bias, role="bias"),),
             )
         earlier = constants.get(node.input(first + 1 + has_bias + (node.op_type == "SkipGroupNorm")))
         before = node.input(0)
         if earlier is not None and before is not None:
-            yield Attachment(operand=earlier, to=before)
+            yield DetachedConstant(operand=earlier, to=before)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from initaudit.op import Companion, Found, LayerSpec, Operator
+from initaudit.op import AuxiliaryConstant, Found, LayerSpec, Operator
 from initaudit.ops.convolution import convolution
 from initaudit.ops.linear import linear
 from initaudit.views.quantised import dequantise
@@ -97,7 +97,7 @@ class IntegerProduct(Operator):
                 source=real_input(node.input(0)),
                 output=output,
                 transposed=transposed,
-                companions=() if bias is None else (Companion(operand=bias, role="bias"),),
+                auxiliary=() if bias is None else (AuxiliaryConstant(operand=bias, role="bias"),),
             )
 
     def _on_left(self, node: Node, constants: Constants) -> Iterator[LayerSpec]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from initaudit.kind import Kind
-from initaudit.op import Companion, Found, LayerSpec, Operator
+from initaudit.op import AuxiliaryConstant, Found, LayerSpec, Operator
 from initaudit.views.quantised import dequantise
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def cells(
     bias = constants.get(node.input(3))
     extras = [(constants.get(node.input(5)), "initial_state"), (constants.get(node.input(6)), "initial_state"),
               (constants.get(node.input(peephole)), "peephole")]  # fmt: skip
-    shared = tuple(Companion(operand=o, role=role) for o, role in extras if o is not None)
+    shared = tuple(AuxiliaryConstant(operand=o, role=role) for o, role in extras if o is not None)
     for role, weight in weights:
         if weight is None:
             continue
@@ -95,7 +95,11 @@ def cells(
                     p for p in (direction if len(directions) > 1 else "", f"gate:{gate}" if gate else "") if p
                 )
                 start = d * 2 * weight.shape[1] + (role == "R") * weight.shape[1] + g * hidden
-                own = () if bias is None else (Companion(operand=bias, role="bias", span=(start, start + hidden)),)
+                own = (
+                    ()
+                    if bias is None
+                    else (AuxiliaryConstant(operand=bias, role="bias", span=(start, start + hidden)),)
+                )
                 yield LayerSpec(
                     kind=Kind(node.op_type.lower().removeprefix("dynamicquantize")),
                     operand=one.narrow(0, g * hidden, (g + 1) * hidden),
@@ -109,5 +113,5 @@ def cells(
                     input=node.input(0),
                     output=node.outputs[0] if node.outputs else None,
                     feeds=("recurrent_cell",),
-                    companions=own + shared,
+                    auxiliary=own + shared,
                 )

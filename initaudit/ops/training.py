@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from initaudit.op import Aside, Found, Operator
+from initaudit.op import Found, NotALayer, Operator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,4 +32,4 @@ class Optimiser(Operator):
         for value in node.inputs:
             constant = constants.get(value)
             if constant is not None and constant.size > 1:
-                yield Aside(operand=constant, reason=f"state of an optimiser ({node.op_type})")
+                yield NotALayer(operand=constant, reason=f"state of an optimiser ({node.op_type})")

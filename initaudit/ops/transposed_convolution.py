@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from initaudit.kind import Kind
-from initaudit.op import Companion, Found, LayerSpec, Operator
+from initaudit.op import AuxiliaryConstant, Found, LayerSpec, Operator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,5 +40,5 @@ class TransposedConvolution(Operator):
             input=node.input(0),
             output=node.outputs[0],
             channel_axis=1,
-            companions=() if bias is None else (Companion(operand=bias, role="bias"),),
+            auxiliary=() if bias is None else (AuxiliaryConstant(operand=bias, role="bias"),),
         )

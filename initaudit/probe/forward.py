@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from initaudit.probe.instrument import PREFIX, Surgeon, Tap, tap, tap_options, use_batch_statistics
+from initaudit.probe.instrument import PREFIX, GraphEditor, Tap, tap, tap_options, use_batch_statistics
 from initaudit.probe.observed import Forward, Observed
 from initaudit.probe.sampling import positions, sample_size
 from initaudit.probe.session import open_session, run_session
@@ -42,14 +42,14 @@ def observe(
 
     `model` is changed: call with a copy. `batch_norms` are nodes of it that shall normalise by the batch.
     """
-    surgeon = Surgeon(model)
-    statistics = use_batch_statistics(surgeon, batch_norms)
+    editor = GraphEditor(model)
+    statistics = use_batch_statistics(editor, batch_norms)
     taps, parts = _wanted(layers)
     for wanted in taps.values():
-        tap(surgeon, wanted)
+        tap(editor, wanted)
     known = inferred_shapes(model, runs.feeds[0], list(taps))
-    session = open_session(surgeon.finish(), folder, tap_options())
-    del model, surgeon
+    session = open_session(editor.finish(), folder, tap_options())
+    del model, editor
     shapes = known or _shapes(session, taps, runs.feeds[0])
     size = sample_size(runs.inputs * len(taps))
     at = {

@@ -46,7 +46,7 @@ class Tap:
         return f"{PREFIX}{what}/{self.value}"
 
 
-class Surgeon:
+class GraphEditor:
     """Adds nodes, constants, inputs and outputs to a copy of a model's graph that shares no message with it but weights."""
 
     def __init__(self, model: ModelProto) -> None:
@@ -111,53 +111,53 @@ class Surgeon:
         return self.model
 
 
-def tap(surgeon: Surgeon, wanted: Tap) -> None:
+def tap(editor: GraphEditor, wanted: Tap) -> None:
     """Add the outputs `shape`, `sample`, `square` and, where asked for, `largest` and `smallest` for one value.
 
     `sample` is the elements at the flat positions fed as `at`, in the value's own type; the others are float32.
     `square` is the sum of squares: one number, or one per unit.
     """
     at = wanted.name("at")
-    surgeon.input(at, TensorProto.INT64, [None])
+    editor.input(at, TensorProto.INT64, [None])
     flat, floats = f"{PREFIX}flat/{wanted.value}", f"{PREFIX}float/{wanted.value}"
     nodes = [
         helper.make_node("Shape", [wanted.value], [wanted.name("shape")]),
-        surgeon.reshape(wanted.value, flat, [-1]),
+        editor.reshape(wanted.value, flat, [-1]),
         helper.make_node("Gather", [flat, at], [wanted.name("sample")]),
         helper.make_node("Cast", [wanted.value], [floats], to=TensorProto.FLOAT),
     ]
     arranged = f"{PREFIX}units/{wanted.value}"
-    axes = unit_axes(surgeon, wanted.channel_axis)
+    axes = unit_axes(editor, wanted.channel_axis)
     per_unit = axes is not None and (wanted.extremes or wanted.squares_per_unit)
     if per_unit:
-        nodes.append(_arrange(surgeon, floats, arranged, wanted.channel_axis))
+        nodes.append(_arrange(editor, floats, arranged, wanted.channel_axis))
     squares = (arranged, axes) if per_unit and wanted.squares_per_unit else (floats, None)
-    nodes.append(surgeon.reduce("ReduceSumSquare", squares[0], wanted.name("square"), squares[1]))
+    nodes.append(editor.reduce("ReduceSumSquare", squares[0], wanted.name("square"), squares[1]))
     outputs = ["shape", "sample", "square"]
     if per_unit and wanted.extremes:
-        nodes.append(surgeon.reduce("ReduceMax", arranged, wanted.name("largest"), axes))
-        nodes.append(surgeon.reduce("ReduceMin", arranged, wanted.name("smallest"), axes))
+        nodes.append(editor.reduce("ReduceMax", arranged, wanted.name("largest"), axes))
+        nodes.append(editor.reduce("ReduceMin", arranged, wanted.name("smallest"), axes))
         outputs += ["largest", "smallest"]
-    surgeon.behind(wanted.value, *nodes)
+    editor.behind(wanted.value, *nodes)
     for what in outputs:
-        surgeon.output(wanted.name(what))
+        editor.output(wanted.name(what))
 
 
-def unit_axes(surgeon: Surgeon, channel_axis: int | None) -> list[int] | None:
+def unit_axes(editor: GraphEditor, channel_axis: int | None) -> list[int] | None:
     """Axes to reduce over, once `_arrange` has been applied, to keep the units; None where that cannot be written."""
     if channel_axis == -1:
-        return [0] if surgeon.opset >= NEGATIVE_FLATTEN else None
+        return [0] if editor.opset >= NEGATIVE_FLATTEN else None
     if channel_axis is None or channel_axis < 0:
         return None
     return [a for a in range(channel_axis + 2) if a != channel_axis]
 
 
-def _arrange(surgeon: Surgeon, source: str, result: str, channel_axis: int | None) -> NodeProto:
+def _arrange(editor: GraphEditor, source: str, result: str, channel_axis: int | None) -> NodeProto:
     """All axes behind the units as one, or all in front of them, whatever the rank."""
     if channel_axis == -1:
         return helper.make_node("Flatten", [source], [result], axis=-1)
     assert channel_axis is not None
-    return surgeon.reshape(source, result, [0] * (channel_axis + 1) + [-1])
+    return editor.reshape(source, result, [0] * (channel_axis + 1) + [-1])
 
 
 def tap_options() -> onnxruntime.SessionOptions:
@@ -171,12 +171,12 @@ def tap_options() -> onnxruntime.SessionOptions:
     return options
 
 
-def use_batch_statistics(surgeon: Surgeon, untouched: Iterable[NodeProto]) -> dict[str, tuple[str, str]]:
+def use_batch_statistics(editor: GraphEditor, untouched: Iterable[NodeProto]) -> dict[str, tuple[str, str]]:
     """Let BatchNormalization nodes normalise by the batch they see, as in training.
 
     Args:
-        surgeon: of the model to change.
-        untouched: the nodes, as in the surgeon's graph.
+        editor: of the model to change.
+        untouched: the nodes, as in the editor's graph.
 
     Returns:
         For the first output of each node, the names of the graph outputs with the mean and variance [C] of the batch.
@@ -185,18 +185,18 @@ def use_batch_statistics(surgeon: Surgeon, untouched: Iterable[NodeProto]) -> di
     for node in untouched:
         key, source = node.output[0], node.input[0]
         names = {what: f"{PREFIX}{what}/{key}" for what in ("rows", "wide", "mean", "off", "squared", "variance")}
-        surgeon.behind(
+        editor.behind(
             source,
-            surgeon.reshape(source, names["rows"], [0, 0, -1]),
-            surgeon.reduce("ReduceMean", names["rows"], names["wide"], [0, 2], keepdims=1),
-            surgeon.reduce("ReduceMean", names["rows"], names["mean"], [0, 2]),
+            editor.reshape(source, names["rows"], [0, 0, -1]),
+            editor.reduce("ReduceMean", names["rows"], names["wide"], [0, 2], keepdims=1),
+            editor.reduce("ReduceMean", names["rows"], names["mean"], [0, 2]),
             helper.make_node("Sub", [names["rows"], names["wide"]], [names["off"]]),
             helper.make_node("Mul", [names["off"], names["off"]], [names["squared"]]),
-            surgeon.reduce("ReduceMean", names["squared"], names["variance"], [0, 2]),
+            editor.reduce("ReduceMean", names["squared"], names["variance"], [0, 2]),
         )
         node.input[3], node.input[4] = names["mean"], names["variance"]
-        surgeon.output(names["mean"])
-        surgeon.output(names["variance"])
+        editor.output(names["mean"])
+        editor.output(names["variance"])
         given[key] = (names["mean"], names["variance"])
     return given
 

@@ -85,7 +85,7 @@ def measure(
     }
     if checkpoint is not None:
         checkpoint(answer)
-    gradients = _backward(model, folder, layers, forward, feeds, options, answer["notes"])
+    gradients = _backward(model, folder, layers, forward=forward, feeds=feeds, options=options, notes=answer["notes"])
     spread = spread_of(gradients)
     for name, gradient in gradients.items():
         if name in signals and gradient.squares:
@@ -97,6 +97,7 @@ def _backward(
     model: ModelProto,
     folder: Path | None,
     layers: Sequence[LayerPlan],
+    *,
     forward: Forward,
     feeds: Feeds,
     options: Mapping[str, Any],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from onnx import ModelProto, TensorProto, helper
 
-from initaudit.probe.instrument import PREFIX, Surgeon, tap_options
+from initaudit.probe.instrument import PREFIX, GraphEditor, tap_options
 from initaudit.probe.segments import Network
 
 if TYPE_CHECKING:
@@ -64,17 +64,17 @@ def _not_finite(
     """Those of the values `names` that hold an element which is not finite: the only ones with v - v != 0 somewhere."""
     from initaudit.probe.session import open_session, run_session
 
-    surgeon = Surgeon(model)
+    editor = GraphEditor(model)
     results = {name: f"{PREFIX}finite/{name}" for name in names}
     for name, result in results.items():
         floats, zero = (f"{PREFIX}{what}/{name}" for what in ("cast", "zero"))
-        surgeon.behind(
+        editor.behind(
             name,
             helper.make_node("Cast", [name], [floats], to=TensorProto.FLOAT),
             helper.make_node("Sub", [floats, floats], [zero]),
             helper.make_node("ReduceSum", [zero], [result], keepdims=0),
         )
-        surgeon.output(result)
-    session = open_session(surgeon.finish(), folder, tap_options())
+        editor.output(result)
+    session = open_session(editor.finish(), folder, tap_options())
     answers = run_session(session, list(results.values()), feed)
     return frozenset(name for name, total in zip(results, answers, strict=True) if not np.isfinite(total))

@@ -1,4 +1,4 @@
-"""INI001."""
+"""INI001 non-finite-weight: a weight or bias holds NaN or infinity."""
 
 from __future__ import annotations
 

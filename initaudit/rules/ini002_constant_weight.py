@@ -1,4 +1,4 @@
-"""INI002."""
+"""INI002 constant-weight: every weight of the layer has the same value, and it is not zero."""
 
 from __future__ import annotations
 

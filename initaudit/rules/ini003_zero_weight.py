@@ -1,4 +1,4 @@
-"""INI003."""
+"""INI003 zero-weight: every weight of the layer is zero."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""INI004."""
+"""INI004 duplicate-units: two or more output units have the same incoming weights."""
 
 from __future__ import annotations
 

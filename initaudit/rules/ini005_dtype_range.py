@@ -1,4 +1,4 @@
-"""INI005."""
+"""INI005 dtype-range: many weights lie at the edge of what their stored type can hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""INI101."""
+"""INI101 weight-too-small: the weights are much smaller than their fan-in and activation call for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""INI102."""
+"""INI102 weight-too-large: the weights are much larger than their fan-in and activation call for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""INI103."""
+"""INI103 scheme-mismatch: the weights were evidently drawn from a scheme that does not fit the activation that follows."""
 
 from __future__ import annotations
 

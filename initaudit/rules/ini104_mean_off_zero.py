@@ -1,4 +1,4 @@
-"""INI104."""
+"""INI104 mean-off-zero: the mean of the weights is large against their spread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""INI105."""
+"""INI105 outlier-weights: one weight, or a handful, dominates the layer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""INI201."""
+"""INI201 rank-deficient: the weight matrix has (almost) lost rank."""
 
 from __future__ import annotations
 

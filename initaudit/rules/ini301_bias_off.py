@@ -1,4 +1,4 @@
-"""INI301."""
+"""INI301 bias-off: the bias kills or saturates units, or an LSTM starts by forgetting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""INI302."""
+"""INI302 norm-never-trained: in a trained network, a BatchNormalization still has running mean 0 and variance 1."""
 
 from __future__ import annotations
 

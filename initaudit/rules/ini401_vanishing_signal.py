@@ -1,4 +1,4 @@
-"""INI401."""
+"""INI401 vanishing-signal: the signal dies on its way through the network."""
 
 from __future__ import annotations
 

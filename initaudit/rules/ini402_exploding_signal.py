@@ -1,4 +1,4 @@
-"""INI402."""
+"""INI402 exploding-signal: the signal grows without bound on its way through the network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""INI403."""
+"""INI403 saturated-units: most units sit in the flat part of their activation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""INI404."""
+"""INI404 dead-units: units that are never active, whatever the input."""
 
 from __future__ import annotations
 

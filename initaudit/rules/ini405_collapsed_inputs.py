@@ -1,4 +1,4 @@
-"""INI405."""
+"""INI405 collapsed-inputs: different inputs give the same output."""
 
 from __future__ import annotations
 

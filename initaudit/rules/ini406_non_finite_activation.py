@@ -1,4 +1,4 @@
-"""INI406."""
+"""INI406 non-finite-activation: a finite input leads to NaN or infinity."""
 
 from __future__ import annotations
 

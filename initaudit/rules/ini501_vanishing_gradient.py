@@ -1,4 +1,4 @@
-"""INI501."""
+"""INI501 vanishing-gradient: the gradient dies on its way back to the first layers."""
 
 from __future__ import annotations
 

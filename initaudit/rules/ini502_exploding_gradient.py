@@ -1,4 +1,4 @@
-"""INI502."""
+"""INI502 exploding-gradient: the gradient grows without bound on its way back to the first layers."""
 
 from __future__ import annotations
 

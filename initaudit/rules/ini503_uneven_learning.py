@@ -1,4 +1,4 @@
-"""INI503."""
+"""INI503 uneven-learning: layers receive relative weight gradients that differ by orders of magnitude."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""INI601."""
+"""INI601 untrained-layer: in a trained network, a layer still has the values of its random initialisation."""
 
 from __future__ import annotations
 

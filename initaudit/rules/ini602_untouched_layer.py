@@ -1,4 +1,4 @@
-"""INI602."""
+"""INI602 untouched-layer: a layer is bit for bit equal to the one in the model given by `--against`."""
 
 from __future__ import annotations
 

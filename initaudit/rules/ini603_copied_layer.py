@@ -1,4 +1,4 @@
-"""INI603."""
+"""INI603 copied-layer: two stored weights that should differ hold the same values."""
 
 from __future__ import annotations
 

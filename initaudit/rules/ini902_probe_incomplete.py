@@ -1,4 +1,4 @@
-"""INI902."""
+"""INI902 probe-incomplete: the signal could not be measured, or not everywhere."""
 
 from __future__ import annotations
 

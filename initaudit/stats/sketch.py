@@ -59,7 +59,7 @@ class Sketch:
         return (self.image if self.rows == "unit" else self.pullback).T
 
 
-class Plane:
+class MatrixTotals:
     """Energies and the sketch of a tensor that is one matrix in memory, band by band."""
 
     def __init__(self, layout: Layout, energies: dict[str, np.ndarray], sketched: bool) -> None:

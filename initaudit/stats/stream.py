@@ -14,7 +14,7 @@ import numpy as np
 
 from initaudit.stats.decode import decode, from_half, half_extremes
 from initaudit.stats.moments import PIVOT_SHARE, SAFE_HIGH, SAFE_LOW, Moments, PowerSums, smallest_normal
-from initaudit.stats.sketch import ONES, Plane, Sketch
+from initaudit.stats.sketch import ONES, MatrixTotals, Sketch
 from initaudit.stats.walk import CHUNK, anywhere, bands
 
 if TYPE_CHECKING:
@@ -88,7 +88,9 @@ class _Scanner:
         self.smallest_normal = smallest_normal(layout.view.dtype)
         self.square = np.empty(CHUNK, np.float32)
         self.buffer = np.empty(CHUNK, np.int32)
-        self.plane = Plane(layout, self.energies, sketched) if roles in (("unit", "input"), ("input", "unit")) else None
+        self.plane = (
+            MatrixTotals(layout, self.energies, sketched) if roles in (("unit", "input"), ("input", "unit")) else None
+        )
 
     def run(self) -> Scan:
         view = self.layout.view

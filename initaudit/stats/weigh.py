@@ -198,7 +198,7 @@ def _fetch(layout: Layout, rows: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(values), values, 0).reshape(rows.size, layout.inputs)
 
 
-def _summarise(
+def _summarise(  # noqa: PLR0917  the totals of one pass
     layout: Layout,
     moments: Moments,
     block: np.ndarray,

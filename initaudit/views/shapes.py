@@ -33,7 +33,7 @@ def dims_of_outputs(node: Node, dims: DimsOf, vector: VectorOf) -> list[Dims | N
     return [None] if rule is None else rule(node, dims, vector)
 
 
-def vector_of_output(node: Node, dims: DimsOf, vector: VectorOf) -> Vector | None:
+def vector_of_output(node: Node, dims: DimsOf, vector: VectorOf) -> Vector | None:  # noqa: PLR0911  one line an operator
     """Elements of a small integer output that is computed from shapes."""
     op = node.op_type
     if op == "Shape":

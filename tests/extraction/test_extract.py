@@ -72,7 +72,7 @@ def test_a_packed_projection_is_three_layers(taken_apart):
     for layer, output in zip(layers, outputs, strict=True):
         matrix = layer.weight.array().reshape(8, 8)
         bias = (
-            layer.companions["bias"].array().reshape(-1)[slice(*layer.bias_slice) if layer.bias_slice else slice(None)]
+            layer.auxiliary["bias"].array().reshape(-1)[slice(*layer.bias_slice) if layer.bias_slice else slice(None)]
         )
         np.testing.assert_allclose((x @ matrix + bias).reshape(output.shape), output, rtol=1e-4, atol=1e-4)
 
@@ -174,7 +174,7 @@ def test_batch_normalisation_carries_its_statistics():
     extraction = extract(model([node], {"x": ["N", 3, 4]}, ["y"], tensors))
     (layer,) = extraction.layers
 
-    assert set(layer.companions) == {"bias", "running_mean", "running_var"}
+    assert set(layer.auxiliary) == {"bias", "running_mean", "running_var"}
     assert extraction.audited == 12
 
 

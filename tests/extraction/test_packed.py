@@ -71,7 +71,7 @@ def assert_each_computes_its_output(proto: onnx.ModelProto) -> None:
     assert len(layers) > 1
     for layer, output in zip(layers, outputs, strict=True):
         matrix = layer.weight.array().reshape(INPUTS, -1)
-        bias = layer.companions["bias"].array().reshape(-1)
+        bias = layer.auxiliary["bias"].array().reshape(-1)
         bias = bias[slice(*layer.bias_slice)] if layer.bias_slice else bias
         np.testing.assert_allclose((x @ matrix + bias).reshape(-1), output.reshape(-1), rtol=1e-4, atol=1e-4)
 

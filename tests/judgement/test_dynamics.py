@@ -10,14 +10,14 @@ import pytest
 
 from initaudit.auditor import audit
 from initaudit.config import Config
-from initaudit.judgement.dynamics import Dynamics, Probed, dynamics_of
+from initaudit.judgement.dynamics import Dynamics, MeasuredLayer, dynamics_of
 from tests.networks import mlp, normal
 
 
-def layer(**changes: object) -> Probed:
+def layer(**changes: object) -> MeasuredLayer:
     """A healthy layer."""
     return replace(
-        Probed(
+        MeasuredLayer(
             is_head=False,
             name="fc",
             kernel=10.0,
@@ -33,7 +33,7 @@ def layer(**changes: object) -> Probed:
     )
 
 
-def network(*layers: Probed, **changes: object) -> Dynamics:
+def network(*layers: MeasuredLayer, **changes: object) -> Dynamics:
     """A network of these layers with healthy outputs."""
     healthy = Dynamics(layers=layers, answer_scale=1.0, dimension=8.0, answer_variance=1.0, tied=0.0, finite=True)
     return replace(healthy, **changes)

@@ -133,7 +133,7 @@ def test_a_quantised_convolution_has_real_weights_and_bias():
     (y,) = run(proto, {"x": x}, ["y"])
 
     flat = layer.weight.array().reshape(4, -1)
-    expected = x.reshape(5, -1) @ flat.T + layer.companions["bias"].array()
+    expected = x.reshape(5, -1) @ flat.T + layer.auxiliary["bias"].array()
     np.testing.assert_allclose(np.clip(expected, -12.8, 12.7), y.reshape(5, 4), atol=0.25)
     assert layer.input.name == "x"
 

@@ -8,7 +8,7 @@ from typing import Any
 from initaudit.findings import Finding, Severity
 from initaudit.format import Format, FormatOptions
 from initaudit.kind import Kind
-from initaudit.op import Companion, LayerSpec, Operator
+from initaudit.op import AuxiliaryConstant, LayerSpec, Operator
 from initaudit.rule import Rule
 
 
@@ -70,7 +70,7 @@ class Dense(Operator):
             input=node.input(0),
             output=node.outputs[0],
             channel_axis=-1,
-            companions=() if bias is None else (Companion(operand=bias, role="bias"),),
+            auxiliary=() if bias is None else (AuxiliaryConstant(operand=bias, role="bias"),),
         )
 
 

@@ -23,7 +23,7 @@ def constants_of(nodes: list[NodeProto], tensors: dict[str, np.ndarray]) -> tupl
 
 
 @st.composite
-def chains(draw):
+def chains(draw):  # noqa: C901  one line an operator
     """A random chain of operators over one tensor: (nodes, tensors, name of the result)."""
     shape = tuple(draw(st.lists(st.integers(1, 4), min_size=2, max_size=3)))
     array = np.arange(1, 1 + np.prod(shape), dtype=np.float32).reshape(shape)

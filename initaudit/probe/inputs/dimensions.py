@@ -183,7 +183,7 @@ def _key(name: str, axis: int, dim: int | str | None, facts: Facts, *, rank: int
     return f"{name}[{axis}]"
 
 
-def _kind(axis: int, dim: int | str | None, facts: Facts, *, rank: int, integer: bool) -> str:
+def _kind(axis: int, dim: int | str | None, facts: Facts, *, rank: int, integer: bool) -> str:  # noqa: PLR0911  one line a rule
     by_name = next(
         (kind for pattern, kind in KIND_BY_NAME if isinstance(dim, str) and re.search(pattern, dim.lower())), None
     )

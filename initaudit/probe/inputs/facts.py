@@ -2,7 +2,7 @@
 
 The way from the input is followed forward through everything that keeps an axis an axis (elementwise operators,
 transposition, normalisation, products with constants, embedding), until each axis has met the constants that fix it.
-How each operator is passed is said in `initaudit.probe.inputs.passages`.
+How each operator is passed is said in `initaudit.probe.inputs.propagation`.
 """
 
 from __future__ import annotations

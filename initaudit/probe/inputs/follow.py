@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from initaudit.probe.inputs.facts import Facts
-from initaudit.probe.inputs.passages import pass_through
-from initaudit.probe.inputs.walk import Arrival, Step
+from initaudit.probe.inputs.propagation import pass_through
+from initaudit.probe.inputs.walk import Step, Visit
 
 if TYPE_CHECKING:
     from initaudit.model.graph import Value
@@ -27,5 +27,5 @@ def facts_of(value: Value, rank: int) -> Facts:
             continue
         seen.add(key)
         for node, position in step.value.consumers:
-            stack.extend(pass_through(Arrival(node, position, step.axes, step.offset, facts)))
+            stack.extend(pass_through(Visit(node, position, step.axes, step.offset, facts)))
     return facts

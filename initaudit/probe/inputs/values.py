@@ -64,7 +64,7 @@ def draw(
         raise ProbeError(f"input {name!r}: no values can be made for element type {dtype}") from error
 
 
-def _meaning(
+def _meaning(  # noqa: C901, PLR0911, PLR0912  one line a meaning, the surest first
     name: str, dtype: np.dtype[Any], shape: tuple[int, ...], *, facts: Facts, setting: Setting, rng: np.random.Generator
 ) -> tuple[np.ndarray, str]:
     """Values by role first, then by name, then by type."""

@@ -32,7 +32,7 @@ class Step(NamedTuple):
     """What was added to the input's own values; None once they are no longer the input's."""
 
 
-class Arrival(NamedTuple):
+class Visit(NamedTuple):
     """A value arrives at an operator."""
 
     node: Node

@@ -9,10 +9,10 @@ from initaudit.model.operators import AxisMap
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from initaudit.probe.inputs.walk import Arrival, Step
+    from initaudit.probe.inputs.walk import Step, Visit
 
 
-def conv(at: Arrival) -> Iterable[Step]:
+def conv(at: Visit) -> Iterable[Step]:
     """A kernel fixes the channels and the least extent of each axis that it is moved over."""
     shape = at.shape(at.node.spec.weights[0])
     if at.position != 0 or at.axes is None or len(at.axes) < 3:
@@ -34,7 +34,7 @@ def conv(at: Arrival) -> Iterable[Step]:
     return ()
 
 
-def product(at: Arrival) -> Iterable[Step]:
+def product(at: Visit) -> Iterable[Step]:
     """MatMul and its kin: the contracted axis has the size of the constant's."""
     if not at.axes or at.position > 1:
         return ()
@@ -48,7 +48,7 @@ def product(at: Arrival) -> Iterable[Step]:
     return at.out((*at.axes[:-2], None, at.axes[-1]) if len(at.axes) > 1 else None)
 
 
-def gemm(at: Arrival) -> Iterable[Step]:
+def gemm(at: Visit) -> Iterable[Step]:
     """The contracted axis has the size of the weight's."""
     shape = at.shape(1)
     if at.position != 0 or at.axes is None or len(at.axes) != 2:
@@ -59,7 +59,7 @@ def gemm(at: Arrival) -> Iterable[Step]:
     return at.out((rows, None))
 
 
-def recurrent(at: Arrival) -> Iterable[Step]:
+def recurrent(at: Visit) -> Iterable[Step]:
     """X [time, batch, features], lengths [batch], initial states [directions, batch, hidden]; layout 1 swaps two axes."""
     weights, recurrence = at.shape(1), at.shape(2)
     time, batch = (1, 0) if at.node.attr("layout", 0) else (0, 1)
@@ -84,7 +84,7 @@ def recurrent(at: Arrival) -> Iterable[Step]:
     return ()
 
 
-def channel_norm(at: Arrival) -> Iterable[Step]:
+def channel_norm(at: Visit) -> Iterable[Step]:
     """One parameter per channel fixes the number of channels."""
     shape = at.shape(1)
     if at.position != 0 or at.axes is None or len(at.axes) < 2:
@@ -94,7 +94,7 @@ def channel_norm(at: Arrival) -> Iterable[Step]:
     return at.out(at.axes)
 
 
-def trailing_norm(at: Arrival) -> Iterable[Step]:
+def trailing_norm(at: Visit) -> Iterable[Step]:
     """The parameters have the shape of the last axes."""
     skip = at.node.spec.normalizes_a_sum
     shape = at.shape(2 if skip else 1) or ()
@@ -106,7 +106,7 @@ def trailing_norm(at: Arrival) -> Iterable[Step]:
     return at.out(at.axes)
 
 
-def _attention(at: Arrival) -> Iterable[Step]:
+def _attention(at: Visit) -> Iterable[Step]:
     """com.microsoft.Attention: input [B,S,D], weights, bias, mask, past [2,B,heads,P,D/heads].
 
     The standard Attention has query, key, value, mask, past key and past value instead.
@@ -136,7 +136,7 @@ def _attention(at: Arrival) -> Iterable[Step]:
     return ()
 
 
-def _grouped_attention(at: Arrival) -> Iterable[Step]:
+def _grouped_attention(at: Visit) -> Iterable[Step]:
     """com.microsoft.GroupQueryAttention: query, key, value, past key, past value [B,heads,P,H], last position, total."""
     if at.position in (3, 4) and at.axes is not None and len(at.axes) == 4:
         at.facts.roles.add("past")
@@ -150,12 +150,12 @@ def _grouped_attention(at: Arrival) -> Iterable[Step]:
     return at.out((at.axes[0], at.axes[1], None) if at.position == 0 and at.axes and len(at.axes) == 3 else None)
 
 
-def _multi_head_attention(at: Arrival) -> Iterable[Step]:
+def _multi_head_attention(at: Visit) -> Iterable[Step]:
     """com.microsoft.MultiHeadAttention: query, key, value, bias, key padding mask, attention bias, past key and value."""
     return _products_of_heads(at, mask=4, past=(6, 7))
 
 
-def _products_of_heads(at: Arrival, *, mask: int, past: tuple[int, int]) -> Iterable[Step]:
+def _products_of_heads(at: Visit, *, mask: int, past: tuple[int, int]) -> Iterable[Step]:
     """Attention of separate query, key and value; the past is [B,heads,P,H]."""
     if at.position == mask:
         at.facts.roles.add("mask")
@@ -166,7 +166,7 @@ def _products_of_heads(at: Arrival, *, mask: int, past: tuple[int, int]) -> Iter
     return at.out((at.axes[0], at.axes[1], None) if at.position == 0 and at.axes and len(at.axes) == 3 else None)
 
 
-def _embed_norm(at: Arrival) -> Iterable[Step]:
+def _embed_norm(at: Visit) -> Iterable[Step]:
     """com.microsoft.EmbedLayerNormalization: ids, segments, words, positions, segment table, .., mask, position ids."""
     table = {0: 2, 1: 4, 8: 3}.get(at.position)
     rows = at.shape(table) if table is not None else None
@@ -180,7 +180,7 @@ def _embed_norm(at: Arrival) -> Iterable[Step]:
     return ()
 
 
-BY_SIGNATURE: dict[str, Callable[[Arrival], Iterable[Step]]] = {
+BY_SIGNATURE: dict[str, Callable[[Visit], Iterable[Step]]] = {
     "Attention": _attention, "MultiHeadAttention": _multi_head_attention, "GroupQueryAttention": _grouped_attention,
     "EmbedLayerNormalization": _embed_norm,
 }  # fmt: skip

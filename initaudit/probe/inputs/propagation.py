@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from initaudit.model.operators import AxisMap, Values
-from initaudit.probe.inputs.layer_passages import (
+from initaudit.probe.inputs.layer_propagation import (
     BY_SIGNATURE,
     channel_norm,
     conv,
@@ -14,7 +14,7 @@ from initaudit.probe.inputs.layer_passages import (
     recurrent,
     trailing_norm,
 )
-from initaudit.probe.inputs.walk import Arrival, Step, axes_argument, numbers, static_shape
+from initaudit.probe.inputs.walk import Step, Visit, axes_argument, numbers, static_shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from initaudit.model.graph import Value
 
 
-def pass_through(at: Arrival) -> Iterable[Step]:
+def pass_through(at: Visit) -> Iterable[Step]:
     """Where the value goes from here."""
     spec = at.node.spec
     if at.position in spec.weights and at.raw and at.axes is not None:
         at.facts.roles.add("weight")
         return ()
-    passage = BY_OPERATOR.get(at.node.op_type) or BY_NORM.get(spec.norm) or BY_AXIS_MAP.get(spec.axis_map)
-    if passage is not None:
-        return passage(at)
+    rule = BY_OPERATOR.get(at.node.op_type) or BY_NORM.get(spec.norm) or BY_AXIS_MAP.get(spec.axis_map)
+    if rule is not None:
+        return rule(at)
     return _into_body(at) if at.node.subgraphs else ()
 
 
-def _same(at: Arrival) -> Iterable[Step]:
+def _same(at: Visit) -> Iterable[Step]:
     """The input's own values can still be told where they are kept, cut or negated as truth values."""
     if at.position != 0:
         return ()
@@ -42,7 +42,7 @@ def _same(at: Arrival) -> Iterable[Step]:
     return at.out(at.axes, at.offset if kept else None)
 
 
-def _broadcast(at: Arrival) -> Iterable[Step]:
+def _broadcast(at: Visit) -> Iterable[Step]:
     operator = at.node.op_type
     others = [v for i, v in enumerate(at.node.inputs) if i != at.position and v is not None]
     axes = at.axes
@@ -61,7 +61,7 @@ def _broadcast(at: Arrival) -> Iterable[Step]:
     return at.out(axes, _offset_behind(at, others))
 
 
-def _offset_behind(at: Arrival, others: list[Value]) -> int | None:
+def _offset_behind(at: Visit, others: list[Value]) -> int | None:
     """What has been added to the input's own values behind an elementwise operator."""
     operator = at.node.op_type
     if at.offset is None:
@@ -75,14 +75,14 @@ def _offset_behind(at: Arrival, others: list[Value]) -> int | None:
     return at.offset if chosen or masked else None
 
 
-def _transpose(at: Arrival) -> Iterable[Step]:
+def _transpose(at: Visit) -> Iterable[Step]:
     if at.axes is None:
         return at.out(None, at.offset)
     order = at.node.attr("perm") or list(range(len(at.axes)))[::-1]
     return at.out(tuple(at.axes[i] for i in order) if len(order) == len(at.axes) else None, at.offset)
 
 
-def _unsqueeze(at: Arrival) -> Iterable[Step]:
+def _unsqueeze(at: Visit) -> Iterable[Step]:
     places = axes_argument(at.node)
     if at.position != 0:
         return ()
@@ -94,7 +94,7 @@ def _unsqueeze(at: Arrival) -> Iterable[Step]:
     return at.out(tuple(None if i in new else next(old, None) for i in range(rank)), at.offset)
 
 
-def _squeeze(at: Arrival) -> Iterable[Step]:
+def _squeeze(at: Visit) -> Iterable[Step]:
     places = axes_argument(at.node)
     if at.position != 0:
         return ()
@@ -106,7 +106,7 @@ def _squeeze(at: Arrival) -> Iterable[Step]:
     return at.out(tuple(a for i, a in enumerate(at.axes) if i not in gone), at.offset)
 
 
-def _reshape(at: Arrival) -> Iterable[Step]:
+def _reshape(at: Visit) -> Iterable[Step]:
     """A leading 0 or -1 usually keeps the leading axis; the other axes are lost."""
     if at.position != 0:
         return ()
@@ -119,7 +119,7 @@ def _reshape(at: Arrival) -> Iterable[Step]:
     return at.out(tuple(at.axes[i] if i < min(leading, len(at.axes)) else None for i in range(len(target))), at.offset)
 
 
-def _gather(at: Arrival) -> Iterable[Step]:
+def _gather(at: Visit) -> Iterable[Step]:
     axis = int(at.node.attr("axis", 0))
     if at.position == 1:
         shape = at.shape(0)
@@ -141,7 +141,7 @@ def _gather(at: Arrival) -> Iterable[Step]:
     return at.out(at.axes[:axis] + (None,) * len(shape) + at.axes[axis + 1 :], at.offset)
 
 
-def _concat(at: Arrival) -> Iterable[Step]:
+def _concat(at: Visit) -> Iterable[Step]:
     if not at.axes:
         return at.out(at.axes, at.offset)
     axis = int(at.node.attr("axis", 0)) % len(at.axes)
@@ -154,7 +154,7 @@ def _concat(at: Arrival) -> Iterable[Step]:
     return at.out(tuple(None if i == axis else a for i, a in enumerate(at.axes)), at.offset)
 
 
-def _partial(at: Arrival) -> Iterable[Step]:
+def _partial(at: Visit) -> Iterable[Step]:
     """Slice, Pad, Split, Tile, Expand: the axes that they may change are no longer the input's."""
     if at.position != 0:
         return ()
@@ -171,7 +171,7 @@ def _partial(at: Arrival) -> Iterable[Step]:
     return [Step(output, axes, at.offset) for output in at.node.outputs if output is not None]
 
 
-def _count(at: Arrival) -> Iterable[Step]:
+def _count(at: Visit) -> Iterable[Step]:
     """Operators whose operand is a number of something, or an index."""
     if at.node.op_type == "OneHot" and at.position == 0:
         depth = numbers(at.node.input(1))
@@ -182,7 +182,7 @@ def _count(at: Arrival) -> Iterable[Step]:
     return ()
 
 
-def _into_body(at: Arrival) -> Iterable[Step]:
+def _into_body(at: Visit) -> Iterable[Step]:
     """Into the body of Loop (trip count, condition, carried ...) or Scan (states ..., scanned ...)."""
     operator = at.node.op_type
     if operator == "If" or (operator == "Loop" and at.position == 1):
@@ -201,15 +201,15 @@ def _into_body(at: Arrival) -> Iterable[Step]:
     return [Step(body.inputs[at.position], axes, at.offset)]
 
 
-BY_OPERATOR: dict[str, Callable[[Arrival], Iterable[Step]]] = {
+BY_OPERATOR: dict[str, Callable[[Visit], Iterable[Step]]] = {
     **BY_SIGNATURE, "OneHot": _count, "TopK": _count, "Range": _count, "ConstantOfShape": _count,
 }  # fmt: skip
 """Operators with inputs of many meanings."""
-BY_NORM: dict[str | None, Callable[[Arrival], Iterable[Step]]] = {
+BY_NORM: dict[str | None, Callable[[Visit], Iterable[Step]]] = {
     "batch_norm": channel_norm, "instance_norm": channel_norm, "group_norm": channel_norm, "layer_norm": trailing_norm,
     "rms_norm": trailing_norm,
 }  # fmt: skip
-BY_AXIS_MAP: dict[AxisMap | None, Callable[[Arrival], Iterable[Step]]] = {
+BY_AXIS_MAP: dict[AxisMap | None, Callable[[Visit], Iterable[Step]]] = {
     AxisMap.SAME: _same, AxisMap.BROADCAST: _broadcast, AxisMap.TRANSPOSE: _transpose, AxisMap.UNSQUEEZE: _unsqueeze,
     AxisMap.SQUEEZE: _squeeze, AxisMap.RESHAPE: _reshape, AxisMap.FLATTEN: _reshape, AxisMap.GATHER: _gather,
     AxisMap.CONCAT: _concat, AxisMap.SLICE: _partial, AxisMap.PAD: _partial, AxisMap.SPLIT: _partial, AxisMap.TILE: _partial,
