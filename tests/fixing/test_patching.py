@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from initaudit.errors import ExternalDataError, FixRefused, UsageError
+from initaudit.errors import ExternalDataError, FixRefused, InvalidModel, UsageError
 from initaudit.fixing.patching import copy_unchanged, positions, set_values, write_model
 from initaudit.model.load import Model, load_model
 from tests.extracting import only_layer
@@ -223,6 +223,19 @@ def test_data_that_ends_early_is_refused(tmp_path: Path) -> None:
 
     assert not (tmp_path / "out.onnx").exists()
     assert not (tmp_path / "out.onnx.data").exists()
+
+
+def test_data_that_shrinks_while_it_is_copied_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The length was checked before; what is missing since then is noticed, and no half model appears."""
+    model_, tensors = loaded(external(tmp_path))
+    places = {id(tensor): tensor.external() for tensor in tensors.values()}
+    monkeypatch.setattr(type(tensors["fc0.weight"]), "external", lambda self: places[id(self)])
+    (tmp_path / "m.data").write_bytes(b"")
+
+    with pytest.raises(InvalidModel, match="ended early"):
+        write_model(model_, tmp_path / "out.onnx", {}, touched={})
+
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["m.data", "m.onnx"]
 
 
 def test_an_unchanged_copy_is_the_same_bytes(tmp_path: Path) -> None:

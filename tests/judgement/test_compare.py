@@ -63,15 +63,34 @@ def test_the_change_of_one_weight_is_not_overlooked() -> None:
     assert 0 < second.change < 1e-3
 
 
-def test_a_change_of_type_alone_is_no_change() -> None:
-    """Values that both types hold exactly are the same values."""
-    halves = edited(lambda w: np.round(w * 8) / 8, "fc0", "fc1", "fc2")
-    narrow = onnx.ModelProto()
-    narrow.CopyFrom(halves)
-    for tensor in narrow.graph.initializer:
+def narrowed(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """The same model with its tensors in float16."""
+    for tensor in proto.graph.initializer:
         tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), tensor.name))
+    return proto
 
-    assert [c.change for c in changes(halves, narrow)] == [0.0, 0.0, 0.0]
+
+@pytest.mark.parametrize("values", [lambda w: np.round(w * 8) / 8, np.zeros_like], ids=["eighths", "zeros"])
+def test_a_change_of_type_alone_is_no_change(values: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Values that both types hold exactly are the same values."""
+    names = ("fc0", "fc1", "fc2")
+
+    assert [c.change for c in changes(edited(values, *names), narrowed(edited(values, *names)))] == [0.0, 0.0, 0.0]
+
+
+def test_broken_weights_that_stayed_as_they_were_are_unchanged() -> None:
+    """NaN is not equal to itself, but its bits are."""
+    broken = edited(lambda w: w * np.nan, "fc1")
+
+    assert [c.change for c in changes(broken, broken)] == [0.0, 0.0, 0.0]
+
+
+def test_the_difference_of_large_half_precision_weights_does_not_overflow() -> None:
+    """40000 and -40000 are float16, 80000 is not."""
+    names = ("fc0", "fc1", "fc2")
+    plus, minus = (narrowed(edited(lambda w, v=v: np.full_like(w, v), *names)) for v in (4e4, -4e4))
+
+    assert [c.change for c in changes(plus, minus)] == pytest.approx([2.0, 2.0, 2.0])
 
 
 @pytest.mark.parametrize("names", [{"nodes": "node_"}, {"tensors": "module."}, {"nodes": "n", "tensors": "model/"}])
