@@ -1,10 +1,11 @@
 """Do two versions of the package say the same of the same models? For changes that must not change behaviour.
 
-    python benchmarks/same_reports.py REVISION [MODEL ...] [--probe none|forward|full] [--inspect] [--show N]
+    python benchmarks/same_reports.py REVISION [MODEL ...] [--probe none|forward|full] [--new-keys] [--inspect] [--show N]
 
 Audits each model (default: all of sample_models/) with the working tree and with REVISION, both from source, and compares the JSON
 documents byte for byte apart from what names the version. Where they differ, the first N differences are printed with their
-paths in the document. `--inspect` compares what `initaudit inspect` says instead. Exit code 0 where all are equal, 1 where one differs.
+paths in the document. `--new-keys` lets the working tree add keys, which the contract of the document allows. `--inspect` compares what
+`initaudit inspect` says instead. Exit code 0 where all are equal, 1 where one differs.
 """
 
 from __future__ import annotations
@@ -47,14 +48,16 @@ def said(tree: Path, model: Path, command: list[str]) -> object:
     return {"exit": done.returncode, "document": document}
 
 
-def differences(old: object, new: object, path: str = "") -> Iterator[str]:
+def differences(old: object, new: object, path: str = "", *, new_keys: bool = False) -> Iterator[str]:
     """One line for each place where two documents differ."""
     if isinstance(old, dict) and isinstance(new, dict):
-        for key in [*old, *(k for k in new if k not in old)]:
-            yield from differences(old.get(key, "(absent)"), new.get(key, "(absent)"), f"{path}.{key}")
+        for key in [*old, *(k for k in new if k not in old and not new_keys)]:
+            yield from differences(
+                old.get(key, "(absent)"), new.get(key, "(absent)"), f"{path}.{key}", new_keys=new_keys
+            )
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         for index, (a, b) in enumerate(zip(old, new, strict=True)):
-            yield from differences(a, b, f"{path}[{index}]")
+            yield from differences(a, b, f"{path}[{index}]", new_keys=new_keys)
     elif json.dumps(old) != json.dumps(new):
         yield f"{path}: {json.dumps(old)[:300]} -> {json.dumps(new)[:300]}"
 
@@ -65,6 +68,7 @@ def main() -> int:
     parser.add_argument("revision")
     parser.add_argument("models", nargs="*", type=Path)
     parser.add_argument("--probe", default="full")
+    parser.add_argument("--new-keys", action="store_true")
     parser.add_argument("--inspect", action="store_true")
     parser.add_argument("--show", type=int, default=5)
     options = parser.parse_args()
@@ -81,7 +85,7 @@ def main() -> int:
         try:
             for model in models:
                 old, new = pool.map(lambda tree, m=model: said(tree, m, command), (before, ROOT))
-                lines = list(differences(old, new))
+                lines = list(differences(old, new, new_keys=options.new_keys))
                 changed += bool(lines)
                 for line in lines[: options.show]:
                     print(f"{model.name}{line}")
