@@ -136,7 +136,7 @@ class Builder:
         bound = {a.name: a for a in function.attribute_proto} | dict(attributes)
         inner = scope.call(label, function.name, given, bound)
         omitted = set(function.input) - set(given)
-        self.nodes([_without_inputs(node, omitted) for node in function.node], inner)
+        self.nodes([_without_inputs(node, omitted) for node in function.node] if omitted else function.node, inner)
         for name, outer in zip(function.output, call.output, strict=False):
             if outer:
                 source = inner.resolve(name, f"function {function.name!r} output")
@@ -189,6 +189,7 @@ def _take(node: Node, inputs: list[Value | None]) -> None:
 
 
 def _without_inputs(node: NodeProto, omitted: set[str]) -> NodeProto:
+    """The node with "" for the inputs that the call omits."""
     if not omitted.intersection(node.input):
         return node
     copy = NodeProto()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from onnx import AttributeProto
@@ -39,8 +39,13 @@ class Scope:
         """The scope of a body of the node `owner`, in which names from here may be shadowed. Raises InvalidModel."""
         if self.depth >= MAX_DEPTH:
             raise InvalidModel(f"graphs are nested more than {MAX_DEPTH} deep")
-        graph = Graph(name, self.graph, owner)
-        return replace(self, graph=graph, names=dict(self.names), depth=self.depth + 1)
+        return Scope(
+            graph=Graph(name, self.graph, owner),
+            names=dict(self.names),
+            prefix=self.prefix,
+            attributes=self.attributes,
+            depth=self.depth + 1,
+        )
 
     def call(
         self, label: str, function: str, names: dict[str, Value], attributes: Mapping[str, AttributeProto]
@@ -55,7 +60,13 @@ class Scope:
         """
         if self.depth > MAX_DEPTH:
             raise InvalidModel(f"function {function!r} calls itself or is nested more than {MAX_DEPTH} deep")
-        return replace(self, names=names, prefix=f"{self.prefix}{label}/", attributes=attributes, depth=self.depth + 1)
+        return Scope(
+            graph=self.graph,
+            names=names,
+            prefix=f"{self.prefix}{label}/",
+            attributes=attributes,
+            depth=self.depth + 1,
+        )
 
     def define(self, name: str) -> Value:
         """A new value of the graph under a name that is free. Raises InvalidModel where the file has it twice."""

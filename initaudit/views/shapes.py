@@ -3,6 +3,14 @@
 A shape is a tuple of lengths with None for the unknown ones; a small integer vector that is computed from shapes is a
 list with None for the unknown elements. Exporters compute the bounds of a Slice or the target of a Reshape from
 Shape(x), of which only the batch is really unknown.
+
+`onnx.shape_inference` knows more operators, and with data propagation it gives the whole shape of more values (9,086 of
+19,045 in 480 real files, these rules 6,058; neither contradicts the other), as fast. It cannot take their place:
+it gives out shapes, not the elements of the vectors that it follows, and the elements are what says which part of a packed
+weight a Slice takes (without them the layers of 20 of these files change; with its shapes beside them, those of 4 still do:
+two are no longer split into q, k and v, one is only then). It sees the message, not the graph view: no value of an inlined function, nothing
+that became a constant on the way, no invariant of a loop. And it serialises the model, which took 3 GiB more for 1.5 GB of
+weights in memory and is refused above 2 GiB, in C++ within the process that must survive untrusted files.
 """
 
 from __future__ import annotations
