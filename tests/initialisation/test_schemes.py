@@ -67,6 +67,24 @@ def test_truncated_normal_has_the_exact_standard_deviation() -> None:
     assert values.std() == pytest.approx(TRUNCATED_STD, rel=0.005)
 
 
+@pytest.mark.parametrize("name", ["xavier_uniform", "lecun_truncated_normal", "he_truncated_normal", "torch_default"])
+def test_bounded_laws_come_up_to_their_bound(name: str) -> None:
+    """The largest of 45,000 values lies just below it."""
+    drawn = SCHEMES[name].draw((FAN_OUT, FAN_IN), np.random.default_rng(1), fan_in=FAN_IN, fan_out=FAN_OUT)
+
+    assert np.abs(drawn).max() == pytest.approx(SCHEMES[name].bound(FAN_IN, FAN_OUT), rel=0.002)
+    assert SCHEMES["he_normal"].bound(FAN_IN, FAN_OUT) == math.inf
+
+
+@pytest.mark.parametrize(("units", "fan_out"), [(8, 72), (64, 576)])
+def test_an_orthogonal_convolution_has_the_scale_of_its_longer_side(units: int, fan_out: int) -> None:
+    """Its matrix is units by fan_in = 36; other laws know fans alone."""
+    drawn = SCHEMES["orthogonal"].draw((units, 4, 3, 3), np.random.default_rng(0), fan_in=36, fan_out=fan_out)
+
+    assert SCHEMES["orthogonal"].std(36, fan_out, units=units) == pytest.approx(drawn.std(), rel=0.01)
+    assert SCHEMES["xavier_normal"].std(36, fan_out, units=units) == SCHEMES["xavier_normal"].std(36, fan_out)
+
+
 @pytest.mark.parametrize("shape", [(20, 50), (50, 20), (16, 4, 3, 3), (8, 8)])
 def test_orthogonal_has_equal_singular_values(shape: tuple[int, ...]) -> None:
     """All singular values of the unit-by-input matrix equal the gain."""
