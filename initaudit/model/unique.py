@@ -21,6 +21,7 @@ def distinct(wanted: Sequence[tuple[str, str]]) -> list[str]:
         name = base + suffix
         if name in counters:
             name = next(n for number in counters[name] if (n := f"{base}#{number}{suffix}") not in borne)
+            borne.add(name)
         else:
             counters[name] = count(2)
         names.append(name)

@@ -28,6 +28,13 @@ def test_numbers_that_others_bear_are_passed_over():
     assert distinct([("a", ""), ("a", ""), ("a#2", "")]) == ["a", "a#3", "a#2"]
 
 
+def test_numbers_of_two_names_may_meet():
+    """`a#3` for the second time, and `a` with the suffix `#2` for the second time, would both be `a#3#2`."""
+    wanted = [("a#2", ""), ("a#2", ""), ("a#3", ""), ("a#3", ""), ("a", "#2")]
+
+    assert len(set(distinct(wanted))) == 5
+
+
 def test_the_number_stands_before_the_part():
     """Two nodes of one name with three parts each: the number belongs to the node."""
     assert distinct([("qkv", "[q]"), ("qkv", "[k]"), ("qkv", "[q]")]) == ["qkv[q]", "qkv[k]", "qkv#2[q]"]
