@@ -75,7 +75,10 @@ class Operand:
             raise UnsupportedWeight(f"{self.size} elements computed from a constant are too many")
         if self.work > MAX_WORK:
             raise UnsupportedWeight("the constant subgraph takes too much computing")
-        array = self.compute()
+        try:
+            array = self.compute()
+        except (ValueError, IndexError, TypeError, ArithmeticError) as error:  # scales, axes or indices that do not fit
+            raise UnsupportedWeight(f"the constants that it is computed from contradict each other: {error}") from error
         if array.shape != self.shape:
             raise UnsupportedWeight(f"computed shape {list(array.shape)} is not the inferred {list(self.shape)}")
         return array

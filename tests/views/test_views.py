@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
+import initaudit
 from initaudit.errors import UnsupportedWeight
 from initaudit.model.build import build_graph
 from initaudit.views import Constants, Operand
@@ -286,3 +287,18 @@ def test_a_sparse_initializer_is_read_as_the_dense_weight():
     from tests.extracting import only_layer
 
     np.testing.assert_array_equal(only_layer(proto).weight.array(), [[0, 2.5], [0, 0], [0, -1.0]])
+
+
+def test_scales_that_do_not_fit_their_codes_are_a_reason_not_a_crash():
+    """Seven scales for an axis of sixteen: the weight is listed as unaudited, and the reason says what contradicts what."""
+    nodes = [
+        helper.make_node("DequantizeLinear", ["codes", "scales"], ["w"], axis=1),
+        helper.make_node("MatMul", ["x", "w"], ["y"]),
+    ]
+    tensors = {"codes": np.ones((32, 16), np.int8), "scales": np.ones(7, np.float32)}
+
+    report = initaudit.audit(model(nodes, {"x": ["N", 32]}, ["y"], tensors), probe="none")
+
+    (skipped,) = [s for s in report.skipped if s.is_parameter]
+    assert skipped.parameters == 32 * 16
+    assert "7 scales for an axis of 16" in skipped.reason
