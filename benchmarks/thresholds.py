@@ -27,11 +27,11 @@ from typing import TYPE_CHECKING
 
 import ml_dtypes
 import numpy as np
-from initaudit.kinds import CONVOLUTIONS
 
 import initaudit
 from initaudit.errors import InitauditError
 from initaudit.judgement import lost, scale
+from initaudit.kind import Kind
 from initaudit.rules import ini104_mean_off_zero as offset
 from initaudit.rules import ini105_outlier_weights as outliers
 from initaudit.stats import patterns, provenance, weigh
@@ -144,10 +144,10 @@ def row_scaled(found: Sequence[Trained]) -> None:
     print(f"\nprovenance.ROW_SCALED_UNIFORM, ROW_SCALED_BELL: passing unit by unit (p >= {provenance.ACCEPT:g})")
     for layer in sorted(found, key=size):
         facts, view = layer.audit.layer, layer.audit.layer.weight
-        if facts.kind not in provenance.ROW_SCALED_KINDS:
+        if not (facts.kind.is_convolution or facts.kind is Kind.LINEAR):
             continue
         block = weigh(view.array(), unit_axes=view.unit_axes, input_axes=view.input_axes, groups=facts.groups).block
-        kernel = math.prod(view.shape[2:]) if facts.kind in CONVOLUTIONS else 1
+        kernel = math.prod(view.shape[2:]) if facts.kind.is_convolution else 1
         tests = sorted(row_scaled_evidence(block, kernel), key=lambda e: -e.log_likelihood) if block.all() else []
         if tests and tests[0].evidence.p_value >= provenance.ACCEPT:
             odds = tests[0].log_likelihood - tests[1].log_likelihood

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from initaudit.config import Config
 from initaudit.extraction.extract import extract_layers
+from initaudit.findings import Finding
 from initaudit.judgement.baseline import load_baseline
 from initaudit.judgement.compare import untouched_layers
 from initaudit.judgement.context import infer_context, with_training
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from initaudit.errors import InitauditError
-    from initaudit.findings import Finding
     from initaudit.model.load import Source
 
 
@@ -99,11 +99,19 @@ def _judge(rules: Iterable[Rule], audit: ModelAudit) -> tuple[list[Finding], tup
     failed_rules = []
     for rule in rules:
         try:
-            found += list(rule.check(audit))
-        except Exception as error:  # noqa: BLE001  rules of other packages raise whatever they raise
+            found += _findings(rule, audit)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  rules of other packages raise whatever they raise
             home = f"{type(rule).__module__}.{type(rule).__name__}"
             failed_rules.append(" ".join(f"rule {rule.code} ({home}) failed: {type(error).__name__}: {error}".split()))
     return found, tuple(failed_rules)
+
+
+def _findings(rule: Rule, audit: ModelAudit) -> list[Finding]:
+    findings = list(rule.check(audit))
+    for finding in findings:
+        if not isinstance(finding, Finding):
+            raise TypeError(f"{finding!r} is no Finding")
+    return findings
 
 
 def failed(path: str, error: InitauditError) -> Report:

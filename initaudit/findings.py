@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
+import numbers
 from dataclasses import dataclass, field
 
 
@@ -71,6 +72,13 @@ class Finding:
     """Why the finding does not count (ignored by configuration, known from a baseline), or None."""
     subject: str = ""
     """What the fingerprint is made from beside the code: the layer's title, which survives a re-export."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError or TypeError where a rule (of another package, say) gives what no report can show."""
+        object.__setattr__(self, "severity", Severity(self.severity))
+        for key, value in self.evidence.items():
+            if value is not None and not isinstance(value, numbers.Real):
+                raise TypeError(f"evidence {key!r} is no number: {value!r}")
 
     @property
     def fingerprint(self) -> str:

@@ -40,8 +40,16 @@ class Format(abc.ABC):
 
 @cache
 def all_formats() -> dict[str, Format]:
-    """Every format by name."""
-    return {cls.name: cls() for cls in discover("initaudit.formats", Format)}
+    """Every format by name. Raises UsageError where two share a name or a suffix."""
+    formats: dict[str, Format] = {}
+    for cls in discover("initaudit.formats", Format):
+        for known in formats.values():
+            if cls.name == known.name or cls.suffix == known.suffix:
+                raise UsageError(
+                    f"two output formats are called {cls.name!r} or write {cls.suffix!r}: {type(known).__name__}, {cls.__name__}"
+                )
+        formats[cls.name] = cls()
+    return formats
 
 
 def find_format(name: str) -> Format:

@@ -59,8 +59,13 @@ class LayerSpec:
     untrainable: str | None = None
 
     def __post_init__(self) -> None:
-        """Takes the kind also as its plain word, as other packages may give it. Raises ValueError for an unknown one."""
+        """Takes the kind also as its plain word, as other packages may give it. Raises ValueError or TypeError for a kind, axes or fans that cannot be."""
         object.__setattr__(self, "kind", Kind(self.kind))
+        rank = len(self.operand.shape)
+        if not all(0 <= axis < rank for axis in (*self.unit_axes, *self.input_axes)):
+            raise ValueError(f"axes {self.unit_axes} and {self.input_axes} are not those of a weight of {rank} axes")
+        if not (self.fan_in >= 0 and self.fan_out >= 0):
+            raise ValueError(f"fans {self.fan_in} and {self.fan_out} are no numbers of values")
 
     @property
     def units(self) -> int:

@@ -46,7 +46,7 @@ def contributed(group: str) -> dict[str, Any]:
     for entry in sorted(entry_points(group=group), key=lambda e: e.name):
         try:
             loaded[entry.name] = entry.load()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise UsageError(f"entry point {entry.name!r} of {group} cannot be loaded: {error}") from error
     return loaded
 

@@ -7,8 +7,10 @@ import inspect
 import re
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar
 
+from initaudit.errors import UsageError
 from initaudit.findings import Confidence, Finding, Remedy, Severity
 from initaudit.registry import discover
 
@@ -24,7 +26,7 @@ class Rule(abc.ABC):
     """One check. Override `check_layer` (called for each layer) or `check` (called once for the model)."""
 
     code: ClassVar[str]
-    """INI and three digits; unique and stable."""
+    """Three capital letters and three digits, unique and stable; INI is initaudit's own."""
     name: ClassVar[str]
     """Words joined by hyphens, readable after "ignore"."""
     severity: ClassVar[Severity]
@@ -102,7 +104,24 @@ class Rule(abc.ABC):
 @cache
 def all_rules() -> tuple[Rule, ...]:
     """Every rule, built in and from entry points, in the order of their codes."""
-    return tuple(sorted((rule() for rule in discover("initaudit.rules", Rule)), key=lambda r: r.code))
+    rules = sorted((_checked(rule) for rule in discover("initaudit.rules", Rule)), key=lambda r: r.code)
+    for first, second in pairwise(rules):
+        if first.code == second.code:
+            raise UsageError(
+                f"two rules have the code {first.code}: {type(first).__name__} and {type(second).__name__}"
+            )
+    return tuple(rules)
+
+
+def _checked(rule: type[Rule]) -> Rule:
+    """An instance. Raises UsageError where the class lacks what every rule has, or cannot be made."""
+    missing = [name for name in ("code", "name", "severity") if not hasattr(rule, name)]
+    if missing:
+        raise UsageError(f"rule {rule.__module__}.{rule.__name__} has no {missing[0]}")
+    try:
+        return rule()
+    except Exception as error:
+        raise UsageError(f"rule {rule.__module__}.{rule.__name__} cannot be made: {error}") from error
 
 
 def find_rule(word: str) -> Rule | None:

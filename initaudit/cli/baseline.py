@@ -27,14 +27,18 @@ def command(models: tuple[str, ...], output: Path, **options: Any) -> int:
     from initaudit.cli import EXIT_ERROR
     from initaudit.cli.check import audit_one, expand
     from initaudit.files import write_atomically
+    from initaudit.formats.printing import visible
     from initaudit.judgement.baseline import render_baseline
 
     config = make_config(options)
     reports = [audit_one(path, config) for path in expand(models)]
     unreadable = [report for report in reports if report.error is not None]
     for report in unreadable:
-        click.echo(f"initaudit: error: {report.error}", err=True)
-    if unreadable:
+        click.echo(f"initaudit: error: {visible(str(report.error))}", err=True)
+    failed = [(report.path, line) for report in reports for line in report.failed_rules]
+    for path, line in failed:
+        click.echo(f"initaudit: error: {visible(path)}: {visible(line)}", err=True)
+    if unreadable or failed:  # what was not judged cannot be accepted
         return EXIT_ERROR
     write_atomically(output, render_baseline((r.path, r.active) for r in reports).encode())
     accepted = sum(f.severity.rank > 0 for r in reports for f in r.active)

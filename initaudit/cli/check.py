@@ -54,19 +54,20 @@ def command(models: tuple[str, ...], **options: Any) -> int:
 
     Reports go to stdout or to the files given with -o; progress and the summary go to stderr.
     """
-    from initaudit.cli.output import write_reports
+    from initaudit.cli.output import pair_outputs, write_reports
 
     formats, outputs = options.pop("formats"), options.pop("outputs")
     exit_zero, statistics, jobs = options.pop("exit_zero"), options.pop("statistics"), options.pop("jobs")
     quiet, verbose, color = options.pop("quiet"), options.pop("verbose"), options.pop("color")
     config = make_config(options, fail_on=options.pop("fail_on"))
+    pairs = pair_outputs(formats, outputs)
     paths = expand(models)
     if config.probe != "none":
         from initaudit.probe.isolation import prestart
 
         prestart()  # its imports run on another core while the weights are weighed here
     reports = _audit_all(paths, config, jobs, quiet=quiet)
-    write_reports(reports, formats, outputs, quiet=quiet, verbose=verbose, statistics=statistics, color=color)
+    write_reports(reports, pairs, quiet=quiet, verbose=verbose, statistics=statistics, color=color)
     for report in reports:
         if report.error is not None:
             click.echo(f"initaudit: error: {visible(report.error)}", err=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from initaudit.cli.options import audit_options, make_config
+from initaudit.formats.printing import visible
 
 if TYPE_CHECKING:
     from initaudit.fixing.fixer import FixResult
@@ -73,11 +74,13 @@ def command(model: str, output: Path | None, **options: Any) -> int:
     result = fix(model, output, config, fix_options)
     if not quiet:
         _print(result, model, fix_options.dry_run)
+    for line in (result.after or result.before).failed_rules:
+        click.echo(f"initaudit: error: {visible(model)}: {visible(line)}", err=True)
     return exit_code(result, config.fail_on)
 
 
 def _print(result: FixResult, model: str, dry_run: bool) -> None:
-    from initaudit.formats.printing import number, visible
+    from initaudit.formats.printing import number
 
     for change in result.changes:
         bias = f", bias {visible(change.bias)} reset" if change.bias else ""

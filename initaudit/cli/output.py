@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,7 +24,7 @@ MAX_WIDTH = 120
 
 
 def pair_outputs(formats: Sequence[str], outputs: Sequence[Path]) -> list[tuple[str, Path | None]]:
-    """(format, file or None for stdout). Raises UsageError where two would share stdout, or a file has no format."""
+    """(format, file or None for stdout). Raises UsageError where two would share stdout, a file has no format, or there is no such format."""
     if not formats and outputs:
         by_suffix = {f.suffix: f.name for f in all_formats().values()}
         formats = [by_suffix.get(path.suffix.lower(), "") for path in outputs]
@@ -36,15 +36,26 @@ def pair_outputs(formats: Sequence[str], outputs: Sequence[Path]) -> list[tuple[
     pairs: list[tuple[str, Path | None]] = [
         (name, outputs[i] if i < len(outputs) else None) for i, name in enumerate(formats)
     ]
+    for name in formats:
+        find_format(name)
     if sum(path is None or str(path) == "-" for _, path in pairs) > 1:
         raise UsageError("only one format can go to stdout; give each of the others its own -o FILE")
     return pairs
 
 
+def rendered(name: str, whole: Mapping[str, Any], options: FormatOptions) -> bytes:
+    """What a format makes of the document. Raises UsageError naming the format where it fails."""
+    output_format = find_format(name)
+    try:
+        return output_format.render(whole, options).encode()
+    except Exception as error:
+        home = f"{type(output_format).__module__}.{type(output_format).__name__}"
+        raise UsageError(f"output format {name!r} ({home}) failed: {type(error).__name__}: {error}") from error
+
+
 def write_reports(
     reports: Sequence[Report],
-    formats: Sequence[str],
-    outputs: Sequence[Path],
+    pairs: Sequence[tuple[str, Path | None]],
     *,
     quiet: bool,
     verbose: bool,
@@ -52,15 +63,12 @@ def write_reports(
     color: bool | None,
 ) -> None:
     """Files first; then the report for stdout, text where no other format asked for it. Raises UsageError."""
-    pairs = pair_outputs(formats, outputs)
-    for name, _ in pairs:
-        find_format(name)
     plain = FormatOptions(verbose=verbose, statistics=statistics)
     whole = document([report.entry() for report in reports])
     on_stdout = [name for name, path in pairs if path is None or str(path) == "-"]
     for name, path in pairs:
         if path is not None and str(path) != "-":
-            write_atomically(path, find_format(name).render(whole, plain).encode())
+            write_atomically(path, rendered(name, whole, plain))
             if not quiet:
                 click.echo(f"wrote {path}", err=True)
     if not on_stdout and not quiet:
@@ -70,7 +78,7 @@ def write_reports(
         if name == "text":
             columns = min(shutil.get_terminal_size().columns, MAX_WIDTH)
             options = FormatOptions(width=columns, color=_wants_color(color), verbose=verbose, statistics=statistics)
-        sys.stdout.buffer.write(find_format(name).render(whole, options).encode())
+        sys.stdout.buffer.write(rendered(name, whole, options))
         sys.stdout.flush()
     if not quiet:
         click.echo(summary(reports), err=True)

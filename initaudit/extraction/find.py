@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from initaudit.errors import InitauditError
 from initaudit.kind import Kind
 from initaudit.op import AuxiliaryConstant, DetachedConstant, LayerSpec, NotALayer, Operator, key
 from initaudit.registry import discover
@@ -65,7 +64,7 @@ def find_specs(graph: Graph, constants: Constants) -> Discovered:
                         detached.append((node, found))
                     elif found.operand.tensors:  # a constant made of shapes alone is no weight
                         specs.append((node, found))
-            except (InitauditError, ValueError, IndexError, TypeError, ZeroDivisionError) as error:
+            except Exception as error:  # noqa: BLE001  a node that no family understands costs its own weights alone
                 reason = f"{node.op_type} {node.name!r}: {error}"
                 refused |= dict.fromkeys(_read_by(node, constants), reason)
     for value, reason in constants.opaque.items():

@@ -159,8 +159,10 @@ def _reset_bias(layer: Layer, value: float | None, contents: Contents) -> str | 
 
 
 def exit_code(result: FixResult, fail_on: str) -> int:
-    """0 where nothing at or above `fail_on` is left in the output (or in the model, where there was nothing to change); else 1."""
+    """0 where nothing at or above `fail_on` is left in the output (or in the model, where there was nothing to change); 2 where a rule failed; else 1."""
     report = result.after or result.before
+    if report.failed_rules:
+        return 2
     if fail_on == "never" or (result.changes and result.after is None):  # a dry run judges nothing
         return 0
     limit = Severity(fail_on).rank

@@ -1,7 +1,7 @@
 """What each operator does, as far as any part of the audit needs to know: one table.
 
-A row is found by `domain:op_type`, then by `op_type` alone: onnxruntime's own domains (com.microsoft, nchwc, nhwc) have many operators
-that do what the standard one of that name does. Operators of other packages come with their families (`initaudit.op.Operator.specs`).
+A row is found by `domain:op_type`, here or among those that other packages bring with their families (`initaudit.op.Operator.specs`), then by
+`op_type` alone: many domains (com.microsoft, nchwc, nhwc) have operators that do what the standard one of that name does.
 What an operator computes, elementwise, is said in `initaudit.activations.elementwise`; which layers a node is, in `initaudit.ops`.
 """
 
@@ -12,6 +12,7 @@ from enum import Enum, auto
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
+from initaudit.errors import UsageError
 from initaudit.registry import contributed
 
 if TYPE_CHECKING:
@@ -270,15 +271,21 @@ def operator_spec(op_type: str, domain: str = "") -> OperatorSpec:
     Raises UsageError where the entry point of another package cannot be loaded.
     """
     full = f"{domain}:{op_type}" if domain else op_type
-    known = TABLE.get(full) or TABLE.get(op_type)
-    return known if known is not None else _contributed().get(full, UNKNOWN)
+    return TABLE.get(full) or _contributed().get(full) or TABLE.get(op_type) or UNKNOWN
 
 
 @cache
 def _contributed() -> Mapping[str, OperatorSpec]:
-    """Rows of the operator families that other packages bring."""
-    return {
-        name: family.specs.get(name, PLAIN_PRODUCT)
-        for family in contributed("initaudit.ops").values()
-        for name in family.types
-    }
+    """Rows of the operator families that other packages bring. Raises UsageError where they are not rows, or a row is there already."""
+    rows: dict[str, OperatorSpec] = {}
+    for entry, family in contributed("initaudit.ops").items():
+        types, specs = getattr(family, "types", None), getattr(family, "specs", {})
+        if not isinstance(types, tuple) or not all(isinstance(row, OperatorSpec) for row in specs.values()):
+            raise UsageError(
+                f"entry point {entry!r} of initaudit.ops: types must be a tuple of names, specs hold OperatorSpec"
+            )
+        taken = sorted(TABLE.keys() & specs.keys())
+        if taken:
+            raise UsageError(f"entry point {entry!r} of initaudit.ops: initaudit itself says what {taken[0]} does")
+        rows |= dict.fromkeys((name for name in types if name not in TABLE), PLAIN_PRODUCT) | dict(specs)
+    return rows

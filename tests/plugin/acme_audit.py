@@ -1,11 +1,11 @@
-"""What another package adds to initaudit: two rules (one of them broken), an operator family and an output format."""
+"""What another package adds to initaudit: a rule, an operator family and an output format."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from initaudit.findings import Finding, Severity
+from initaudit.findings import Finding, Remedy, Severity
 from initaudit.format import Format, FormatOptions
 from initaudit.kind import Kind
 from initaudit.op import AuxiliaryConstant, LayerSpec, Operator
@@ -24,30 +24,12 @@ class EvenWidth(Rule):
     code = "ACM001"
     name = "odd-width"
     severity = Severity.WARNING
+    remedy = Remedy.CHECK
 
     def check_layer(self, layer: Any, audit: Any) -> Iterator[Finding]:
         """Heads may have any width."""
         if layer.layer.fan_out % 2 and not layer.layer.is_head:
             yield self.finding(layer, f"{layer.layer.fan_out} units cannot be paired", measured=layer.layer.fan_out)
-
-
-class Broken(Rule):
-    """A rule that raises.
-
-    Why: faults happen.
-    Harmless when: never.
-    Fix: none.
-    References: none.
-    """
-
-    code = "ACM002"
-    name = "broken-rule"
-    severity = Severity.ERROR
-
-    def check(self, audit: Any) -> Iterator[Finding]:
-        """Raises in the middle of its work."""
-        yield self.finding(None, "found before the fault")
-        raise ZeroDivisionError("no units\nat all")
 
 
 class Dense(Operator):

@@ -192,7 +192,7 @@ CASES = {
     "INI901": Case(unknown_operator("acme"), unknown_operator("")),
     "INI902": Case(unknown_operator("acme"), unknown_operator(""), probe="forward"),
 }
-ELSEWHERE = {"INI602": "tests/test_cli.py: it needs a second model"}
+ELSEWHERE = {"INI602": "tests/cli/test_cli.py: it needs a second model"}
 
 
 def codes(build: Callable[[], onnx.ModelProto], case: Case) -> set[str]:
