@@ -88,6 +88,7 @@ def _probe_options(config: Config) -> ProbeOptions:
         seed=config.seed,
         input_shapes=dict(config.input_shapes),
         input_data=config.input_data,
+        input_spectrum=config.input_spectrum,
         max_memory=config.max_memory,
         timeout=config.timeout,
     )

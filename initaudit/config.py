@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 CONTEXTS = ("auto", "fresh", "trained")
 PROBES = ("full", "forward", "none")
+SPECTRA = ("natural", "white")
 FAIL_ON = ("error", "warning", "never")
 
 DEFAULT_MAX_MEMORY = 4 << 30
@@ -72,6 +73,8 @@ class Config:
     """Seconds for the probe."""
     input_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Shapes of graph inputs by name, where the probe should not choose."""
+    input_spectrum: str = "natural"
+    """natural (images and sound have the spectra that theirs have in nature) or white (every value independent)."""
     input_data: str | None = None
     """An .npz file with real inputs by name."""
     baseline: str | None = None
@@ -83,6 +86,7 @@ class Config:
         """Raises UsageError where a value is not allowed."""
         _one_of("context", self.context, CONTEXTS)
         _one_of("probe", self.probe, PROBES)
+        _one_of("input-spectrum", self.input_spectrum, SPECTRA)
         _one_of("fail-on", self.fail_on, FAIL_ON)
         if self.batch is not None and self.batch < 1:
             raise UsageError("batch must be at least 1")

@@ -29,6 +29,7 @@ _AUDIT_OPTIONS = (
     click.option("--probe", type=click.Choice(["full", "forward", "none"]), help="Measure the signal forward and backward (full), forward, or not at all."),
     click.option("--input-shape", "input_shapes", multiple=True, metavar="NAME:2x3x224x224", help="Shape of a graph input. Repeatable."),
     click.option("--input-data", type=click.Path(dir_okay=False), metavar="FILE.npz", help="Real inputs, one array per graph input."),
+    click.option("--input-spectrum", type=click.Choice(["natural", "white"]), help="Of synthetic images and sound: as in nature (default), or white noise."),
     click.option("--batch", type=click.IntRange(min=1), help="Inputs fed at once."),
     click.option("--seed", type=int, help="Seed of inputs, samples and draws (default 0)."),
     click.option("--max-memory", metavar="SIZE", help="Memory the probe may use, e.g. 4GiB (default)."),
@@ -47,7 +48,7 @@ def make_config(options: dict[str, Any], **more: Any) -> Config:
 
     config = load_config(file=options.pop("config_file"), isolated=options.pop("isolated"))
     changes: dict[str, Any] = {}
-    for key in ("context", "probe", "input_data", "batch", "seed", "timeout", "baseline", "against"):
+    for key in ("context", "probe", "input_data", "input_spectrum", "batch", "seed", "timeout", "baseline", "against"):
         value = options.pop(key)
         if value is not None:
             changes[key] = value

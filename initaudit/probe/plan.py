@@ -26,6 +26,8 @@ class ProbeOptions:
     seed: int = 0
     input_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     input_data: str | None = None
+    input_spectrum: str = "natural"
+    """natural or white, of synthetic images and sound."""
     max_memory: int = DEFAULT_MAX_MEMORY
     timeout: float = DEFAULT_TIMEOUT
 

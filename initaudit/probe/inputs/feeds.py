@@ -27,6 +27,8 @@ class InputOptions:
     """Bytes for the whole process."""
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """--input-shape, by input."""
+    spectrum: str = "natural"
+    """--input-spectrum: natural or white."""
     data: str | None = None
     """--input-data, an .npz file."""
 
@@ -38,6 +40,7 @@ class InputOptions:
             seed=options.get("seed", 0),
             max_memory=options.get("max_memory", DEFAULT_MAX_MEMORY),
             shapes={name: tuple(shape) for name, shape in (options.get("input_shapes") or {}).items()},
+            spectrum=options.get("input_spectrum", "natural"),
             data=options.get("input_data"),
         )
 

@@ -186,6 +186,7 @@ class _Maker:
             past=size("past", 0),
             image=(image[0], image[1]) if image else None,
             inverted=self.inverted,
+            natural=self.options.spectrum == "natural",
         )
 
     def feeds(self, sizes: Mapping[str, int], trials: int, wanted: int) -> Feeds:

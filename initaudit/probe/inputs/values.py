@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 
 from initaudit.errors import ProbeError
+from initaudit.probe.inputs.natural import gaussian_field, slope_of
 
 if TYPE_CHECKING:
     from initaudit.probe.inputs.facts import Facts
@@ -45,6 +46,8 @@ class Setting:
     """Length of the cached past."""
     image: tuple[int, int] | None
     """Height and width of the image input, for inputs that repeat them."""
+    natural: bool = True
+    """Whether images and sound get the spectra that they have in nature."""
     inverted: frozenset[str] = frozenset()
     """Boolean inputs to be set the other way round, because the first way gave nothing finite."""
 
@@ -116,7 +119,11 @@ def _meaning(  # noqa: C901, PLR0911, PLR0912  one line a meaning, the surest fi
             low, high, shape
         ), f"uniform from {low:g} to {high:g}, as the graph looks up what it makes of them"
     if floating:
-        return rng.standard_normal(shape), "N(0, 1)"
+        like = slope_of(shape, facts.kinds) if setting.natural else None
+        if like is None:
+            return rng.standard_normal(shape), "N(0, 1)"
+        axes, slope, what = like
+        return gaussian_field(shape, axes, slope, rng), f"N(0, 1), spectrum {what}"
     if "count" in facts.roles or not shape:
         return one, "one"
     if dtype == np.uint8:
