@@ -88,11 +88,12 @@ class Trainability:
 
 
 def trainability(layers: Sequence[LayerAudit]) -> Trainability | None:
-    """Judge probed layers in topological order; None where nothing was probed backward."""
+    """Judge probed layers in topological order; None where nothing was probed backward, unless the way forward already ends."""
     dynamics = dynamics_of(layers)
-    if dynamics is None:
-        return None
-    return Trainability(score=score_of(dynamics), factors=limits(dynamics))
+    if dynamics is not None:
+        return Trainability(score=score_of(dynamics), factors=limits(dynamics))
+    broken = next((a.layer.name for a in layers if a.signal is not None and a.signal.nonfinite > 0), None)
+    return None if broken is None else Trainability(score=0.0, factors=(_overflow(broken, rule="INI406"),))
 
 
 def score_of(dynamics: Dynamics) -> float:
@@ -146,13 +147,7 @@ def limits(dynamics: Dynamics) -> tuple[Factor, ...]:
 def _limits(dynamics: Dynamics) -> Iterator[Factor]:
     if not dynamics.finite:
         where = next((layer.name for layer in dynamics.layers if not math.isfinite(layer.kernel)), None)
-        yield Factor(
-            name="overflow",
-            score=0.0,
-            layer=where,
-            rule="INI402",
-            message="Activations or gradients leave the finite numbers: the first step of training ends it.",
-        )
+        yield _overflow(where, rule="INI402")
         return
     if dynamics.tied >= TIED:
         yield Factor(
@@ -198,6 +193,16 @@ def _limits(dynamics: Dynamics) -> Iterator[Factor]:
             message=f"At the last layer inputs differ in {dynamics.dimension or 1.0:.1f} directions only, and {dynamics.stretch} layers in a row "
             f"are too narrow (widths' reciprocals add up to {dynamics.narrowness:.2g}) to spread them.",
         )
+
+
+def _overflow(where: str | None, *, rule: str) -> Factor:
+    return Factor(
+        name="overflow",
+        score=0.0,
+        layer=where,
+        rule=rule,
+        message="Activations or gradients leave the finite numbers: the first step of training ends it.",
+    )
 
 
 def _too_slow(dynamics: Dynamics, score: float) -> Iterator[Factor]:

@@ -190,3 +190,17 @@ def test_a_zero_layer_that_the_gradient_fills_is_a_warning() -> None:
 
     assert {finding.severity.value for finding in report.findings if finding.code == "INI003"} == {"warning"}
     assert report.verdict.status == "warn"
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")  # infinity less infinity, which the probe's own process passes over
+@pytest.mark.parametrize("mode", ["full", "forward"])
+def test_a_network_that_overflows_does_not_learn(mode):
+    """Not even one step: trainability is 0 and not unknown, and the weights that do it are errors beside the node that overflows."""
+    report = audit(mlp([32] * 8 + [10], draw=normal(1e9)), Config(probe=mode))
+
+    assert report.verdict.trainability == 0.0
+    assert report.verdict.status == "fail"
+    errors = [f.code for f in report.active if f.severity.value == "error"]
+    assert errors.count("INI406") == 1
+    assert "INI102" in errors
+    assert "INI402" not in errors
