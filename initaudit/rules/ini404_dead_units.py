@@ -31,6 +31,7 @@ class DeadUnits(Rule):
 
     Why: a rectifier whose input is always negative has output zero and gradient zero: it never comes back.
     Harmless when: a trained network is fed with the probe's synthetic input, on which some of its units rest (`--input-data` decides).
+        In a residual branch only the branch is lost: a warning where the network learns without it.
     Fix: `initaudit fix --select INI404`; a smaller learning rate or a leaky activation prevents it; in a trained network check the layer
         with real data, and how it was loaded.
     References: Lu et al. 2020, Dying ReLU and Initialization; Maas et al. 2013.
