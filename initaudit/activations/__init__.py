@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from initaudit.activations.branches import values_in_branches
 from initaudit.activations.following import Following, follow
 
-__all__ = ["Following", "follow"]
+__all__ = ["Following", "follow", "values_in_branches"]

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from initaudit.activations.bias import with_bias
+from initaudit.activations.branches import ends_residual_branch
 from initaudit.activations.fused import adds_residual, fused_activation
 from initaudit.activations.roles import Role
-from initaudit.activations.surroundings import LINKS, is_head, is_normalized, leads_to_output_only, residual_branch
+from initaudit.activations.surroundings import LINKS, is_head, is_normalized, leads_to_output_only
 from initaudit.activations.trace import trace_from
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ class Following:
     feeds: tuple[str, ...] = ()
     preactivation: Value
     postactivation: Value | None = None
-    in_residual_branch: bool = False
     ends_residual_branch: bool = False
     is_head: bool = False
     normalized_before_use: bool = False
@@ -40,12 +40,11 @@ class Following:
 
 def follow(value: Value) -> Following:
     """What follows the weight layer, or the part of one, that gives `value`."""
-    if adds_residual(value):
+    if value.producer is not None and adds_residual(value.producer):
         return Following(
             output=value,
             preactivation=value,
             feeds=(Role.ADD.value,),
-            in_residual_branch=True,
             ends_residual_branch=True,
         )
     fused = fused_activation(value)
@@ -90,7 +89,7 @@ def _following(  # noqa: PLR0913  gathers the fields of a Following
     norm: str | None = None,
     feeds: tuple[str, ...] | None = None,
 ) -> Following:
-    ends, inside = residual_branch(trace, value)
+    ends = ends_residual_branch(trace, value)
     return Following(
         output=output,
         bias=bias if bias is not None else trace.late_bias,
@@ -100,7 +99,6 @@ def _following(  # noqa: PLR0913  gathers the fields of a Following
         feeds=feeds or tuple(dict.fromkeys(e.what for e in trace.endings if e.comes_first)),
         preactivation=pre if pre is not None else output,
         postactivation=post,
-        in_residual_branch=inside,
         ends_residual_branch=ends,
         is_head=not ends and is_head(trace),
         normalized_before_use=is_normalized(trace),

@@ -43,12 +43,9 @@ def fused_activation(value: Value) -> tuple[str, Parameters] | None:
     return None if function is None else identify(function, frozenset({name}))
 
 
-def adds_residual(value: Value) -> bool:
-    """Whether the operator that gives `value` adds another signal to its product, before its activation."""
-    node = value.producer
-    if node is None or node.spec.addend is None:
-        return False
-    added = node.input(node.spec.addend)
+def adds_residual(node: Node) -> bool:
+    """Whether the operator adds another signal to its product, before its activation."""
+    added = node.input(node.spec.addend) if node.spec.addend is not None else None
     return added is not None and not added.is_static
 
 

@@ -118,15 +118,16 @@ def _outwards(value: Value, graph: Graph, owner: Node) -> Iterator[Value]:
 def derives_from(value: Value, ancestor: Value) -> bool:
     """Whether `value` is computed from `ancestor`, looking back a bounded number of steps."""
     oldest = ancestor.producer.position if ancestor.producer is not None else -1
+    if value is ancestor:
+        return True
     queue, seen = [value], {id(value)}
     while queue and len(seen) < MAX_ANCESTORS:
-        current = queue.pop()
-        if current is ancestor:
-            return True
-        node = current.producer
+        node = queue.pop().producer
         if node is None or (node.graph is ancestor.graph and node.position <= oldest):
             continue
         for operand in node.inputs:
+            if operand is ancestor:
+                return True
             if operand is not None and not operand.is_static and id(operand) not in seen:
                 seen.add(id(operand))
                 queue.append(operand)

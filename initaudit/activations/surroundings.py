@@ -1,82 +1,24 @@
-"""Where in the network an output stands: at the end of a residual branch, in front of a norm, at the head."""
+"""Where in the network an output stands: in front of a norm, at the head."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from initaudit.activations.branches import first_output
 from initaudit.activations.reductions import match_reduction
-from initaudit.activations.roles import Role, derives_from, role_of, through_boundary
+from initaudit.activations.roles import Role, role_of, through_boundary
 from initaudit.activations.trace import MAX_VALUES, trace_from
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from initaudit.activations.trace import Ending, Trace
     from initaudit.model.graph import Node, Value
 
-MAX_SHORTCUT = 12
-"""Nodes looked back through on a shortcut; pooling, padding, convolution and normalisation are four."""
-MAX_RESIDUAL_DEPTH = 3
-"""Additions and linear layers that may stand between a layer and the addition of the skip (parallel branches, LoRA)."""
-MAX_USES = 8
-"""Additions and layers looked behind at each step; the search would grow exponentially without a bound."""
-GATES = frozenset({"sigmoid", "tanh", "hardsigmoid"})
-"""Activations of recurrent cells: the sum of input and recurrent part in front of them is no residual."""
+MAX_DEPTH = 3
+"""Link functions, softmaxes and sums that may stand between a layer and an output of the model; in a row there are two."""
 LINKS = frozenset({"sigmoid", "logsigmoid", "tanh", "softplus", "hardsigmoid", "custom"})
 """Activations that turn the output of a head into a probability, a bounded or a positive number."""
-
-
-def residual_branch(trace: Trace, origin: Value, depth: int = 0) -> tuple[bool, bool]:
-    """(ends a residual branch, lies in one with only linear layers behind it).
-
-    Sums of several branches (attention and feed-forward in parallel) are followed to the addition of the skip.
-    """
-    added = [e.node for e in trace.endings if e.what == Role.ADD.value and e.node is not None][:MAX_USES]
-    if any(_adds_skip(node, trace.reached, origin) for node in added):
-        return True, True
-    if depth >= MAX_RESIDUAL_DEPTH:
-        return False, False
-    if any(residual_branch(trace_from(_first_output(node)), origin, depth + 1)[0] for node in added):
-        return True, True
-    layers = [e.node for e in trace.endings if e.what == Role.LAYER.value and e.node is not None][:MAX_USES]
-    return False, any(residual_branch(trace_from(_first_output(node)), origin, depth + 1)[1] for node in layers)
-
-
-def _adds_skip(node: Node, reached: Mapping[int, str | None], origin: Value) -> bool:
-    """Whether what `node` adds is something that the branch started from, or a projection of it."""
-    for operand in node.inputs[:2] if node.spec.normalizes_a_sum else node.inputs:
-        if operand is None or operand.is_static or id(operand) in reached:
-            continue
-        for source, projected in _shortcut(operand):
-            if derives_from(origin, source):
-                return not _feeds_gates(node, 1 if projected else 2)
-    return False
-
-
-def _feeds_gates(node: Node, least: int) -> bool:
-    """Whether the sum is bent by so many kinds of gates; one alone may be the activation behind an identity skip."""
-    return len({e.what for e in trace_from(_first_output(node)).endings} & GATES) >= least
-
-
-def _shortcut(value: Value) -> Iterator[tuple[Value, bool]]:
-    """The value, and what it was before the linear steps and the one weight layer of a projection (then True)."""
-    projected = False
-    for _ in range(MAX_SHORTCUT):
-        yield value, projected
-        node = value.producer
-        data = [v for v in node.inputs if v is not None and not v.is_static] if node is not None else []
-        if node is None or not data:
-            return
-        role = role_of(node)
-        if role is Role.LAYER and not projected:
-            projected = True
-        elif role is not Role.LINEAR and node.spec.norm is None:
-            return
-        value = data[0]
-
-
-def _first_output(node: Node) -> Value:
-    return next(v for v in node.outputs if v is not None)
 
 
 def is_normalized(trace: Trace) -> bool:
@@ -102,7 +44,7 @@ def _norm_follows(node: Node | None, reached: Mapping[int, str | None]) -> bool:
             return False
     if fused:
         return sum(v is not None and bool(v.consumers) for v in node.outputs) == 1
-    total = _first_output(node)
+    total = first_output(node)
     reduced = match_reduction(total)
     return (
         reduced is not None
@@ -120,11 +62,11 @@ def _is_last(ending: Ending, depth: int) -> bool:
     """Whether an ending is an output, or one lies behind it with nothing but the same between."""
     if ending.what in ("output", "other") or (ending.what == "relu" and depth > 0):
         return True  # behind a softmax or sigmoid the relu of a quantiser changes nothing
-    if ending.what not in LINKS | {"softmax", Role.ADD.value} or depth >= MAX_RESIDUAL_DEPTH:
+    if ending.what not in LINKS | {"softmax", Role.ADD.value} or depth >= MAX_DEPTH:
         return False
     if ending.match is not None:
         return is_head(trace_from(ending.match.end), depth + 1)
-    return ending.node is not None and is_head(trace_from(_first_output(ending.node)), depth + 1)
+    return ending.node is not None and is_head(trace_from(first_output(ending.node)), depth + 1)
 
 
 def leads_to_output_only(value: Value, limit: int = MAX_VALUES) -> bool:

@@ -13,6 +13,7 @@ from initaudit.kind import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
 
     from initaudit.activations import Following
     from initaudit.model.graph import Node, Value
@@ -38,6 +39,7 @@ def extract_layers(model: Model) -> Extraction:
     """
     from dataclasses import replace
 
+    from initaudit.activations import values_in_branches
     from initaudit.extraction.coverage import account
     from initaudit.extraction.find import find_specs
     from initaudit.extraction.names import name_layers
@@ -53,8 +55,18 @@ def extract_layers(model: Model) -> Extraction:
     for (_, spec), (name, _) in zip(specs, names, strict=True):
         for tensor in spec.operand.tensors[:1]:
             users.setdefault(id(tensor), []).append(name)
+    bypassed = values_in_branches(model.graph)
     layers = tuple(
-        _layer(node, spec, name=name, title=title, depth=depth, users=users, following_cache=following_cache)
+        _layer(
+            node,
+            spec,
+            name=name,
+            title=title,
+            depth=depth,
+            users=users,
+            following_cache=following_cache,
+            bypassed=bypassed,
+        )
         for depth, ((node, spec), (name, title)) in enumerate(zip(specs, names, strict=True))
     )
     return account(model.graph, discovered, layers)
@@ -102,6 +114,7 @@ def _layer(
     depth: int,
     users: Mapping[int, list[str]],
     following_cache: FollowingCache,
+    bypassed: AbstractSet[Value],
 ) -> Layer:
     from dataclasses import fields
 
@@ -135,6 +148,7 @@ def _layer(
         unit_slice=spec.unit_slice,
         shared_with=shared,
         untrainable=untrainable_reason(spec),
+        in_residual_branch=spec.output in bypassed or known.get("ends_residual_branch", False),
         folded_norm=_has_folded_norm(node),
         depth=depth,
         **known,

@@ -61,7 +61,7 @@ class Layer:
     unit_slice: tuple[int, int] | None = None
     """Units [start, stop) of `output` along `channel_axis` that this part computes; None for the whole."""
     in_residual_branch: bool = False
-    """The output (through linear steps only) is added to a skip connection."""
+    """It stands between the split of a skip connection and the sum where the skip returns: the signal has a way past it."""
     ends_residual_branch: bool = False
     """It is the last weight layer before that addition."""
     is_head: bool = False

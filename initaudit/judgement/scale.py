@@ -55,9 +55,10 @@ def scale_severity(layer: LayerAudit, audit: ModelAudit, bound: float, *, smalle
         return _trained(layer, off, smaller=smaller)
     if off <= (1 / bound if smaller else bound):
         return None
-    # a small head or branch adds little, and a gate that its bias holds open passes the other factor; only a chain multiplies
-    bypassed = facts.is_head or facts.in_residual_branch or _held_open(layer)
-    if facts.normalized_before_use or facts.folded_norm or facts.ends_residual_branch or (smaller and bypassed):
+    # a small head or end of a branch adds little, and a gate that its bias holds open passes the other factor; only a chain
+    # multiplies, and within a branch the layers in front of its end are one
+    adds_little = smaller and (facts.is_head or _held_open(layer))
+    if facts.normalized_before_use or facts.folded_norm or facts.ends_residual_branch or adds_little:
         return Severity.INFO
     learning = audit.trainability
     untrainable = learning is not None and learning.score < TRAINABLE

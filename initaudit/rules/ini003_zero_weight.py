@@ -37,14 +37,13 @@ class ZeroWeight(Rule):
             return
         if stats.min != 0 or stats.max != 0 or stats.nonfinite:
             return
-        bypassed = facts.in_residual_branch or facts.ends_residual_branch
-        deliberate = bypassed or facts.is_head or facts.kind is Kind.EMBEDDING
+        deliberate = facts.ends_residual_branch or facts.is_head or facts.kind is Kind.EMBEDDING
         if not audit.context.has_training and deliberate:
             severity = Severity.INFO
             effect = (
                 "a deliberate start for a head" if facts.is_head else "the skip connection carries the signal past it"
             )
-        elif bypassed or facts.kind is Kind.EMBEDDING:
+        elif facts.ends_residual_branch or facts.kind is Kind.EMBEDDING:
             severity = Severity.WARNING
             effect = "in a trained network this branch contributes nothing"
         else:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initaudit.findings import Finding, Remedy, Severity
+from initaudit.judgement.severity import fatal_to_learning
 from initaudit.rule import Rule
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ RECTIFIERS = frozenset({"relu", "relu6", "threshold", "relu_squared"})
 DEAD = 0.5
 """Share of dead units from which a fresh layer is named: with symmetric weights and 16 inputs one unit in 65,000 is dead by chance."""
 NEARLY_ALL = 0.95
-"""Share from which the layer passes nothing: an error when fresh, a warning when trained."""
+"""Share from which the layer passes nothing: a warning when trained; when fresh an error, unless it lies in a residual branch of a
+network that learns without it."""
 MIN_UNITS = 4
 """In layers with fewer units one dead unit is already a large share. A judgement."""
 ALIKE = 0.99
@@ -29,6 +31,7 @@ class DeadUnits(Rule):
 
     Why: a rectifier whose input is always negative has output zero and gradient zero: it never comes back.
     Harmless when: a trained network is fed with the probe's synthetic input, on which some of its units rest (`--input-data` decides).
+        In a residual branch only the branch is lost: a warning where the network learns without it.
     Fix: `initaudit fix --select INI404`; a smaller learning rate or a leaky activation prevents it; in a trained network check the layer
         with real data, and how it was loaded.
     References: Lu et al. 2020, Dying ReLU and Initialization; Maas et al. 2013.
@@ -46,14 +49,17 @@ class DeadUnits(Rule):
             return
         if layer.stats.std == 0:  # INI002 and INI003 name the cause
             return
+        if signal.input is not None and signal.input.mean_square == 0:  # what silences it stands in front of it
+            return
         trained = audit.context.has_training
         units = facts.parameters // max(1, facts.fan_in)
         if signal.dead < (NEARLY_ALL if trained else DEAD) or units < MIN_UNITS:
             return
         if signal.dead < NEARLY_ALL and signal.similarity is not None and signal.similarity > ALIKE:
             return
-        bypassed = facts.in_residual_branch
-        severity = Severity.ERROR if signal.dead >= NEARLY_ALL and not trained and not bypassed else Severity.WARNING
+        severity = Severity.WARNING
+        if signal.dead >= NEARLY_ALL and not trained:  # past a branch the skip carries the signal
+            severity = fatal_to_learning(audit) if facts.in_residual_branch else Severity.ERROR
         yield self.finding(
             layer,
             f"{signal.dead:.0%} of the units are never active, for any of the probe's inputs: they give zero and learn nothing.",

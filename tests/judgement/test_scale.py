@@ -117,11 +117,16 @@ def test_a_scale_that_does_not_matter_is_information(harmless: dict[str, bool], 
     assert judged(layer(ratio, ratio, **harmless), network(score=0.0)) is Severity.INFO
 
 
-@pytest.mark.parametrize("bypassed", [{"is_head": True}, {"in_residual_branch": True}], ids=["head", "branch"])
-def test_a_small_head_or_branch_is_information_and_a_large_one_is_not(bypassed: dict[str, bool]) -> None:
+def test_a_small_head_is_information_and_a_large_one_is_not() -> None:
     """What is small adds little; what is large drowns the rest."""
-    assert judged(layer(0.01, 0.01, **bypassed), network(score=0.0)) is Severity.INFO
-    assert judged(layer(100.0, 100.0, **bypassed), network(score=0.0)) is Severity.ERROR
+    assert judged(layer(0.01, 0.01, is_head=True), network(score=0.0)) is Severity.INFO
+    assert judged(layer(100.0, 100.0, is_head=True), network(score=0.0)) is Severity.ERROR
+
+
+@pytest.mark.parametrize("ratio", [0.01, 100.0])
+def test_a_scale_within_a_residual_branch_multiplies_as_in_a_chain(ratio: float) -> None:
+    """The skip goes past the branch, but the end of the branch sees nothing else than what the layers before it give."""
+    assert judged(layer(ratio, ratio, in_residual_branch=True), network(score=0.0)) is Severity.ERROR
 
 
 @pytest.mark.parametrize(

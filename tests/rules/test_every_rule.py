@@ -278,14 +278,22 @@ def test_nobody_is_told_to_draw_a_trained_layer_anew(code: str):
     ]
 
 
-def test_a_zero_branch_end_is_deliberate_when_fresh_and_dead_when_trained(tmp_path: Path):
-    """Fixup, ReZero and zero gamma start there; training leaves zero in the first step."""
+@pytest.mark.parametrize(
+    ("zero", "severities"),
+    [("w2", {"fresh": ["info"], "trained": ["warning"]}), ("w1", {"fresh": ["error"], "trained": ["error"]})],
+    ids=["end", "middle"],
+)
+def test_a_zero_branch_end_is_deliberate_when_fresh_and_dead_when_trained(
+    zero: str, severities: dict[str, list[str]], tmp_path: Path
+):
+    """Fixup, ReZero and zero gamma start there; training leaves zero in the first step. In front of a ReLU zero stays zero."""
     rng = np.random.default_rng(0)
     tensors = {
         "w1": trained_like((64, 64), rng).astype(np.float32),
-        "w2": np.zeros((64, 64), np.float32),
+        "w2": trained_like((64, 64), rng).astype(np.float32),
         "w3": trained_like((10, 64), rng).astype(np.float32),
     }
+    tensors[zero] = np.zeros_like(tensors[zero])
     nodes = [
         helper.make_node("Gemm", ["x", "w1"], ["a"], "fc1", transB=1),
         helper.make_node("Relu", ["a"], ["b"]),
@@ -305,7 +313,7 @@ def test_a_zero_branch_end_is_deliberate_when_fresh_and_dead_when_trained(tmp_pa
         for context in ("fresh", "trained")
     }
 
-    assert severity == {"fresh": ["info"], "trained": ["warning"]}
+    assert severity == severities
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1])
