@@ -29,17 +29,29 @@ LINKS = frozenset({"sigmoid", "logsigmoid", "tanh", "softplus", "hardsigmoid", "
 def residual_branch(trace: Trace, origin: Value, depth: int = 0) -> tuple[bool, bool]:
     """(ends a residual branch, lies in one with only linear layers behind it).
 
-    Sums of several branches (attention and feed-forward in parallel) are followed to the addition of the skip.
+    Sums of several branches (attention and feed-forward in parallel) are followed to the addition of the skip, and so is an
+    output that its own excitation scales (Hu et al. 2018).
     """
     added = [e.node for e in trace.endings if e.what == Role.ADD.value and e.node is not None][:MAX_USES]
     if any(_adds_skip(node, trace.reached, origin) for node in added):
         return True, True
     if depth >= MAX_RESIDUAL_DEPTH:
         return False, False
-    if any(residual_branch(trace_from(_first_output(node)), origin, depth + 1)[0] for node in added):
-        return True, True
     layers = [e.node for e in trace.endings if e.what == Role.LAYER.value and e.node is not None][:MAX_USES]
+    excited = _excited(trace) if layers else []
+    if any(residual_branch(trace_from(_first_output(node)), origin, depth + 1)[0] for node in (*added, *excited)):
+        return True, True
     return False, any(residual_branch(trace_from(_first_output(node)), origin, depth + 1)[1] for node in layers)
+
+
+def _excited(trace: Trace) -> list[Node]:
+    """Products of the output with a gate that layers compute from the output itself: squeeze and excitation."""
+    products = [e.node for e in trace.endings if e.what == Role.GATE.value and e.node is not None][:MAX_USES]
+    return [
+        node
+        for node in products
+        if all(id(v) in trace.reached or derives_from(v, trace.start) for v in node.inputs if v is not None)
+    ]
 
 
 def _adds_skip(node: Node, reached: Mapping[int, str | None], origin: Value) -> bool:
