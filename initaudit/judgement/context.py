@@ -115,12 +115,11 @@ class _Marks:
 
 
 def _training_marks(layers: Sequence[LayerAudit]) -> _Marks:
-    """Norm parameters and biases that left the constants at which frameworks start them.
-
-    Scales of a norm that never saw data were drawn: RepVGG starts them at N(0.1, 0.1) (timm).
-    """
-    norms = [a for a in layers if a.layer.kind is Kind.NORM]
-    moved = [a for a in norms if a.stats.std > 0 and not never_updated(a.layer)]
+    """Norm parameters and biases that left the constants at which frameworks start them."""
+    norms = [
+        a for a in layers if a.layer.kind is Kind.NORM and not (a.stats.std > 0 and never_updated(a.layer))
+    ]  # scales of a norm that never saw data were drawn: RepVGG starts them at N(0.1, 0.1) (timm)
+    moved = [a for a in norms if a.stats.std > 0]
     biases = [a for a in layers if a.bias is not None and a.bias.count > 1]
     zero = [a for a in biases if a.bias is not None and a.bias.std == 0]
     evidence = []
