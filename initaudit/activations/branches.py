@@ -19,7 +19,7 @@ MAX_SHORTCUT = 12
 MAX_SUMS = 3
 """Sums that may stand between a layer and the addition of the skip (parallel branches)."""
 MAX_USES = 8
-"""Additions looked behind at each step; the search would grow exponentially without a bound."""
+"""Additions and products looked behind at each step; the search would grow exponentially without a bound."""
 GATES = frozenset({"sigmoid", "tanh", "hardsigmoid"})
 """Activations of recurrent cells: the sum of input and recurrent part in front of them is no residual."""
 
@@ -27,14 +27,27 @@ GATES = frozenset({"sigmoid", "tanh", "hardsigmoid"})
 def ends_residual_branch(trace: Trace, origin: Value, depth: int = 0) -> bool:
     """Whether the output `origin` of a layer, behind which `trace` walked, is added to a skip through linear steps only.
 
-    Sums of several branches (attention and feed-forward in parallel) are followed to the addition of the skip.
+    Sums of several branches (attention and feed-forward in parallel) are followed to the addition of the skip, and so is an
+    output that its own excitation scales (Hu et al. 2018).
     """
     added = [e.node for e in trace.endings if e.what == Role.ADD.value and e.node is not None][:MAX_USES]
     if any(_adds_skip(node, trace.reached, origin) for node in added):
         return True
     return depth < MAX_SUMS and any(
-        ends_residual_branch(trace_from(first_output(node)), origin, depth + 1) for node in added
+        ends_residual_branch(trace_from(first_output(node)), origin, depth + 1) for node in (*added, *_excited(trace))
     )
+
+
+def _excited(trace: Trace) -> list[Node]:
+    """Products of the output with a gate that layers compute from the output itself: squeeze and excitation."""
+    if not any(e.what == Role.LAYER.value for e in trace.endings):
+        return []
+    products = [e.node for e in trace.endings if e.what == Role.GATE.value and e.node is not None][:MAX_USES]
+    return [
+        node
+        for node in products
+        if all(id(v) in trace.reached or derives_from(v, trace.start) for v in node.inputs if v is not None)
+    ]
 
 
 def values_in_branches(graph: Graph) -> frozenset[Value]:

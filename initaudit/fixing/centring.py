@@ -10,16 +10,18 @@ drawn orthogonal, as such networks are deep: measured on 32 softplus layers with
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from initaudit.initialisation.layer_gain import gain_of
 from initaudit.kind import Kind
+from initaudit.model.operators import Use
 
 if TYPE_CHECKING:
     from initaudit.extraction.layer import Layer
+    from initaudit.model.graph import Value
 
 CENTRED_KINDS: Final = frozenset({Kind.LINEAR, Kind.CONV, Kind.GROUPED_CONV, Kind.CONV_TRANSPOSE})
 """Kinds that add up many inputs of the same law; a depthwise kernel without its sum would only see edges."""
@@ -48,20 +50,29 @@ def centred(weights: np.ndarray, unit_axes: Sequence[int], input_axes: Sequence[
 
 
 def readers(layers: Sequence[Layer]) -> dict[str, float]:
-    """Names of the layers that read an activation that is mostly mean, with its centred gain; `layers` in topological order.
+    """Names of the layers that read an activation that is mostly mean, with its centred gain.
 
     Residual branches add up their variances: the gain of each one's last layer is divided by the root of their number.
     """
     branches = sum(layer.ends_residual_branch for layer in layers)
     makers = {id(layer.postactivation): layer for layer in layers if layer.postactivation is not None}
     found: dict[str, float] = {}
-    last: Layer | None = None
     for layer in layers:
-        if not layer.kind.is_drawn:
+        if layer.kind not in CENTRED_KINDS or layer.fan_in < 2:
             continue
-        before = makers.get(id(layer.input), last)
-        gain = centred_gain(before) if before is not None and before.activation is not None else None
-        if gain is not None and layer.kind in CENTRED_KINDS and layer.fan_in > 1:
+        before = _maker(layer.input, makers)
+        gain = centred_gain(before) if before is not None else None
+        if gain is not None:
             found[layer.name] = gain / math.sqrt(branches) if layer.ends_residual_branch else gain
-        last = layer
     return found
+
+
+def _maker(value: Value | None, makers: Mapping[int, Layer]) -> Layer | None:
+    """The layer whose activation gives the value, moved or pooled at most; None where it is a sum, a product or a norm of several."""
+    while value is not None and id(value) not in makers:
+        node = value.producer
+        if node is None or node.spec.use is not Use.PASS:
+            return None
+        data = [v for i, v in enumerate(node.inputs) if v is not None and not v.is_static and node.spec.carries(i)]
+        value = data[0] if len(data) == 1 else None
+    return None if value is None else makers[id(value)]

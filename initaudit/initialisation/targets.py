@@ -49,7 +49,7 @@ def target_for(layer: Layer, *, residual_branches: int = 1) -> Target | None:
     """Target of a layer, or None where no scale is right or wrong: norm scales, slopes, tables read through a norm.
 
     Args:
-        layer: fans are per group, gate and part; the stride of a transposed convolution is taken into account here.
+        layer: fans are per group, gate and part; strides are taken into account here.
         residual_branches: how many residual branches the network adds up; each adds its variance to the stream.
     """
     if layer.untrainable is not None or not layer.kind.has_target or layer.fan_in < 1 or layer.fan_out < 1:
@@ -139,7 +139,7 @@ def _by_activation(layer: Layer) -> Target:
 
 def _kept(layer: Layer, scheme: str, gain: float, reason: str) -> Target:
     """Target with std = gain / sqrt(fan_in)."""
-    fan_in, fan = _effective_fan_in(layer)
+    fan_in, fan = _thinned(layer.fan_in, layer, Kind.CONV_TRANSPOSE)
     std = gain / math.sqrt(fan_in)
     squared = gain * gain
     formula = f"sqrt({squared:.3g}/{fan})"
@@ -150,13 +150,14 @@ def _kept(layer: Layer, scheme: str, gain: float, reason: str) -> Target:
 
 def _balanced(layer: Layer, reason: str) -> Target:
     """Target with std = sqrt(2 / (fan_in + fan_out))."""
-    fan_in, fan = _effective_fan_in(layer)
-    std = math.sqrt(2.0 / (fan_in + layer.fan_out))
+    fan_in, inputs = _thinned(layer.fan_in, layer, Kind.CONV_TRANSPOSE)
+    fan_out, outputs = _thinned(layer.fan_out, layer, Kind.CONV, Kind.GROUPED_CONV, Kind.DEPTHWISE_CONV)
+    std = math.sqrt(2.0 / (fan_in + fan_out))
     return Target(
         scheme="xavier_uniform",
         gain=1.0,
         std=std,
-        why=f"{reason}: std = sqrt(2/({fan}+{layer.fan_out})) = {std:.3g} (Glorot & Bengio 2010, eq. 12){_norm_note(layer)}.",
+        why=f"{reason}: std = sqrt(2/({inputs}+{outputs})) = {std:.3g} (Glorot & Bengio 2010, eq. 12){_norm_note(layer)}.",
     )
 
 
@@ -215,15 +216,14 @@ def _linear_reason(layer: Layer) -> str:
     return "No activation follows before the next layer, so forward and backward signal are balanced"
 
 
-def _effective_fan_in(layer: Layer) -> tuple[float, str]:
-    """Inputs that reach one output value on average, and how to print them.
+def _thinned(fan: int, layer: Layer, *kinds: Kind) -> tuple[float, str]:
+    """A fan of which a layer of these kinds uses one in stride (per axis) on average, and how to print it.
 
-    A transposed convolution of stride s spreads its inputs: only one kernel tap in s meets a value (per axis).
+    A transposed convolution spreads its inputs: only one kernel tap in stride meets a value. A convolution computes one output in
+    stride: each input enters so many fewer of them, in a patch embedding as many as there are units.
     """
-    stride = math.prod(layer.node.attr("strides") or [1]) if layer.kind is Kind.CONV_TRANSPOSE else 1
-    if stride <= 1:
-        return float(layer.fan_in), str(layer.fan_in)
-    return layer.fan_in / stride, f"({layer.fan_in}/{stride})"
+    stride = math.prod(layer.node.attr("strides") or [1]) if layer.kind in kinds else 1
+    return fan / stride, f"({fan}/{stride})" if stride > 1 else str(fan)
 
 
 def _norm_note(layer: Layer) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from initaudit.findings import Finding, Remedy, Severity
 from initaudit.judgement.trainability import UNHARMED
+from initaudit.kind import Kind
 from initaudit.rule import Rule
 from initaudit.rules.ini101_weight_too_small import TOO_SMALL
 from initaudit.rules.ini102_weight_too_large import TOO_LARGE
@@ -52,6 +53,7 @@ class SchemeMismatch(Rule):
             or layer.layer.folded_norm
             or layer.layer.ends_residual_branch
             or layer.layer.is_head
+            or _differs_by_stride(layer)
         ):
             return
         if not TOO_SMALL <= factor <= TOO_LARGE:
@@ -70,3 +72,11 @@ class SchemeMismatch(Rule):
             severity=severity,
             suggestion=f"Use {target.scheme}.",
         )
+
+
+def _differs_by_stride(layer: LayerAudit) -> bool:
+    """Whether it is Xavier's scheme at a strided convolution, with fans that leave the stride out, as frameworks count them."""
+    origin, target, kind = layer.provenance, layer.target, layer.layer.kind
+    if origin is None or origin.law is None or target is None or not kind.is_convolution or kind is Kind.CONV_TRANSPOSE:
+        return False
+    return origin.law.startswith("xavier") and target.scheme.startswith("xavier") and target.gain == 1.0

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initaudit.findings import Finding, Remedy, Severity
+from initaudit.judgement.running_statistics import never_updated
 from initaudit.rule import Rule
 
 if TYPE_CHECKING:
@@ -31,19 +32,14 @@ class NormNeverTrained(Rule):
         if not audit.context.has_training:
             return
         for layer in audit.layers:
-            node = layer.layer.node
-            if node.op_type != "BatchNormalization" or len(node.inputs) < 5:
+            mean = layer.layer.node.input(3)
+            if mean is None or mean.tensor is None or not never_updated(layer.layer):
                 continue
-            tensors = [v.tensor if v is not None else None for v in node.inputs[3:5]]
-            if tensors[0] is None or tensors[1] is None:
-                continue
-            mean, variance = (t.array() for t in tensors if t is not None)
-            if mean.size and not mean.any() and (variance == 1).all():
-                yield self.finding(
-                    layer,
-                    f"The running statistics of all {mean.size} channels are still mean 0 and variance 1 in a trained network: it does not normalise.",
-                    measured=1.0,
-                    expected=None,
-                    initializer=tensors[0].name,
-                    suggestion="Recalibrate the running statistics, or load the missing buffers.",
-                )
+            yield self.finding(
+                layer,
+                f"The running statistics of all {mean.tensor.size} channels are still mean 0 and variance 1 in a trained network: it does not normalise.",
+                measured=1.0,
+                expected=None,
+                initializer=mean.tensor.name,
+                suggestion="Recalibrate the running statistics, or load the missing buffers.",
+            )

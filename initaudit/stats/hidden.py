@@ -10,6 +10,7 @@ from initaudit.stats.rowscaled import row_scaled_evidence
 
 if TYPE_CHECKING:
     from initaudit.stats.facts import LayerFacts
+    from initaudit.stats.weigh import WeightStats
 
 COARSE_LEVELS: Final = 0.5
 """A weight is quantised when its units hold fewer different values than this share of their inputs: fresh floats never repeat so."""
@@ -18,29 +19,27 @@ QUANTUM_SHARE: Final = 0.5
 """Units whose rounding step exceeds this share of their standard deviation say nothing of their law. A judgement: within three
 standard deviations to either side they hold a dozen values or fewer."""
 
-ZERO_MEAN: Final = 1e-5
-"""Units whose mean is below this share of their rms were centred: the mean of 1,000 independent values is 3 % of their rms."""
-
 LIGHT_TAILS: Final = 3.5
 """Kurtosis up to which centred units may be as drawn: a normal law has 3, a uniform one 1.8. A judgement; trained convolutions
 mostly have more."""
 
 
-def hidden_by(block: np.ndarray, facts: LayerFacts, kernel: int, *, narrow: bool, plausible: float) -> str | None:
+def hidden_by(stats: WeightStats, facts: LayerFacts, kernel: int, *, narrow: bool, plausible: float) -> str | None:
     """The operation that may hide a law, in words; None where a fresh draw would have been seen.
 
     Args:
-        block: the weight or a sample of it, float32 [units, inputs].
+        stats: of the weight.
         facts: of the layer.
         kernel: values of one kernel, neighbours along the inputs.
         narrow: the values were rounded to so few digits, as bfloat16 is, that fresh ones repeat.
         plausible: p-value from which independent values, each unit at a scale of its own, are not ruled out.
     """
+    block = stats.block
     if not narrow and _few_levels(block):
         return "too coarsely quantised to tell whether the values are as drawn"
     if facts.dtype.lstrip("u").startswith("int") and _may_be_rounded(block, kernel, plausible):
         return "quantised, and each unit at a scale of its own: the values may be as drawn"
-    if _centred(block):
+    if stats.centred_units and _light_tailed(block):
         return "each unit was centred, as weight standardisation does: the values may be as drawn"
     return None
 
@@ -67,11 +66,7 @@ def _may_be_rounded(block: np.ndarray, kernel: int, plausible: float) -> bool:
     return any(e.evidence.p_value >= plausible for e in row_scaled_evidence(spread, kernel))
 
 
-def _centred(block: np.ndarray) -> bool:
-    wide = block[block.any(axis=1)].astype(np.float64)
-    if wide.shape[0] < 2 or wide.shape[1] < 4:
-        return False
-    square = np.square(wide).mean(axis=1, keepdims=True)
-    if (np.abs(wide.mean(axis=1, keepdims=True)) > ZERO_MEAN * np.sqrt(square)).any():
-        return False
-    return float(np.square(np.square(wide) / square).mean()) < LIGHT_TAILS
+def _light_tailed(block: np.ndarray) -> bool:
+    """Whether the values, each unit brought to unit variance, have no heavier tails than draws."""
+    square = np.square(block[block.any(axis=1)].astype(np.float64))
+    return float(np.square(square / square.mean(axis=1, keepdims=True)).mean()) < LIGHT_TAILS

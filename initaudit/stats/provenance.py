@@ -130,7 +130,7 @@ def _recognise(stats: WeightStats, facts: LayerFacts) -> Provenance:
     found = _judge(values, gather(values), facts)
     if found.untrained is False:
         narrow = values.rounding >= COARSEST_ROUNDING
-        why = hidden_by(stats.block, facts, values.kernel, narrow=narrow, plausible=BORDERLINE)
+        why = hidden_by(stats, facts, values.kernel, narrow=narrow, plausible=BORDERLINE)
         if why is not None:
             return _nothing(why)
     return found
@@ -235,11 +235,12 @@ def _rescaled(values: Values, facts: LayerFacts) -> Provenance | None:
     if not foldable or values.block is None:
         return None
     found = sorted(row_scaled_evidence(values.block, values.kernel), key=lambda e: -e.log_likelihood)
-    if not found or found[0].evidence.p_value < ACCEPT:
+    if not found or found[0].evidence.p_value < BORDERLINE:
         return None
     best, odds = found[0].evidence, found[0].log_likelihood - found[1].log_likelihood
     uniform = best.family is UNIFORM
     enough = values.n >= ROW_SCALED_UNIFORM and odds >= ROW_SCALED_ODDS if uniform else values.n >= ROW_SCALED_BELL
+    enough = enough and best.p_value >= ACCEPT
     return Provenance(
         law=None, distribution=best.family.name, std=values.scale, gain=None, p_value=best.p_value,  # type: ignore[arg-type]
         untrained=True if enough else None, confidence="medium" if enough else "low",

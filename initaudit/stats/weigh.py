@@ -14,7 +14,7 @@ from initaudit.stats.moments import Moments, smallest_normal
 from initaudit.stats.sampling import sample_block
 from initaudit.stats.spectrum import Spectrum, is_cheap, spectrum_of, spectrum_of_sketches
 from initaudit.stats.stream import scan
-from initaudit.stats.units import duplicate_shares, signature_vectors
+from initaudit.stats.units import are_centred, are_flat, duplicate_shares, signature_vectors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +31,10 @@ MEDIAN_VALUES: Final = 1 << 13
 SIGNATURE_INPUTS: Final = 64
 """Inputs from which units that may repeat each other are found, where there is no sketch; candidates are then compared in full.
 A judgement."""
+
+CENTRED_UNITS: Final = 8
+"""Whole units whose sums are looked at where the sample cuts them. A judgement: the mean of 1,000 independent values is within 1e-5
+of their rms once in 4,000 draws, that of two units once in 16 million."""
 
 OUTLIER_MULTIPLE: Final = 10.0
 """Beyond this many robust standard deviations a weight is counted as an outlier: a normal law gives none in 10^22 values."""
@@ -99,6 +103,8 @@ class WeightStats:
     """Share of the units that are a multiple of another one (exact repeats and sign flips included, zero units aside)."""
     flat_units: bool
     """Whether the weights of each sampled unit are one value, not zero: a constant weight whose units were rescaled, as folding does."""
+    centred_units: bool
+    """Whether the weights of each unit looked at sum to zero, as weight standardisation leaves them."""
     spectral_norm: float | None
     smallest_singular_value: float | None
     stable_rank: float | None
@@ -165,6 +171,9 @@ def _weigh(layout: Layout, seed: int) -> WeightStats:
             return _summarise(layout, moments, block, square.sum(axis=2), square.sum(axis=1), None, (0.0, 0.0))
         repeats = duplicate_shares(wide @ signature_vectors(layout.inputs), copy, wide.__getitem__, layout.inputs)
         return _summarise(layout, moments, block, square.sum(axis=2), square.sum(axis=1), spectrum_of(cube), repeats)
+    if layout.inputs == 1:
+        found = scan(layout, sketched=False)
+        return _summarise(layout, found.moments, block, found.unit_energy, found.input_energy, None, (0.0, 0.0))
     exact = is_cheap(layout.units, layout.inputs, array.size)
     found = scan(layout, sketched=not exact)
     spectrum = None
@@ -229,7 +238,8 @@ def _summarise(  # noqa: PLR0917  the totals of one pass
         unit_norms=_norms(unit_energy),
         duplicate_units=repeats[0],
         duplicate_units_scaled=repeats[1],
-        flat_units=_flat(block),
+        flat_units=are_flat(block),
+        centred_units=_centred(layout, block),
         spectral_norm=spectrum.largest if spectrum else None,
         smallest_singular_value=spectrum.smallest if spectrum else None,
         stable_rank=spectrum.stable_rank if spectrum else None,
@@ -247,10 +257,10 @@ def _summarise(  # noqa: PLR0917  the totals of one pass
     )
 
 
-def _flat(block: np.ndarray) -> bool:
-    if block.shape[0] < 2 or block.shape[1] < 2 or not (block[:, 0] == block[:, -1]).all():
-        return False
-    return bool((block == block[:, :1]).all()) and bool(block[:, 0].all())
+def _centred(layout: Layout, block: np.ndarray) -> bool:
+    if block.shape[1] == layout.inputs:
+        return are_centred(block)
+    return are_centred(_fetch(layout, np.arange(min(CENTRED_UNITS, layout.rows))))  # neighbours: often on one page
 
 
 def _norms(energy: np.ndarray) -> NormSummary | None:

@@ -261,6 +261,18 @@ def test_the_first_factor_of_a_low_rank_branch() -> None:
     assert follow(graph.values["q"]).ends_residual_branch
 
 
+def test_a_branch_may_end_in_its_own_excitation() -> None:
+    """x + h sigmoid(W h): zero weights behind h leave the skip. A gate from elsewhere is a second signal, and no end."""
+    layers = "p = MatMul(x, w) q = Relu(p) h = MatMul(q, v)"
+    squeeze = "e = MatMul({source}, m) s = Sigmoid(e) r = Mul(h, s) y = Add(r, x)"
+    eye = np.eye(8, dtype=np.float32)
+    excited = graph_of(f"{layers} {squeeze.format(source='h')}", m=eye)
+    gated = graph_of(f"{layers} {squeeze.format(source='x')}", m=eye)
+
+    assert follow(excited.values["h"]).ends_residual_branch
+    assert not follow(gated.values["h"]).ends_residual_branch
+
+
 def test_a_sum_of_two_inputs_is_no_residual() -> None:
     """Embeddings of words and positions are added without one being the origin of the other."""
     graph = graph_of("p = Tanh(x) h = MatMul(p, w) t = Constant <value_floats = [1.0]> () q = Exp(t) y = Add(h, q)")

@@ -52,3 +52,22 @@ def test_what_reads_the_data_is_left_alone_and_branches_share_the_variance() -> 
 
     assert "a0" not in found
     assert {name: found[name] for name in ("b0", "b3")} == pytest.approx({"b0": 1.919 / 2, "b3": 1.919 / 2}, rel=2e-3)
+
+
+def test_what_is_gated_reads_no_activation() -> None:
+    """In V x * sigmoid(W x), V reads x and U reads the product; only R, behind a Reshape, reads sigmoid(W x)."""
+    rng = np.random.default_rng(0)
+    tensors = {name: he((16, 16), rng).astype(np.float32) for name in ("w", "v", "u", "r")}
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["a"], "w"),
+        helper.make_node("Sigmoid", ["a"], ["gate"]),
+        helper.make_node("MatMul", ["x", "v"], ["b"], "v"),
+        helper.make_node("Mul", ["b", "gate"], ["product"]),
+        helper.make_node("MatMul", ["product", "u"], ["y"], "u"),
+        helper.make_node("Reshape", ["gate", "shape"], ["moved"]),
+        helper.make_node("MatMul", ["moved", "r"], ["z"], "r"),
+    ]
+    shape = {"shape": np.array([-1, 16], np.int64)}
+    layers = extract_layers(load_model(model(nodes, {"x": ["N", 16]}, ["y", "z"], tensors | shape))).layers
+
+    assert readers(layers) == pytest.approx({"r": 4.80}, rel=2e-3)

@@ -114,6 +114,18 @@ def test_the_stride_of_a_transposed_convolution_thins_its_inputs() -> None:
     assert "(128/4)" in found.why
 
 
+def test_each_input_of_a_patch_embedding_enters_one_patch() -> None:
+    """Kernel 4 at stride 4: 12 units read each value, so the balanced std is that of the linear layer 48 -> 12; the fans stay classical."""
+    layer = layers_of("h = Conv <strides = [4, 4]> (x, w) y = Tanh(h)", x="N,3,8,8", w=(12, 3, 4, 4))[0]
+
+    found = target_for(layer)
+
+    assert found is not None
+    assert (layer.fan_in, layer.fan_out) == (48, 192)
+    assert found.std == pytest.approx(math.sqrt(2 / (48 + 12)))
+    assert "(192/16)" in found.why
+
+
 def test_the_effective_fan_keeps_the_signal() -> None:
     """A transposed convolution with the target's std before ReLU gives outputs of variance 2: counted by brute force."""
     layer = layers_of("h = ConvTranspose <strides = [2]> (x, w) y = Relu(h)", x="N,8,64", w=(8, 16, 4))[0]

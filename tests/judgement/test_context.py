@@ -78,6 +78,40 @@ def test_a_trained_network_with_a_fresh_head_is_mixed() -> None:
     assert infer_context(measured(mlp([64, 64, 64, 64], draw=trained_like, change=head))).name == "mixed"
 
 
+@pytest.mark.parametrize(
+    ("depth", "width", "context"),
+    [(12, 12, "fresh"), (4, 12, "unknown"), (12, 8, "unknown")],
+    ids=["many", "few", "tiny"],
+)
+def test_small_weights_decide_together(depth: int, width: int, context: str) -> None:
+    """No normal matrix of 144 values is known for a draw alone; twelve that all fit are no accident."""
+    layers = [replace(a, bias=None) for a in measured(mlp([width] * (depth + 1)))]
+
+    assert infer_context(layers).name == context
+
+
+def test_one_small_weight_that_fits_no_law_keeps_the_others_from_deciding() -> None:
+    """Together they are fresh only if none departs."""
+    layers = [replace(a, bias=None) for a in measured(mlp([12] * 13))]
+
+    assert infer_context([*layers, *witnesses(1, untrained=None)]).name == "unknown"
+
+
+def test_scales_of_norms_that_saw_no_data_were_drawn() -> None:
+    """RepVGG starts the scales of its BatchNorms at N(0.1, 0.1): only where the running statistics moved did training move them."""
+    rng = np.random.default_rng(0)
+    tensors = {"s": rng.normal(0.1, 0.1, 8).astype(np.float32), "b": np.zeros(8, np.float32)}
+    nodes = [helper.make_node("BatchNormalization", ["x", "s", "b", "mean", "variance"], ["y"], "norm")]
+
+    def context(mean: np.ndarray) -> str:
+        statistics = {"mean": mean.astype(np.float32), "variance": np.ones(8, np.float32)}
+        norm = measured(model(nodes, {"x": ["N", 8]}, ["y"], tensors | statistics))
+        return infer_context([*fresh(9), *trained(1), *norm]).name
+
+    assert context(np.zeros(8)) == "fresh"
+    assert context(rng.normal(size=8)) == "mixed"
+
+
 def test_what_the_user_says_is_not_doubted() -> None:
     """With --context, no evidence to the contrary counts."""
     assert infer_context(trained(4), "fresh") == Context(name="fresh", evidence=("given as fresh",))

@@ -22,6 +22,23 @@ def test_a_published_small_scheme_is_no_fault_before_the_probe_says_so() -> None
     assert "INI101" in serious(mlp((16, 64, 64, 64, 10), draw=normal(0.0037)), context="fresh")
 
 
+def test_xavier_with_the_fans_of_a_framework_fits_a_strided_convolution() -> None:
+    """Frameworks leave the stride out of the fans; a quarter of the target's variance in the backward direction is no other scheme."""
+    weight = np.random.default_rng(0).normal(0, (2 / (9 * 16 + 9 * 32)) ** 0.5, (32, 16, 3, 3)).astype(np.float32)
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["h"], "conv", strides=[2, 2]),
+        helper.make_node("Tanh", ["h"], ["t"]),
+        helper.make_node("Conv", ["t", "v"], ["y"], "next"),
+    ]
+    last = he((8, 32, 3, 3), np.random.default_rng(1)).astype(np.float32)
+    network = model(nodes, {"x": ["N", 16, 9, 9]}, ["y"], {"w": weight, "v": last})
+
+    report = initaudit.audit(network, probe="none")
+
+    assert report.audit.layers[0].provenance.law == "xavier_normal"
+    assert "INI103" not in {f.code for f in report.findings if f.layer == "conv"}
+
+
 def gate(context: str) -> set[str]:
     """u * (W v + 1) with a tiny W, as the spatial gating unit of gMLP starts."""
     rng = np.random.default_rng(0)

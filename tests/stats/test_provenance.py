@@ -302,10 +302,21 @@ def test_quantised_units_of_different_scale_may_be_as_drawn() -> None:
     assert verdict(in_int8(learned), about).untrained is False
 
 
-def test_standardised_weights_say_nothing_of_training() -> None:
+def test_a_folded_norm_that_is_not_ruled_out_leaves_the_verdict_open() -> None:
+    """Tails a little heavier than normal, each unit at a scale of its own: one fresh weight in some thousand looks so. Far heavier: trained."""
+    about = facts("conv", (192, 192, 1, 1))
+    rng = np.random.default_rng(0)
+    scales = rng.uniform(0.1, 1.0, (192, 1, 1, 1))
+
+    assert verdict((scales * rng.standard_t(40, about.shape)).astype(np.float32), about).untrained is None
+    assert verdict((scales * rng.standard_t(10, about.shape)).astype(np.float32), about).untrained is False
+
+
+@pytest.mark.parametrize("shape", [(16, 16, 3, 3), (128, 64, 3, 3)], ids=["whole", "sampled"])
+def test_standardised_weights_say_nothing_of_training(shape: tuple[int, ...]) -> None:
     """Weight standardisation (Qiao et al. 2019) centres each unit: the draws behind it were fresh, the law is gone."""
-    about = facts("conv", (16, 16, 3, 3))
-    drawn_values = np.random.default_rng(0).uniform(-1, 1, (16, 144))
+    about = facts("conv", shape)
+    drawn_values = np.random.default_rng(0).uniform(-1, 1, (shape[0], about.fan_in))
     centred = drawn_values - drawn_values.mean(axis=1, keepdims=True)
 
     found = verdict((centred / centred.std(axis=1, keepdims=True)).astype(np.float32).reshape(about.shape), about)

@@ -214,6 +214,28 @@ def test_each_expert_of_a_large_weight_has_its_own_sketch() -> None:
     assert stats.duplicate_units == pytest.approx(2 / 1200)
 
 
+def test_a_large_table_without_inputs_has_neither_spectrum_nor_repeats() -> None:
+    """[1, positions, width] that is only added: every value is a unit of its own."""
+    array = RNG.standard_normal((1, 198, 768)).astype(np.float32)
+
+    stats = weigh(array, unit_axes=(0, 1, 2))
+
+    assert stats.std == pytest.approx(array.std(), rel=1e-5)
+    assert stats.spectral_norm is None
+    assert stats.duplicate_units == 0
+
+
+def test_centred_units_are_seen_where_a_sample_would_cut_them() -> None:
+    """128 x 576 values are more than the sample holds: whole units are looked at. One unit off zero is enough to deny it."""
+    array = RNG.standard_normal((128, 576)).astype(np.float32)
+    centred = array - array.mean(axis=1, keepdims=True)
+    off = centred + np.float32(1e-3) * (np.arange(128) == 2)[:, None].astype(np.float32)
+
+    assert weigh(centred).centred_units
+    assert not weigh(array).centred_units
+    assert not weigh(off).centred_units
+
+
 def test_duplicates_where_a_weight_is_no_matrix_in_memory() -> None:
     """[inputs, units, kernel] of a transposed convolution, streamed: repeats up to scale are found and compared in full."""
     array = RNG.standard_normal((60, 100, 4, 4)).astype(np.float32)
