@@ -101,8 +101,7 @@ def test_what_a_folded_norm_makes_up_for_is_no_error() -> None:
     }
 
     assert "error" in severities[False]
-    assert "error" not in severities[True]
-    assert "warning" in severities[True]
+    assert severities[True] <= {"info"}
 
 
 def depthwise(kernels: np.ndarray) -> set[str]:
