@@ -30,7 +30,7 @@ def test_a_fold_hides_what_training_will_run(context: str, judged: bool) -> None
     report = audit(folded_mlp(0.7), Config(context="fresh", probe="none"))
 
     assert report.audit is not None
-    assert (why_unjudged(report.audit.layers, Context(name=context, evidence=())) is None) is judged
+    assert (why_unjudged(report.audit.layers, Context(name=context, evidence=()), report.audit.probe) is None) is judged
 
 
 def test_what_is_not_known_is_no_number() -> None:
