@@ -149,6 +149,16 @@ def test_more_directions_help_and_roughness_harms(factor: float, dimension: floa
     assert score_of(every_layer(HEALTHY, reach=factor)) <= score_of(HEALTHY)
 
 
+def test_batch_norm_lets_a_network_stand_more_roughness() -> None:
+    """ResNet-50 starts at 10^4.7 and learns; where nothing mends the scale of the weights, that is chaos. 10^9 is too much for any."""
+
+    def score(decades: float, *, by_batch: bool) -> float:
+        return score_of(replace(every_layer(HEALTHY, reach=10.0**decades), by_batch=by_batch))
+
+    assert score(4.7, by_batch=True) > 0.8 > 0.5 > score(4.7, by_batch=False)
+    assert score(9.0, by_batch=True) < 0.1
+
+
 def test_nothing_is_said_of_what_was_not_probed() -> None:
     """Without a backward probe there is no score, rather than a guess."""
     report = audit(mlp([8, 8, 4]), Config(context="fresh", probe="forward"))
