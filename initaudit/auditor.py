@@ -11,6 +11,7 @@ from initaudit.judgement.baseline import load_baseline
 from initaudit.judgement.compare import untouched_layers
 from initaudit.judgement.context import infer_context, with_training
 from initaudit.judgement.filtering import apply_filters
+from initaudit.judgement.folded import why_unjudged
 from initaudit.judgement.lost import first_lost
 from initaudit.judgement.model_audit import ModelAudit
 from initaudit.judgement.trainability import trainability
@@ -55,7 +56,8 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
     context = infer_context(layers, config.context)
     probed = probing()
     layers = with_training(with_theory(model.graph, layers, probed.signals), context)
-    learning = trainability(layers)
+    unjudged = why_unjudged(layers, context, probed)
+    learning = None if unjudged else trainability(layers)
     findings_input = ModelAudit(
         model=model,
         extraction=extraction,
@@ -70,7 +72,7 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
     findings = apply_filters(found, config, load_baseline(config.baseline), layers, model.label)
     return Report(
         path=model.label,
-        verdict=verdict_for(findings, context, learning, first_lost(layers)),
+        verdict=verdict_for(findings, context, learning, None if unjudged else first_lost(layers), unjudged),
         audit=findings_input,
         findings=findings,
         failed_rules=failed_rules,

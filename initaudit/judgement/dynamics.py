@@ -63,6 +63,8 @@ class Dynamics:
     """Share of the hidden units that compute the same as another one and always will."""
     finite: bool
     """Whether all that was measured is a finite number."""
+    by_batch: bool = False
+    """Whether a BatchNorm stands behind most of the layers."""
 
     @property
     def kernel(self) -> float:
@@ -148,6 +150,7 @@ def dynamics_of(layers: Sequence[LayerAudit]) -> Dynamics | None:
         answer_variance=head.variance,
         tied=_tied_share(audits),
         finite=finite and not any(signal.nonfinite for signal in signals),
+        by_batch=2 * sum(a.layer.folded_norm or a.layer.normalized_by == "batch_norm" for a in audits) > len(audits),
     )
 
 

@@ -26,7 +26,7 @@ class ModelAudit:
     context: Context
     probe: ProbeResult
     trainability: Trainability | None
-    """None where the backward probe did not run."""
+    """None where the backward probe did not run, or what it ran is not what will be trained."""
     depth_scale: float | None = None
     """Layers over which the signal variance falls by a factor e; None where that cannot be said."""
     untouched: Mapping[str, str] = field(default_factory=dict)

@@ -63,8 +63,7 @@ def scale_severity(layer: LayerAudit, audit: ModelAudit, bound: float, *, smalle
     learning = audit.trainability
     untrainable = learning is not None and learning.score < TRAINABLE
     if untrainable and _confirmed(layer, smaller=smaller, factor=1.0):
-        folded = any(a.layer.folded_norm for a in audit.layers)  # the score is not that of the network in training
-        return Severity.WARNING if folded else Severity.ERROR
+        return Severity.ERROR
     if smaller:  # what is small and yet learns well does no harm: N(0, 0.02) in a narrow transformer
         unproved = learning is None and _is_published(
             layer

@@ -37,8 +37,12 @@ def verdict_for(
     context: Context,
     trainability: Trainability | None,
     first_lost: tuple[str, str] | None,
+    unjudged: str | None = None,
 ) -> Verdict:
-    """Status from the findings that count, and the sentence of the worst of them."""
+    """Status from the findings that count, and the sentence of the worst of them.
+
+    `unjudged` says why there is no trainability although the probe ran.
+    """
     active = [f for f in findings if f.suppressed is None]
     errors = [f for f in active if f.severity is Severity.ERROR]
     warnings = [f for f in active if f.severity is Severity.WARNING]
@@ -47,17 +51,18 @@ def verdict_for(
         status=status,
         context=context.name,
         trainability=None if trainability is None else round(trainability.score, 4),
-        reason=_reason(errors, warnings, context),
+        reason=_reason(errors, warnings, context, unjudged),
         evidence=context.evidence,
         first_lost=first_lost,
     )
 
 
-def _reason(errors: Sequence[Finding], warnings: Sequence[Finding], context: Context) -> str:
+def _reason(errors: Sequence[Finding], warnings: Sequence[Finding], context: Context, unjudged: str | None) -> str:
     for findings in (errors, warnings):
         if findings:
             others = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
             where = f" at {findings[0].layer}" if findings[0].layer else ""
             return f"{findings[0].code} {findings[0].name}{where}: {findings[0].message}{others}"
     kind = {"fresh": "freshly initialised", "trained": "trained", "mixed": "partly trained"}.get(context.name)
-    return f"No problem found in this {kind} network." if kind else "No problem found."
+    found = f"No problem found in this {kind} network." if kind else "No problem found."
+    return f"{found} {unjudged}" if unjudged else found

@@ -40,6 +40,8 @@ class ProbeResult:
     seed: int = 0
     batch_norm: str | None = None
     """batch or running: the statistics that BatchNormalization used; None where there is none."""
+    norms_restored: bool = False
+    """Whether the BatchNorms that the exporter folded away were put back: then what was measured is what will be trained."""
     nonfinite_node: str | None = None
     """First node that makes NaN or infinity from finite values."""
     notes: tuple[str, ...] = ()
@@ -121,6 +123,7 @@ def _result(answer: Mapping[str, Any], skipped: Mapping[str, str], options: Prob
         batch=answer["batch"],
         seed=options.seed,
         batch_norm=answer["batch_norm"],
+        norms_restored=answer["norms_restored"],
         nonfinite_node=answer["nonfinite_node"],
         notes=tuple(answer["notes"]),
     )

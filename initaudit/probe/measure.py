@@ -6,17 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from onnx import ModelProto, TensorProto
+from onnx import ModelProto
 
 from initaudit.errors import ProbeError
 from initaudit.model.operators import operator_spec
-from initaudit.model.tensors import tensor_from_proto
 from initaudit.probe.backward import Backward
 from initaudit.probe.forward import observe
 from initaudit.probe.gradient import Gradient, spread_of
 from initaudit.probe.instrument import freeze_statistics
 from initaudit.probe.nonfinite import first_nonfinite
+from initaudit.probe.norms import batch_norms, restore_folded
 from initaudit.probe.plan import LayerPlan
 from initaudit.probe.runs import Runs, batched_runs, single_runs
 from initaudit.probe.segments import Network
@@ -29,8 +28,7 @@ if TYPE_CHECKING:
     from initaudit.probe.inputs import Feeds
     from initaudit.probe.observed import Forward
 
-STATISTICS_ROWS = 16
-"""Inputs that share batch statistics in one run; the batch of a small training run, and a bound on memory."""
+RESTORED = "the exporter folded fresh BatchNorms into the layers before them; they were put back, as in training"
 
 
 def measure(
@@ -44,7 +42,7 @@ def measure(
     """Signals of the planned layers.
 
     Args:
-        model: flattened, runnable; not changed.
+        model: flattened, runnable; its BatchNorms are changed to what training would run.
         folder: where its external data lies.
         feeds: its inputs.
         plan: `Plan.to_json()`.
@@ -54,17 +52,18 @@ def measure(
 
     Returns:
         {"signals": {layer: fields of `Signal`}, "skipped": {layer: reason}, "batch", "batch_norm": "batch" | "running" |
-        None, "nonfinite_node": str | None, "notes": [str]}.
+        None, "norms_restored": bool, "nonfinite_node": str | None, "notes": [str]}.
 
     Raises:
         ProbeError: the network cannot be run.
     """
     layers = tuple(LayerPlan.from_json(layer) for layer in plan["layers"])
-    fresh, trained = batch_norms(model, folder)
-    runs = batched_runs(feeds) if fresh else single_runs(feeds)
+    layers, restored = restore_folded(model, layers, folder)
+    norms = batch_norms(model, folder)
+    runs = batched_runs(feeds) if norms.by_batch else single_runs(feeds)
     copy = ModelProto()
     copy.CopyFrom(model)
-    untouched = [n for n in copy.graph.node if n.op_type == "BatchNormalization" and n.output[0] in fresh]
+    untouched = [n for n in copy.graph.node if n.op_type == "BatchNormalization" and n.output[0] in norms.by_batch]
     forward = observe(copy, folder, layers, runs, seed=options["seed"], batch_norms=untouched)
     del copy
     signals: dict[str, Any] = {}
@@ -79,9 +78,10 @@ def measure(
         "signals": signals,
         "skipped": skipped,
         "batch": runs.inputs,
-        "batch_norm": "batch" if fresh else "running" if trained else None,
+        "batch_norm": "batch" if norms.by_batch else "running" if norms.by_running else None,
+        "norms_restored": restored,
         "nonfinite_node": _nonfinite_node(model, folder, layers, signals, runs),
-        "notes": [],
+        "notes": [RESTORED] if restored else [],
     }
     if checkpoint is not None:
         checkpoint(answer)
@@ -168,30 +168,3 @@ def _no_gradient(network: Network) -> str | None:
     if any(operator_spec(node.op_type, node.domain).rounds for node, _ in network.nodes):
         return "the network computes with integers, whose rounding has no gradient"
     return None
-
-
-def batch_norms(model: ModelProto, folder: Path | None) -> tuple[frozenset[str], frozenset[str]]:
-    """First outputs of the BatchNormalization nodes whose running statistics are at their defaults, and of the others.
-
-    The defaults are mean 0 and variance 1, with which a network starts its training; there the statistics of the batch
-    are what it will see.
-    """
-    tensors = {t.name: t for t in model.graph.initializer}
-    for node in model.graph.node:  # exporters that store equal tensors once hand them out through Identity
-        if node.op_type == "Identity" and node.input[0] in tensors:
-            tensors[node.output[0]] = tensors[node.input[0]]
-    fresh: set[str] = set()
-    trained: set[str] = set()
-    for node in model.graph.node:
-        if node.op_type != "BatchNormalization" or len(node.input) < 5:
-            continue
-        default = _is(tensors.get(node.input[3]), 0.0, folder) and _is(tensors.get(node.input[4]), 1.0, folder)
-        (fresh if default and len([o for o in node.output if o]) == 1 else trained).add(node.output[0])
-    return frozenset(fresh), frozenset(trained)
-
-
-def _is(tensor: TensorProto | None, value: float, folder: Path | None) -> bool:
-    """Whether every stored element is `value`."""
-    if tensor is None:
-        return False
-    return bool(np.all(tensor_from_proto(tensor, name=tensor.name, folder=folder).array() == value))

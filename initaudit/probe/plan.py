@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -59,6 +60,8 @@ class LayerPlan:
     """Units of `output` that belong to this layer; None for all."""
     pre_slice: tuple[int, int] | None
     """The same for `preactivation` and `postactivation`."""
+    folded_units: int | None
+    """Number of units, where the exporter folded a BatchNorm into the layer; None elsewhere."""
     flat: tuple[tuple[float, float], ...]
     """Intervals of the preactivation where the activation is flat; ends may be infinite."""
 
@@ -124,8 +127,14 @@ def _layer_plan(graph: Graph, layer: Layer, flat: dict[tuple[int, int], tuple[tu
         channel_axis=layer.channel_axis,
         unit_slice=layer.unit_slice,
         pre_slice=layer.unit_slice if before is output else None,
+        folded_units=_folded_units(layer),
         flat=flat[key],
     )
+
+
+def _folded_units(layer: Layer) -> int | None:
+    weight = layer.weight
+    return math.prod(weight.shape[axis] for axis in weight.unit_axes) if layer.folded_norm else None
 
 
 def _visible(value: Value | None, graph: Graph) -> bool:

@@ -60,8 +60,7 @@ class SchemeMismatch(Rule):
             return  # INI101 and INI102 say it
         learning = audit.trainability
         suffers = learning is not None and learning.score < UNHARMED
-        folded = any(a.layer.folded_norm for a in audit.layers)  # then the score is not that of the network in training
-        severity = Severity.WARNING if suffers and not folded else Severity.INFO
+        severity = Severity.WARNING if suffers else Severity.INFO
         activation = layer.layer.activation or "the linear output"
         yield self.finding(
             layer,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from initaudit.findings import Finding, Remedy, Severity
+from initaudit.findings import Finding, Severity
 from initaudit.judgement.trainability import SUFFICES, TRAINABLE
 
 if TYPE_CHECKING:
@@ -16,27 +16,18 @@ if TYPE_CHECKING:
 def limiting_factors(rule: Rule, audit: ModelAudit, *, suggestion: str) -> Iterator[Finding]:
     """Findings for the factors of `rule` in a network whose own standard is trainability (fresh or unknown).
 
-    An error where the network as a whole is not trainable and this factor is (nearly) the worst; else a warning, as where
-    the exporter took BatchNorms out that training will have.
+    An error where the network as a whole is not trainable and this factor is (nearly) the worst; else a warning.
     """
     learning = audit.trainability
     if learning is None or audit.context.has_training or not learning.factors:
         return
     if any(factor.name == "symmetry" and factor.rule != rule.code for factor in learning.factors):
         return  # units that are copies are the cause of all else; INI002 to INI004 name them
-    folded = sum(a.layer.folded_norm for a in audit.layers)
-    if folded:  # what is measured is not what will be trained
-        suggestion = (
-            f"The exporter folded {folded} BatchNorms into the layers before them; in training they restore the scale. "
-            "To judge that network, export it in training mode."
-        )
     worst = min(factor.score for factor in learning.factors)
     for factor in learning.factors:
         if factor.rule != rule.code or factor.score >= SUFFICES or learning.score >= SUFFICES:
             continue
-        doomed = (
-            learning.score < TRAINABLE and audit.context.name == "fresh" and not folded
-        )  # an unknown network may be trained
+        doomed = learning.score < TRAINABLE and audit.context.name == "fresh"  # an unknown network may be trained
         fatal = doomed and (factor.score < TRAINABLE or factor.score == worst)
         subject = next((a for a in audit.layers if a.layer.name == factor.layer), None)
         yield rule.finding(
@@ -47,5 +38,4 @@ def limiting_factors(rule: Rule, audit: ModelAudit, *, suggestion: str) -> Itera
             trainability=factor.score,
             severity=Severity.ERROR if fatal else Severity.WARNING,
             suggestion=suggestion,
-            remedy=Remedy.CHECK if folded else None,
         )

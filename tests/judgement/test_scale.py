@@ -152,15 +152,6 @@ def test_a_layer_that_drives_the_network_into_failure_is_an_error(ratio: float, 
     assert judged(layer(ratio, ratio), fine) is Severity.INFO
 
 
-def test_a_folded_norm_elsewhere_makes_the_error_a_warning() -> None:
-    """The score is then not that of the network in training."""
-    hopeless = network(score=0.0)
-    first, *rest = hopeless.layers
-    folded = replace(hopeless, layers=(replace(first, layer=replace(first.layer, folded_norm=True)), *rest))
-
-    assert judged(layer(0.2, 0.2), folded) is Severity.WARNING
-
-
 @pytest.mark.parametrize(
     ("ratio", "score", "severity"),
     [

@@ -23,6 +23,15 @@ def verdict(*findings: Finding, context: str = "fresh", score: float | None = No
     return verdict_for(findings, Context(name=context, evidence=("seen",)), trainability, ("fc", "too small"))
 
 
+def test_why_there_is_no_score_is_said() -> None:
+    """A network that was probed and not judged passes with the reason in its sentence."""
+    told = verdict_for([], Context(name="fresh", evidence=()), None, None, "The norms are folded.")
+
+    assert told.status == "pass"
+    assert told.trainability is None
+    assert told.reason.endswith("The norms are folded.")
+
+
 @pytest.mark.parametrize(
     ("severities", "status"),
     [

@@ -1,0 +1,161 @@
+"""The BatchNorms of a network as its training runs them: normalising by the batch.
+
+Running statistics of mean 0 and variance 1 are those of a network that has not begun; an export in training mode asks for the
+batch itself; and a fresh BatchNorm that an exporter folded into the layer before it is put back.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
+
+from initaudit.model.tensors import tensor_from_proto
+from initaudit.probe.instrument import PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from initaudit.probe.plan import LayerPlan
+
+BIAS_ROOM = 1.001
+"""Times 1 / sqrt(fan_in), the bound that frameworks draw biases within, that a folded bias may reach: room for rounding. The
+fold of trained statistics holds beta - gamma mean / std, of order 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchNorms:
+    """First outputs of the BatchNormalization nodes of a model."""
+
+    by_batch: frozenset[str]
+    """Those that normalise by the batch in training, which has not begun or goes on."""
+    by_running: frozenset[str]
+    """Those whose running statistics were learned."""
+
+
+def batch_norms(model: ModelProto, folder: Path | None) -> BatchNorms:
+    """Sort them; nodes in training mode, whose statistics nobody else reads, become plain ones in place."""
+    tensors = _tensors(model)
+    uses = Counter(name for node in model.graph.node for name in node.input)
+    uses.update(info.name for info in model.graph.output)
+    by_batch: set[str] = set()
+    by_running: set[str] = set()
+    for node in model.graph.node:
+        if node.op_type != "BatchNormalization" or len(node.input) < 5:
+            continue
+        if _is_training(node):
+            if not any(uses[name] for name in node.output[1:]):
+                _leave_training_mode(node)
+                by_batch.add(node.output[0])
+        elif _is(tensors.get(node.input[3]), 0.0, folder) and _is(tensors.get(node.input[4]), 1.0, folder):
+            by_batch.add(node.output[0])
+        else:
+            by_running.add(node.output[0])
+    return BatchNorms(by_batch=frozenset(by_batch), by_running=frozenset(by_running))
+
+
+def restore_folded(
+    model: ModelProto, layers: Sequence[LayerPlan], folder: Path | None
+) -> tuple[tuple[LayerPlan, ...], bool]:
+    """Put a BatchNorm at its defaults behind each layer that has lost one, where all of them were fresh.
+
+    Args:
+        model: changed in place.
+        layers: the plan; `LayerPlan.folded_units` says which layers.
+        folder: where external data lies.
+
+    Returns:
+        The layers as they lie in the changed model, and whether the norms are back. A layer of zeros stays as it is: its
+        norm's scale was zero.
+    """
+    folded = [layer for layer in layers if layer.folded_units is not None]
+    tensors = _tensors(model)
+    makers = {name: node for node in model.graph.node for name in node.output if name}
+    if not folded or not all(_was_fresh(layer, makers.get(layer.output), tensors, folder) for layer in folded):
+        return tuple(layers), False
+    behind: dict[str, NodeProto] = {}
+    for layer in folded:
+        maker = makers[layer.output]
+        if layer.output in behind or _is(tensors.get(maker.input[1]), 0.0, folder):
+            continue
+        raw = _unnormalised(layer.output)
+        maker.output[list(maker.output).index(layer.output)] = raw
+        behind[layer.output] = helper.make_node(
+            "BatchNormalization", [raw, *_defaults(model, layer.folded_units or 0)], [layer.output]
+        )
+    nodes = [NodeProto.FromString(node.SerializeToString()) for node in model.graph.node]
+    del model.graph.node[:]
+    for node in nodes:
+        model.graph.node.append(node)
+        model.graph.node.extend(norm for name, norm in behind.items() if _unnormalised(name) in node.output)
+    return tuple(_in_front(layer, behind) for layer in layers), True
+
+
+def _in_front(layer: LayerPlan, behind: Mapping[str, NodeProto]) -> LayerPlan:
+    if layer.output not in behind:
+        return layer
+    raw = _unnormalised(layer.output)
+    return replace(layer, output=raw, node_output=raw)
+
+
+def _unnormalised(value: str) -> str:
+    return f"{PREFIX}unnormalised/{value}"
+
+
+def _was_fresh(
+    layer: LayerPlan, maker: NodeProto | None, tensors: Mapping[str, TensorProto], folder: Path | None
+) -> bool:
+    """Whether the layer holds no more than a weight and a bias as they were drawn, in a form that a norm can stand behind."""
+    weight = tensors.get(maker.input[1]) if maker is not None and layer.output == layer.node_output else None
+    if maker is None or weight is None or weight.data_type != TensorProto.FLOAT:
+        return False
+    if len(maker.input) < 3 or not maker.input[2]:
+        return True
+    bias = tensors.get(maker.input[2])
+    if bias is None:
+        return False
+    largest = float(np.max(np.abs(_values(bias, folder)), initial=0.0))
+    return largest * math.sqrt(layer.paths) <= BIAS_ROOM
+
+
+def _defaults(model: ModelProto, units: int) -> list[str]:
+    """Scale, bias, mean and variance [units] of a fresh norm."""
+    names = {what: f"{PREFIX}{what}/{units}" for what in ("ones", "zeros")}
+    known = {t.name for t in model.graph.initializer}
+    for what, make in (("ones", np.ones), ("zeros", np.zeros)):
+        if names[what] not in known:
+            model.graph.initializer.append(numpy_helper.from_array(make(units, np.float32), names[what]))
+    return [names["ones"], names["zeros"], names["zeros"], names["ones"]]
+
+
+def _tensors(model: ModelProto) -> dict[str, TensorProto]:
+    tensors = {t.name: t for t in model.graph.initializer}
+    for node in model.graph.node:  # exporters that store equal tensors once hand them out through Identity
+        if node.op_type == "Identity" and node.input[0] in tensors:
+            tensors[node.output[0]] = tensors[node.input[0]]
+    return tensors
+
+
+def _is_training(node: NodeProto) -> bool:
+    """Whether it normalises by the batch: by its attribute, or before opset 14 by giving the statistics out."""
+    return any(a.name == "training_mode" and a.i for a in node.attribute) or any(node.output[1:])
+
+
+def _leave_training_mode(node: NodeProto) -> None:
+    kept = [AttributeProto.FromString(a.SerializeToString()) for a in node.attribute if a.name != "training_mode"]
+    del node.attribute[:], node.output[1:]
+    node.attribute.extend(kept)
+
+
+def _values(tensor: TensorProto, folder: Path | None) -> np.ndarray:
+    return tensor_from_proto(tensor, name=tensor.name, folder=folder).array()
+
+
+def _is(tensor: TensorProto | None, value: float, folder: Path | None) -> bool:
+    """Whether every stored element is `value`."""
+    return tensor is not None and bool(np.all(_values(tensor, folder) == value))
