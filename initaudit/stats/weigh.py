@@ -14,19 +14,11 @@ from initaudit.stats.moments import Moments, smallest_normal
 from initaudit.stats.sampling import sample_block
 from initaudit.stats.spectrum import Spectrum, is_cheap, spectrum_of, spectrum_of_sketches
 from initaudit.stats.stream import scan
+from initaudit.stats.summaries import Histogram, NormSummary, Outliers, histogram_of, norms_of, outliers_of
 from initaudit.stats.units import are_centred, are_flat, duplicate_shares, signature_vectors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-HISTOGRAM_BINS: Final = 48
-"""Bins of the histogram in reports: enough to see a cut-off edge, few enough for a terminal or a thumbnail."""
-
-MAD_TO_STD: Final = 1.4826
-"""1/Phi^-1(3/4): median absolute value to standard deviation for a normal law (Rousseeuw & Croux 1993)."""
-
-MEDIAN_VALUES: Final = 1 << 13
-"""Sampled values whose median |w| gives the robust scale: known to 2 % then."""
 
 SIGNATURE_INPUTS: Final = 64
 """Inputs from which units that may repeat each other are found, where there is no sketch; candidates are then compared in full.
@@ -36,47 +28,11 @@ CENTRED_UNITS: Final = 8
 """Whole units whose sums are looked at where the sample cuts them. A judgement: the mean of 1,000 independent values is within 1e-5
 of their rms once in 4,000 draws, that of two units once in 16 million."""
 
-OUTLIER_MULTIPLE: Final = 10.0
-"""Beyond this many robust standard deviations a weight is counted as an outlier: a normal law gives none in 10^22 values."""
-
 
 _NO_BLOCK: Final = np.empty((0, 0), np.float32)
 """Stands where the values were let go."""
 _NO_ENERGY: Final = np.empty((0, 0))
 """The same for sums of squares."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NormSummary:
-    """Euclidean norms of the weights that enter each unit, or leave each input."""
-
-    count: int
-    mean: float
-    minimum: float
-    maximum: float
-    dispersion: float
-    """Standard deviation over mean; 0 where all norms are zero."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Histogram:
-    """Counts of the sampled values in equal bins over [low, high]."""
-
-    low: float
-    high: float
-    counts: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outliers:
-    """How far the largest values lie from the bulk."""
-
-    scale: float
-    """Robust standard deviation: 1.4826 times the median |w| of the sampled values that are not zero."""
-    largest: float
-    """Largest |w| over that scale; infinity where the scale is 0 and the tensor is not."""
-    share: float
-    """Share of the sampled values beyond OUTLIER_MULTIPLE scales."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,7 +191,7 @@ def _summarise(  # noqa: PLR0917  the totals of one pass
         subnormal=moments.subnormal,
         skewness=moments.skewness,
         kurtosis=moments.kurtosis,
-        unit_norms=_norms(unit_energy),
+        unit_norms=norms_of(unit_energy),
         duplicate_units=repeats[0],
         duplicate_units_scaled=repeats[1],
         flat_units=are_flat(block),
@@ -247,8 +203,8 @@ def _summarise(  # noqa: PLR0917  the totals of one pass
         orthogonality_defect=spectrum.orthogonality_defect if spectrum else None,
         spectrum_how=spectrum.how if spectrum else None,
         spectrum_error=spectrum.error if spectrum else None,
-        histogram=_histogram(sample),
-        outliers=_outliers(sample, moments),
+        histogram=histogram_of(sample),
+        outliers=outliers_of(sample, moments),
         sample=sample,
         block=block,
         moments=moments,
@@ -263,49 +219,4 @@ def _centred(layout: Layout, block: np.ndarray) -> bool:
     return are_centred(_fetch(layout, np.arange(min(CENTRED_UNITS, layout.rows))))  # neighbours: often on one page
 
 
-def _norms(energy: np.ndarray) -> NormSummary | None:
-    if energy.size == 0 or not np.isfinite(energy).all():  # squares beyond float64
-        return None
-    norms = np.sqrt(energy).reshape(-1)
-    mean = float(norms.sum()) / norms.size
-    deviation = norms - mean
-    return NormSummary(
-        count=norms.size, mean=mean, minimum=float(norms.min()), maximum=float(norms.max()),
-        dispersion=math.sqrt(float(deviation @ deviation) / norms.size) / mean if mean > 0 else 0.0,
-    )  # fmt: skip
-
-
-def _histogram(sample: np.ndarray) -> Histogram | None:
-    if sample.size == 0:
-        return None
-    low, high = float(sample.min()), float(sample.max())
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return None
-    if low == high:
-        return Histogram(low=low, high=high, counts=(sample.size,))
-    wide = sample if high - low > 1e-30 else sample.astype(np.float64)  # a float32 factor would overflow
-    bins = np.clip((wide - wide.dtype.type(low)) * (HISTOGRAM_BINS / (high - low)), 0, HISTOGRAM_BINS - 1).astype(
-        np.int64
-    )
-    return Histogram(low=low, high=high, counts=tuple(np.bincount(bins, minlength=HISTOGRAM_BINS).tolist()))
-
-
-def _outliers(sample: np.ndarray, moments: Moments) -> Outliers | None:
-    size = np.abs(sample)
-    some = size[:: max(1, size.size // MEDIAN_VALUES)]
-    some = some[some > 0]
-    if some.size == 0:
-        some = size[size > 0]
-        if some.size == 0:
-            return None
-    half = some.size // 2
-    scale = MAD_TO_STD * float(np.partition(some, half)[half])
-    largest = max(-moments.minimum, moments.maximum)
-    return Outliers(
-        scale=scale,
-        largest=largest / scale if scale > 0 else math.inf,
-        share=float(np.count_nonzero(size > OUTLIER_MULTIPLE * scale)) / sample.size,
-    )
-
-
-__all__ = ["Histogram", "NormSummary", "Outliers", "WeightStats", "weigh"]
+__all__ = ["WeightStats", "weigh"]
