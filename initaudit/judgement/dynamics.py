@@ -13,8 +13,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from initaudit.extraction.layer import Layer
     from initaudit.measuring.layer_audit import LayerAudit
     from initaudit.probe.signal import Moments, Signal
 
@@ -45,6 +46,8 @@ class MeasuredLayer:
     """Whether its output is an output of the network."""
     ends_shortcut: bool
     """Whether a shortcut that bypasses the layer meets its output."""
+    scale_free: bool = False
+    """Whether a BatchNorm takes the scale of its weights out of the answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,12 +86,27 @@ class Dynamics:
         To first order the relative change of the network in one step (deep relative trust, Bernstein et al. 2020). The
         geometric mean, because a single tiny weight grows in the first steps and harms nobody.
         """
-        logs = [
-            0.5 * (log10(layer.kernel) - log10(layer.weight_square))
+        return _together(self._relative_gradients(lambda layer, log: log))
+
+    def settled_step(self, rate: float) -> float:
+        """The relative change in a step at `rate`, once the weights whose scale does not count have grown in the first one.
+
+        A step of the size r |W| is at right angles to scale-free weights: |W|^2 becomes (1 + r^2) |W|^2 and the gradient falls
+        as 1 / |W|, so that the next step is r / (1 + r^2) of them (van Laarhoven 2017; Arora, Li & Lyu 2019).
+        """
+
+        def settled(layer: MeasuredLayer, log: float) -> float:
+            first = log + log10(rate)
+            return first - log10(1 + 10.0 ** (2 * first)) if layer.scale_free else first
+
+        return _together(self._relative_gradients(settled))
+
+    def _relative_gradients(self, change: Callable[[MeasuredLayer, float], float]) -> list[float]:
+        return [
+            change(layer, 0.5 * (log10(layer.kernel) - log10(layer.weight_square)))
             for layer in self.layers
             if layer.kernel > 0 and layer.weight_square > 0
         ]
-        return len(logs) * float(10.0 ** min(LARGEST_LOG, sum(logs) / len(logs))) if logs else 0.0
 
     @property
     def roughness(self) -> float:
@@ -131,6 +149,11 @@ class Dynamics:
         return max(math.fsum(1 / layer.elements for layer in part if layer is not head) for part in self.stretches)
 
 
+def _together(logs: Sequence[float]) -> float:
+    """Their number times their geometric mean, of decimal logarithms."""
+    return len(logs) * float(10.0 ** min(LARGEST_LOG, sum(logs) / len(logs))) if logs else 0.0
+
+
 def dynamics_of(layers: Sequence[LayerAudit]) -> Dynamics | None:
     """Sum up layers in topological order; None where no weight gradient was measured."""
     audits = [
@@ -150,7 +173,7 @@ def dynamics_of(layers: Sequence[LayerAudit]) -> Dynamics | None:
         answer_variance=head.variance,
         tied=_tied_share(audits),
         finite=finite and not any(signal.nonfinite for signal in signals),
-        by_batch=2 * sum(a.layer.folded_norm or a.layer.normalized_by == "batch_norm" for a in audits) > len(audits),
+        by_batch=2 * sum(is_scale_free(a.layer) for a in audits) > len(audits),
     )
 
 
@@ -170,7 +193,13 @@ def _probed(audit: LayerAudit, signal: Signal, outputs: int) -> MeasuredLayer:
         elements=max(1, signal.elements or 1),
         is_head=audit.layer.is_head,
         ends_shortcut=audit.layer.ends_residual_branch,
+        scale_free=is_scale_free(audit.layer),
     )
+
+
+def is_scale_free(layer: Layer) -> bool:
+    """Whether a BatchNorm, folded or not, takes the scale of the layer's weights out of its output."""
+    return layer.folded_norm or layer.normalized_by == "batch_norm"
 
 
 def _reach(signal: Signal, outputs: int) -> float:

@@ -119,7 +119,7 @@ def moves(dynamics: Dynamics, rate: float) -> float:
 
 def stands(dynamics: Dynamics, rate: float) -> float:
     """Probability that steps at `rate` do not throw the network off its course."""
-    return _logistic(STEP_STEEPNESS * (STEP_STOOD - log10(rate * dynamics.relative_step)))
+    return _logistic(STEP_STEEPNESS * (STEP_STOOD - log10(dynamics.settled_step(rate))))
 
 
 def separates(dynamics: Dynamics) -> float:

@@ -129,3 +129,13 @@ def test_shortcuts_divide_the_network_into_stretches() -> None:
 def test_answers_that_do_not_vary_are_not_rough() -> None:
     """A zero head gives one answer to all: there is nothing to compare the slope with."""
     assert network(layer(reach=5.0), answer_variance=0.0).roughness == 1.0
+
+
+def test_weights_whose_scale_does_not_count_settle_after_one_large_step() -> None:
+    """A step ten times the weights leaves weights of ten times the size and gradients of a tenth: the next one is a tenth of them."""
+    wild = layer(kernel=100.0, weight_square=1.0)
+    free = replace(wild, scale_free=True)
+
+    assert network(wild).settled_step(1.0) == pytest.approx(10.0)
+    assert network(free).settled_step(1.0) == pytest.approx(10.0 / 101.0)
+    assert network(free).settled_step(1e-3) == pytest.approx(1e-2, rel=1e-3)

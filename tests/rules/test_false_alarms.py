@@ -103,7 +103,7 @@ def test_mixing_factors_behind_a_normalisation_are_no_scale_of_it() -> None:
 
 def small_weights(folded: bool) -> onnx.ModelProto:
     """A plain chain of twelve layers that shrinks the signal; `folded`: as torch's exporter leaves Linear and BatchNorm."""
-    network = mlp((64,) * 13, draw=normal(0.05))
+    network = mlp((64,) * 13, draw=normal(0.02))
     for node in network.graph.node:
         if folded and node.op_type == "Gemm":
             node.metadata_props.add(key="pkg.onnxscript.rewriter.rule_name", value="FuseBatchNormIntoGemm")
