@@ -33,11 +33,13 @@ class Probed:
     answer: dict
 
 
-def probed(proto: ModelProto, *, mode: str = "full", batch: int | None = None, seed: int = 0) -> Probed:
+def probed(
+    proto: ModelProto, *, mode: str = "full", batch: int | None = None, seed: int = 0, spectrum: str = "natural"
+) -> Probed:
     """Probe a model given as a message."""
     model = load_model(proto)
     layers = extract_layers(model).layers
-    options = ProbeOptions(mode=mode, batch=batch, seed=seed).to_json()
+    options = ProbeOptions(mode=mode, batch=batch, seed=seed, input_spectrum=spectrum).to_json()
     flat = ModelProto()
     flat.CopyFrom(proto)
     flat = flatten(flat)
