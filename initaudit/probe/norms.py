@@ -88,11 +88,12 @@ def restore_folded(
         behind[layer.output] = helper.make_node(
             "BatchNormalization", [raw, *_defaults(model, layer.folded_units or 0)], [layer.output]
         )
+    norms = {norm.input[0]: norm for norm in behind.values()}
     nodes = [NodeProto.FromString(node.SerializeToString()) for node in model.graph.node]
     del model.graph.node[:]
     for node in nodes:
         model.graph.node.append(node)
-        model.graph.node.extend(norm for name, norm in behind.items() if _unnormalised(name) in node.output)
+        model.graph.node.extend(norms[name] for name in node.output if name in norms)
     return tuple(_in_front(layer, behind) for layer in layers), True
 
 
