@@ -31,6 +31,18 @@ class AuxiliaryConstant:
     """Elements [start, stop) of the flattened operand that belong to this layer or part; None for all."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightPlace:
+    """Where a node reads a layer's weight."""
+
+    position: int
+    """Input of the node."""
+    shape: tuple[int, ...]
+    """Of the operand there, of which the layer may be a part."""
+    window: tuple[tuple[int, int], ...] | None = None
+    """Elements [start, stop) along each of its axes that are the layer's; None for all, or where later nodes take the output apart."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LayerSpec:
     """What an operator family says about one layer (or part of one) of a node."""
@@ -57,6 +69,8 @@ class LayerSpec:
     doubt: int = 0
     """0: certainly a weight. Higher: only where no layer of a lower number uses the same stored tensor."""
     untrainable: str | None = None
+    place: WeightPlace | None = None
+    """Where the node reads the weight; None where the node holds it in another form, so that it cannot be perturbed."""
 
     def __post_init__(self) -> None:
         """Takes the kind also as its plain word, as other packages may give it. Raises ValueError or TypeError for a kind, axes or fans that cannot be."""

@@ -146,6 +146,7 @@ def _layer(
         input=spec.input,
         channel_axis=spec.channel_axis,
         unit_slice=spec.unit_slice,
+        place=spec.place,
         shared_with=shared,
         untrainable=untrainable_reason(spec),
         in_residual_branch=spec.output in bypassed or known.get("ends_residual_branch", False),

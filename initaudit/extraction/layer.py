@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from initaudit.kind import Kind
     from initaudit.model.graph import Node, Value
     from initaudit.model.tensors import Tensor
+    from initaudit.op import WeightPlace
     from initaudit.views.weight import WeightView
 
 
@@ -70,6 +71,8 @@ class Layer:
     """Whether the exporter says that it folded a BatchNorm into the layer: the norm acts in training, the file no longer has it."""
     normalized_before_use: bool = False
     """A normalisation removes the scale of the output before anything nonlinear sees it (directly behind the layer or behind the residual add's branch end)."""
+    place: WeightPlace | None = field(default=None, repr=False)
+    """Where the node reads the weight; None where it cannot be perturbed there."""
     shared_with: tuple[str, ...] = ()
     """Names of the other layers that use the same stored weight."""
     untrainable: str | None = None

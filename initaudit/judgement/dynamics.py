@@ -8,7 +8,7 @@ diagonal of that kernel is the squared gradient of an output, which the backward
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -48,6 +48,10 @@ class MeasuredLayer:
     """Whether a shortcut that bypasses the layer meets its output."""
     scale_free: bool = False
     """Whether a BatchNorm takes the scale of its weights out of the answers."""
+    is_factor: bool = False
+    """Whether it is the scale of a norm or a learned gain, and no layer of the way."""
+    memory: float | None = None
+    """Of a recurrent layer: what is left in its last state of a small change of the first step's input."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +72,11 @@ class Dynamics:
     """Whether all that was measured is a finite number."""
     by_batch: bool = False
     """Whether a BatchNorm stands behind most of the layers."""
+
+    @property
+    def drawn(self) -> tuple[MeasuredLayer, ...]:
+        """Those on the signal's way, without factors."""
+        return tuple(layer for layer in self.layers if not layer.is_factor)
 
     @property
     def kernel(self) -> float:
@@ -118,14 +127,14 @@ class Dynamics:
         """
         if not self.answer_variance > 0:
             return 1.0
-        return max(1.0, *(layer.reach / self.answer_variance for layer in self.layers))
+        return max(1.0, *(layer.reach / self.answer_variance for layer in self.drawn))
 
     @property
     def stretches(self) -> tuple[tuple[MeasuredLayer, ...], ...]:
         """The layers between one shortcut's end and the next."""
         parts: list[list[MeasuredLayer]] = [[]]
-        last = self.layers[-1]
-        for layer in self.layers:
+        last = self.drawn[-1]
+        for layer in self.drawn:
             if layer.is_head and layer is not last:
                 continue  # an output beside others lies on no way to them
             parts[-1].append(layer)
@@ -145,7 +154,7 @@ class Dynamics:
         From about 1 on, the sizes of signals and gradients in a random network scatter by more than their means (Hanin &
         Rolnick 2018, theorems 5 and 6).
         """
-        head = self.layers[-1]
+        head = self.drawn[-1]
         return max(math.fsum(1 / layer.elements for layer in part if layer is not head) for part in self.stretches)
 
 
@@ -156,24 +165,52 @@ def _together(logs: Sequence[float]) -> float:
 
 def dynamics_of(layers: Sequence[LayerAudit]) -> Dynamics | None:
     """Sum up layers in topological order; None where no weight gradient was measured."""
-    audits = [
-        a for a in layers if a.signal is not None and a.signal.weight_gradient is not None and not a.layer.untrainable
+    measured = [
+        (audit, signal)
+        for audit in layers
+        if (signal := audit.signal or audit.factor_signal) is not None
+        and signal.weight_gradient is not None
+        and not audit.layer.untrainable
     ]
-    if not audits:
+    drawn = [(audit, signal) for audit, signal in measured if audit.layer.kind.is_drawn]
+    if not drawn:
         return None
-    signals = [a.signal for a in audits if a.signal is not None]
-    head = signals[-1]
+    head = drawn[-1][1]
     outputs = head.elements or 1
-    probed = tuple(_probed(audit, signal, outputs) for audit, signal in zip(audits, signals, strict=True))
+    probed = _gates_together(measured, [_probed(audit, signal, outputs) for audit, signal in measured])
     finite = math.isfinite(head.mean_square) and all(math.isfinite(layer.kernel) for layer in probed)
+    audits = [audit for audit, _ in drawn]
     return Dynamics(
         layers=probed,
         answer_scale=max(1.0, math.sqrt(head.mean_square)) if finite else math.inf,
         dimension=None if head.input is None else head.input.dimension,
         answer_variance=head.variance,
         tied=_tied_share(audits),
-        finite=finite and not any(signal.nonfinite for signal in signals),
+        finite=finite and not any(signal.nonfinite for _, signal in drawn),
         by_batch=2 * sum(is_scale_free(a.layer) for a in audits) > len(audits),
+    )
+
+
+def _gates_together(
+    measured: Sequence[tuple[LayerAudit, Signal]], probed: Sequence[MeasuredLayer]
+) -> tuple[MeasuredLayer, ...]:
+    """The gates of a recurrent weight as the one layer that they are on the signal's way."""
+    joined: dict[object, MeasuredLayer] = {}
+    for (audit, _), layer in zip(measured, probed, strict=True):
+        recurrent = audit.layer.kind.is_recurrent
+        key: object = (id(audit.layer.node), audit.layer.role) if recurrent else id(audit)
+        known = joined.get(key)
+        joined[key] = layer if known is None else _joined(known, layer)
+    return tuple(joined.values())
+
+
+def _joined(one: MeasuredLayer, other: MeasuredLayer) -> MeasuredLayer:
+    memories = [m for m in (one.memory, other.memory) if m is not None]
+    return replace(
+        one,
+        kernel=one.kernel + other.kernel,
+        weight_square=one.weight_square + other.weight_square,
+        memory=max(memories, default=None),
     )
 
 
@@ -194,6 +231,8 @@ def _probed(audit: LayerAudit, signal: Signal, outputs: int) -> MeasuredLayer:
         is_head=audit.layer.is_head,
         ends_shortcut=audit.layer.ends_residual_branch,
         scale_free=is_scale_free(audit.layer),
+        is_factor=not audit.layer.kind.is_drawn,
+        memory=signal.memory,
     )
 
 

@@ -158,7 +158,7 @@ def _limits(dynamics: Dynamics) -> Iterator[Factor]:
         yield Factor(
             name="symmetry",
             score=0.0,
-            layer=dynamics.layers[0].name,
+            layer=dynamics.drawn[0].name,
             rule="INI004",
             message=f"{dynamics.tied:.0%} of the hidden units have the same weights, before and behind them, as another unit: "
             "they stay equal for ever, and each layer is one unit wide.",
@@ -193,7 +193,7 @@ def _limits(dynamics: Dynamics) -> Iterator[Factor]:
         yield Factor(
             name="line",
             score=divisible,
-            layer=dynamics.layers[-1].name,
+            layer=dynamics.drawn[-1].name,
             rule="INI405",
             message=f"At the last layer inputs differ in {dynamics.dimension or 1.0:.1f} directions only, and {dynamics.stretch} layers in a row "
             f"are too narrow (widths' reciprocals add up to {dynamics.narrowness:.2g}) to spread them.",
@@ -211,7 +211,7 @@ def _overflow(where: str | None, *, rule: str) -> Factor:
 
 
 def _too_slow(dynamics: Dynamics, score: float) -> Iterator[Factor]:
-    first, last = dynamics.layers[0], dynamics.layers[-1]
+    first, last = dynamics.drawn[0], dynamics.drawn[-1]
     rate = LEARNING_RATES[-1]
     if moves(replace(dynamics, answer_scale=1.0), rate) >= TRAINABLE:
         if stands(dynamics, LEARNING_RATES[0]) >= SUFFICES:  # else the explosion is named already
@@ -257,7 +257,7 @@ def _too_slow(dynamics: Dynamics, score: float) -> Iterator[Factor]:
 
 
 def _too_wild(dynamics: Dynamics, score: float) -> Iterator[Factor]:
-    first, last = dynamics.layers[0], dynamics.layers[-1]
+    first, last = dynamics.drawn[0], dynamics.drawn[-1]
     forward, back = _change(first.input_variance, last.input_variance), _change(last.gradient, first.gradient)
     step = f"even a learning rate of {LEARNING_RATES[0]:g} changes the network by {LEARNING_RATES[0] * dynamics.relative_step:.2g} of itself in one step"
     if forward > STEEP:
@@ -289,7 +289,7 @@ def _too_wild(dynamics: Dynamics, score: float) -> Iterator[Factor]:
 
 
 def _first(dynamics: Dynamics, holds: Callable[[MeasuredLayer], bool]) -> str | None:
-    return next((layer.name for layer in dynamics.layers if holds(layer)), None)
+    return next((layer.name for layer in dynamics.drawn if holds(layer)), None)
 
 
 def _change(start: float | None, end: float | None) -> float:

@@ -24,7 +24,10 @@ class LayerAudit:
     target: Target | None
     """None where no scale is better than another."""
     signal: Signal | None = None
-    """None where the layer was not probed."""
+    """None where the layer was not probed, or is a factor."""
+    factor_signal: Signal | None = None
+    """Of a factor (the scale of a norm, a learned gain): what was measured at it. It repeats the signal of the layer in front of it, so that
+    only the gradient of its weight is of use."""
     bias: WeightStats | None = None
     """Of the layer's bias, or the part of it that belongs to this layer."""
     trained: bool = False

@@ -29,7 +29,8 @@ is one."""
 
 def with_theory(graph: Graph, layers: Sequence[LayerAudit], signals: Mapping[str, Signal]) -> tuple[LayerAudit, ...]:
     """The layers with their signals, and in these what needs the weights: prediction, growth, relative gradient."""
-    before = previous_layers(graph, [audit.layer for audit in layers if audit.layer.name in signals])
+    probed = [audit.layer for audit in layers if audit.layer.kind.is_drawn and audit.layer.name in signals]
+    before = previous_layers(graph, probed)
     audits = []
     for audit in layers:
         signal = signals.get(audit.layer.name)
@@ -41,7 +42,8 @@ def with_theory(graph: Graph, layers: Sequence[LayerAudit], signals: Mapping[str
                 growth=_ratio(signal.variance, signals[earlier].variance) if earlier is not None else None,
                 weight_gradient_ratio=_ratio(signal.weight_gradient, frobenius(audit.stats)),
             )
-        audits.append(replace(audit, signal=signal))
+        drawn = audit.layer.kind.is_drawn
+        audits.append(replace(audit, signal=signal) if drawn else replace(audit, factor_signal=signal))
     return tuple(audits)
 
 

@@ -104,7 +104,7 @@ class OperatorSpec:
     output_zero_point: int | None = None
     """Zero point of the output where the operator quantises it itself."""
     is_linear_in_weight: bool = False
-    """Of a product: whether onnxruntime runs it with a random weight for a random direction of the output."""
+    """Whether onnxruntime runs it with a random weight, and no further inputs, for a random direction of the output."""
     rounds: bool = False
     """Whether the answer to a small change of the data is a staircase."""
 
@@ -200,7 +200,8 @@ TABLE: Final[Mapping[str, OperatorSpec]] = {
     **_rows(replace(_COMBINE, use=Use.SUM), "Add Sub Sum Mean"),
     "QLinearAdd": OperatorSpec(use=Use.SUM, data=(0, 3)),
     **_rows(OperatorSpec(use=Use.SUM, data=None), "BiasAdd BiasDropout BitmaskBiasDropout"),
-    **_rows(replace(_COMBINE, use=Use.SCALE), "Mul Div"),
+    "Mul": replace(_COMBINE, use=Use.SCALE, is_linear_in_weight=True),
+    "Div": replace(_COMBINE, use=Use.SCALE),
     "QLinearMul": OperatorSpec(use=Use.SCALE, data=(0, 3)),
     **_rows(replace(_COMBINE, use=Use.EXTREMUM), "Max Min"),
     "BiasSplitGelu": OperatorSpec(use=Use.GATE),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from initaudit.kind import Kind
-from initaudit.op import AuxiliaryConstant, DetachedConstant, Found, LayerSpec, NotALayer, Operator
+from initaudit.op import AuxiliaryConstant, DetachedConstant, Found, LayerSpec, NotALayer, Operator, WeightPlace
 from initaudit.views.quantised import dequantise
 
 if TYPE_CHECKING:
@@ -31,18 +31,24 @@ class PackedAttention(Operator):
         if weight.rank != 2:
             raise ValueError(f"attention weight of shape {list(weight.shape)}")
         sizes = node.attr("qkv_hidden_sizes") or [weight.shape[1] // 3] * 3
-        yield from projections(node, weight, bias, sizes)
+        yield from projections(node, weight, bias, sizes, position=None if weight.computed else 1)
         if node.op_type == "LongformerAttention":
             for place in (4, 5):
                 extra = constants.get(node.input(place))
                 if extra is not None and extra.rank == 2:
-                    yield from projections(node, extra, None, [extra.shape[1] // 3] * 3, role="global")
+                    yield from projections(node, extra, None, [extra.shape[1] // 3] * 3, position=place, role="global")
 
 
 def projections(
-    node: Node, weight: Operand, bias: Operand | None, sizes: list[int], *, role: str | None = None
+    node: Node,
+    weight: Operand,
+    bias: Operand | None,
+    sizes: list[int],
+    *,
+    position: int | None,
+    role: str | None = None,
 ) -> Iterator[LayerSpec]:
-    """q, k and v as parts of a packed weight [inputs, sum of sizes]."""
+    """q, k and v as parts of a packed weight [inputs, sum of sizes], input `position` of the node (None where it cannot be perturbed)."""
     if sum(sizes) != weight.shape[1]:
         raise ValueError(f"sizes {sizes} of q, k, v do not fill {weight.shape[1]} columns")
     start = 0
@@ -61,6 +67,9 @@ def projections(
             output=node.outputs[0],
             feeds=("attention",),
             auxiliary=() if bias is None else (AuxiliaryConstant(operand=bias, role="bias", span=span),),
+            place=None
+            if position is None
+            else WeightPlace(position=position, shape=weight.shape, window=((0, weight.shape[0]), span)),
         )
         start += size
 

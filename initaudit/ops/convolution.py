@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from initaudit.kind import Kind
-from initaudit.op import AuxiliaryConstant, Found, LayerSpec, Operator
+from initaudit.op import AuxiliaryConstant, Found, LayerSpec, Operator, WeightPlace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +48,7 @@ def convolution(
         output=output or node.outputs[0],
         channel_axis=-1 if channels_last else 1,
         auxiliary=() if bias is None else (AuxiliaryConstant(operand=bias, role="bias"),),
+        place=WeightPlace(position=1, shape=weight.shape),
     )
 
 

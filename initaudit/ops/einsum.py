@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from initaudit.kind import Kind
-from initaudit.op import Found, LayerSpec, Operator
+from initaudit.op import Found, LayerSpec, Operator, WeightPlace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +48,7 @@ class Einsum(Operator):
                 input=next(v for p, v in enumerate(node.inputs) if operands[p] is None),
                 output=node.outputs[0],
                 channel_axis=units[0] if len(units) == 1 else None,
+                place=WeightPlace(position=position, shape=operand.shape),
             )
 
 

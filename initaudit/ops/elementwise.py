@@ -182,7 +182,7 @@ class Multiplicative(Operator):
         found = _split(node, constants)
         if found is None:
             return
-        constant, other, _ = found
+        constant, other, position = found
         if _normalises_input(constant, other, constants):
             yield NotALayer(operand=constant, reason="scale of the model's input")
             return
@@ -198,7 +198,7 @@ class Multiplicative(Operator):
             return
         wide = [axis for axis, length in enumerate(constant.shape) if length > 1]
         channel_axis = wide[0] - constant.rank if len(wide) == 1 else None
-        spec = norm(constant, source=other, output=node.outputs[0], channel_axis=channel_axis)
+        spec = norm(constant, source=other, output=node.outputs[0], channel_axis=channel_axis, position=position)
         from dataclasses import replace
 
         yield replace(spec, kind=Kind.NORM if normalised else Kind.SCALE, doubt=DOUBTFUL)
@@ -217,7 +217,7 @@ class Slope(Operator):
         if slope is not None:
             wide = [axis for axis, length in enumerate(slope.shape) if length > 1]
             axis = wide[0] - slope.rank if len(wide) == 1 else None
-            spec = norm(slope, source=node.input(0), output=node.outputs[0], channel_axis=axis)
+            spec = norm(slope, source=node.input(0), output=node.outputs[0], channel_axis=axis, position=1)
             yield replace(spec, kind=Kind.SCALE, role="slope")
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from initaudit.kind import Kind
-from initaudit.op import Found, LayerSpec, Operator
+from initaudit.op import Found, LayerSpec, Operator, WeightPlace
 from initaudit.views.quantised import dequantise
 
 if TYPE_CHECKING:
@@ -55,7 +56,9 @@ class Embedding(Operator):
                 return
             data = dequantised
         axis = int(node.attr("axis", 0)) % data.rank if node.op_type != "GatherND" else 0
-        yield table(data, axis=axis, source=indices, output=output, doubt=0 if fixed is None else 1)
+        place = None if data.computed or fixed is not None else WeightPlace(position=0, shape=data.shape)
+        found = table(data, axis=axis, source=indices, output=output, doubt=0 if fixed is None else 1)
+        yield replace(found, place=place)
 
 
 def _dequantised_behind(codes: Operand, output: Value, constants: Constants) -> Operand | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from initaudit.kind import Kind
-from initaudit.op import AuxiliaryConstant, Found, LayerSpec, Operator
+from initaudit.op import AuxiliaryConstant, Found, LayerSpec, Operator, WeightPlace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +44,7 @@ class MixtureOfExperts(Operator):
                 output=node.outputs[0] if role == "fc2" else None,
                 feeds=(str(node.attr("activation_type", "relu")),) if role == "fc1" else ("layer",),
                 auxiliary=() if bias is None else (AuxiliaryConstant(operand=bias, role="bias"),),
+                place=WeightPlace(position=place, shape=weight.shape),
             )
 
     @staticmethod

@@ -49,5 +49,6 @@ class EmbedLayerNormalization(Operator):
                 source=None,
                 output=node.outputs[0],
                 channel_axis=-1,
+                position=None,
                 auxiliary=() if bias is None else (AuxiliaryConstant(operand=bias, role="bias"),),
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from initaudit.kind import Kind
-from initaudit.op import AuxiliaryConstant, Found, LayerSpec, NotALayer, Operator
+from initaudit.op import AuxiliaryConstant, Found, LayerSpec, NotALayer, Operator, WeightPlace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +23,7 @@ def linear(
     transposed: bool = False,
     auxiliary: tuple[AuxiliaryConstant, ...] = (),
     doubt: int = 0,
+    place: WeightPlace | None = None,
 ) -> LayerSpec:
     """A linear layer x·W (W [..., K, N], or [..., N, K] if transposed) or W·x (W [..., M, K], or [..., K, M] if transposed).
 
@@ -50,6 +51,7 @@ def linear(
         channel_axis=-2 if on_left else -1,
         auxiliary=auxiliary,
         doubt=doubt,
+        place=place,
     )
 
 
@@ -89,6 +91,7 @@ class Gemm(Operator):
             transposed=transposed,
             auxiliary=auxiliary,
             doubt=int(left is not None and right is not None),
+            place=WeightPlace(position=1 - on_left, shape=weight.shape),
         )
 
 
@@ -120,6 +123,7 @@ class MatMul(Operator):
         if weight.rank == 0 or not weight.is_floating:
             return
         side = "A" if on_left else "B"
+        place = WeightPlace(position=1 - on_left, shape=weight.shape)
         if node.attr(f"transBatch{side}", 0):  # batch axes stand behind the rows: [M, batch..., K]
             weight = weight.transpose((*range(1, weight.rank - 1), 0, weight.rank - 1))
         yield linear(
@@ -129,4 +133,5 @@ class MatMul(Operator):
             on_left=on_left,
             transposed=bool(node.attr(f"trans{side}", 0)),
             doubt=int(left is not None and right is not None),
+            place=place,
         )

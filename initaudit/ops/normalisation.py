@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from initaudit.kind import Kind
-from initaudit.op import AuxiliaryConstant, Found, LayerSpec, Operator
+from initaudit.op import AuxiliaryConstant, Found, LayerSpec, Operator, WeightPlace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 def norm(scale: Operand, *, source: Value | None, output: Value | None, channel_axis: int | None,
-         auxiliary: tuple[AuxiliaryConstant, ...] = ()) -> LayerSpec:  # fmt: skip
-    """A normalisation layer: each scale value multiplies one input value, so both fans are 1."""
+         position: int | None, auxiliary: tuple[AuxiliaryConstant, ...] = ()) -> LayerSpec:  # fmt: skip
+    """A normalisation layer: each scale value, of input `position` of the node, multiplies one input value, so both fans are 1."""
     return LayerSpec(
         kind=Kind.NORM,
         operand=scale,
@@ -29,6 +29,7 @@ def norm(scale: Operand, *, source: Value | None, output: Value | None, channel_
         output=output,
         channel_axis=channel_axis,
         auxiliary=auxiliary,
+        place=None if position is None else WeightPlace(position=position, shape=scale.shape),
     )
 
 
@@ -55,6 +56,7 @@ class Normalisation(Operator):
             source=node.input(0),
             output=node.outputs[0],
             channel_axis=1 if channels_first else -1,
+            position=1,
             auxiliary=tuple(AuxiliaryConstant(operand=o, role=role) for o, role in found if o is not None),
         )
         if _is_group_norm_core(node):
@@ -96,6 +98,7 @@ class SkipNormalisation(Operator):
                 source=node.input(0),
                 output=node.outputs[0],
                 channel_axis=-1,
+                position=first,
                 auxiliary=() if bias is None else (AuxiliaryConstant(operand=bias, role="bias"),),
             )
         earlier = constants.get(node.input(first + 1 + has_bias + (node.op_type == "SkipGroupNorm")))

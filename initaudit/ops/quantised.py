@@ -73,7 +73,7 @@ class IntegerConvolution(Operator):
             bias = _float_bias(node, places, constants)
             channels_last = bool(node.attr("channels_last", 0))
             spec = convolution(node, weight, bias, output=output, channels_last=channels_last)
-            yield replace(spec, input=real_input(node.input(0)))
+            yield replace(spec, input=real_input(node.input(0)), place=None)
 
 
 class IntegerProduct(Operator):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from initaudit.kind import Kind
-from initaudit.op import AuxiliaryConstant, Found, LayerSpec, Operator
+from initaudit.op import AuxiliaryConstant, Found, LayerSpec, Operator, WeightPlace
 from initaudit.views.quantised import dequantise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from initaudit.model.graph import Node
+    from initaudit.model.graph import Node, Value
     from initaudit.views import Constants, Operand
 
 GATES = {
@@ -66,6 +66,12 @@ def _along_last(factor: Operand | None, codes: Operand) -> Operand | None:
     return wide.then(None, full, lambda a: np.broadcast_to(a, full))
 
 
+def _output(node: Node) -> Value | None:
+    """The states of all steps, or the last one where nobody reads all."""
+    read = [value for value in node.outputs if value is not None and (value.consumers or value.is_output)]
+    return read[0] if read else node.outputs[0] if node.outputs else None
+
+
 def cells(
     node: Node,
     weights: list[tuple[str, Operand | None]],
@@ -100,9 +106,11 @@ def cells(
                     if bias is None
                     else (AuxiliaryConstant(operand=bias, role="bias", span=(start, start + hidden)),)
                 )
+                rows = (g * hidden, (g + 1) * hidden)
+                window = ((d, d + 1), rows, (0, weight.shape[2]))
                 yield LayerSpec(
                     kind=Kind(node.op_type.lower().removeprefix("dynamicquantize")),
-                    operand=one.narrow(0, g * hidden, (g + 1) * hidden),
+                    operand=one.narrow(0, *rows),
                     unit_axes=(0,),
                     input_axes=(1,),
                     fan_in=weight.shape[2],
@@ -111,7 +119,10 @@ def cells(
                     role=role,
                     hidden_size=hidden,
                     input=node.input(0),
-                    output=node.outputs[0] if node.outputs else None,
+                    output=_output(node),
                     feeds=("recurrent_cell",),
                     auxiliary=own + shared,
+                    place=None
+                    if weight.computed
+                    else WeightPlace(position=1 if role == "W" else 2, shape=weight.shape, window=window),
                 )

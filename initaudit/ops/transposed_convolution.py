@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from initaudit.kind import Kind
-from initaudit.op import AuxiliaryConstant, Found, LayerSpec, Operator
+from initaudit.op import AuxiliaryConstant, Found, LayerSpec, Operator, WeightPlace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,4 +41,5 @@ class TransposedConvolution(Operator):
             output=node.outputs[0],
             channel_axis=1,
             auxiliary=() if bias is None else (AuxiliaryConstant(operand=bias, role="bias"),),
+            place=WeightPlace(position=1, shape=weight.shape),
         )

@@ -21,14 +21,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from initaudit.probe.alone import LinearAlone
+from initaudit.probe.alone_recurrent import RecurrentAlone
 from initaudit.probe.budget import MAX_DRAWS, MAX_REPEATS, WORK_LIMIT, budget_for
 from initaudit.probe.gradient import MIN_DRAWS, Gradient, settled
 from initaudit.probe.moments import moments_of
 from initaudit.probe.perturbation import Perturbation, random_signs
 from initaudit.probe.pieces import Pieces
-from initaudit.probe.products import Product
 from initaudit.probe.propagation import Propagation
-from initaudit.probe.squares import root_mean_square, square
+from initaudit.probe.squares import square
+from initaudit.probe.weight_change import layers_alone
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
 WEIGHTS_EVERY = 2
 """Passes over a large network per perturbation of its weights. Of the passes behind the first, each takes every other
 layer only; the spread between draws is then known from those."""
+MIN_WEIGHT_DRAWS = 4
+"""Samples of a weight gradient from which its error estimate is trusted enough to draw no more. A judgement."""
 HELD_BYTES = 1 << 28
 """Deviations held at once: 256 MiB. A judgement: a sixteenth of the default memory limit."""
 
@@ -74,8 +78,9 @@ class Backward:
         self.budget = budget_for(layers, elements, seconds)
         self.layers = self.budget.affordable(layers)
         dtypes = {layer.output: forward.values[layer.output].dtype for layer in self.layers}
-        self.pieces = Pieces(network, self.layers, dtypes, folder, self.budget.threads)
-        self.products: dict[str, Product] = {}
+        self.alone = layers_alone(network, self.layers, folder, self.budget.threads)
+        wanted = chain.from_iterable(alone.inputs for alone in self.alone.values())
+        self.pieces = Pieces(network, self.layers, dtypes, wanted, folder, self.budget.threads)
         self.scales = {layer.name: self._scale(layer) for layer in self.layers}
 
     def measure(self) -> dict[str, Gradient]:
@@ -92,51 +97,66 @@ class Backward:
 
     def _draw(self, draw: int, gradients: Mapping[str, Gradient]) -> None:
         """One pass over the network, with one of the inputs: a sample for each of the layers whose turn it is."""
-        feed = self.stack.tile(self.runs.feeds[draw % len(self.runs.feeds)])
-        states, sources = self.pieces.march_with_sources(feed)
-        propagation = Propagation(self.pieces, self.stack, states)
-        rng = np.random.default_rng((self.seed, draw))
+        feed = self.runs.feeds[draw % len(self.runs.feeds)]
         several = self.stack.rows > 1
         layers = self.layers if several or draw == 0 else self.layers[draw % 2 :: 2]
-        with_weights = several or draw % WEIGHTS_EVERY == 0
+        sources: State | None = None
+        if several:
+            states = self.pieces.march(self.stack.tile(feed))
+            _, sources = self.pieces.march_with_sources(feed)
+        elif draw % WEIGHTS_EVERY == 0:
+            states, sources = self.pieces.march_with_sources(feed)
+        else:
+            states = self.pieces.march(feed)
+        propagation = Propagation(self.pieces, self.stack, states)
+        rng = np.random.default_rng((self.seed, draw))
         held = max(1, int(HELD_BYTES / max(1, self.pieces.carried_bytes(states) // self.stack.rows)))
         for start in range(0, len(layers), held):
-            some = layers[start : start + held]
-            inputs = {
-                layer.name: self._input(layer, sources) for layer in some if layer.weight is not None and layer.input
-            }
-            self._sample(some, inputs, with_weights, propagation, rng, gradients)
+            self._sample(layers[start : start + held], sources, propagation, rng, gradients)
 
     def _sample(
         self,
         layers: Sequence[LayerPlan],
-        inputs: Mapping[str, np.ndarray],
-        with_weights: bool,
+        sources: State | None,
         propagation: Propagation,
         rng: np.random.Generator,
         gradients: Mapping[str, Gradient],
     ) -> None:
-        """One sample for each of `layers`, the mean over several perturbations; with `with_weights` also of their weights."""
-        by_output = {layer.name: [self._of_output(layer, rng) for _ in range(self._repeats)] for layer in layers}
-        by_weight = {
-            layer.name: self._of_weight(layer, inputs[layer.name], rng)
+        """One sample for each of `layers`, the mean over several perturbations; with `sources`, what the layers read, also of their weights."""
+        by_output = {
+            layer.name: [self._of_output(layer, rng) for _ in range(self._repeats)]
             for layer in layers
-            if with_weights and layer.name in inputs and not self._is_single_position(layer)
+            if not layer.is_factor
         }
+        by_weight: dict[str, list[Perturbation]] = {}
+        for layer in layers if sources is not None else ():
+            alone = self.alone.get(layer.name)
+            settled = (
+                len(gradients[layer.name].weight_squares) >= MIN_WEIGHT_DRAWS
+                and gradients[layer.name].is_weight_settled
+            )
+            if alone is None or sources is None or settled or self._is_outer_product(layer):
+                continue
+            dtype = self.forward.values[layer.output].dtype
+            found = alone.derivatives(sources, dtype, rng, self._repeats)
+            by_weight[layer.name] = [self._perturbation(layer, direction, size) for direction, size in found]
+            if isinstance(alone, RecurrentAlone) and alone.is_first:
+                memory = alone.memory(sources, rng)
+                gradients[layer.name].memories += [] if memory is None else [memory]
         propagation.carry(list(chain(*by_output.values(), *by_weight.values())))
         for layer in layers:
-            gradient, own = gradients[layer.name], by_output[layer.name]
+            gradient = gradients[layer.name]
+            own = by_output.get(layer.name, [])
             response = self._mean_response(own)
-            if response is None:
-                continue
-            gradient.unresolved += 2 * sum(p.resolved for p in own) < len(own)
-            gradient.squares.append(response / max(1, int(np.count_nonzero(own[0].direction))))
-            if layer.name in inputs and self._is_single_position(layer):
-                # dL/dW is the outer product of gradient and input
-                gradient.weight_squares.append(response * square(inputs[layer.name]))
-            of_weight = self._mean_response(by_weight.get(layer.name, ()))
-            if of_weight is not None:
-                gradient.weight_squares.append(of_weight / self.runs.rows)
+            if response is not None:
+                gradient.unresolved += 2 * sum(p.resolved for p in own) < len(own)
+                gradient.squares.append(response / max(1, int(np.count_nonzero(own[0].direction))))
+                if sources is not None and layer.name in self.alone and self._is_outer_product(layer):
+                    assert layer.input is not None
+                    # dL/dW is the outer product of gradient and input
+                    gradient.weight_squares.append(response * square(sources[layer.input]))
+            if layer.name in by_weight:
+                gradient.weight_squares.append((self._mean_response(by_weight[layer.name]) or 0.0) / self.runs.rows)
 
     @property
     def _repeats(self) -> int:
@@ -152,25 +172,13 @@ class Backward:
         """Random signs at the layer's own units."""
         return self._perturbation(layer, random_signs(layer, self.forward.values[layer.output].shape, rng))
 
-    def _of_weight(self, layer: LayerPlan, x: np.ndarray, rng: np.random.Generator) -> list[Perturbation]:
-        """What random changes of the layer's weight do to its output for the input `x`, brought to size 1."""
-        if layer.name not in self.products:
-            self.products[layer.name] = Product(self.network, layer, x, self.budget.threads)
-        product = self.products[layer.name]
-        directions = [product.direction(x, rng) for _ in range(self._repeats)]
-        return [
-            self._perturbation(layer, direction / np.float32(size), weight=size)
-            for direction in directions
-            if (size := root_mean_square(direction)) and math.isfinite(size)
-        ]
-
-    def _perturbation(self, layer: LayerPlan, direction: np.ndarray, weight: float = 1.0) -> Perturbation:
+    def _perturbation(self, layer: LayerPlan, direction: np.ndarray, log_weight: float = 0.0) -> Perturbation:
         scale = self.scales[layer.name]
         return Perturbation(
             layer=layer,
             direction=direction * np.float32(scale),
             scale=scale,
-            weight=weight,
+            log_weight=log_weight,
             alone=self.stack.is_shared(layer.output),
         )
 
@@ -183,13 +191,13 @@ class Backward:
                     return math.sqrt(level)
         return 1.0
 
-    def _is_single_position(self, layer: LayerPlan) -> bool:
-        """Whether the layer's output is one number per unit."""
+    def _is_outer_product(self, layer: LayerPlan) -> bool:
+        """Whether the layer is a product whose output is one number per unit: its weight's gradient is gradient times input."""
+        alone = self.alone.get(layer.name)
+        if not isinstance(alone, LinearAlone) or layer.is_factor or layer.input is None:
+            return False
+        if alone.movers:
+            return False
         shape = self.forward.values[layer.output].shape
         axis = layer.channel_axis
         return axis is not None and -len(shape) <= axis < len(shape) and math.prod(shape) == shape[axis]
-
-    def _input(self, layer: LayerPlan, sources: State) -> np.ndarray:
-        """The layer's input, of one input of the model."""
-        assert layer.input is not None
-        return self.stack.split(layer.input, sources[layer.input])[0]

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 MIN_DRAWS = 2
 """Samples that an error estimate takes."""
 WANTED_ERROR = 0.08
 """Relative standard error of the gradient at which drawing ends. A judgement: no verdict turns on a tenth."""
+
+WANTED_WEIGHT_ERROR = 0.12
+"""The same of the weight gradient, which enters all that is judged on a logarithmic scale, and summed over layers. A judgement."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -25,17 +28,25 @@ class Gradient:
     """Estimates of the mean square gradient per element of the layer's output."""
     weight_squares: list[float] = field(default_factory=list)
     """Estimates of |dL/dW|_F^2."""
+    memories: list[float] = field(default_factory=list)
+    """Of a recurrent layer: what is left of the first step's input in the last state."""
     unresolved: int = 0
     """Draws whose response rounding may have made. One alone says little: a direction may happen to be blind."""
 
     @property
     def error(self) -> float | None:
         """Relative standard error of the root of the mean of `squares`."""
-        mean = float(np.mean(self.squares)) if self.squares else 0.0
-        if len(self.squares) < MIN_DRAWS or mean == 0.0:
-            return None
-        spread = float(np.std(self.squares, ddof=1)) / math.sqrt(len(self.squares))
-        return 0.5 * spread / mean
+        return _error(self.squares)
+
+    @property
+    def weight_error(self) -> float | None:
+        """The same of `weight_squares`."""
+        return _error(self.weight_squares)
+
+    @property
+    def is_weight_settled(self) -> bool:
+        """Whether that is small enough."""
+        return (self.weight_error or 0.0) <= WANTED_WEIGHT_ERROR
 
     def to_json(self, spread: float | None) -> dict[str, Any]:
         """The backward fields of `Signal`; `spread` is that of one draw in this network, for layers drawn only once."""
@@ -44,11 +55,19 @@ class Gradient:
             error = 0.5 * spread / math.sqrt(len(self.squares))
         weight = math.sqrt(float(np.mean(self.weight_squares))) if self.weight_squares else None
         return {
-            "gradient_rms": math.sqrt(float(np.mean(self.squares))),
+            "gradient_rms": math.sqrt(float(np.mean(self.squares))) if self.squares else None,
             "gradient_error": error,
-            "gradient_resolved": 2 * self.unresolved < len(self.squares),
+            "gradient_resolved": 2 * self.unresolved < len(self.squares) if self.squares else None,
             "weight_gradient": weight,
+            "memory": math.sqrt(float(np.mean(np.square(self.memories)))) if self.memories else None,
         }
+
+
+def _error(squares: Sequence[float]) -> float | None:
+    mean = float(np.mean(squares)) if squares else 0.0
+    if len(squares) < MIN_DRAWS or mean == 0.0:
+        return None
+    return 0.5 * float(np.std(squares, ddof=1)) / math.sqrt(len(squares)) / mean
 
 
 def spread_of(gradients: Mapping[str, Gradient]) -> float | None:
@@ -63,5 +82,5 @@ def spread_of(gradients: Mapping[str, Gradient]) -> float | None:
 
 
 def settled(gradients: Mapping[str, Gradient]) -> bool:
-    """Whether the error of every layer is small enough."""
-    return all((g.error or 0.0) <= WANTED_ERROR for g in gradients.values())
+    """Whether the errors of every layer are small enough."""
+    return all((g.error or 0.0) <= WANTED_ERROR and g.is_weight_settled for g in gradients.values())

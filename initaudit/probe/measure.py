@@ -88,7 +88,7 @@ def measure(
     gradients = _backward(model, folder, layers, forward=forward, feeds=feeds, options=options, notes=answer["notes"])
     spread = spread_of(gradients)
     for name, gradient in gradients.items():
-        if name in signals and gradient.squares:
+        if name in signals and (gradient.squares or gradient.weight_squares):
             signals[name] = signals[name] | gradient.to_json(spread)
     return answer
 

@@ -49,8 +49,8 @@ class Perturbation:
     """What is added to the layer's output, times the step."""
     scale: float
     """Root mean square of the layer's output, the unit of steps."""
-    weight: float = 1.0
-    """Of a direction that a change of the weight makes: its root mean square before it was brought to 1."""
+    log_weight: float = 0.0
+    """Of a direction that a change of the weight makes: natural logarithm of its root mean square before it was brought to 1."""
     alone: bool = False
     """It changes values that all inputs of a run share, so that no other may be in the same run."""
     step: float = STEP
@@ -82,9 +82,9 @@ class Perturbation:
         if self.failed or self.lost:
             return math.nan if self.failed else 0.0
         total = math.fsum(square(a) for name, a in self.values.items() if name in outputs)
+        sizes = math.log(self.unit) + self.log_size + self.log_weight - math.log(self.scale)
         with np.errstate(over="ignore", divide="ignore"):
-            answer = float(np.exp(np.log(total) + 2 * (math.log(self.unit) + self.log_size)))
-        return answer * self.weight**2 / self.scale**2
+            return float(np.exp(np.log(total) + 2 * sizes))
 
 
 def better_step(step: float, size: float) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 from initaudit.errors import ProbeError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from initaudit.probe.plan import LayerPlan
@@ -26,10 +26,11 @@ class Pieces:
         network: Network,
         layers: Sequence[LayerPlan],
         dtypes: Mapping[str, np.dtype[Any]],
+        wanted: Iterable[str],
         folder: Path | None,
         threads: int | None,
     ) -> None:
-        """`dtypes` are those of the layers' outputs."""
+        """`dtypes` are those of the layers' outputs; `wanted` are further values that the pieces shall be able to bring out."""
         self.network = network
         self.dtypes = dtypes
         self.folder = folder
@@ -45,18 +46,16 @@ class Pieces:
             for value in values
         }
         """Layer output -> the piece that makes it."""
+        looked_at = frozenset(wanted)
         self.sources: list[tuple[str, ...]] = []
-        """Inputs of layers that each piece makes on its way, and that it can bring out."""
+        """Which of `wanted` each piece makes."""
         self.segments: list[Segment] = []
         for index, (start, stop) in enumerate(bounds):
             inject = [v for v in values if self.home[v] == index]
             made = {name for node, _ in network.nodes[start:stop] for name in node.output if name}
-            wanted = [n for n in self.carried[index] if n in made] + inject
-            here = [layer for layer in layers if layer.weight is not None and self.home[layer.output] == index]
-            inputs = [layer.input for layer in here if layer.input is not None and layer.input in made]
-            self.sources.append(tuple(dict.fromkeys(inputs)))
-            wanted += self.sources[-1]
-            self.segments.append(network.segment(start, stop, inject=inject, expose=list(dict.fromkeys(wanted))))
+            self.sources.append(tuple(sorted(made.intersection(looked_at))))
+            exposed = [n for n in self.carried[index] if n in made] + inject + list(self.sources[-1])
+            self.segments.append(network.segment(start, stop, inject=inject, expose=list(dict.fromkeys(exposed))))
 
     def open(self, feed: Mapping[str, np.ndarray]) -> float:
         """Make the sessions, with value types as one run on `feed` shows them; the seconds that this run takes."""
@@ -77,7 +76,7 @@ class Pieces:
         return states
 
     def march_with_sources(self, feed: Mapping[str, np.ndarray]) -> tuple[list[State], State]:
-        """The same, and the inputs of all layers whose weight can be perturbed."""
+        """The same, and the values that were wanted besides."""
         states: list[State] = [dict(feed)]
         sources: State = dict(feed)
         for index in range(len(self.segments)):

@@ -49,10 +49,15 @@ class LayerPlan:
     postactivation: str | None
     input: str | None
     weight: int | None
-    """Input position of the weight at the layer's node, where that node is a product whose weight can be perturbed."""
+    """Input position of the weight at the layer's node, where it can be perturbed there."""
     node_output: str
-    """First output of that node; `output` may lie behind a bias that follows it."""
+    """First output of that node; `output` may lie behind a bias that follows it, or be a part of it."""
     weight_shape: tuple[int, ...]
+    """Of the operand there."""
+    weight_window: tuple[tuple[int, int], ...] | None
+    """Elements [start, stop) of it along each axis that are the layer's; None for all."""
+    is_factor: bool
+    """Whether it multiplies element by element (the scale of a norm): its weight alone is perturbed."""
     paths: int
     """Products per element of the output (the fan-in), for an estimate of the work."""
     channel_axis: int | None
@@ -72,6 +77,8 @@ class LayerPlan:
         fields["flat"] = tuple((float(low), float(high)) for low, high in fields["flat"])
         for name in ("unit_slice", "pre_slice", "weight_shape"):
             fields[name] = tuple(fields[name]) if fields[name] is not None else None
+        window = fields["weight_window"]
+        fields["weight_window"] = None if window is None else tuple((start, stop) for start, stop in window)
         return cls(**fields)
 
 
@@ -94,8 +101,8 @@ def make_plan(graph: Graph, layers: Sequence[Layer]) -> Plan:
     skipped: dict[str, str] = {}
     flat: dict[tuple[int, int], tuple[tuple[float, float], ...]] = {}
     for layer in layers:
-        if not layer.kind.is_drawn:
-            continue  # a factor has no fan-in; its effect is seen at the layer in front of it
+        if not layer.kind.is_drawn and layer.untrainable:
+            continue
         if layer.output is None:
             skipped[layer.name] = "its output is not a value of the graph"
         elif layer.output.graph is not graph or layer.output.name not in graph.values:
@@ -106,10 +113,11 @@ def make_plan(graph: Graph, layers: Sequence[Layer]) -> Plan:
 
 
 def _layer_plan(graph: Graph, layer: Layer, flat: dict[tuple[int, int], tuple[tuple[float, float], ...]]) -> LayerPlan:
-    output = layer.output
+    output, place = layer.output, layer.place
     assert output is not None
-    before = layer.preactivation if _visible(layer.preactivation, graph) else output
-    after = layer.postactivation if _visible(layer.postactivation, graph) else None
+    is_factor = not layer.kind.is_drawn
+    before = layer.preactivation if _visible(layer.preactivation, graph) and not is_factor else output
+    after = layer.postactivation if _visible(layer.postactivation, graph) and not is_factor else None
     assert before is not None
     key = (id(before), id(after))
     if key not in flat:
@@ -120,9 +128,11 @@ def _layer_plan(graph: Graph, layer: Layer, flat: dict[tuple[int, int], tuple[tu
         preactivation=before.name,
         postactivation=after.name if after is not None else None,
         input=layer.input.name if layer.input is not None and _visible(layer.input, graph) else None,
-        weight=_weight_position(layer),
-        node_output=next((v.name for v in layer.node.outputs if v is not None), ""),
-        weight_shape=layer.weight.shape,
+        weight=place.position if place is not None else None,
+        node_output=output.name if output in layer.node.outputs else _first_output(layer),
+        weight_shape=place.shape if place is not None else layer.weight.shape,
+        weight_window=place.window if place is not None else None,
+        is_factor=is_factor,
         paths=layer.fan_in if layer.kind is not Kind.EMBEDDING else 1,
         channel_axis=layer.channel_axis,
         unit_slice=layer.unit_slice,
@@ -130,6 +140,10 @@ def _layer_plan(graph: Graph, layer: Layer, flat: dict[tuple[int, int], tuple[tu
         folded_units=_folded_units(layer),
         flat=flat[key],
     )
+
+
+def _first_output(layer: Layer) -> str:
+    return next((v.name for v in layer.node.outputs if v is not None), "")
 
 
 def _folded_units(layer: Layer) -> int | None:
@@ -147,16 +161,3 @@ def _flat(before: Value, after: Value) -> tuple[tuple[float, float], ...]:
 
     function = function_between(before, after)
     return saturation(function) if function is not None else ()
-
-
-def _weight_position(layer: Layer) -> int | None:
-    node = layer.node
-    if (
-        not node.spec.is_linear_in_weight
-        or not node.is_standard
-        or layer.weight.part is not None
-        or layer.input is None
-    ):
-        return None
-    positions = [i for i, value in enumerate(node.inputs[:2]) if value is not layer.input]
-    return positions[0] if len(positions) == 1 else None

@@ -6,14 +6,14 @@ sees these values and may change them on the way, which is what the backward pro
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
-from onnx import ModelProto, NodeProto, TensorProto, helper
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
 
 from initaudit.model.build import build_graph
 from initaudit.model.operators import Use, operator_spec
@@ -30,6 +30,7 @@ WINDOW = 2
 """Layers to either side of an even division among which the cut with the fewest values is taken. A judgement."""
 
 State = dict[str, np.ndarray]
+Stored = TensorProto | onnx.SparseTensorProto
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +50,7 @@ class Network:
         self.model = model
         self.inputs = [info.name for info in model.graph.input]
         self.outputs = [info.name for info in model.graph.output]
-        self.constants: dict[str, TensorProto | onnx.SparseTensorProto] = {t.name: t for t in model.graph.initializer}
+        self.constants: dict[str, Stored] = {t.name: t for t in model.graph.initializer}
         self.constants |= {t.values.name: t for t in model.graph.sparse_initializer}
         static = set(self.constants)
         self.static_nodes: dict[str, tuple[NodeProto, tuple[str, ...]]] = {}
@@ -101,6 +102,23 @@ class Network:
             for p in sorted(chosen)
         ]
 
+    def constant_part(self, names: Iterable[str]) -> tuple[list[NodeProto], list[Stored]]:
+        """The nodes, in order, and the stored tensors that make those of the values `names` that depend on no input."""
+        static: set[int] = set()
+        constants: set[str] = set()
+        queue = list(names)
+        while queue:
+            name = queue.pop()
+            if name in self.constants:
+                constants.add(name)
+            elif name in self.static_nodes:
+                node, read = self.static_nodes[name]
+                if id(node) not in static:
+                    static.add(id(node))
+                    queue.extend(read)
+        ordered = {id(node): node for node, _ in self.static_nodes.values() if id(node) in static}
+        return list(ordered.values()), [self.constants[name] for name in sorted(constants)]
+
     def segment(self, start: int, stop: int, *, inject: Sequence[str], expose: Sequence[str]) -> Segment:
         """The piece made of nodes [start, stop); see `Segment`."""
         return Segment(self, start, stop, tuple(inject), tuple(expose))
@@ -119,22 +137,8 @@ class Segment:
         self.made = frozenset(made)
         """Values that its nodes give."""
         needed = {name for _, read in nodes for name in read if name not in made}
-        static: dict[int, NodeProto] = {}
-        constants: set[str] = set()
-        queue = [*needed, *(name for name in expose if name not in made)]
-        while queue:
-            name = queue.pop()
-            if name in network.constants:
-                constants.add(name)
-            elif name in network.static_nodes:
-                node, read = network.static_nodes[name]
-                if id(node) not in static:
-                    static[id(node)] = node
-                    queue.extend(read)
-        fixed = {id(node): node for node, _ in network.static_nodes.values()}
-        self._static = [node for key, node in fixed.items() if key in static]
+        self._static, self._constants = network.constant_part([*needed, *(n for n in expose if n not in made)])
         self._nodes = [node for node, _ in nodes]
-        self._constants = [network.constants[name] for name in sorted(constants)]
         self.inputs = tuple(sorted(n for n in needed if n in network.position or n in network.inputs))
         """Data values it reads: from the cut in front of it, or inputs of the model."""
         self._header = network.model
@@ -174,11 +178,7 @@ class Segment:
                 graph.input.append(onnx.ValueInfoProto(name=addend))
                 graph.input[-1].type.tensor_type.elem_type = helper.np_dtype_to_tensor_dtype(dtype)
                 self._zeros[addend] = np.zeros((), dtype)
-        for constant in self._constants:
-            if isinstance(constant, TensorProto):
-                graph.initializer.append(constant)
-            else:
-                graph.sparse_initializer.append(constant)
+        add_constants(graph, self._constants)
         graph.output.extend(onnx.ValueInfoProto(name=name) for name in self.outputs)
         self.session = open_session(model, folder, quiet_options(threads))
 
@@ -192,6 +192,15 @@ class Segment:
         feed = {name: state[name] for name in self.inputs} | self._zeros
         feed |= {addend_of(name): array for name, array in addends.items()}
         return dict(zip(outputs, run_session(self.session, outputs, feed), strict=True))
+
+
+def add_constants(graph: GraphProto, constants: Iterable[Stored]) -> None:
+    """Put stored tensors into a graph, dense and sparse ones where they belong."""
+    for constant in constants:
+        if isinstance(constant, TensorProto):
+            graph.initializer.append(constant)
+        else:
+            graph.sparse_initializer.append(constant)
 
 
 def addend_of(value: str) -> str:

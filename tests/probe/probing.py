@@ -34,9 +34,15 @@ class Probed:
 
 
 def probed(
-    proto: ModelProto, *, mode: str = "full", batch: int | None = None, seed: int = 0, spectrum: str = "natural"
+    proto: ModelProto,
+    *,
+    mode: str = "full",
+    batch: int | None = None,
+    seed: int = 0,
+    spectrum: str = "natural",
+    factors: bool = False,
 ) -> Probed:
-    """Probe a model given as a message."""
+    """Probe a model given as a message; `factors` adds the scales of norms and the like."""
     model = load_model(proto)
     layers = extract_layers(model).layers
     options = ProbeOptions(mode=mode, batch=batch, seed=seed, input_spectrum=spectrum).to_json()
@@ -45,7 +51,7 @@ def probed(
     flat = flatten(flat)
     feeds = make_feeds(flat, None, InputOptions.from_json(options))
     answer = measure(flat, None, feeds, make_plan(model.graph, layers).to_json(), options)
-    known = [layer for layer in layers if layer.name in answer["signals"]]
+    known = [layer for layer in layers if layer.name in answer["signals"] and (layer.kind.is_drawn or factors)]
     return Probed(
         layers=known,
         signals=[Signal.from_json(answer["signals"][layer.name]) for layer in known],

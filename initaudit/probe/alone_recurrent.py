@@ -1,0 +1,90 @@
+"""A recurrent layer alone: its weights' changes carried through time to its output."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from initaudit.probe.alone import LayerAlone, Sized
+from initaudit.probe.recurrence import R, W
+from initaudit.probe.squares import root_mean_square
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from initaudit.probe.plan import LayerPlan
+    from initaudit.probe.recurrence import Change, Recurrence
+    from initaudit.probe.segments import Network, State
+
+ALL_STATES, LAST_HIDDEN, LAST_CELL = range(3)
+"""Outputs of the operator."""
+LARGEST_LOG = 300.0
+"""Natural logarithm at which the memory is cut off, short of the overflow of its square."""
+
+
+class RecurrentAlone(LayerAlone):
+    """A gate of an LSTM, GRU or RNN, in one direction."""
+
+    def __init__(self, network: Network, layer: LayerPlan, recurrence: Recurrence) -> None:
+        super().__init__(network, layer)
+        self.recurrence = recurrence
+        self.inputs = recurrence.inputs
+        self.output = list(self.node.output).index(layer.output)
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is the first gate of the input weights: it answers for the passage of time in its direction."""
+        window = self.layer.weight_window
+        return self.layer.weight == W and window is not None and window[1][0] == 0
+
+    def derivatives(self, sources: State, dtype: np.dtype[Any], rng: np.random.Generator, count: int) -> list[Sized]:
+        """As of any layer, over any number of decades."""
+        direction = self.recurrence.direction
+        assert self.layer.weight in (W, R)
+        changes = [{self.layer.weight: self.signs(rng, dtype)[direction : direction + 1]} for _ in range(count)]
+        found = [self._output(self.recurrence.follow(sources, weights=change), sources) for change in changes]
+        return [sized for sized in found if sized is not None]
+
+    def memory(self, sources: State, rng: np.random.Generator) -> float | None:
+        """What is left in the last state of a random change of the first step's input, over the same of the last step's input.
+
+        Root mean squares; None where the last state answers to neither, or there is only one step.
+        """
+        x = self.recurrence.steps(sources)
+        signs = (rng.integers(0, 2, size=x[:1].shape, dtype=np.int8) * 2 - 1).astype(x.dtype)
+        if len(x) < 2:
+            return None
+        first, last = (self.recurrence.follow(sources, pushes={t: signs})[-1] for t in (0, len(x) - 1))
+        arrived, fresh = root_mean_square(first.values[0]), root_mean_square(last.values[0])
+        if not (fresh > 0 and math.isfinite(arrived) and math.isfinite(fresh)):
+            return None
+        if arrived == 0.0:
+            return 0.0
+        return math.exp(min(LARGEST_LOG, math.log(arrived / fresh) + first.log_size - last.log_size))
+
+    def _output(self, changes: Sequence[Change], sources: State) -> Sized | None:
+        """The changes of the states as a change of the layer's output, brought to size 1."""
+        count = self.layer.weight_shape[0]
+        direction = self.recurrence.direction
+        if self.output != ALL_STATES:
+            last = changes[-1]
+            value = last.values[self.output - LAST_HIDDEN]
+            whole = np.zeros((count, *value.shape[1:]), np.float32)
+            whole[direction] = value[0]
+            return _sized(whole, last.log_size)
+        moving = [change.log_size for change in changes if any(v.any() for v in change.values)]
+        largest = max(moving, default=0.0)
+        steps = [c.values[0] * np.float32(math.exp(min(0.0, c.log_size - largest))) for c in changes]
+        if self.recurrence.is_reverse:
+            steps.reverse()
+        whole = np.zeros((len(steps), count, *steps[0].shape[1:]), np.float32)
+        whole[:, direction] = np.concatenate(steps)
+        return _sized(whole, largest)
+
+
+def _sized(array: np.ndarray, log_size: float) -> Sized | None:
+    size = root_mean_square(array)
+    return (array / np.float32(size), log_size + math.log(size)) if size and math.isfinite(size) else None
