@@ -32,6 +32,10 @@ class MeasuredLayer:
     """Squared Frobenius norm of the gradient of one output with respect to the layer's weight, for one input."""
     weight_square: float
     """Squared Frobenius norm of the weight."""
+    count: int
+    """Elements of the weight."""
+    units: int
+    """Output units at one position."""
     contrast: float
     """Share of the mean square of the layer's input that varies over inputs, in [0, 1]."""
     input_variance: float | None
@@ -51,7 +55,7 @@ class MeasuredLayer:
     is_factor: bool = False
     """Whether it is the scale of a norm or a learned gain, and no layer of the way."""
     memory: float | None = None
-    """Of a recurrent layer: what is left in its last state of a small change of the first step's input."""
+    """Of a recurrent layer: what is left in its last state of a small change of its first one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,6 +214,7 @@ def _joined(one: MeasuredLayer, other: MeasuredLayer) -> MeasuredLayer:
         one,
         kernel=one.kernel + other.kernel,
         weight_square=one.weight_square + other.weight_square,
+        count=one.count + other.count,
         memory=max(memories, default=None),
     )
 
@@ -222,6 +227,8 @@ def _probed(audit: LayerAudit, signal: Signal, outputs: int) -> MeasuredLayer:
     return MeasuredLayer(
         name=audit.layer.name,
         kernel=gradient * gradient / outputs,
+        count=stats.count,
+        units=max(1, stats.count // max(1, audit.layer.fan_in)),
         weight_square=(stats.std**2 + stats.mean**2) * stats.count,
         contrast=_contrast(signal.input),
         input_variance=None if signal.input is None else signal.input.variance,

@@ -49,21 +49,21 @@ class RecurrentAlone(LayerAlone):
         return [sized for sized in found if sized is not None]
 
     def memory(self, sources: State, rng: np.random.Generator) -> float | None:
-        """What is left in the last state of a random change of the first step's input, over the same of the last step's input.
+        """What a random change of the first step's input makes in the last state, over what it makes in the first.
 
-        Root mean squares; None where the last state answers to neither, or there is only one step.
+        Root mean squares of the hidden state; None where there is only one step, or where the first state does not answer.
         """
         x = self.recurrence.steps(sources)
         signs = (rng.integers(0, 2, size=x[:1].shape, dtype=np.int8) * 2 - 1).astype(x.dtype)
         if len(x) < 2:
             return None
-        first, last = (self.recurrence.follow(sources, pushes={t: signs})[-1] for t in (0, len(x) - 1))
-        arrived, fresh = root_mean_square(first.values[0]), root_mean_square(last.values[0])
-        if not (fresh > 0 and math.isfinite(arrived) and math.isfinite(fresh)):
+        changes = self.recurrence.follow(sources, pushes={0: signs})
+        fresh, left = (root_mean_square(changes[t].values[0]) for t in (0, -1))
+        if not (fresh > 0 and math.isfinite(fresh) and math.isfinite(left)):
             return None
-        if arrived == 0.0:
+        if left == 0.0:
             return 0.0
-        return math.exp(min(LARGEST_LOG, math.log(arrived / fresh) + first.log_size - last.log_size))
+        return math.exp(min(LARGEST_LOG, math.log(left / fresh) + changes[-1].log_size - changes[0].log_size))
 
     def _output(self, changes: Sequence[Change], sources: State) -> Sized | None:
         """The changes of the states as a change of the layer's output, brought to size 1."""

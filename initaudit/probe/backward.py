@@ -42,10 +42,8 @@ if TYPE_CHECKING:
     from initaudit.probe.stacking import Stack
 
 WEIGHTS_EVERY = 2
-"""Passes over a large network per perturbation of its weights. Of the passes behind the first, each takes every other
-layer only; the spread between draws is then known from those."""
-MIN_WEIGHT_DRAWS = 4
-"""Samples of a weight gradient from which its error estimate is trusted enough to draw no more. A judgement."""
+"""Perturbations of a large network's outputs per perturbation of its weights. Of the passes behind the first, each takes every other
+layer only, so that two of them are one for each layer; the spread between draws is then known from those."""
 HELD_BYTES = 1 << 28
 """Deviations held at once: 256 MiB. A judgement: a sixteenth of the default memory limit."""
 
@@ -104,7 +102,7 @@ class Backward:
         if several:
             states = self.pieces.march(self.stack.tile(feed))
             _, sources = self.pieces.march_with_sources(feed)
-        elif draw % WEIGHTS_EVERY == 0:
+        elif self.budget.is_small or (draw + 1) // 2 % WEIGHTS_EVERY == 0:
             states, sources = self.pieces.march_with_sources(feed)
         else:
             states = self.pieces.march(feed)
@@ -131,10 +129,8 @@ class Backward:
         by_weight: dict[str, list[Perturbation]] = {}
         for layer in layers if sources is not None else ():
             alone = self.alone.get(layer.name)
-            settled = (
-                len(gradients[layer.name].weight_squares) >= MIN_WEIGHT_DRAWS
-                and gradients[layer.name].is_weight_settled
-            )
+            gradient = gradients[layer.name]
+            settled = bool(gradient.weight_squares) and gradient.is_weight_settled
             if alone is None or sources is None or settled or self._is_outer_product(layer):
                 continue
             dtype = self.forward.values[layer.output].dtype

@@ -58,9 +58,14 @@ class Budget:
     """What the backward probe may take."""
 
     @property
+    def is_small(self) -> bool:
+        """Whether a call of the runtime costs more than what it computes."""
+        return self.work < SMALL_NETWORK
+
+    @property
     def threads(self) -> int | None:
         """Threads of a session; None for the runtime's own choice."""
-        return 1 if self.work < SMALL_NETWORK else None
+        return 1 if self.is_small else None
 
     def affordable(self, layers: Sequence[LayerPlan]) -> list[LayerPlan]:
         """All layers, or an even choice of them where MIN_DRAWS passes over all would take too long.

@@ -16,8 +16,11 @@ MIN_DRAWS = 2
 WANTED_ERROR = 0.08
 """Relative standard error of the gradient at which drawing ends. A judgement: no verdict turns on a tenth."""
 
-WANTED_WEIGHT_ERROR = 0.12
+WANTED_WEIGHT_ERROR = 0.1
 """The same of the weight gradient, which enters all that is judged on a logarithmic scale, and summed over layers. A judgement."""
+
+MIN_WEIGHT_DRAWS = 4
+"""Samples of a weight gradient from which its error estimate is trusted enough to draw no more. A judgement."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -29,7 +32,7 @@ class Gradient:
     weight_squares: list[float] = field(default_factory=list)
     """Estimates of |dL/dW|_F^2."""
     memories: list[float] = field(default_factory=list)
-    """Of a recurrent layer: what is left of the first step's input in the last state."""
+    """Of a recurrent layer: what is left in the last state of a change of the first."""
     unresolved: int = 0
     """Draws whose response rounding may have made. One alone says little: a direction may happen to be blind."""
 
@@ -45,8 +48,9 @@ class Gradient:
 
     @property
     def is_weight_settled(self) -> bool:
-        """Whether that is small enough."""
-        return (self.weight_error or 0.0) <= WANTED_WEIGHT_ERROR
+        """Whether that is small enough, by an estimate that is worth trusting."""
+        enough = len(self.weight_squares) >= MIN_WEIGHT_DRAWS or not self.weight_squares
+        return enough and (self.weight_error or 0.0) <= WANTED_WEIGHT_ERROR
 
     def to_json(self, spread: float | None) -> dict[str, Any]:
         """The backward fields of `Signal`; `spread` is that of one draw in this network, for layers drawn only once."""

@@ -17,6 +17,7 @@ from onnx import ModelProto, NodeProto, helper
 from initaudit.probe.instrument import PREFIX
 from initaudit.probe.perturbation import STEP
 from initaudit.probe.segments import add_constants
+from initaudit.probe.squares import LARGEST, SMALLEST, root_mean_square
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -237,6 +238,8 @@ def _relative(change: np.ndarray, level: np.ndarray) -> float:
 
 
 def _size(array: np.ndarray) -> float:
-    """Root mean square; of states and weights, whose squares neither overflow nor vanish."""
+    """Root mean square, quickly where no square overflows or vanishes."""
     flat = array.reshape(-1)
-    return math.sqrt(float(np.dot(flat, flat)) / max(1, flat.size))
+    with np.errstate(over="ignore"):
+        square = float(np.dot(flat, flat))
+    return math.sqrt(square / flat.size) if SMALLEST < square < LARGEST else root_mean_square(array)

@@ -73,8 +73,8 @@ class Signal:
     weight_gradient_ratio: float | None = None
     """|dL/dW| / |W|, Frobenius norms."""
     memory: float | None = None
-    """Of a recurrent layer, in its first gate: what is left in the last state of a small change of the first step's input, over what
-    the same change of the last step's input makes there."""
+    """Of a recurrent layer, in its first gate: what a small change of the first step's input makes in the last state, over what it makes
+    in the first."""
     predicted_variance: float | None = None
     """Variance that mean-field theory expects from the weights and from what was measured at the layer's input."""
     growth: float | None = None
