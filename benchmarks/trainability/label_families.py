@@ -1,0 +1,306 @@
+"""Train networks of many families with two optimisers, and write down what each reaches and how fast.
+
+    python benchmarks/trainability/label_families.py OUT [--count 450] [--start 0]
+
+Data: scikit-learn's digits, standardised per pixel. Every network is trained with SGD (momentum 0.9) at 1e-3, 1e-2, 1e-1 and with
+Adam at 1e-3, 1e-2, 250 steps each. A group of five shares its architecture: the *reference*, which starts as is recommended for
+it, so that steps / steps of the reference says how much slower a start is; two other starts; two that bisect a scale towards
+the edge between learning and not learning. Families take turns, so that a part of the corpus is balanced too.
+
+`OUT/labels.jsonl` gets one line per network, `OUT/<id>.onnx` the untrained network. Interrupted, it goes on where it stopped; the
+same number of a group gives the same networks. A line holds the recipe and, per run (`sgd_0.01`), `final` (accuracy on the
+training set, or R2, 0 where it diverged), `steps` (to 90 % of accuracy in the running mean over batches, or to 90 % of the best R2
+that the reference reached; null where not reached), `end` (why it stopped) and `curve` (running mean every 10 steps).
+`best_sgd` and `best_adam` are the best `final`, R2 as a share of the best that the reference reached.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import random
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from families import FAMILIES, Architecture, shape_of
+from family_starts import NORMED_REACH, NORMS, SCALES, WALKS, Start, initialise, schemes_for
+from label import LEARNS, MOMENTUM, STEPS, digits
+from networks import FAULTS
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, mse_loss
+from torch.nn.utils.parametrizations import weight_norm
+
+RUNS = (("sgd", 1e-2), ("sgd", 1e-1), ("sgd", 1e-3), ("adam", 1e-3), ("adam", 1e-2))
+REACHED = 0.9
+"""Accuracy, or share of the reference's R2, to which the steps are counted."""
+LEARNT, PLATEAU, PLATEAU_R2 = 0.955, 0.16, 0.02
+"""Running accuracy at which a run stops; accuracy and R2 below which, at PLATEAU_STEP, it stops as hopeless."""
+PLATEAU_STEP, FIRST_STOP = 100, 30
+WINDOW = 320
+"""Examples in the running mean: ten batches of 32."""
+NOISE = 1.0
+"""Standard deviation of what a denoiser is to remove, in standard deviations of a pixel."""
+VARIED, WALK = 2, 2
+"""Networks per group that start in some other way, and on the way to the edge."""
+EXPORTERS = {"legacy": 12, "folded": 3, "dynamo": 1, "training": 3}
+"""How often each way of exporting is drawn."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """All that is needed to build and export a network again."""
+
+    id: str
+    group: str
+    reference: bool
+    architecture: Architecture
+    start: Start
+    exporter: str
+    """legacy, folded (evaluation mode, constants folded), dynamo, or training (BatchNorm in training mode)."""
+    seed: int
+
+    def row(self) -> dict[str, Any]:
+        """Flat, for JSON."""
+        own = {"id": self.id, "group": self.group, "reference": self.reference}
+        task = FAMILIES[self.architecture.family].task
+        parts = {**asdict(self.architecture), "task": task, **asdict(self.start)}
+        return {**own, **parts, "exporter": self.exporter, "seed": self.seed}
+
+
+def build(recipe: Recipe) -> nn.Module:
+    """The network of a recipe, float32. Sets torch's global seed."""
+    torch.manual_seed(recipe.seed)
+    network = FAMILIES[recipe.architecture.family].make(recipe.architecture)
+    initialise(network, recipe.architecture, recipe.start)
+    if recipe.architecture.family == "weight_norm":
+        for layer in [module for module in network.modules() if isinstance(module, nn.Linear)]:
+            weight_norm(layer)
+    return network
+
+
+def has_batch_norm(network: nn.Module) -> bool:
+    return any(isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) for module in network.modules())
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Inputs [1797, *shape], targets (classes, or numbers [1797, *shape of an answer]) and the size of a batch."""
+
+    inputs: Tensor
+    targets: Tensor
+    batch: int
+
+    @property
+    def classifies(self) -> bool:
+        """Whether the targets are classes."""
+        return not self.targets.is_floating_point()
+
+    def loss(self, answers: Tensor, rows: Tensor | slice) -> Tensor:
+        """Cross entropy, or mean square error."""
+        return (cross_entropy if self.classifies else mse_loss)(answers, self.targets[rows])
+
+    def metric(self, answers: Tensor, rows: Tensor | slice) -> float:
+        """Accuracy, or R2 (at least -9), of `answers` to the inputs `rows`."""
+        if self.classifies:
+            return float((answers.argmax(1) == self.targets[rows]).float().mean())
+        return max(-9.0, 1 - float(mse_loss(answers, self.targets[rows]) / self.targets.var(0).mean()))
+
+
+def task_of(architecture: Architecture, images: Tensor, classes: Tensor) -> Task:
+    family = FAMILIES[architecture.family]
+    inputs = images.reshape(-1, *shape_of(architecture))
+    targets: Tensor = {
+        "classify": classes,
+        "reconstruct": images,
+        "denoise": inputs,
+        "regress": ((classes - classes.float().mean()) / classes.float().std())[:, None],
+    }[family.task]
+    if family.task == "denoise":
+        inputs = inputs + NOISE * torch.randn(inputs.shape, generator=torch.Generator().manual_seed(2))
+    return Task(inputs, targets, family.batch)
+
+
+def train(network: nn.Module, task: Task, optimiser: str, rate: float) -> dict[str, Any]:
+    """Train a copy of `network`: `final`, `end` and the running means `curve`, one per step."""
+    network = copy.deepcopy(network).train()
+    batches = torch.Generator().manual_seed(1)
+    parameters = list(network.parameters())
+    steps = (
+        torch.optim.SGD(parameters, lr=rate, momentum=MOMENTUM, fused=True)
+        if optimiser == "sgd"
+        else torch.optim.Adam(parameters, lr=rate, fused=True)
+    )
+    window = round(WINDOW / task.batch)
+    metrics: list[float] = []
+    curve: list[float] = []
+    end = "steps"
+    for step in range(1, STEPS + 1):
+        rows = torch.randint(len(task.inputs), (task.batch,), generator=batches)
+        answers = network(task.inputs[rows])
+        loss = task.loss(answers, rows)
+        if not torch.isfinite(loss):
+            return {"final": 0.0, "end": "diverged", "curve": curve}
+        metrics.append(task.metric(answers.detach(), rows))
+        curve.append(sum(metrics[-window:]) / len(metrics[-window:]))
+        steps.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        steps.step()
+        if task.classifies and step >= FIRST_STOP and curve[-1] >= LEARNT:
+            end = "learnt"
+            break
+        hopeless = PLATEAU if task.classifies else PLATEAU_R2
+        if step == PLATEAU_STEP and sum(metrics[-FIRST_STOP:]) / FIRST_STOP < hopeless:
+            end = "plateau"
+            break
+    # BatchNorm goes by its batch here too: after so few steps its running averages lag behind.
+    with torch.no_grad():
+        answers = network(task.inputs)
+        finite = bool(torch.isfinite(answers).all())
+        final = max(0.0, task.metric(answers, slice(None))) if finite else 0.0
+    return {"final": round(final, 4), "end": end if finite else "diverged", "curve": curve}
+
+
+def label(recipe: Recipe, task: Task, reference: dict[str, Any] | None) -> dict[str, Any]:
+    """The row of a network; `reference` is the row of its group's reference, None for the reference itself."""
+    begin = time.perf_counter()
+    network = build(recipe)
+    runs = {f"{optimiser}_{rate:g}": train(network, task, optimiser, rate) for optimiser, rate in RUNS}
+    finals = {name: run["final"] for name, run in runs.items()}
+    whole = 1.0
+    if not task.classifies:
+        whole = reference["whole"] if reference else max(0.05, *finals.values())
+    for run in runs.values():
+        curve = run["curve"]
+        run["steps"] = next((step for step, mean in enumerate(curve, 1) if mean >= REACHED * whole), None)
+        run["curve"] = [round(mean, 3) for mean in curve[9::10]]
+    best = {
+        f"best_{kind}": round(min(1.0, max(v for k, v in finals.items() if k.startswith(kind)) / whole), 4)
+        for kind in ("sgd", "adam")
+    }
+    return {**recipe.row(), **best, "whole": whole, "runs": runs, "seconds": round(time.perf_counter() - begin, 1)}
+
+
+def export(recipe: Recipe, path: Path) -> None:
+    """Write the untrained network as ONNX, batch size free."""
+    network = build(recipe).eval()
+    example = (torch.randn(2, *shape_of(recipe.architecture)),)
+    names: dict[str, Any] = {"input_names": ["x"], "output_names": ["y"]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if recipe.exporter == "dynamo":
+            batch = ({0: torch.export.Dim("N", min=1, max=4096)},)
+            torch.onnx.export(
+                network, example, str(path), dynamo=True, dynamic_shapes=batch, external_data=False, verbose=False,
+                **names,
+            )  # fmt: skip
+            return
+        mode = {"folded": torch.onnx.TrainingMode.EVAL, "training": torch.onnx.TrainingMode.TRAINING}
+        torch.onnx.export(
+            network,
+            example,
+            str(path),
+            dynamo=False,
+            opset_version=17,
+            training=mode.get(recipe.exporter, torch.onnx.TrainingMode.PRESERVE),
+            do_constant_folding=recipe.exporter == "folded",
+            dynamic_axes={"x": {0: "N"}, "y": {0: "N"}},
+            **names,
+        )
+
+
+def draw_architecture(rng: random.Random, name: str) -> Architecture:
+    family = FAMILIES[name]
+    variant = rng.choice(family.variants)
+    depth = rng.choice(family.depths)
+    return Architecture(
+        family=name,
+        variant=variant,
+        activation=rng.choice(family.activations),
+        depth=1 if variant == "pixels" else depth,
+        width=rng.choice(family.widths),
+    )
+
+
+def draw_start(rng: random.Random, schemes: dict[str, int]) -> Start:
+    scheme = rng.choices(list(schemes), list(schemes.values()))[0]
+    scale = rng.choice(SCALES.get(scheme, (1.0,)))
+    if scheme in ("scaled", "recurrent"):
+        scale *= rng.uniform(0.8, 1.25)
+    fault = rng.choice(FAULTS) if scheme == "one_bad_layer" else ""
+    return Start(scheme=scheme, scale=scale, fault=fault, layer=rng.randrange(60) if fault else 0)
+
+
+def group_of(number: int) -> Iterator[Recipe]:
+    """The recipes of a group. A generator that is sent, after each, the row of that network."""
+    family = list(FAMILIES)[number % len(FAMILIES)]
+    turn = number // len(FAMILIES)
+    rng = random.Random(number)
+    architecture = draw_architecture(rng, family)
+    network = FAMILIES[family].make(architecture)
+    schemes = schemes_for(network, architecture)
+    normed = any(isinstance(module, NORMS) for module in network.modules())
+    name = f"g{number:04d}"
+    exporters = {**EXPORTERS, "training": EXPORTERS["training"] if has_batch_norm(network) else 0}
+    if family in ("lstm", "gru", "rnn"):
+        exporters["dynamo"] = 0  # it unrolls what torch would export as one node
+
+    def recipe(place: int, start: Start) -> Recipe:
+        return Recipe(
+            id=f"{name}-{place}", group=name, reference=place == 0, architecture=architecture, start=start,
+            exporter=rng.choices(list(exporters), list(exporters.values()))[0], seed=rng.randrange(2**31),
+        )  # fmt: skip
+
+    yield recipe(0, Start())
+    for place in range(1, 1 + VARIED):
+        yield recipe(place, draw_start(rng, schemes))
+    usual = [scheme for scheme in WALKS if schemes.get(scheme)]
+    scheme = rng.choice([*usual, "scaled", "scaled"])
+    good, bad = 1.0, rng.choice(WALKS[scheme])
+    if normed and scheme == "scaled":
+        bad **= NORMED_REACH
+    for place in range(1 + VARIED, 1 + VARIED + WALK):
+        middle = good * (bad / good) ** rng.uniform(0.35, 0.65)
+        row = yield recipe(place, Start(scheme=scheme, scale=middle))
+        # By turns it is the edge for SGD and for Adam that is sought.
+        learns = row["best_adam" if turn % 2 else "best_sgd"] >= LEARNS
+        good, bad = (middle, bad) if learns else (good, middle)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--count", type=int, default=450, help="number of networks")
+    parser.add_argument("--start", type=int, default=0, help="first group: another start gives other networks")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    images, classes = digits()
+    file = options.out / "labels.jsonl"
+    done = {row["id"]: row for row in map(json.loads, file.read_text().splitlines())} if file.exists() else {}
+    per_group = 1 + VARIED + WALK
+    for number in range(options.start, options.start + -(-options.count // per_group)):
+        group = group_of(number)
+        recipe, reference = next(group, None), None
+        while recipe:
+            if recipe.id not in done:
+                export(recipe, options.out / f"{recipe.id}.onnx")
+                done[recipe.id] = label(recipe, task_of(recipe.architecture, images, classes), reference)
+                with file.open("a") as lines:
+                    lines.write(json.dumps(done[recipe.id]) + "\n")
+            row = done[recipe.id]
+            reference = reference or row
+            try:
+                recipe = group.send(row)  # type: ignore[attr-defined]
+            except StopIteration:
+                break
+
+
+if __name__ == "__main__":
+    main()
