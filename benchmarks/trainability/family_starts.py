@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from families import Architecture, stretch
+from families import stretch
+from family_parts import Architecture
 from networks import GAINS
 from torch import Tensor, nn
 
@@ -255,58 +256,3 @@ CHANGES: dict[str, Change] = {
     "one_bad_layer": _spoil,
 }
 """What a scheme changes once the network is filled as recommended."""
-
-
-def schemes_for(network: nn.Module, architecture: Architecture) -> dict[str, int]:
-    """The schemes that mean something for `network`, and how often each is drawn."""
-    roles = {kernel.role for kernel in kernels_of(network)}
-    names = [name for name, _ in network.named_parameters()]
-    normed = any(isinstance(module, NORMS) for module in network.modules())
-    recurrent = "recur" in roles
-    special = {
-        "zero_branches": 2 if "close" in roles else 0,
-        "fixup": 4 if architecture.family == "fixup" else 0,
-        "gains": 8 if any(name.endswith("gain") for name in names) else 0,
-        "norms": 4 if normed else 0,
-        "zero_last_norms": 3 if architecture.family in ("mobilenet", "resnet_batch_norm") else 0,
-        "positions": 4 if "positions" in names else 0,
-        "recurrent": 8 if recurrent else 0,
-        "identity": 2 if recurrent else 0,
-        "forget_bias": 5 if "carry" in roles or architecture.family == "lstm" else 0,
-        "attention": 4 if roles & {"query", "query_key_value"} else 0,
-        "gpt2": 2 if "close" in roles else 0,
-        "siren": 4 if architecture.activation == "sine" else 0,
-    }
-    common = {"torch_default": 4, "keras": 3, "xavier": 2, "he": 2, "lecun": 2, "orthogonal": 3, "fixed": 5}
-    return {**common, "truncated": 1, "mup": 1, "head": 2, "scaled": 5, "one_bad_layer": 5, **special}
-
-
-SCALES: dict[str, tuple[float, ...]] = {
-    "xavier": (0.5, 1, 1, 2),
-    "he": (0.5, 1, 1, 2),
-    "lecun": (0.5, 1, 1, 2),
-    "orthogonal": (0.3, 0.5, 0.8, 1, 1, 1.2, 2),
-    "fixed": (0.003, 0.01, 0.02, 0.05, 0.1, 0.3, 1),
-    "norms": (0, 0.01, 0.1, 0.3, 3, 10),
-    "gains": (0, 0, 1e-6, 0.01, 0.1, 0.3, 0.5, 2, 4),
-    "positions": (1, 1, 3, 10),
-    "identity": (0.5, 0.9, 1, 1.1),
-    "head": (0, 0.01, 0.1, 10, 100),
-    "attention": (10, 20, 50, 100),
-    "forget_bias": (-5, -3, -2, -1, 0, 2),
-    "recurrent": (0.2, 0.4, 0.7, 1.3, 1.6, 2, 3, 4),
-    "scaled": (0.05, 0.1, 0.2, 0.4, 0.6, 1.5, 2, 3, 5),
-}
-"""From which the scale of a scheme is drawn; 1 where it has none."""
-
-WALKS: dict[str, tuple[float, ...]] = {
-    "scaled": (0.02, 20),
-    "recurrent": (0.01, 8),
-    "gains": (1e-4, 20),
-    "norms": (1e-4, 100),
-    "head": (1e3,),
-}
-"""Scales at which a network hardly learns, between which and 1 the edge is sought."""
-
-NORMED_REACH = 2
-"""Power of the end of a walk for networks with norms, which undo most of a scale."""

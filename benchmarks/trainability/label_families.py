@@ -25,16 +25,19 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from families import FAMILIES, Architecture, shape_of
-from family_starts import NORMED_REACH, NORMS, SCALES, WALKS, Start, initialise, schemes_for
+from families import FAMILIES, shape_of
+from family_draws import NORMED_REACH, WALKS, draw_architecture, draw_start, has_norm, schemes_for
+from family_starts import Start, initialise
 from label import LEARNS, MOMENTUM, STEPS, digits
-from networks import FAULTS
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
 from torch.nn.utils.parametrizations import weight_norm
+
+if TYPE_CHECKING:
+    from family_parts import Architecture
 
 RUNS = (("sgd", 1e-2), ("sgd", 1e-1), ("sgd", 1e-3), ("adam", 1e-3), ("adam", 1e-2))
 REACHED = 0.9
@@ -214,28 +217,6 @@ def export(recipe: Recipe, path: Path) -> None:
         )
 
 
-def draw_architecture(rng: random.Random, name: str) -> Architecture:
-    family = FAMILIES[name]
-    variant = rng.choice(family.variants)
-    depth = rng.choice(family.depths)
-    return Architecture(
-        family=name,
-        variant=variant,
-        activation=rng.choice(family.activations),
-        depth=1 if variant == "pixels" else depth,
-        width=rng.choice(family.widths),
-    )
-
-
-def draw_start(rng: random.Random, schemes: dict[str, int]) -> Start:
-    scheme = rng.choices(list(schemes), list(schemes.values()))[0]
-    scale = rng.choice(SCALES.get(scheme, (1.0,)))
-    if scheme in ("scaled", "recurrent"):
-        scale *= rng.uniform(0.8, 1.25)
-    fault = rng.choice(FAULTS) if scheme == "one_bad_layer" else ""
-    return Start(scheme=scheme, scale=scale, fault=fault, layer=rng.randrange(60) if fault else 0)
-
-
 def group_of(number: int) -> Iterator[Recipe]:
     """The recipes of a group. A generator that is sent, after each, the row of that network."""
     family = list(FAMILIES)[number % len(FAMILIES)]
@@ -244,7 +225,7 @@ def group_of(number: int) -> Iterator[Recipe]:
     architecture = draw_architecture(rng, family)
     network = FAMILIES[family].make(architecture)
     schemes = schemes_for(network, architecture)
-    normed = any(isinstance(module, NORMS) for module in network.modules())
+    normed = has_norm(network)
     name = f"g{number:04d}"
     exporters = {**EXPORTERS, "training": EXPORTERS["training"] if has_batch_norm(network) else 0}
     if family in ("lstm", "gru", "rnn"):
