@@ -17,7 +17,6 @@ that the reference reached; null where not reached), `end` (why it stopped) and 
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import random
 import time
@@ -31,9 +30,9 @@ import torch
 from families import FAMILIES, shape_of
 from family_draws import NORMED_REACH, WALKS, draw_architecture, draw_start, has_norm, schemes_for
 from family_starts import Start, initialise
-from label import LEARNS, MOMENTUM, STEPS, digits
+from family_training import Task, train
+from label import LEARNS, digits
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, mse_loss
 from torch.nn.utils.parametrizations import weight_norm
 
 if TYPE_CHECKING:
@@ -42,11 +41,6 @@ if TYPE_CHECKING:
 RUNS = (("sgd", 1e-2), ("sgd", 1e-1), ("sgd", 1e-3), ("adam", 1e-3), ("adam", 1e-2))
 REACHED = 0.9
 """Accuracy, or share of the reference's R2, to which the steps are counted."""
-LEARNT, PLATEAU, PLATEAU_R2 = 0.955, 0.16, 0.02
-"""Running accuracy at which a run stops; accuracy and R2 below which, at PLATEAU_STEP, it stops as hopeless."""
-PLATEAU_STEP, FIRST_STOP = 100, 30
-WINDOW = 320
-"""Examples in the running mean: ten batches of 32."""
 NOISE = 1.0
 """Standard deviation of what a denoiser is to remove, in standard deviations of a pixel."""
 VARIED, WALK = 2, 2
@@ -91,30 +85,6 @@ def has_batch_norm(network: nn.Module) -> bool:
     return any(isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) for module in network.modules())
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
-    """Inputs [1797, *shape], targets (classes, or numbers [1797, *shape of an answer]) and the size of a batch."""
-
-    inputs: Tensor
-    targets: Tensor
-    batch: int
-
-    @property
-    def classifies(self) -> bool:
-        """Whether the targets are classes."""
-        return not self.targets.is_floating_point()
-
-    def loss(self, answers: Tensor, rows: Tensor | slice) -> Tensor:
-        """Cross entropy, or mean square error."""
-        return (cross_entropy if self.classifies else mse_loss)(answers, self.targets[rows])
-
-    def metric(self, answers: Tensor, rows: Tensor | slice) -> float:
-        """Accuracy, or R2 (at least -9), of `answers` to the inputs `rows`."""
-        if self.classifies:
-            return float((answers.argmax(1) == self.targets[rows]).float().mean())
-        return max(-9.0, 1 - float(mse_loss(answers, self.targets[rows]) / self.targets.var(0).mean()))
-
-
 def task_of(architecture: Architecture, images: Tensor, classes: Tensor) -> Task:
     family = FAMILIES[architecture.family]
     inputs = images.reshape(-1, *shape_of(architecture))
@@ -129,51 +99,11 @@ def task_of(architecture: Architecture, images: Tensor, classes: Tensor) -> Task
     return Task(inputs, targets, family.batch)
 
 
-def train(network: nn.Module, task: Task, optimiser: str, rate: float) -> dict[str, Any]:
-    """Train a copy of `network`: `final`, `end` and the running means `curve`, one per step."""
-    network = copy.deepcopy(network).train()
-    batches = torch.Generator().manual_seed(1)
-    parameters = list(network.parameters())
-    steps = (
-        torch.optim.SGD(parameters, lr=rate, momentum=MOMENTUM, fused=True)
-        if optimiser == "sgd"
-        else torch.optim.Adam(parameters, lr=rate, fused=True)
-    )
-    window = round(WINDOW / task.batch)
-    metrics: list[float] = []
-    curve: list[float] = []
-    end = "steps"
-    for step in range(1, STEPS + 1):
-        rows = torch.randint(len(task.inputs), (task.batch,), generator=batches)
-        answers = network(task.inputs[rows])
-        loss = task.loss(answers, rows)
-        if not torch.isfinite(loss):
-            return {"final": 0.0, "end": "diverged", "curve": curve}
-        metrics.append(task.metric(answers.detach(), rows))
-        curve.append(sum(metrics[-window:]) / len(metrics[-window:]))
-        steps.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        steps.step()
-        if task.classifies and step >= FIRST_STOP and curve[-1] >= LEARNT:
-            end = "learnt"
-            break
-        hopeless = PLATEAU if task.classifies else PLATEAU_R2
-        if step == PLATEAU_STEP and sum(metrics[-FIRST_STOP:]) / FIRST_STOP < hopeless:
-            end = "plateau"
-            break
-    # BatchNorm goes by its batch here too: after so few steps its running averages lag behind.
-    with torch.no_grad():
-        answers = network(task.inputs)
-        finite = bool(torch.isfinite(answers).all())
-        final = max(0.0, task.metric(answers, slice(None))) if finite else 0.0
-    return {"final": round(final, 4), "end": end if finite else "diverged", "curve": curve}
-
-
 def label(recipe: Recipe, task: Task, reference: dict[str, Any] | None) -> dict[str, Any]:
     """The row of a network; `reference` is the row of its group's reference, None for the reference itself."""
     begin = time.perf_counter()
     network = build(recipe)
-    runs = {f"{optimiser}_{rate:g}": train(network, task, optimiser, rate) for optimiser, rate in RUNS}
+    runs = train(network, task, RUNS)
     finals = {name: run["final"] for name, run in runs.items()}
     whole = 1.0
     if not task.classifies:
