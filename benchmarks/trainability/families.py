@@ -59,7 +59,7 @@ def _convolutional(block: Callable[[Architecture, int, int, int], nn.Module], **
 
 def _transformer(place: str) -> Family:
     shape = IMAGE if place == "vit" else SEQUENCE
-    return Family(make=Transformer, shape=shape, depths=(1, 1, 2, 3), widths=(16, 24, 32), variants=(place,), batch=32)
+    return Family(make=Transformer, shape=shape, depths=(1, 1, 2, 3), widths=(16, 16, 24), variants=(place,), batch=32)
 
 
 def _chain(block: Callable[[Architecture], nn.Module], **drawn: tuple[str, ...]) -> Family:
@@ -104,7 +104,7 @@ FAMILIES: dict[str, Family] = {
     "autoencoder": Family(make=Autoencoder, shape=FLAT, depths=(1, 2, 3, 4), widths=(32, 48), task="reconstruct"),
     "mobilenet": _convolutional(InvertedResidual, variants=("plain", "excite"), activations=("relu6", "hardswish")),
     "mixer": Family(
-        make=Mixer, shape=SEQUENCE, depths=(1, 2, 4), widths=(16, 24, 32), variants=("pre", "pre", "free"), batch=32
+        make=Mixer, shape=SEQUENCE, depths=(1, 2, 3), widths=(16, 24), variants=("pre", "pre", "free"), batch=32
     ),
     "gain": _chain(GainedLayer, variants=("plain", "residual"), activations=ANY),
     "unet": Family(

@@ -27,11 +27,13 @@ def draw_architecture(rng: random.Random, name: str) -> Architecture:
     )
 
 
-def draw_start(rng: random.Random, schemes: dict[str, int]) -> Start:
+def draw_start(rng: random.Random, schemes: dict[str, int], *, normed: bool) -> Start:
     scheme = rng.choices(list(schemes), list(schemes.values()))[0]
     scale = rng.choice(SCALES.get(scheme, (1.0,)))
     if scheme in ("scaled", "recurrent"):
         scale *= rng.uniform(0.8, 1.25)
+    if scheme == "scaled" and normed:
+        scale **= NORMED_REACH
     fault = rng.choice(FAULTS) if scheme == "one_bad_layer" else ""
     return Start(scheme=scheme, scale=scale, fault=fault, layer=rng.randrange(60) if fault else 0)
 
@@ -62,7 +64,7 @@ def schemes_for(network: nn.Module, architecture: Architecture) -> dict[str, int
         "siren": 4 if architecture.activation == "sine" else 0,
     }
     common = {"torch_default": 4, "keras": 3, "xavier": 2, "he": 2, "lecun": 2, "orthogonal": 3, "fixed": 5}
-    return {**common, "truncated": 1, "mup": 1, "head": 2, "scaled": 5, "one_bad_layer": 5, **special}
+    return {**common, "truncated": 1, "mup": 1, "head": 2, "scaled": 6, "one_bad_layer": 8, **special}
 
 
 SCALES: dict[str, tuple[float, ...]] = {
@@ -92,5 +94,5 @@ WALKS: dict[str, tuple[float, ...]] = {
 }
 """Scales at which a network hardly learns, between which and 1 the edge is sought."""
 
-NORMED_REACH = 2
-"""Power of the end of a walk for networks with norms, which undo most of a scale."""
+NORMED_REACH = 3
+"""Power of the scales of `scaled` for networks with norms, which undo most of a scale."""

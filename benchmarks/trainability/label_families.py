@@ -169,7 +169,7 @@ def group_of(number: int) -> Iterator[Recipe]:
 
     yield recipe(0, Start())
     for place in range(1, 1 + VARIED):
-        yield recipe(place, draw_start(rng, schemes))
+        yield recipe(place, draw_start(rng, schemes, normed=normed))
     usual = [scheme for scheme in WALKS if schemes.get(scheme)]
     scheme = rng.choice([*usual, "scaled", "scaled"])
     good, bad = 1.0, rng.choice(WALKS[scheme])
