@@ -29,6 +29,7 @@ KIND_BY_NAME: tuple[tuple[str, str], ...] = (
 
 SIZES: dict[str, tuple[int, ...]] = {
     "time": (16, 8, 32, 64, 128, 10, 20, 50, 100, 256, 512, 77, 1),
+    "steps": (64, 16, 8, 32, 128, 10, 20, 50, 100, 256, 512, 1),
     "samples": (1024, 512, 4096, 16000, 576, 2048, 256, 8000, 160, 64, 48000),
     "past": (0, 8, 1, 16),
     "space": (224, 64, 32, 28, 128, 256, 96, 299, 84, 48, 112, 384, 512, 640, 320, 416, 16, 8),
@@ -37,7 +38,8 @@ SIZES: dict[str, tuple[int, ...]] = {
     "other": (16, 8, 32, 64, 1, 4, 2, 3, 10, 128),
 }
 """Sizes to try, the likeliest first: image sides of ImageNet, CIFAR and MNIST models, clips of 16 kHz audio, sentences
-long enough to have structure and short enough for every position table."""
+long enough to have structure and short enough for every position table, sequences long enough for a recurrent cell to show what it
+forgets and what explodes in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +100,7 @@ def layout_of(
     kinds: dict[str, list[str]] = {}
     demanded: dict[str, int] = {}
     minimum: dict[str, int] = {}
+    recurrent: set[str] = set()
     pinned: dict[str, int] = {}
     for name, dims in declared.items():
         found = facts[name]
@@ -111,6 +114,8 @@ def layout_of(
             kinds.setdefault(key, []).append(_kind(axis, dim, found, rank=len(dims), integer=integer[name]))
             if axis in found.sizes:
                 demanded.setdefault(key, found.sizes[axis])
+            if "recurrent" in found.roles:
+                recurrent.add(key)
             minimum[key] = max(minimum.get(key, 0), found.minimum.get(axis, 0))
             if name in given:
                 pinned[key] = given[name][axis]
@@ -126,7 +131,8 @@ def layout_of(
         elif key in demanded:
             sizes = (demanded[key], *(s for s in (1,) if demanded[key] != 1))
         else:
-            sizes = tuple(s for s in SIZES.get(kind, SIZES["other"]) if s >= minimum[key]) or (minimum[key],)
+            usual = SIZES["steps" if kind == "time" and key in recurrent else kind if kind in SIZES else "other"]
+            sizes = tuple(s for s in usual if s >= minimum[key]) or (minimum[key],)
         if kind == "total" and key not in pinned and key not in demanded:
             sizes = ()
         dimensions[key] = Dimension(key=key, kind=kind, sizes=sizes, formula=formula)

@@ -71,6 +71,7 @@ def recurrent(at: Visit) -> Iterable[Step]:
         return ()
     if at.position == 0:
         at.facts.mark(at.axes[time], "time")
+        at.facts.roles.add("recurrent")
         at.facts.mark(at.axes[batch], "batch")
         if weights is not None:
             at.facts.demand(at.axes[2], weights[2])
