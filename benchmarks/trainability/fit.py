@@ -1,19 +1,21 @@
-"""Fit the constants of `initaudit.judgement.trainability` to networks that were really trained.
+"""Fit the constants of `initaudit.judgement.trainability` and `.optimisers` to networks that were really trained.
 
-    python benchmarks/trainability/label.py OUT      trains, for an hour or two
-    python benchmarks/trainability/fit.py OUT        probes, fits, prints constants and how well they predict
+    python benchmarks/trainability/label_families.py OUT     trains, for an hour or two
+    python benchmarks/trainability/fit.py OUT [OUT ...]      probes, fits, prints constants and how well they predict
 
-What the probe finds out about `OUT/<id>.onnx` is kept in `OUT/dynamics.jsonl`. Networks between learning and not learning
-are left out. The likelihood of the score against the best of the three rates is maximised, with that of each single rate
-beside it at RATE_WEIGHT, which tells the optimiser why a network failed. How well it predicts is cross-validated over
-groups, so that no network is judged by constants that saw another one from the same walk to the edge.
+What the probe finds out about `OUT/<id>.onnx` is kept in `OUT/dynamics.jsonl`; lines of `label.py` are read too. For each optimiser
+the likelihood of the score against the best of its rates is maximised, with that of each single rate beside it at RATE_WEIGHT,
+which tells why a network failed. Runs that end between learning and not learning are left out. A prior holds the constants near those
+in use, which were found on the networks of `label.py` first. How well they predict is cross-validated by family: no network is judged
+by constants that saw another one of its family.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import zlib
+from collections.abc import Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -25,126 +27,157 @@ from sklearn.metrics import roc_auc_score
 from initaudit.auditor import audit
 from initaudit.config import Config
 from initaudit.judgement import trainability as model
-from initaudit.judgement.dynamics import LARGEST_LOG, dynamics_of, log10
+from initaudit.judgement.dynamics import Dynamics, MeasuredLayer, dynamics_of, log10
+from initaudit.judgement.optimisers import ADAM, SGD, Optimiser, Tolerance
 
-CONSTANTS = (
-    "MOTION_NEEDED",
-    "MOTION_STEEPNESS",
-    "STEP_STOOD",
-    "STEP_STEEPNESS",
-    "ROUGHNESS_STOOD",
-    "ROUGHNESS_STEEPNESS",
-    "DIMENSION_STEEPNESS",
-    "NARROWNESS_STEEPNESS",
-)
+OPTIMISERS: tuple[Optimiser, ...] = (SGD, ADAM)
+SHARED = ("ROUGHNESS_STOOD", "ROUGHNESS_STEEPNESS", "DIMENSION_STEEPNESS", "NARROWNESS_STEEPNESS")
+"""Constants of `trainability` that hold for every optimiser."""
+EACH = tuple(field.name for field in fields(Tolerance))
 RATE_WEIGHT = 0.3
-"""Weight of the three single-rate likelihoods beside that of the best rate."""
+"""Weight of the single-rate likelihoods beside that of the best rate."""
 LAPSE = 0.01
 """Share of networks that do the opposite of what any model says: keeps one outlier from ruling the fit."""
-PRIOR = 5e-4
-"""Weight of the squares of the constants, against steepness without end."""
-FOLDS = 8
+PRIOR = 0.01
+"""Weight of the mean square distance from the constants in use, in units of PRIOR_WIDTH of them."""
+PRIOR_WIDTH = 0.3
+SMALLEST_WIDTH = 0.5
 
 Rows = dict[str, np.ndarray]
 
 
-def quantities(path: Path) -> dict[str, Any] | None:
-    """What the score is made from, decimal logarithms; None where the probe did not measure the gradient."""
-    report = audit(path, Config(context="fresh"))
-    found = dynamics_of(report.audit.layers) if report.audit else None
-    if found is None:
-        return None
-    return {
-        "motion": log10(found.contrast_kernel) - log10(found.answer_scale) - 2 * log10(found.stretch)
-        if found.finite
-        else 0.0,
-        "kernel": log10(found.kernel) if found.finite else 0.0,
-        "step": log10(found.relative_step) if found.finite else 0.0,
-        "dimension": log10(found.dimension) if found.dimension else 0.0,
-        "narrowness": log10(found.narrowness),
-        "roughness": log10(found.roughness) if found.finite else 0.0,
-        "hopeless": not found.finite or found.tied >= model.TIED,
-        "score": model.score_of(found),
-    }
-
-
-def load(out: Path, limit: int | None) -> tuple[list[dict[str, Any]], Rows]:
-    """Labelled networks with their quantities, probing those that are not in the cache."""
+def dynamics_in(out: Path, limit: int | None) -> dict[str, Dynamics | None]:
+    """Of each labelled network, probing those that are not in the cache; None where the probe did not measure the gradient."""
     cache = out / "dynamics.jsonl"
-    known = {row["id"]: row for row in map(json.loads, cache.read_text().splitlines())} if cache.exists() else {}
-    labels = [json.loads(line) for line in (out / "labels.jsonl").read_text().splitlines()]
-    labels = [row for row in labels if not LEARNS_NOT < row["best"] < LEARNS]
-    new = [row for row in labels if row["id"] not in known][:limit]
-    for row in new:
-        found = quantities(out / f"{row['id']}.onnx")
-        known[row["id"]] = {"id": row["id"], **(found or {"score": None})}
+    known = {row["id"]: row["dynamics"] for row in map(json.loads, cache.read_text().splitlines())} if cache.exists() else {}  # fmt: skip
+    new = [row["id"] for row in labels_in(out) if row["id"] not in known][:limit]
+    for name in new:
+        report = audit(out / f"{name}.onnx", Config(context="fresh"))
+        found = dynamics_of(report.audit.layers) if report.audit else None
+        known[name] = asdict(found) if found is not None else None
         with cache.open("a") as lines:
-            lines.write(json.dumps(known[row["id"]]) + "\n")
-    labels = [row for row in labels if known.get(row["id"], {"score": None})["score"] is not None]
-    found_rows = [known[row["id"]] for row in labels]
-    rates = [f"{rate:g}" for rate in model.LEARNING_RATES]
-    accuracy = np.array([[row["accuracies"].get(rate, np.nan) for rate in rates] for row in labels])
-    return labels, {
-        "motion": np.array([row["motion"] for row in found_rows]),
-        "kernel": np.array([row["kernel"] for row in found_rows]),
-        "step": np.array([row["step"] for row in found_rows]),
-        "dimension": np.array([row["dimension"] for row in found_rows]),
-        "narrowness": np.array([row["narrowness"] for row in found_rows]),
-        "roughness": np.array([row["roughness"] for row in found_rows]),
-        "hopeless": np.array([row["hopeless"] for row in found_rows]),
-        "learns": np.array([row["best"] >= LEARNS for row in labels]),
-        "rate_learns": accuracy >= LEARNS,
-        "rate_decided": (accuracy >= LEARNS) | (accuracy <= LEARNS_NOT),
+            lines.write(json.dumps({"id": name, "dynamics": known[name]}) + "\n")
+    return {name: None if values is None else _dynamics(values) for name, values in known.items()}
+
+
+def _dynamics(values: dict[str, Any]) -> Dynamics:
+    layers = tuple(MeasuredLayer(**layer) for layer in values["layers"])
+    return Dynamics(**{**values, "layers": layers})
+
+
+def labels_in(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / "labels.jsonl").read_text().splitlines()]
+
+
+def reached(row: dict[str, Any], optimiser: Optimiser, rate: float) -> float:
+    """Accuracy (or the share of the best R2) that a run reached; NaN where there was none."""
+    if "accuracies" in row:
+        return float(row["accuracies"].get(f"{rate:g}", np.nan)) if optimiser is SGD else np.nan
+    run = row["runs"].get(f"{optimiser.name.lower()}_{rate:g}")
+    return np.nan if run is None else run["final"] / row["whole"]
+
+
+def load(outs: Sequence[Path], limit: int | None) -> tuple[list[dict[str, Any]], Rows]:
+    """Labelled networks, and what their scores are made from."""
+    labels: list[dict[str, Any]] = []
+    measured: list[Dynamics] = []
+    for out in outs:
+        known = dynamics_in(out, limit)
+        for row in labels_in(out):
+            found = known.get(row["id"])
+            if found is not None:
+                labels.append({"family": row.get("family") or row["architecture"], **row})
+                measured.append(found)
+    rows = {
+        "dimension": np.array([log10(d.dimension) if d.dimension else 0.0 for d in measured]),
+        "narrowness": np.array([log10(d.narrowness) for d in measured]),
+        "roughness": np.array([log10(d.roughness) if d.finite else 0.0 for d in measured]),
+        "by_batch": np.array([d.by_batch for d in measured]),
+        "hopeless": np.array([not d.finite or d.tied >= model.TIED for d in measured]),
+        "need": np.array([log10(d.answer_scale) + 2 * log10(d.stretch) if d.finite else 0.0 for d in measured]),
     }
+    for optimiser in OPTIMISERS:
+        for what in ("motion", "change", "kick"):
+            rows[f"{optimiser.name} {what}"] = np.array(
+                [[getattr(optimiser, what)(d, rate) if d.finite else 0.0 for rate in optimiser.rates] for d in measured]
+            )
+        final = np.array([[reached(row, optimiser, rate) for rate in optimiser.rates] for row in labels])
+        rows[f"{optimiser.name} final"] = final
+        complete = ~np.isnan(final).any(axis=1)
+        best = np.max(np.nan_to_num(final, nan=-1.0), axis=1)
+        rows[f"{optimiser.name} best"] = np.where(complete | (best >= LEARNS), best, np.nan)
+    return labels, rows
 
 
-def scores(constants: np.ndarray, rows: Rows) -> np.ndarray:
-    """`score_of` for each network and rate [networks, rates], before the best rate is taken."""
-    needed, motion_steepness, stood, step_steepness, rough, rough_steepness, dimension, narrowness = constants
-    rates = np.log10(model.LEARNING_RATES)[None]
-    slowness = np.log10(10.0**-rates + 10.0 ** np.minimum(rows["kernel"], LARGEST_LOG)[:, None])
-    moves = _logistic(motion_steepness * (rows["motion"][:, None] - slowness - needed))
-    stands = _logistic(step_steepness * (stood - rates - rows["step"][:, None]))
+def constants_in_use() -> np.ndarray:
+    each = [getattr(optimiser.tolerance, name) for optimiser in OPTIMISERS for name in EACH]
+    return np.array([*(getattr(model, name) for name in SHARED), *each])
+
+
+def scores(constants: np.ndarray, rows: Rows) -> dict[str, np.ndarray]:
+    """By optimiser the score for each network and rate [networks, rates], before the best rate is taken."""
+    rough, rough_steepness, dimension, narrowness = constants[: len(SHARED)]
     separates = _logistic(dimension * rows["dimension"] - narrowness * rows["narrowness"])
-    smooth = _logistic(rough_steepness * (rough - rows["roughness"]))
-    return np.asarray(moves * stands * (separates * smooth * ~rows["hopeless"])[:, None])
+    smooth = _logistic(rough_steepness * (rough + model.BATCH_NORM_CALMS * rows["by_batch"] - rows["roughness"]))
+    shared = (separates * smooth * ~rows["hopeless"])[:, None]
+    found = {}
+    for index, optimiser in enumerate(OPTIMISERS):
+        start = len(SHARED) + index * len(EACH)
+        needed, motion, change_stood, change, kick_stood, kick = constants[start : start + len(EACH)]
+        moves = _logistic(motion * (rows[f"{optimiser.name} motion"] - rows["need"][:, None] - needed))
+        stands = _logistic(change * (change_stood - rows[f"{optimiser.name} change"]))
+        stands = stands * _logistic(kick * (kick_stood - rows[f"{optimiser.name} kick"]))
+        found[optimiser.name] = shared * moves * stands
+    return found
 
 
 def fit(rows: Rows) -> np.ndarray:
-    """Constants of greatest likelihood, in the order of CONSTANTS."""
+    """Constants of greatest likelihood, in the order of `constants_in_use`."""
+    start = constants_in_use()
+    width = np.maximum(SMALLEST_WIDTH, PRIOR_WIDTH * np.abs(start))
 
     def cost(constants: np.ndarray) -> float:
-        by_rate = LAPSE + (1 - 2 * LAPSE) * scores(constants, rows)
-        best = by_rate.max(axis=1)
-        likelihood = np.where(rows["learns"], np.log(best), np.log(1 - best)).mean()
-        single = np.where(rows["rate_learns"], np.log(by_rate), np.log(1 - by_rate))
-        likelihood += RATE_WEIGHT * np.where(rows["rate_decided"], single, 0.0).sum(axis=1).mean() / single.shape[1]
-        return float(-likelihood + PRIOR * np.square(constants).sum())
+        total = PRIOR * float(np.mean(np.square((constants - start) / width)))
+        for name, by_rate in scores(constants, rows).items():
+            total -= likelihood(by_rate.max(axis=1), rows[f"{name} best"])
+            total -= RATE_WEIGHT * likelihood(by_rate, rows[f"{name} final"])
+        return total
 
-    start = np.array([getattr(model, name) for name in CONSTANTS])
     return np.asarray(minimize(cost, start, method="L-BFGS-B").x)
+
+
+def likelihood(score: np.ndarray, reached: np.ndarray) -> float:
+    """Mean logarithm, over the decided ones."""
+    score = LAPSE + (1 - 2 * LAPSE) * score
+    learns, decided = reached >= LEARNS, (reached >= LEARNS) | (reached <= LEARNS_NOT)
+    return float(np.where(learns, np.log(score), np.log(1 - score))[decided].mean()) if decided.any() else 0.0
 
 
 def part(rows: Rows, chosen: np.ndarray) -> Rows:
     return {name: values[chosen] for name, values in rows.items()}
 
 
-def cross_validated(labels: list[dict[str, Any]], rows: Rows) -> np.ndarray:
-    """Score of each network from constants fitted without its group."""
-    group = np.array([zlib.crc32(row["id"].split("-")[0].encode()) % FOLDS for row in labels])
-    predicted = np.zeros(len(labels))
-    for fold in range(FOLDS):
-        constants = fit(part(rows, group != fold))
-        predicted[group == fold] = scores(constants, part(rows, group == fold)).max(axis=1)
+def cross_validated(labels: list[dict[str, Any]], rows: Rows) -> dict[str, np.ndarray]:
+    """Best score of each network by optimiser, from constants fitted without its family."""
+    family = np.array([row["family"] for row in labels])
+    predicted = {optimiser.name: np.zeros(len(labels)) for optimiser in OPTIMISERS}
+    for name in np.unique(family):
+        constants = fit(part(rows, family != name))
+        for optimiser, by_rate in scores(constants, part(rows, family == name)).items():
+            predicted[optimiser][family == name] = by_rate.max(axis=1)
     return predicted
 
 
-def describe(name: str, learns: np.ndarray, predicted: np.ndarray) -> None:
-    right = predicted >= model.TRAINABLE
-    balanced = (right[learns].mean() + (~right[~learns]).mean()) / 2
-    print(
-        f"{name:24} {len(learns):4} networks, {learns.sum():3} learn: AUROC {roc_auc_score(learns, predicted):.4f}, balanced accuracy {balanced:.4f}"
-    )
+def describe(name: str, reached: np.ndarray, predicted: np.ndarray) -> None:
+    learns, fails = reached >= LEARNS, reached <= LEARNS_NOT
+    if not learns.any() or not fails.any():
+        kept = f"not failed {np.mean(predicted[learns] >= model.TRAINABLE):.2f}" if learns.any() else ""
+        print(f"| {name} | {learns.sum()} | {fails.sum()} | | {kept} |")
+        return
+    decided = learns | fails
+    kept, caught = np.mean(predicted[learns] >= model.TRAINABLE), np.mean(predicted[fails] < model.TRAINABLE)
+    area = roc_auc_score(learns[decided], predicted[decided])
+    print(f"| {name} | {learns.sum()} | {fails.sum()} | {area:.3f} | {(kept + caught) / 2:.3f} |")
 
 
 def _logistic(x: np.ndarray) -> np.ndarray:
@@ -153,32 +186,33 @@ def _logistic(x: np.ndarray) -> np.ndarray:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("out", type=Path)
+    parser.add_argument("out", type=Path, nargs="+")
     parser.add_argument("--limit", type=int, help="probe at most so many networks that were not probed yet")
     parser.add_argument("-v", action="store_true", help="name the networks that are judged wrongly")
     options = parser.parse_args()
     labels, rows = load(options.out, options.limit)
-    for name, value in zip(CONSTANTS, fit(rows), strict=True):
-        print(f"{name} = {value:.2f}   (in use: {getattr(model, name)})")
-    predicted, learns = cross_validated(labels, rows), rows["learns"]
-    drawn = np.array([row["id"].startswith("r") for row in labels])
-    describe("all", learns, predicted)
-    describe("drawn from the range", learns[drawn], predicted[drawn])
-    describe("walked to the edge", learns[~drawn], predicted[~drawn])
-    used = scores(np.array([getattr(model, name) for name in CONSTANTS]), rows).max(axis=1)
-    describe("constants in use", learns, used)
+    names = [*SHARED, *(f"{optimiser.name} {name}" for optimiser in OPTIMISERS for name in EACH)]
+    for name, value, used in zip(names, fit(rows), constants_in_use(), strict=True):
+        print(f"{name} = {value:.2f}   (in use: {used})")
+    predicted = cross_validated(labels, rows)
+    used = {name: by_rate.max(axis=1) for name, by_rate in scores(constants_in_use(), rows).items()}
+    family = np.array([row["family"] for row in labels])
+    for optimiser in OPTIMISERS:
+        best = rows[f"{optimiser.name} best"]
+        print(f"\n| {optimiser.name} | learn | do not | AUROC | balanced accuracy |\n| --- | --- | --- | --- | --- |")
+        describe("all, constants in use", best, used[optimiser.name])
+        describe("all, family left out", best, predicted[optimiser.name])
+        for name in np.unique(family):
+            describe(str(name), best[family == name], predicted[optimiser.name][family == name])
+    either = np.fmax(rows["SGD best"], rows["Adam best"])
+    both = np.maximum(predicted["SGD"], predicted["Adam"])
+    print("\n| either | learn | do not | AUROC | balanced accuracy |\n| --- | --- | --- | --- | --- |")
+    describe("all, family left out", either, both)
     if options.v:
-        for i in np.argsort(-np.abs(predicted - learns)):
-            if (predicted[i] >= model.TRAINABLE) != learns[i]:
-                row = labels[i]
-                numbers = " ".join(
-                    f"{name} {rows[name][i]:.1f}"
-                    for name in ("motion", "kernel", "step", "roughness", "dimension", "narrowness")
-                )
-                print(
-                    f"{predicted[i]:.3f} best {row['best']:.3f} {row['id']:8} {row['architecture']} {row['activation']} depth {row['depth']} "
-                    f"width {row['width']} {row['scheme']} {row['scale']:.2f} {row['fault']} {numbers}"
-                )
+        wrong = [i for i in range(len(labels)) if (both[i] >= model.TRAINABLE) != (either[i] >= LEARNS) and not LEARNS_NOT < either[i] < LEARNS]  # fmt: skip
+        for i in sorted(wrong, key=lambda i: both[i]):
+            row = {k: v for k, v in labels[i].items() if k not in ("runs", "curve")}
+            print(f"SGD {predicted['SGD'][i]:.2f}/{rows['SGD best'][i]:.2f} Adam {predicted['Adam'][i]:.2f}/{rows['Adam best'][i]:.2f} {row}")
 
 
 if __name__ == "__main__":

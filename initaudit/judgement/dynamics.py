@@ -57,6 +57,11 @@ class MeasuredLayer:
     memory: float | None = None
     """Of a recurrent layer: what is left in its last state of a small change of its first one."""
 
+    @property
+    def log_relative_gradient(self) -> float:
+        """Decimal logarithm of |dL/dW| / |W|."""
+        return 0.5 * (log10(self.kernel) - log10(self.weight_square))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dynamics:
@@ -99,27 +104,15 @@ class Dynamics:
         To first order the relative change of the network in one step (deep relative trust, Bernstein et al. 2020). The
         geometric mean, because a single tiny weight grows in the first steps and harms nobody.
         """
-        return _together(self._relative_gradients(lambda layer, log: log))
+        return float(10.0 ** min(LARGEST_LOG, self.together(lambda layer: layer.log_relative_gradient)))
 
-    def settled_step(self, rate: float) -> float:
-        """The relative change in a step at `rate`, once the weights whose scale does not count have grown in the first one.
+    def together(self, log_change: Callable[[MeasuredLayer], float]) -> float:
+        """Decimal logarithm of the number of layers times the geometric mean of a change, given as its logarithm.
 
-        A step of the size r |W| is at right angles to scale-free weights: |W|^2 becomes (1 + r^2) |W|^2 and the gradient falls
-        as 1 / |W|, so that the next step is r / (1 + r^2) of them (van Laarhoven 2017; Arora, Li & Lyu 2019).
+        Over the layers that have a gradient, and a weight that it can be compared with.
         """
-
-        def settled(layer: MeasuredLayer, log: float) -> float:
-            first = log + log10(rate)
-            return first - log10(1 + 10.0 ** (2 * first)) if layer.scale_free else first
-
-        return _together(self._relative_gradients(settled))
-
-    def _relative_gradients(self, change: Callable[[MeasuredLayer, float], float]) -> list[float]:
-        return [
-            change(layer, 0.5 * (log10(layer.kernel) - log10(layer.weight_square)))
-            for layer in self.layers
-            if layer.kernel > 0 and layer.weight_square > 0
-        ]
+        logs = [log_change(layer) for layer in self.layers if layer.kernel > 0 and layer.weight_square > 0]
+        return math.log10(len(logs)) + math.fsum(logs) / len(logs) if logs else -LARGEST_LOG
 
     @property
     def roughness(self) -> float:
@@ -160,11 +153,6 @@ class Dynamics:
         """
         head = self.drawn[-1]
         return max(math.fsum(1 / layer.elements for layer in part if layer is not head) for part in self.stretches)
-
-
-def _together(logs: Sequence[float]) -> float:
-    """Their number times their geometric mean, of decimal logarithms."""
-    return len(logs) * float(10.0 ** min(LARGEST_LOG, sum(logs) / len(logs))) if logs else 0.0
 
 
 def dynamics_of(layers: Sequence[LayerAudit]) -> Dynamics | None:
@@ -282,3 +270,14 @@ def _tied_share(audits: Sequence[LayerAudit]) -> float:
 def log10(value: float) -> float:
     """Decimal logarithm, cut off at +-LARGEST_LOG."""
     return max(-LARGEST_LOG, min(LARGEST_LOG, math.log10(value))) if value > 0 else -LARGEST_LOG
+
+
+def sum_of_logs(logs: Sequence[float]) -> float:
+    """Decimal logarithm of the sum of numbers given by their logarithms."""
+    largest = max(logs, default=-LARGEST_LOG)
+    return largest + math.log10(math.fsum(10.0 ** (log - largest) for log in logs)) if logs else largest
+
+
+def logistic(x: float) -> float:
+    """1 / (1 + exp(-x)), at any x."""
+    return 1.0 / (1.0 + math.exp(-max(-700.0, min(700.0, x))))

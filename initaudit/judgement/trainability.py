@@ -20,7 +20,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from initaudit.judgement.dynamics import Dynamics, MeasuredLayer, dynamics_of, log10
+from initaudit.judgement.dynamics import Dynamics, MeasuredLayer, dynamics_of, log10, logistic
+from initaudit.judgement.optimisers import ADAM, SGD, Optimiser
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,18 +31,6 @@ if TYPE_CHECKING:
 TRAINABLE = 0.5
 """At or above this score a network is called trainable: the score is a probability."""
 
-LEARNING_RATES = (1e-3, 1e-2, 1e-1)
-"""The rates that the networks behind the fit were trained with; the best one counts."""
-MOTION_NEEDED = -5.54
-"""Decimal logarithm of contrast kernel / (1 / rate + kernel) / (answer scale * stretch^2) at which half of the networks
-move far enough; fitted, as were the power of the stretch (1.97 where it was left free) and the weight of the kernel beside
-1 / rate (1.0 where it was left free)."""
-MOTION_STEEPNESS = 2.78
-"""How sharply networks on either side of MOTION_NEEDED differ, per decade; fitted."""
-STEP_STOOD = 0.42
-"""Decimal logarithm of rate * relative step that half of the networks stand; fitted."""
-STEP_STEEPNESS = 3.76
-"""How sharply networks on either side of STEP_STOOD differ, per decade; fitted."""
 ROUGHNESS_STOOD = 4.46
 """Decimal logarithm of the roughness that half of the networks stand; fitted."""
 BATCH_NORM_CALMS = 1.8
@@ -55,6 +44,9 @@ DIMENSION_STEEPNESS = 1.78
 NARROWNESS_STEEPNESS = 3.61
 """How much each factor of ten in narrowness harms; a narrowness of 1 with a dimension of 1 leaves half; fitted."""
 
+ADAM_ALONE = 0.5
+"""Of what a network scores above TRAINABLE with Adam, the share that counts where SGD does not get it off the ground. A judgement: it trains,
+and is not as good as one that trains with either."""
 TIED = 0.5
 """Share of tied units from which a network counts as one unit wide: one constant layer between random ones is not enough
 to tie its units, so in practice the share is 0 or 1."""
@@ -89,59 +81,57 @@ class Trainability:
 
     score: float
     factors: tuple[Factor, ...]
+    """What limits SGD."""
+    sgd: float
+    """Score with SGD alone."""
+    adam: float
+    """Score with Adam alone."""
+
+    @property
+    def takes_adam(self) -> bool:
+        """Whether Adam gets the network off the ground, and SGD does not."""
+        return self.sgd < TRAINABLE <= self.adam
 
 
 def trainability(layers: Sequence[LayerAudit]) -> Trainability | None:
     """Judge probed layers in topological order; None where nothing was probed backward, unless the way forward already ends."""
     dynamics = dynamics_of(layers)
     if dynamics is not None:
-        return Trainability(score=score_of(dynamics), factors=limits(dynamics))
+        sgd, adam = (learns(dynamics, optimiser) for optimiser in (SGD, ADAM))
+        return Trainability(score=score_of(dynamics), factors=limits(dynamics), sgd=sgd, adam=adam)
     broken = next((a.layer.name for a in layers if a.signal is not None and a.signal.nonfinite > 0), None)
-    return None if broken is None else Trainability(score=0.0, factors=(_overflow(broken, rule="INI406"),))
+    return (
+        None
+        if broken is None
+        else Trainability(score=0.0, factors=(_overflow(broken, rule="INI406"),), sgd=0.0, adam=0.0)
+    )
 
 
 def score_of(dynamics: Dynamics) -> float:
-    """Probability that the network learns at the best learning rate."""
+    """Probability that the network learns with the better of both optimisers, one that Adam alone gets off the ground counting less."""
+    sgd, adam = (learns(dynamics, optimiser) for optimiser in (SGD, ADAM))
+    alone = adam if adam < TRAINABLE else TRAINABLE + ADAM_ALONE * (adam - TRAINABLE)
+    return max(sgd, alone)
+
+
+def learns(dynamics: Dynamics, optimiser: Optimiser) -> float:
+    """Probability that the network learns with this optimiser, at its best learning rate."""
     if not dynamics.finite or dynamics.tied >= TIED:
         return 0.0
-    learns = max(moves(dynamics, rate) * stands(dynamics, rate) for rate in LEARNING_RATES)
-    return separates(dynamics) * smooth(dynamics) * learns
-
-
-def moves(dynamics: Dynamics, rate: float) -> float:
-    """Probability that steps at `rate` change the answers by enough to tell inputs apart.
-
-    What all inputs share is moved by the same steps, back and forth with the composition of each batch: from a rate of
-    1 / kernel on, larger steps help the differences no more.
-    """
-    return _enough(dynamics, dynamics.contrast_kernel / (1 / rate + dynamics.kernel))
-
-
-def stands(dynamics: Dynamics, rate: float) -> float:
-    """Probability that steps at `rate` do not throw the network off its course."""
-    return _logistic(STEP_STEEPNESS * (STEP_STOOD - log10(dynamics.settled_step(rate))))
+    return separates(dynamics) * smooth(dynamics) * optimiser.learns(dynamics)
 
 
 def separates(dynamics: Dynamics) -> float:
     """Probability that what the last layer sees can be, or can become, divisible into classes."""
     spread = log10(dynamics.dimension) if dynamics.dimension else 0.0
     narrow = log10(dynamics.narrowness)
-    return _logistic(DIMENSION_STEEPNESS * spread - NARROWNESS_STEEPNESS * narrow)
+    return logistic(DIMENSION_STEEPNESS * spread - NARROWNESS_STEEPNESS * narrow)
 
 
 def smooth(dynamics: Dynamics) -> float:
     """Probability that what is learned from one input holds for its neighbours."""
     stood = ROUGHNESS_STOOD + BATCH_NORM_CALMS * dynamics.by_batch
-    return _logistic(ROUGHNESS_STEEPNESS * (stood - log10(dynamics.roughness)))
-
-
-def _enough(dynamics: Dynamics, move: float) -> float:
-    motion = log10(move) - log10(dynamics.answer_scale) - 2 * log10(dynamics.stretch)
-    return _logistic(MOTION_STEEPNESS * (motion - MOTION_NEEDED))
-
-
-def _logistic(x: float) -> float:
-    return 1.0 / (1.0 + math.exp(-max(-700.0, min(700.0, x))))
+    return logistic(ROUGHNESS_STEEPNESS * (stood - log10(dynamics.roughness)))
 
 
 def limits(dynamics: Dynamics) -> tuple[Factor, ...]:
@@ -163,13 +153,12 @@ def _limits(dynamics: Dynamics) -> Iterator[Factor]:
             message=f"{dynamics.tied:.0%} of the hidden units have the same weights, before and behind them, as another unit: "
             "they stay equal for ever, and each layer is one unit wide.",
         )
-    largest, smallest = LEARNING_RATES[-1], LEARNING_RATES[0]
-    slow, wild = moves(dynamics, largest), stands(dynamics, smallest)
+    slow, wild = SGD.moves(dynamics, SGD.rates[-1]), SGD.stands(dynamics, SGD.rates[0])
     if slow < SUFFICES:
         yield from _too_slow(dynamics, slow)
     if wild < SUFFICES:
         yield from _too_wild(dynamics, wild)
-    together = max(moves(dynamics, rate) * stands(dynamics, rate) for rate in LEARNING_RATES)
+    together = SGD.learns(dynamics)
     if together < SUFFICES <= min(slow, wild):
         yield Factor(
             name="uneven",
@@ -212,9 +201,9 @@ def _overflow(where: str | None, *, rule: str) -> Factor:
 
 def _too_slow(dynamics: Dynamics, score: float) -> Iterator[Factor]:
     first, last = dynamics.drawn[0], dynamics.drawn[-1]
-    rate = LEARNING_RATES[-1]
-    if moves(replace(dynamics, answer_scale=1.0), rate) >= TRAINABLE:
-        if stands(dynamics, LEARNING_RATES[0]) >= SUFFICES:  # else the explosion is named already
+    rate = SGD.rates[-1]
+    if SGD.moves(replace(dynamics, answer_scale=1.0), rate) >= TRAINABLE:
+        if SGD.stands(dynamics, SGD.rates[0]) >= SUFFICES:  # else the explosion is named already
             yield Factor(
                 name="explosion",
                 score=score,
@@ -224,7 +213,7 @@ def _too_slow(dynamics: Dynamics, score: float) -> Iterator[Factor]:
             )
         return
     left = _change(first.input_variance, last.input_variance)
-    if _enough(dynamics, dynamics.kernel / (1 / rate + dynamics.kernel)) >= TRAINABLE:
+    if SGD.suffices(dynamics, log10(dynamics.kernel / (1 / rate + dynamics.kernel))) >= TRAINABLE:
         where = _first(dynamics, lambda layer: layer.contrast < 1 / STEEP)
         yield Factor(
             name="similarity",
@@ -259,7 +248,7 @@ def _too_slow(dynamics: Dynamics, score: float) -> Iterator[Factor]:
 def _too_wild(dynamics: Dynamics, score: float) -> Iterator[Factor]:
     first, last = dynamics.drawn[0], dynamics.drawn[-1]
     forward, back = _change(first.input_variance, last.input_variance), _change(last.gradient, first.gradient)
-    step = f"even a learning rate of {LEARNING_RATES[0]:g} changes the network by {LEARNING_RATES[0] * dynamics.relative_step:.2g} of itself in one step"
+    step = f"even a learning rate of {SGD.rates[0]:g} changes the network by {SGD.rates[0] * dynamics.relative_step:.2g} of itself in one step"
     if forward > STEEP:
         where = _first(dynamics, lambda layer: _change(first.input_variance, layer.input_variance) > STEEP)
         yield Factor(

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from initaudit.judgement.model_audit import ModelAudit
     from initaudit.rule import Rule
 
+ADAM_TRAINS = "Plain SGD would not train it; Adam does."
+
 
 def limiting_factors(rule: Rule, audit: ModelAudit, *, suggestion: str) -> Iterator[Finding]:
     """Findings for the factors of `rule` in a network whose own standard is trainability (fresh or unknown).
@@ -32,7 +34,7 @@ def limiting_factors(rule: Rule, audit: ModelAudit, *, suggestion: str) -> Itera
         subject = next((a for a in audit.layers if a.layer.name == factor.layer), None)
         yield rule.finding(
             subject,
-            factor.message,
+            f"{factor.message} {ADAM_TRAINS}" if learning.takes_adam else factor.message,
             measured=None,
             expected=None,
             trainability=factor.score,
