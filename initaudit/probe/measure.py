@@ -90,11 +90,14 @@ def measure(
         checkpoint(answer)
     wild = heavy_tailed(feeds, options["seed"]) if plan.get("superlinear") else None
     if wild is not None:
-        answer["notes"].append(HEAVY)
         runs = batched_runs(wild) if norms.by_batch else single_runs(wild)
-        answer["tails"] = departures(
-            layers, signals, _forward(model, folder, layers, runs, norms=norms, seed=options["seed"])
-        )
+        try:
+            heavy = _forward(model, folder, layers, runs, norms=norms, seed=options["seed"])
+        except ProbeError as error:
+            answer["notes"].append(f"heavy-tailed inputs were not fed: {error}")
+        else:
+            answer["notes"].append(HEAVY)
+            answer["tails"] = departures(layers, signals, heavy)
     gradients = _backward(model, folder, layers, forward=forward, feeds=feeds, options=options, notes=answer["notes"])
     spread = spread_of(gradients)
     for name, gradient in gradients.items():
