@@ -48,8 +48,8 @@ def degrees(graph: Graph) -> dict[str, float]:
             continue
         known |= {value.name: degree for value in node.outputs if value is not None}
         if node.op_type == "DynamicQuantizeLinear":
-            codes, _, zero_point = node.outputs  # within fixed bounds: it is the scale beside them that grows
-            known |= {value.name: 0.0 for value in (codes, zero_point) if value is not None}
+            codes = (node.outputs[0], *node.outputs[2:])  # within fixed bounds: it is the scale beside them that grows
+            known |= {value.name: 0.0 for value in codes if value is not None}
     return known
 
 
@@ -71,7 +71,7 @@ def _degree(node: Node, read: Sequence[float | None]) -> float:
     if spec.use is Use.GATE:
         return 2.0 * highest
     if spec.use is Use.SCALE:
-        return _quotient(*carried) if node.op_type == "Div" else sum(carried)
+        return _quotient(carried[0], carried[-1]) if node.op_type == "Div" else sum(carried)
     operator = operator_of(node)
     moving = [i for i, d in enumerate(read) if d is not None]
     if not highest or operator is None or spec.use is Use.SUM or spec.only_moves or len(moving) > 1:
