@@ -77,6 +77,31 @@ def mlp(
     return model(nodes, {"x": ["N", widths[0]]}, ["y"], stored)
 
 
+def gated(
+    depth: int, gate: str | None = None, width: int = 64, *, norm: bool = False, seed: int = 0
+) -> onnx.ModelProto:
+    """Blocks of two products of the same input, `up<i>` and `gate<i>`, that are multiplied, the latter behind the operator `gate`; and a head."""
+    rng = np.random.default_rng(seed)
+    nodes, tensors, value = (
+        [],
+        {"one": np.ones(width, np.float32), "head": rng.normal(0, width**-0.5, (10, width))},
+        "x",
+    )
+    for i in range(depth):
+        if norm:
+            nodes.append(helper.make_node("LayerNormalization", [value, "one"], [f"n{i}"]))
+            value = f"n{i}"
+        for name in (f"up{i}", f"gate{i}"):
+            tensors[name] = rng.normal(0, width**-0.5, (width, width))
+            nodes.append(helper.make_node("Gemm", [value, name], [f"{name}.z"], name, transB=1))
+        if gate is not None:
+            nodes.append(helper.make_node(gate, [f"gate{i}.z"], [f"gate{i}.a"]))
+        value = f"product{i}"
+        nodes.append(helper.make_node("Mul", [f"up{i}.z", f"gate{i}.{'z' if gate is None else 'a'}"], [value]))
+    nodes.append(helper.make_node("Gemm", [value, "head"], ["y"], "head", transB=1))
+    return model(nodes, {"x": ["N", width]}, ["y"], {n: np.asarray(a, np.float32) for n, a in tensors.items()})
+
+
 def trained_like(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     """Heavy-tailed and of low rank beside noise, with uneven units: what no scheme draws."""
     noise = rng.normal(0, 0.5, shape)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from initaudit.kind import Kind
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from initaudit.kind import Kind
     from initaudit.model.graph import Node, Value
     from initaudit.model.tensors import Tensor
     from initaudit.op import WeightPlace
@@ -92,6 +93,11 @@ class Layer:
         for n in self.weight.shape:
             size *= n
         return size
+
+    @property
+    def is_forget_gate(self) -> bool:
+        """Whether these are weights of an LSTM's forget gate."""
+        return self.kind is Kind.LSTM and (self.weight.part or "").endswith("gate:forget")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

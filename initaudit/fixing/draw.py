@@ -10,7 +10,6 @@ import numpy as np
 from initaudit.errors import FixRefused
 from initaudit.fixing.centring import centred
 from initaudit.initialisation.schemes import SCHEMES
-from initaudit.kind import Kind
 
 if TYPE_CHECKING:
     from initaudit.extraction.layer import Layer
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from initaudit.measuring.layer_audit import LayerAudit
 
 FORGET_BIAS = 1.0
-"""Start of an LSTM's forget-gate bias (Jozefowicz, Zaremba & Sutskever 2015)."""
+"""Start of an LSTM's forget-gate bias (Jozefowicz, Zaremba & Sutskever 2015): the sum of the input bias and the recurrent one."""
 
 
 def new_weights(choice: Choice, layer: Layer, seed: int, options: FixOptions) -> tuple[np.ndarray, str]:
@@ -52,12 +51,11 @@ def new_weights(choice: Choice, layer: Layer, seed: int, options: FixOptions) ->
 
 
 def new_bias(known: LayerAudit, options: FixOptions) -> float | None:
-    """What the bias of a layer that is drawn anew should be: zero, or one for an LSTM's forget gate; None leaves it, as rescaling does."""
+    """What the bias of a layer that is drawn anew should be: zero, or one for the input weights of an LSTM's forget gate; None leaves it, as rescaling does."""
     layer = known.layer
     if options.mode == "rescale" or not layer.kind.is_mixing or known.bias is None:
         return None
-    forget = layer.kind is Kind.LSTM and layer.weight.part is not None and "forget" in layer.weight.part
-    return FORGET_BIAS if forget else 0.0
+    return FORGET_BIAS if layer.is_forget_gate and layer.role == "W" else 0.0
 
 
 def _aim(layer: Layer, target: Target, options: FixOptions) -> tuple[str, float]:

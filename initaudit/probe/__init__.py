@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from initaudit.errors import ProbeError
+from initaudit.probe.growth import is_superlinear
 from initaudit.probe.plan import ProbeOptions, make_plan
 from initaudit.probe.signal import Signal
 
@@ -44,6 +45,9 @@ class ProbeResult:
     """Whether the BatchNorms that the exporter folded away were put back: then what was measured is what will be trained."""
     nonfinite_node: str | None = None
     """First node that makes NaN or infinity from finite values."""
+    tails: Mapping[str, float] = field(default_factory=dict)
+    """Layer name -> how many times larger the root mean square of its pre-activation is where the inputs have heavy tails (infinite where it
+    leaves the finite numbers); empty where no such inputs were fed."""
     notes: tuple[str, ...] = ()
 
 
@@ -64,12 +68,13 @@ def probe(
         )
     from initaudit.probe.isolation import run_child
 
+    superlinear = is_superlinear(model.graph, [layer.output for layer in plan.layers])
     path = None if model.path is None else model.path.resolve()
     job = {
         "path": None if path is None else str(path),
         "folder": None if path is None else str(path.parent),
         "sha256": None if path is None else model.sha256,
-        "plan": plan.to_json(),
+        "plan": {**plan.to_json(), "superlinear": superlinear},
         "options": options.to_json(),
     }
     blobs = [model.proto.SerializeToString()] if path is None else []
@@ -125,6 +130,7 @@ def _result(answer: Mapping[str, Any], skipped: Mapping[str, str], options: Prob
         batch_norm=answer["batch_norm"],
         norms_restored=answer["norms_restored"],
         nonfinite_node=answer["nonfinite_node"],
+        tails=answer["tails"],
         notes=tuple(answer["notes"]),
     )
 

@@ -1,7 +1,8 @@
 """What the probe's process does with a job: read the model, make inputs, measure.
 
     {"path": file or null, "folder": of external data or null, "sha256": of the file or null, "max_memory": bytes,
-     "options": ProbeOptions.to_json(), "plan": Plan.to_json()}
+     "options": ProbeOptions.to_json(), "plan": Plan.to_json() with "superlinear": whether some layer grows
+     faster than the input}
 
 with the serialised model as the only blob where `path` is null.
 """

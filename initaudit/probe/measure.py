@@ -13,6 +13,7 @@ from initaudit.model.operators import operator_spec
 from initaudit.probe.backward import Backward
 from initaudit.probe.forward import observe
 from initaudit.probe.gradient import Gradient, spread_of
+from initaudit.probe.inputs.tails import RARE, WIDER, heavy_tailed
 from initaudit.probe.instrument import freeze_statistics
 from initaudit.probe.nonfinite import first_nonfinite
 from initaudit.probe.norms import batch_norms, restore_folded
@@ -20,15 +21,20 @@ from initaudit.probe.plan import LayerPlan
 from initaudit.probe.runs import Runs, batched_runs, single_runs
 from initaudit.probe.segments import Network
 from initaudit.probe.stacking import Stack
-from initaudit.probe.summary import summarise
+from initaudit.probe.summary import departures, summarise
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from initaudit.probe.inputs import Feeds
+    from initaudit.probe.norms import BatchNorms
     from initaudit.probe.observed import Forward
 
 RESTORED = "the exporter folded fresh BatchNorms into the layers before them; they were put back, as in training"
+HEAVY = (
+    "values that depend on the input are multiplied: inputs with heavy tails "
+    f"({RARE:.0%} of the values {WIDER:g} times as wide, unit variance) were fed as well"
+)
 
 
 def measure(
@@ -45,14 +51,14 @@ def measure(
         model: flattened, runnable; its BatchNorms are changed to what training would run.
         folder: where its external data lies.
         feeds: its inputs.
-        plan: `Plan.to_json()`.
+        plan: `Plan.to_json()`; with "superlinear" true, heavy-tailed inputs are fed as well.
         options: `ProbeOptions.to_json()`.
         checkpoint: called with the answer as far as it is known when the forward signal is measured; the way back
             may need more time or memory than there is.
 
     Returns:
         {"signals": {layer: fields of `Signal`}, "skipped": {layer: reason}, "batch", "batch_norm": "batch" | "running" |
-        None, "norms_restored": bool, "nonfinite_node": str | None, "notes": [str]}.
+        None, "norms_restored": bool, "nonfinite_node": str | None, "tails": {layer: ratio}, "notes": [str]}.
 
     Raises:
         ProbeError: the network cannot be run.
@@ -61,11 +67,7 @@ def measure(
     layers, restored = restore_folded(model, layers, folder)
     norms = batch_norms(model, folder)
     runs = batched_runs(feeds) if norms.by_batch else single_runs(feeds)
-    copy = ModelProto()
-    copy.CopyFrom(model)
-    untouched = [n for n in copy.graph.node if n.op_type == "BatchNormalization" and n.output[0] in norms.by_batch]
-    forward = observe(copy, folder, layers, runs, seed=options["seed"], batch_norms=untouched)
-    del copy
+    forward = _forward(model, folder, layers, runs, norms=norms, seed=options["seed"])
     signals: dict[str, Any] = {}
     skipped: dict[str, str] = {}
     for layer in layers:
@@ -81,16 +83,37 @@ def measure(
         "batch_norm": "batch" if norms.by_batch else "running" if norms.by_running else None,
         "norms_restored": restored,
         "nonfinite_node": _nonfinite_node(model, folder, layers, signals, runs),
+        "tails": {},
         "notes": [RESTORED] if restored else [],
     }
     if checkpoint is not None:
         checkpoint(answer)
+    wild = heavy_tailed(feeds, options["seed"]) if plan.get("superlinear") else None
+    if wild is not None:
+        runs = batched_runs(wild) if norms.by_batch else single_runs(wild)
+        try:
+            heavy = _forward(model, folder, layers, runs, norms=norms, seed=options["seed"])
+        except ProbeError as error:
+            answer["notes"].append(f"heavy-tailed inputs were not fed: {error}")
+        else:
+            answer["notes"].append(HEAVY)
+            answer["tails"] = departures(layers, signals, heavy)
     gradients = _backward(model, folder, layers, forward=forward, feeds=feeds, options=options, notes=answer["notes"])
     spread = spread_of(gradients)
     for name, gradient in gradients.items():
         if name in signals and (gradient.squares or gradient.weight_squares):
             signals[name] = signals[name] | gradient.to_json(spread)
     return answer
+
+
+def _forward(
+    model: ModelProto, folder: Path | None, layers: Sequence[LayerPlan], runs: Runs, *, norms: BatchNorms, seed: int
+) -> Forward:
+    """What `observe` brings out of a copy of the model."""
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    untouched = [n for n in copy.graph.node if n.op_type == "BatchNormalization" and n.output[0] in norms.by_batch]
+    return observe(copy, folder, layers, runs, seed=seed, batch_norms=untouched)
 
 
 def _backward(

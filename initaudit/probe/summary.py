@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +49,20 @@ def summarise(layer: LayerPlan, forward: Forward) -> dict[str, Any] | None:
         if value is not None and forward.values[value].dtype.kind == "f":
             answer[name] = asdict(moments_of(forward.values[value], part))
     return answer
+
+
+def departures(
+    layers: Iterable[LayerPlan], signals: Mapping[str, Mapping[str, Any]], other: Forward
+) -> dict[str, float]:
+    """By layer, the root mean square of the pre-activation in `other` over that in `signals`; infinite where only the latter is finite."""
+    ratios: dict[str, float] = {}
+    for layer in layers:
+        usual = signals.get(layer.name, {"mean_square": 0.0, "nonfinite": 0.0})
+        if usual["nonfinite"] == 0.0 and 0.0 < usual["mean_square"] < math.inf:
+            found = summarise(layer, other) or usual
+            finite = found["nonfinite"] == 0.0
+            ratios[layer.name] = math.sqrt(found["mean_square"] / usual["mean_square"]) if finite else math.inf
+    return ratios
 
 
 def _similarity(moments: Moments) -> float | None:

@@ -24,7 +24,7 @@ TAIL = 10.0
 """Below minus this a smooth rectifier passes less than 10^-3 of a gradient (SiLU, whose slope is the largest there). State space models
 start the bias before softplus at -2 to -7, for step sizes of 0.001 to 0.1 (Gu & Dao 2023)."""
 FORGET = 0.5
-"""Mean forget-gate bias below which the gate is half closed; the recommended start is 1."""
+"""Mean forget-gate bias (input and recurrent one together) below which the gate is half closed; the recommended start is 1."""
 
 
 class BiasOff(Rule):
@@ -47,13 +47,14 @@ class BiasOff(Rule):
         stats, bias, facts = layer.stats, layer.bias, layer.layer
         if bias is None or not facts.kind.is_drawn or facts.kind is Kind.EMBEDDING or bias.nonfinite or bias.count == 0:
             return
-        if facts.weight.part and "forget" in facts.weight.part and facts.kind is Kind.LSTM:
-            if not audit.context.has_training and bias.mean < FORGET and "recurrent" not in facts.weight.part:
+        if facts.is_forget_gate:
+            level = _cell_bias(layer, audit)
+            if not audit.context.has_training and level < FORGET and facts.role == "W":
                 yield self.finding(
                     layer,
-                    f"The forget gate's bias starts at {bias.mean:.2g}: it forgets "
-                    f"{1 - 1 / (1 + math.exp(-bias.mean)):.0%} of the state at each step.",
-                    measured=bias.mean,
+                    f"The forget gate's bias starts at {level:.2g}: it forgets "
+                    f"{1 - 1 / (1 + math.exp(-level)):.0%} of the state at each step.",
+                    measured=level,
                     expected=1.0,
                     severity=Severity.INFO,
                     suggestion="Start the forget gate's bias at 1.",
@@ -89,3 +90,9 @@ class BiasOff(Rule):
                 if layer.trained
                 else "Set the bias to zero.",
             )
+
+
+def _cell_bias(layer: LayerAudit, audit: ModelAudit) -> float:
+    """Mean of what a gate of a recurrent cell adds: the bias of its input weights and that of its recurrent ones."""
+    gate = (layer.layer.node, layer.layer.weight.part)
+    return sum(a.bias.mean for a in audit.layers if a.bias is not None and (a.layer.node, a.layer.weight.part) == gate)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -113,24 +114,27 @@ def test_one_part_of_a_packed_weight_can_be_changed_alone(tmp_path: Path):
 
 
 def test_a_forget_gate_starts_open(tmp_path: Path):
-    """Its bias is one, so that the cell keeps what it holds (Jozefowicz, Zaremba & Sutskever 2015); the others start at zero."""
+    """A cell that is drawn anew with both of its biases keeps sigmoid(1) of its state (Jozefowicz, Zaremba & Sutskever 2015)."""
     rng = np.random.default_rng(0)
-    recurrent = rng.normal(0, 0.25, (1, 64, 16)).astype(np.float32)
     stored = {
         "w": np.zeros((1, 64, 32), np.float32),
-        "r": recurrent,
+        "r": np.zeros((1, 64, 16), np.float32),
         "b": rng.normal(0, 1, (1, 128)).astype(np.float32),
     }
-    lstm = helper.make_node("LSTM", ["x", "w", "r", "b"], ["y"], "lstm", hidden_size=16)
-    path = save(model([lstm], {"x": ["T", "N", 32]}, ["y"], stored), tmp_path / "m.onnx")
+    lstm = helper.make_node("LSTM", ["x", "w", "r", "b", "", "h", "c"], ["", "", "c1"], "lstm", hidden_size=16)
+    states = {"h": [1, "N", 16], "c": [1, "N", 16]}
+    path = save(model([lstm], {"x": ["T", "N", 32], **states}, ["c1"], stored), tmp_path / "m.onnx")
 
     initaudit.fix(path, tmp_path / "out.onnx", config=STATIC, select=("INI003",))
     after = tensors(tmp_path / "out.onnx")
-    gates = dict(zip("iofc", after["b"].reshape(2, 4, 16)[0], strict=True))
+    cell = np.linspace(-1.0, 1.0, 16, dtype=np.float32).reshape(1, 1, 16)
+    kept = onnxruntime.InferenceSession(tmp_path / "out.onnx").run(
+        None, {"x": np.zeros((1, 1, 32), np.float32), "h": np.zeros((1, 1, 16), np.float32), "c": cell}
+    )[0]
 
     assert after["w"].std() > 0.05
-    assert gates["f"] == pytest.approx(1.0)
-    assert all(gates[name] == pytest.approx(0.0) for name in "ioc")
+    assert kept == pytest.approx(cell / (1 + np.exp(-1)), abs=1e-6)
+    assert [f for f in initaudit.audit(tmp_path / "out.onnx", config=STATIC).findings if f.code == "INI301"] == []
 
 
 def test_the_written_file_is_judged_by_the_standard_of_the_first_audit(tmp_path: Path):

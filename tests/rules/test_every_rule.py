@@ -15,7 +15,7 @@ import initaudit
 from initaudit.errors import FixRefused
 from initaudit.findings import Remedy
 from initaudit.rule import Rule, all_rules
-from tests.networks import he, mlp, model, normal, save, trained_like, xavier
+from tests.networks import gated, he, mlp, model, normal, save, trained_like, xavier
 
 Edit = Callable[[np.ndarray], np.ndarray]
 WIDTHS = (64, 96, 96, 10)
@@ -171,6 +171,7 @@ CASES = {
         lambda: mlp((64, *(64,) * 30, 10), "Sigmoid", xavier), lambda: mlp(SHALLOW, "Relu", he), probe="full"
     ),
     "INI406": Case(lambda: mlp(WIDTHS, draw=normal(1e20)), SOUND, probe="forward"),
+    "INI409": Case(lambda: gated(4), lambda: gated(4, norm=True), probe="forward"),
     "INI501": Case(lambda: mlp(DEEP, "Tanh", normal(0.01)), lambda: mlp(DEEP, "Tanh", xavier), probe="full"),
     "INI502": Case(lambda: mlp(DEEP, "Tanh", normal(2.0)), lambda: mlp(DEEP, "Tanh", xavier), probe="full"),
     "INI503": Case(

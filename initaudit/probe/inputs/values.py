@@ -25,6 +25,9 @@ UNKNOWN_INTEGERS = 10
 RESERVED_IDS = 4
 """Padding, begin, end and unknown usually have the lowest ids; tables much larger than this are indexed above it."""
 
+WHITE = "N(0, 1)"
+"""How independent standard normal values are described."""
+
 
 def dtype_of(code: int) -> np.dtype[Any] | None:
     """The numpy (or ml_dtypes) type for an ONNX element type; None where nothing can be fed."""
@@ -121,7 +124,7 @@ def _meaning(  # noqa: C901, PLR0911, PLR0912  one line a meaning, the surest fi
     if floating:
         like = slope_of(shape, facts.kinds) if setting.natural else None
         if like is None:
-            return rng.standard_normal(shape), "N(0, 1)"
+            return rng.standard_normal(shape), WHITE
         axes, slope, what = like
         return gaussian_field(shape, axes, slope, rng), f"N(0, 1), spectrum {what}"
     if "count" in facts.roles or not shape:
