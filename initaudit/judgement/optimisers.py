@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 SIGN_SHARE = math.sqrt(2 / math.pi)
 """Mean of |x| over the root of the mean of x^2, for a normal x: what a step of the same size in each weight makes of a gradient."""
 
+STEPS = 250
+"""Of the training that the score is about: it says what learns within so many."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tolerance:
@@ -67,10 +70,12 @@ class Optimiser(ABC):
 
     def stands(self, dynamics: Dynamics, rate: float) -> float:
         """Probability that steps at `rate` do not throw the network off its course."""
-        limits = self.tolerance
-        changed = limits.change_steepness * (limits.change_stood - self.change(dynamics, rate))
-        kicked = limits.kick_steepness * (limits.kick_stood - self.kick(dynamics, rate))
-        return logistic(changed) * logistic(kicked)
+        changed = self.tolerance.change_steepness * (self.tolerance.change_stood - self.change(dynamics, rate))
+        return logistic(changed) * self.stays(dynamics, rate)
+
+    def stays(self, dynamics: Dynamics, rate: float) -> float:
+        """Probability that the answers do not run away in the first steps at `rate`."""
+        return logistic(self.tolerance.kick_steepness * (self.tolerance.kick_stood - self.kick(dynamics, rate)))
 
     def learns(self, dynamics: Dynamics) -> float:
         """Probability that the network moves far enough and stands it, at the best rate."""
@@ -133,7 +138,13 @@ class Adam(Optimiser):
 
     def motion(self, dynamics: Dynamics, rate: float) -> float:  # noqa: D102
         apart = sum_of_logs([self._speed(layer) + log10(layer.contrast) for layer in dynamics.layers])
-        return log10(rate) + apart - sum_of_logs([0.0, self.kick(dynamics, rate)])
+        return log10(rate) + apart - sum_of_logs([0.0, self.kick(dynamics, rate)]) + self._growth(dynamics, rate)
+
+    def _growth(self, dynamics: Dynamics, rate: float) -> float:
+        """Decimal logarithm of the factor by which a typical weight can grow: small ones do not stay small, and all else with them."""
+        drawn = [layer for layer in dynamics.drawn if layer.weight_square > 0]
+        sizes = [0.5 * (log10(layer.count) - log10(layer.weight_square)) for layer in drawn]
+        return sum_of_logs([0.0, log10(rate * STEPS) + math.fsum(sizes) / len(sizes)]) if sizes else 0.0
 
     def change(self, dynamics: Dynamics, rate: float) -> float:  # noqa: D102
         return dynamics.together(lambda layer: log10(rate) + 0.5 * (log10(layer.count) - log10(layer.weight_square)))
