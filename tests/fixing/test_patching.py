@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from initaudit.errors import ExternalDataError, FixRefused, InvalidModel, UsageError
-from initaudit.fixing.patching import copy_unchanged, positions, set_values, write_model
+from initaudit.fixing.patching import copy_unchanged, write_model
 from initaudit.model.load import Model, load_model
+from initaudit.redrawing.positions import positions, set_values
 from tests.extracting import only_layer
 from tests.networks import mlp, model
 
