@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from initaudit.config import Config
@@ -14,6 +15,7 @@ from initaudit.judgement.filtering import apply_filters
 from initaudit.judgement.folded import why_unjudged
 from initaudit.judgement.lost import first_lost
 from initaudit.judgement.model_audit import ModelAudit
+from initaudit.judgement.slowness import slowness
 from initaudit.judgement.trainability import trainability
 from initaudit.judgement.verdict import Verdict, verdict_for
 from initaudit.measuring.measure import measure
@@ -47,17 +49,20 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         UsageError: an option cannot be followed.
     """
     config = config or Config()
+    deadline = time.monotonic() + config.timeout
     if config.probe != "none":
         prestart()  # its imports run while the weights are measured
     model = load_model(source)
     extraction = extract_layers(model)
-    probing = start_probe(model, extraction.layers, _probe_options(config), progress)
+    options = _probe_options(config)
+    probing = start_probe(model, extraction.layers, options, progress)
     layers, unreadable = measure(extraction.layers, seed=config.seed)
     context = infer_context(layers, config.context)
     probed = probing()
     layers = with_training(with_theory(model.graph, layers, probed.signals), context)
     unjudged = why_unjudged(layers, context, probed)
     learning = None if unjudged else trainability(layers)
+    slow = slowness(model, layers, context, learning, options, deadline=deadline)
     findings_input = ModelAudit(
         model=model,
         extraction=extraction,
@@ -65,6 +70,7 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         context=context,
         probe=probed,
         trainability=learning,
+        slowness=slow,
         depth_scale=depth_scale(layers),
         untouched=untouched_layers(layers, config.against) if config.against else {},
     )

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from initaudit.redrawing.choice import Recipe
+from initaudit.redrawing.draw import new_bias
+
 if TYPE_CHECKING:
     from initaudit.measuring.layer_audit import LayerAudit
 
@@ -18,5 +21,12 @@ def is_misfit(layer: LayerAudit) -> bool:
         return False
     if ratio == 0:
         return not (facts.is_head or facts.ends_residual_branch)
-    wild_bias = layer.bias is not None and not layer.bias.nonfinite and (layer.bias.std > 0 or layer.bias.mean != 0)
-    return not 1 / FITS <= ratio <= FITS or wild_bias
+    return not 1 / FITS <= ratio <= FITS or _has_wild_bias(layer)
+
+
+def _has_wild_bias(layer: LayerAudit) -> bool:
+    """Whether the bias is neither zero nor what a new draw would make it."""
+    bias = layer.bias
+    return (
+        bias is not None and not bias.nonfinite and (bias.std > 0 or bias.mean not in (0.0, new_bias(layer, Recipe())))
+    )

@@ -1,0 +1,103 @@
+"""Slowness: how many times as many training steps the network needs as it would with its recommended initialisation.
+
+The network as it is and its twin, in which every drawn layer starts at its target, are measured in the same way; what differs between
+the two is the initialisation alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from initaudit.errors import InitauditError
+from initaudit.judgement.dynamics import dynamics_of
+from initaudit.judgement.pace import pace_of
+from initaudit.judgement.trainability import SUFFICES
+from initaudit.redrawing.twin import to_redraw, twin_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from initaudit.judgement.context import Context
+    from initaudit.judgement.trainability import Trainability
+    from initaudit.measuring.layer_audit import LayerAudit
+    from initaudit.model.load import Model
+    from initaudit.probe import ProbeOptions
+
+LARGEST = 1000.0
+"""Slowness at which the prediction ends: nobody trains a thousand times as long, and the fit has seen nothing like it. A judgement."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slowness:
+    """The factor, or why there is none."""
+
+    factor: float | None
+    """Steps to a given accuracy over those of the recommended start, at most LARGEST; None where not known."""
+    why: str
+    """What it is compared with, or why it is not known, in words."""
+    scheme: str | None = None
+    """What most of the layers of the recommended start are drawn from; None where they are not drawn anew."""
+
+
+def slowness(
+    model: Model,
+    layers: Sequence[LayerAudit],
+    context: Context,
+    learning: Trainability | None,
+    options: ProbeOptions,
+    *,
+    deadline: float,
+) -> Slowness:
+    """Compare the network with its twin.
+
+    Args:
+        model: the network.
+        layers: probed, in topological order.
+        context: only a fresh network is one draw of many; what was trained is more than its scale.
+        learning: its trainability.
+        options: of its own probe.
+        deadline: on `time.monotonic`'s clock, when the twin must have been measured.
+    """
+    if context.name != "fresh":
+        return Slowness(factor=None, why=f"the network is {context.name}, not known to be fresh")
+    if learning is None:
+        return Slowness(factor=None, why="trainability was not measured")
+    chosen = to_redraw(layers, centre=learning.score < SUFFICES)
+    if not chosen:
+        return Slowness(factor=1.0, why="every drawn layer starts as recommended")
+    left = deadline - time.monotonic()
+    if left <= 0:
+        return Slowness(factor=None, why="no time was left to measure the recommended start; raise --timeout")
+    try:
+        twin = twin_of(model, chosen, replace(options, timeout=left))
+    except (InitauditError, MemoryError) as error:
+        return Slowness(factor=None, why=f"the recommended start could not be measured: {error}")
+    factor = _compare(layers, twin)
+    if factor is None:
+        return Slowness(factor=None, why="one of the two starts does not learn at all")
+    schemes = Counter(choice.audit.target.scheme for choice in chosen if choice.audit.target is not None)
+    scheme = schemes.most_common(1)[0][0]
+    return Slowness(
+        factor=factor,
+        scheme=scheme,
+        why=f"against the same network with {len(chosen)} layers drawn anew, most by {scheme}",
+    )
+
+
+def _compare(layers: Sequence[LayerAudit], twin: Sequence[LayerAudit]) -> float | None:
+    """The ratio of their paces over the layers that were perturbed in both; None where either cannot learn."""
+    both = _perturbed(layers) & _perturbed(twin)
+    own, recommended = (dynamics_of([a for a in some if a.layer.name in both]) for some in (layers, twin))
+    if own is None or recommended is None:
+        return None
+    pace, best = pace_of(own), pace_of(recommended)
+    if not (pace > 0 and best > 0):
+        return None
+    return min(LARGEST, max(1 / LARGEST, best / pace))
+
+
+def _perturbed(layers: Sequence[LayerAudit]) -> set[str]:
+    return {a.layer.name for a in layers if a.signal is not None and a.signal.weight_gradient is not None}
