@@ -15,7 +15,7 @@ from initaudit.judgement.filtering import apply_filters
 from initaudit.judgement.folded import why_unjudged
 from initaudit.judgement.lost import first_lost
 from initaudit.judgement.model_audit import ModelAudit
-from initaudit.judgement.slowness import slowness
+from initaudit.judgement.slowness import Slowness, slowness
 from initaudit.judgement.trainability import trainability
 from initaudit.judgement.verdict import Verdict, verdict_for
 from initaudit.measuring.measure import measure
@@ -78,7 +78,7 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
     findings = apply_filters(found, config, load_baseline(config.baseline), layers, model.label)
     return Report(
         path=model.label,
-        verdict=verdict_for(findings, context, learning, None if unjudged else first_lost(layers), unjudged),
+        verdict=verdict_for(findings, context, learning, slow, None if unjudged else first_lost(layers), unjudged),
         audit=findings_input,
         findings=findings,
         failed_rules=failed_rules,
@@ -125,5 +125,6 @@ def _findings(rule: Rule, audit: ModelAudit) -> list[Finding]:
 
 def failed(path: str, error: InitauditError) -> Report:
     """The report of a model that could not be audited."""
-    verdict = Verdict(status="error", context="unknown", trainability=None, reason=str(error))
+    unknown = Slowness(factor=None, why="the model could not be audited")
+    verdict = Verdict(status="error", context="unknown", trainability=None, slowness=unknown, reason=str(error))
     return Report(path=path, verdict=verdict, error=str(error))

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from initaudit.findings import Remedy, fix_acts_on, matches
+from initaudit.judgement.trainability import SUFFICES
 from initaudit.redrawing.centring import readers
 from initaudit.redrawing.choice import Choice, Refusal
 from initaudit.redrawing.misfit import is_misfit
@@ -58,6 +59,8 @@ def _network_faults(findings: Iterable[Finding]) -> list[str]:
 def _to_be_centred(report: Report, options: FixOptions) -> dict[str, float]:
     """Layers whose weights are to be centred, with their gain: none where the network as a whole is sound, or a scheme was asked for."""
     assert report.audit is not None
-    if options.scheme != "auto" or options.mode != "resample" or not _network_faults(report.active):
+    learning = report.audit.trainability
+    sound = not _network_faults(report.active) or learning is None or learning.score >= SUFFICES
+    if options.scheme != "auto" or options.mode != "resample" or sound:
         return {}
     return readers([a.layer for a in report.audit.layers])

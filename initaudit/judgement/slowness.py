@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from initaudit.measuring.layer_audit import LayerAudit
     from initaudit.model.load import Model
     from initaudit.probe import ProbeOptions
+    from initaudit.redrawing.choice import Choice
 
 LARGEST = 1000.0
 """Slowness at which the prediction ends: nobody trains a thousand times as long, and the fit has seen nothing like it. A judgement."""
@@ -83,8 +84,12 @@ def slowness(
     return Slowness(
         factor=factor,
         scheme=scheme,
-        why=f"against the same network with {len(chosen)} layers drawn anew, most by {scheme}",
+        why=f"steps over those of the same network with {_counted(chosen)} by {scheme}",
     )
+
+
+def _counted(chosen: Sequence[Choice]) -> str:
+    return "one layer drawn anew," if len(chosen) == 1 else f"{len(chosen)} layers drawn anew, most"
 
 
 def _compare(layers: Sequence[LayerAudit], twin: Sequence[LayerAudit]) -> float | None:
