@@ -48,6 +48,8 @@ class MeasuredLayer:
     """Whether a shortcut that bypasses the layer meets its output."""
     scale_free: bool = False
     """Whether a BatchNorm takes the scale of its weights out of the answers."""
+    weights: int = 1
+    """Number of its weights."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,6 +196,7 @@ def _probed(audit: LayerAudit, signal: Signal, outputs: int) -> MeasuredLayer:
         is_head=audit.layer.is_head,
         ends_shortcut=audit.layer.ends_residual_branch,
         scale_free=is_scale_free(audit.layer),
+        weights=stats.count,
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from initaudit.errors import InitauditError
 from initaudit.judgement.dynamics import dynamics_of
-from initaudit.judgement.pace import pace_of
+from initaudit.judgement.pace import factor_between, learns_at_all
 from initaudit.judgement.trainability import SUFFICES
 from initaudit.redrawing.twin import to_redraw, twin_of
 
@@ -21,14 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from initaudit.judgement.context import Context
+    from initaudit.judgement.dynamics import Dynamics
     from initaudit.judgement.trainability import Trainability
     from initaudit.measuring.layer_audit import LayerAudit
     from initaudit.model.load import Model
     from initaudit.probe import ProbeOptions
     from initaudit.redrawing.choice import Choice
-
-LARGEST = 1000.0
-"""Slowness at which the prediction ends: nobody trains a thousand times as long, and the fit has seen nothing like it. A judgement."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +34,13 @@ class Slowness:
     """The factor, or why there is none."""
 
     factor: float | None
-    """Steps to a given accuracy over those of the recommended start, at most LARGEST; None where not known."""
+    """Steps to a given accuracy over those of the recommended start, None where not known."""
     why: str
     """What it is compared with, or why it is not known, in words."""
     scheme: str | None = None
     """What most of the layers of the recommended start are drawn from; None where they are not drawn anew."""
+    compared: tuple[Dynamics, Dynamics] | None = None
+    """The network and its recommended start."""
 
 
 def slowness(
@@ -76,32 +76,22 @@ def slowness(
         twin = twin_of(model, chosen, replace(options, timeout=left))
     except (InitauditError, MemoryError) as error:
         return Slowness(factor=None, why=f"the recommended start could not be measured: {error}")
-    factor = _compare(layers, twin)
-    if factor is None:
+    both = _perturbed(layers) & _perturbed(twin)
+    own, recommended = (dynamics_of([a for a in some if a.layer.name in both]) for some in (layers, twin))
+    if own is None or recommended is None or not (learns_at_all(own) and learns_at_all(recommended)):
         return Slowness(factor=None, why="one of the two starts does not learn at all")
     schemes = Counter(choice.audit.target.scheme for choice in chosen if choice.audit.target is not None)
     scheme = schemes.most_common(1)[0][0]
     return Slowness(
-        factor=factor,
+        factor=factor_between(own, recommended),
         scheme=scheme,
         why=f"steps over those of the same network with {_counted(chosen)} by {scheme}",
+        compared=(own, recommended),
     )
 
 
 def _counted(chosen: Sequence[Choice]) -> str:
     return "one layer drawn anew," if len(chosen) == 1 else f"{len(chosen)} layers drawn anew, most"
-
-
-def _compare(layers: Sequence[LayerAudit], twin: Sequence[LayerAudit]) -> float | None:
-    """The ratio of their paces over the layers that were perturbed in both; None where either cannot learn."""
-    both = _perturbed(layers) & _perturbed(twin)
-    own, recommended = (dynamics_of([a for a in some if a.layer.name in both]) for some in (layers, twin))
-    if own is None or recommended is None:
-        return None
-    pace, best = pace_of(own), pace_of(recommended)
-    if not (pace > 0 and best > 0):
-        return None
-    return min(LARGEST, max(1 / LARGEST, best / pace))
 
 
 def _perturbed(layers: Sequence[LayerAudit]) -> set[str]:
