@@ -23,6 +23,7 @@ from initaudit.measuring.theory import depth_scale, with_theory
 from initaudit.model.load import load_model
 from initaudit.probe import ProbeOptions, start_probe
 from initaudit.probe.isolation import prestart
+from initaudit.redrawing.twin import to_redraw
 from initaudit.report.report import Report
 from initaudit.rule import Rule, all_rules
 
@@ -58,6 +59,8 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
     probing = start_probe(model, extraction.layers, options, progress)
     layers, unreadable = measure(extraction.layers, seed=config.seed)
     context = infer_context(layers, config.context)
+    if config.probe == "full" and context.name == "fresh" and to_redraw(layers, centre=False):
+        prestart()  # for the recommended start
     probed = probing()
     layers = with_training(with_theory(model.graph, layers, probed.signals), context)
     unjudged = why_unjudged(layers, context, probed)

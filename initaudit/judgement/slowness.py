@@ -64,8 +64,11 @@ def slowness(
     """
     if context.name != "fresh":
         return Slowness(factor=None, why=f"the network is {context.name}, not known to be fresh")
-    if learning is None:
+    measured = dynamics_of(layers)
+    if learning is None or measured is None:
         return Slowness(factor=None, why="trainability was not measured")
+    if not learns_at_all(measured):
+        return Slowness(factor=None, why="the network does not learn at all")
     chosen = to_redraw(layers, centre=learning.score < SUFFICES)
     if not chosen:
         return Slowness(factor=1.0, why="every drawn layer starts as recommended")
@@ -78,8 +81,8 @@ def slowness(
         return Slowness(factor=None, why=f"the recommended start could not be measured: {error}")
     both = _perturbed(layers) & _perturbed(twin)
     own, recommended = (dynamics_of([a for a in some if a.layer.name in both]) for some in (layers, twin))
-    if own is None or recommended is None or not (learns_at_all(own) and learns_at_all(recommended)):
-        return Slowness(factor=None, why="one of the two starts does not learn at all")
+    if own is None or recommended is None or not learns_at_all(recommended):
+        return Slowness(factor=None, why="the recommended start does not learn at all")
     schemes = Counter(choice.audit.target.scheme for choice in chosen if choice.audit.target is not None)
     scheme = schemes.most_common(1)[0][0]
     return Slowness(
