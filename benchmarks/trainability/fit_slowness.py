@@ -26,7 +26,7 @@ from initaudit.config import Config
 from initaudit.judgement import pace
 from initaudit.judgement.dynamics import Dynamics, dynamics_of
 
-CONSTANTS = ("GROWTH", "ANSWERS", "SIZE")
+CONSTANTS = ("MOTION", "ANSWERS", "SIZE")
 RUNS = ("sgd_0.01", "adam_0.001")
 STEPS = 250
 """Length of a run."""

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from initaudit.errors import InitauditError
 from initaudit.judgement.dynamics import dynamics_of
-from initaudit.judgement.pace import factor_between, learns_at_all
-from initaudit.judgement.trainability import SUFFICES
+from initaudit.judgement.pace import factor_between
+from initaudit.judgement.trainability import SUFFICES, TRAINABLE
 from initaudit.redrawing.twin import to_redraw, twin_of
 
 if TYPE_CHECKING:
@@ -64,11 +64,10 @@ def slowness(
     """
     if context.name != "fresh":
         return Slowness(factor=None, why=f"the network is {context.name}, not known to be fresh")
-    measured = dynamics_of(layers)
-    if learning is None or measured is None:
+    if learning is None:
         return Slowness(factor=None, why="trainability was not measured")
-    if not learns_at_all(measured):
-        return Slowness(factor=None, why="the network does not learn at all")
+    if learning.score < TRAINABLE:
+        return Slowness(factor=None, why="the network is not expected to learn at all")
     chosen = to_redraw(layers, centre=learning.score < SUFFICES)
     if not chosen:
         return Slowness(factor=1.0, why="every drawn layer starts as recommended")
@@ -81,8 +80,8 @@ def slowness(
         return Slowness(factor=None, why=f"the recommended start could not be measured: {error}")
     both = _perturbed(layers) & _perturbed(twin)
     own, recommended = (dynamics_of([a for a in some if a.layer.name in both]) for some in (layers, twin))
-    if own is None or recommended is None or not learns_at_all(recommended):
-        return Slowness(factor=None, why="the recommended start does not learn at all")
+    if own is None or recommended is None or not recommended.finite:
+        return Slowness(factor=None, why="the recommended start leaves the finite numbers")
     schemes = Counter(choice.audit.target.scheme for choice in chosen if choice.audit.target is not None)
     scheme = schemes.most_common(1)[0][0]
     return Slowness(

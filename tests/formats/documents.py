@@ -88,7 +88,7 @@ def dense_report(*, depth=12, width=48, activation="relu", factor=1.0, name="net
             "context": context,
             "trainability": 0.03 if lost else 0.97,
             "slowness": None if lost else 1.0,
-            "slowness_why": "the network does not learn at all" if lost else "every drawn layer starts as recommended",
+            "slowness_why": "the network is not expected to learn at all" if lost else "every drawn layer starts as recommended",
             "reason": f"INI401 vanishing-signal at {lost}: the signal dies on its way" if lost else "No problem found in this freshly initialised network.",
             "evidence": ["12 of 12 layers follow he_normal up to a constant factor"],
             "first_lost": {"layer": lost, "cause": "its weights are too small for a ReLU"} if lost else None,

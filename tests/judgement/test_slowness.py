@@ -82,7 +82,7 @@ def test_the_model_stays_as_it_is() -> None:
         (mlp(WIDTHS, draw=trained_like), {"context": "trained"}, "the network is trained"),
         (mlp(WIDTHS, draw=scaled(0.3)), {"probe": "none"}, "trainability was not measured"),
         (mlp(WIDTHS, draw=scaled(0.3)), {"probe": "forward"}, "trainability was not measured"),
-        (mlp(WIDTHS, draw=lambda shape, rng: np.zeros(shape)), {}, "the network does not learn at all"),
+        (mlp(WIDTHS, draw=lambda shape, rng: np.zeros(shape)), {}, "the network is not expected to learn at all"),
     ],
     ids=["trained", "not probed", "forward only", "zeros"],
 )
