@@ -179,7 +179,7 @@ CASES = {
         probe="full",
     ),
     "INI504": Case(
-        lambda: mlp(SHALLOW, draw=lambda shape, rng: 0.4 * he(shape, rng)), lambda: mlp(SHALLOW, draw=he), probe="full"
+        lambda: mlp(SHALLOW, draw=lambda shape, rng: 0.25 * he(shape, rng)), lambda: mlp(SHALLOW, draw=he), probe="full"
     ),
     "INI601": Case(
         lambda: mlp(
