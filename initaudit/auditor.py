@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from initaudit.config import Config
@@ -14,6 +15,7 @@ from initaudit.judgement.filtering import apply_filters
 from initaudit.judgement.folded import why_unjudged
 from initaudit.judgement.lost import first_lost
 from initaudit.judgement.model_audit import ModelAudit
+from initaudit.judgement.slowness import Slowness, slowness
 from initaudit.judgement.trainability import trainability
 from initaudit.judgement.verdict import Verdict, verdict_for
 from initaudit.measuring.measure import measure
@@ -21,6 +23,7 @@ from initaudit.measuring.theory import depth_scale, with_theory
 from initaudit.model.load import load_model
 from initaudit.probe import ProbeOptions, start_probe
 from initaudit.probe.isolation import prestart
+from initaudit.redrawing.twin import to_redraw
 from initaudit.report.report import Report
 from initaudit.rule import Rule, all_rules
 
@@ -47,17 +50,22 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         UsageError: an option cannot be followed.
     """
     config = config or Config()
+    deadline = time.monotonic() + config.timeout
     if config.probe != "none":
         prestart()  # its imports run while the weights are measured
     model = load_model(source)
     extraction = extract_layers(model)
-    probing = start_probe(model, extraction.layers, _probe_options(config), progress)
+    options = _probe_options(config)
+    probing = start_probe(model, extraction.layers, options, progress)
     layers, unreadable = measure(extraction.layers, seed=config.seed)
     context = infer_context(layers, config.context)
+    if config.probe == "full" and context.name == "fresh" and to_redraw(layers, centre=False):
+        prestart()  # for the recommended start
     probed = probing()
     layers = with_training(with_theory(model.graph, layers, probed.signals), context)
     unjudged = why_unjudged(layers, context, probed)
     learning = None if unjudged else trainability(layers)
+    slow = slowness(model, layers, context, learning, options, deadline=deadline)
     findings_input = ModelAudit(
         model=model,
         extraction=extraction,
@@ -65,6 +73,7 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         context=context,
         probe=probed,
         trainability=learning,
+        slowness=slow,
         depth_scale=depth_scale(layers),
         untouched=untouched_layers(layers, config.against) if config.against else {},
     )
@@ -72,7 +81,7 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
     findings = apply_filters(found, config, load_baseline(config.baseline), layers, model.label)
     return Report(
         path=model.label,
-        verdict=verdict_for(findings, context, learning, None if unjudged else first_lost(layers), unjudged),
+        verdict=verdict_for(findings, context, learning, slow, None if unjudged else first_lost(layers), unjudged),
         audit=findings_input,
         findings=findings,
         failed_rules=failed_rules,
@@ -119,5 +128,6 @@ def _findings(rule: Rule, audit: ModelAudit) -> list[Finding]:
 
 def failed(path: str, error: InitauditError) -> Report:
     """The report of a model that could not be audited."""
-    verdict = Verdict(status="error", context="unknown", trainability=None, reason=str(error))
+    unknown = Slowness(factor=None, why="the model could not be audited")
+    verdict = Verdict(status="error", context="unknown", trainability=None, slowness=unknown, reason=str(error))
     return Report(path=path, verdict=verdict, error=str(error))

@@ -212,7 +212,9 @@ def main() -> None:
         wrong = [i for i in range(len(labels)) if (both[i] >= model.TRAINABLE) != (either[i] >= LEARNS) and not LEARNS_NOT < either[i] < LEARNS]  # fmt: skip
         for i in sorted(wrong, key=lambda i: both[i]):
             row = {k: v for k, v in labels[i].items() if k not in ("runs", "curve")}
-            print(f"SGD {predicted['SGD'][i]:.2f}/{rows['SGD best'][i]:.2f} Adam {predicted['Adam'][i]:.2f}/{rows['Adam best'][i]:.2f} {row}")
+            print(
+                f"SGD {predicted['SGD'][i]:.2f}/{rows['SGD best'][i]:.2f} Adam {predicted['Adam'][i]:.2f}/{rows['Adam best'][i]:.2f} {row}"
+            )
 
 
 if __name__ == "__main__":

@@ -3,42 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from initaudit.findings import Remedy, fix_acts_on, matches
-from initaudit.fixing.centring import readers
+from initaudit.judgement.trainability import SUFFICES
+from initaudit.redrawing.centring import readers
+from initaudit.redrawing.choice import Choice, Refusal
+from initaudit.redrawing.misfit import is_misfit
 
 if TYPE_CHECKING:
     from initaudit.findings import Finding
     from initaudit.fixing.options import FixOptions
-    from initaudit.measuring.layer_audit import LayerAudit
     from initaudit.report.report import Report
 
-FITS = 1.1
-"""Factor in std within which a layer that no rule names is left as it is when the network as a whole is at fault."""
 TRAINED = "it was trained, and a new draw does not bring back what it learned; --force does it all the same"
 """Why a layer is not drawn anew unless that is asked for."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Choice:
-    """One layer that is to get new weights."""
-
-    audit: LayerAudit
-    reason: str
-    """Codes of the findings that ask for it, or that it was asked for."""
-    centred_gain: float | None = None
-    """Gain of weights that are to sum to zero over each unit's inputs; None where they need not."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """One layer that was asked for but is left as it is."""
-
-    layer: str
-    reason: str
 
 
 def choose(report: Report, options: FixOptions) -> tuple[list[Choice], list[Refusal]]:
@@ -64,7 +44,7 @@ def choose(report: Report, options: FixOptions) -> tuple[list[Choice], list[Refu
         elif options.every or (options.layers and not options.select):
             if layer.target is not None and facts.untrainable is None:
                 chosen.append(Choice(audit=layer, reason="asked for", centred_gain=gain))
-        elif network and (_misfit(layer) or (gain is not None and layer.ratio)):
+        elif network and (is_misfit(layer) or (gain is not None and layer.ratio)):
             chosen.append(Choice(audit=layer, reason=", ".join(network), centred_gain=gain))
     trained = [] if options.force else [choice for choice in chosen if choice.audit.trained]
     refusals = [Refusal(layer=choice.audit.layer.name, reason=TRAINED) for choice in trained]
@@ -79,17 +59,8 @@ def _network_faults(findings: Iterable[Finding]) -> list[str]:
 def _to_be_centred(report: Report, options: FixOptions) -> dict[str, float]:
     """Layers whose weights are to be centred, with their gain: none where the network as a whole is sound, or a scheme was asked for."""
     assert report.audit is not None
-    if options.scheme != "auto" or options.mode != "resample" or not _network_faults(report.active):
+    learning = report.audit.trainability
+    sound = not _network_faults(report.active) or learning is None or learning.score >= SUFFICES
+    if options.scheme != "auto" or options.mode != "resample" or sound:
         return {}
     return readers([a.layer for a in report.audit.layers])
-
-
-def _misfit(layer: LayerAudit) -> bool:
-    """In a network that cannot learn: neither a deliberate zero nor within FITS of its target."""
-    facts, ratio = layer.layer, layer.ratio
-    if not facts.kind.is_mixing or facts.untrainable is not None or ratio is None:
-        return False
-    if ratio == 0:
-        return not (facts.is_head or facts.ends_residual_branch)
-    wild_bias = layer.bias is not None and not layer.bias.nonfinite and (layer.bias.std > 0 or layer.bias.mean != 0)
-    return not 1 / FITS <= ratio <= FITS or wild_bias

@@ -6,18 +6,15 @@ from dataclasses import dataclass
 
 from initaudit.errors import UsageError
 from initaudit.initialisation.schemes import SCHEMES
+from initaudit.redrawing.choice import Recipe
 
 MODES = ("resample", "rescale")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FixOptions:
+class FixOptions(Recipe):
     """What to change and how."""
 
-    scheme: str = "auto"
-    """`auto` (each layer's target) or a name from `initaudit.initialisation.schemes.SCHEMES`."""
-    mode: str = "resample"
-    """resample (draw anew) or rescale (multiply the weights, keep their direction and the biases)."""
     layers: tuple[str, ...] = ()
     """Globs over names and titles; only these layers are changed."""
     every: bool = False

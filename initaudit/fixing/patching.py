@@ -1,4 +1,4 @@
-"""Writing new values into stored tensors of a parsed model, and the model into a file; nothing else changes.
+"""Writing a parsed model with new values in its stored tensors into a file; nothing else changes.
 
 The TensorProto is patched in place, so whatever onnx writes and other tools drop (training_info, sparse initializers,
 metadata) stays as it was. External data is copied once into one new file beside the output, with the new values in it.
@@ -7,8 +7,7 @@ metadata) stays as it was. External data is copied once into one new file beside
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,56 +17,11 @@ from onnx import TensorProto
 
 from initaudit.errors import FixRefused, InvalidModel
 from initaudit.files import atomic_file
+from initaudit.redrawing.positions import set_values
 
 if TYPE_CHECKING:
     from initaudit.model.load import Model
     from initaudit.model.tensors import Tensor
-    from initaudit.views.weight import WeightView
-
-LIMB_BITS = 8
-"""Positions pass a Cast in pieces of this many bits: every float type from bfloat16 (8 bits of significand) up holds them exactly."""
-DATA_FIELDS = ("raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data", "external_data")
-
-
-def positions(view: WeightView) -> np.ndarray | None:
-    """Index into the flat stored tensor of each element of the operand, shape `view.shape`, int64; None where they are the same array.
-
-    Raises FixRefused where the operand is computed (dequantised, scaled, repeated) rather than moved.
-    """
-    if not view.tensors:
-        raise FixRefused("the weight is not stored in the file")
-    tensor = view.tensors[0]
-    if not tensor.is_floating or not isinstance(tensor.proto, TensorProto):
-        raise FixRefused(f"the weight is stored as {tensor.dtype}; values are drawn only into float tensors")
-    if not view.steps and view.shape == tensor.shape:
-        return None
-    if view.computed or len(view.tensors) > 1:
-        raise FixRefused(f"the weight is computed in the graph ({view.computed or 'from several tensors'})")
-    if any(s.startswith("cast") for s in view.steps):
-        bits = max(1, (tensor.size - 1).bit_length())
-        index = np.zeros(view.shape, np.int64)
-        for shift in range(0, bits, LIMB_BITS):
-            limb = (np.arange(tensor.size) >> shift) & ((1 << LIMB_BITS) - 1)
-            with _values(tensor.proto, limb.astype(np.float32), TensorProto.FLOAT):
-                index += np.asarray(view.array(), np.float64).astype(np.int64) << shift
-    else:
-        with _values(tensor.proto, np.arange(tensor.size, dtype=np.int64), TensorProto.INT64):
-            index = np.array(view.array(), np.int64)
-    if np.unique(index).size != index.size:
-        raise FixRefused("one stored value stands for several weights")
-    return index
-
-
-def set_values(tensor: Tensor, values: np.ndarray) -> None:
-    """Store `values` (flat or shaped, float64) in the tensor's own dtype, rounded once. The message becomes inline raw data."""
-    proto = tensor.proto
-    assert isinstance(proto, TensorProto)
-    dtype = onnx.helper.tensor_dtype_to_np_dtype(proto.data_type)
-    raw = np.ascontiguousarray(values.reshape(tensor.shape).astype(dtype)).tobytes()
-    for field in DATA_FIELDS:
-        proto.ClearField(field)
-    proto.ClearField("data_location")
-    proto.raw_data = raw
 
 
 def write_model(
@@ -103,22 +57,6 @@ def write_model(
         data.unlink(missing_ok=True)
         raise
     return [output, data]
-
-
-@contextmanager
-def _values(proto: TensorProto, values: np.ndarray, data_type: int) -> Iterator[None]:
-    """The message holds other values for a while."""
-    saved = TensorProto()
-    saved.CopyFrom(proto)
-    for field in DATA_FIELDS:
-        proto.ClearField(field)
-    proto.ClearField("data_location")
-    proto.data_type = data_type
-    proto.raw_data = values.tobytes()
-    try:
-        yield
-    finally:
-        proto.CopyFrom(saved)
 
 
 def _external_protos(model: Model) -> dict[int, tuple[TensorProto, Tensor]]:

@@ -81,6 +81,8 @@ def _report(console: Console, report: Part, options: FormatOptions) -> None:
     if verdict["trainability"] is not None and verdict["context"] in ("fresh", "unknown"):
         head.append(f", trainability {verdict['trainability']:.2f}")
     console.print(head)
+    if verdict["context"] in ("fresh", "unknown"):
+        console.print(Text(visible(f"Slowness {_slowness(verdict)}."), style="dim"))
     lost = verdict["first_lost"]
     if lost is not None:
         console.print(Text(visible(f"The signal is lost at {lost['layer']}: {lost['cause']}.")))
@@ -92,6 +94,11 @@ def _report(console: Console, report: Part, options: FormatOptions) -> None:
         _layers(console, report, options)
     console.print()
     _coverage(console, report, options)
+
+
+def _slowness(verdict: Part) -> str:
+    factor, why = verdict["slowness"], verdict["slowness_why"]
+    return f"not measured: {why}" if factor is None else f"{factor:.2g}: {why}"
 
 
 def _findings(console: Console, report: Part, options: FormatOptions) -> None:

@@ -11,6 +11,7 @@ from initaudit.findings import Severity
 if TYPE_CHECKING:
     from initaudit.findings import Finding
     from initaudit.judgement.context import Context
+    from initaudit.judgement.slowness import Slowness
     from initaudit.judgement.trainability import Trainability
 
 
@@ -24,6 +25,8 @@ class Verdict:
     """fresh, trained, mixed or unknown."""
     trainability: float | None
     """0..1, None where not measured."""
+    slowness: Slowness
+    """Steps to a given accuracy over those of the recommended start."""
     reason: str
     """One sentence."""
     evidence: tuple[str, ...] = ()
@@ -36,6 +39,7 @@ def verdict_for(
     findings: Sequence[Finding],
     context: Context,
     trainability: Trainability | None,
+    slowness: Slowness,
     first_lost: tuple[str, str] | None,
     unjudged: str | None = None,
 ) -> Verdict:
@@ -51,6 +55,7 @@ def verdict_for(
         status=status,
         context=context.name,
         trainability=None if trainability is None else round(trainability.score, 4),
+        slowness=slowness,
         reason=_reason(errors, warnings, context, unjudged),
         evidence=context.evidence,
         first_lost=first_lost,

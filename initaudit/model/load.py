@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -33,6 +33,8 @@ class Model:
     """The message as parsed, in a large file with references to the weights in place of their values; never changed by an audit."""
     graph: Graph = field(repr=False)
     """Main graph with functions inlined."""
+    folder: Path | None
+    """Where external data lies; None when the model came from memory."""
     sha256: str
     """Of the .onnx file itself; external data files are not hashed, they can be many GB."""
     size: int
@@ -72,6 +74,17 @@ def load_model(source: Source, *, whole: bool = False) -> Model:
     return _model(_parse(raw, str(path) if path else "<bytes>"), path, raw)
 
 
+def private_copy(model: Model) -> Model:
+    """The same model in a message of its own, whose stored values may be changed. No file holds it; large weights stay in theirs."""
+    from onnx import ModelProto
+
+    from initaudit.model.build import build_graph
+
+    proto = ModelProto()
+    proto.CopyFrom(model.proto)
+    return replace(model, path=None, proto=proto, graph=build_graph(proto, model.folder))
+
+
 def _outline(path: Path) -> Model | None:
     """A large file with its weights left where they are; None for a small file, and for bytes that the plain way must explain."""
     from google.protobuf.message import DecodeError
@@ -92,11 +105,13 @@ def _model(proto: ModelProto, path: Path | None, raw: bytes | mmap.mmap) -> Mode
     from initaudit.model.build import build_graph
 
     label = str(path) if path else "<memory>"
+    folder = path.resolve().parent if path else None
     try:
-        graph = build_graph(proto, path.resolve().parent if path else None)
+        graph = build_graph(proto, folder)
     except InitauditError as error:
         raise type(error)(f"{label}: {error}") from error
-    return Model(path=path, proto=proto, graph=graph, sha256=hashlib.sha256(raw).hexdigest(), size=len(raw))
+    digest = hashlib.sha256(raw).hexdigest()
+    return Model(path=path, proto=proto, graph=graph, folder=folder, sha256=digest, size=len(raw))
 
 
 def _read(path: Path) -> bytes:

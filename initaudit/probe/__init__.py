@@ -72,7 +72,7 @@ def probe(
     path = None if model.path is None else model.path.resolve()
     job = {
         "path": None if path is None else str(path),
-        "folder": None if path is None else str(path.parent),
+        "folder": None if model.folder is None else str(model.folder),
         "sha256": None if path is None else model.sha256,
         "plan": {**plan.to_json(), "superlinear": superlinear},
         "options": options.to_json(),

@@ -60,6 +60,8 @@ def entry(
             "status": verdict.status,
             "context": verdict.context,
             "trainability": number(verdict.trainability),
+            "slowness": number(verdict.slowness.factor),
+            "slowness_why": verdict.slowness.why,
             "reason": verdict.reason,
             "evidence": list(verdict.evidence),
             "first_lost": dict(zip(("layer", "cause"), verdict.first_lost, strict=True))

@@ -87,6 +87,8 @@ def dense_report(*, depth=12, width=48, activation="relu", factor=1.0, name="net
             "status": status,
             "context": context,
             "trainability": 0.03 if lost else 0.97,
+            "slowness": None if lost else 1.0,
+            "slowness_why": "the network is not expected to learn at all" if lost else "every drawn layer starts as recommended",
             "reason": f"INI401 vanishing-signal at {lost}: the signal dies on its way" if lost else "No problem found in this freshly initialised network.",
             "evidence": ["12 of 12 layers follow he_normal up to a constant factor"],
             "first_lost": {"layer": lost, "cause": "its weights are too small for a ReLU"} if lost else None,
@@ -144,7 +146,7 @@ def error_report(
     """A report on a model that could not be read."""
     return {
         "model": {"path": path, "sha256": None, "bytes": None, "ir_version": None, "opset": None, "producer": None, "parameters": 0},
-        "verdict": {"status": "error", "context": "unknown", "trainability": None, "reason": reason, "evidence": [], "first_lost": None},
+        "verdict": {"status": "error", "context": "unknown", "trainability": None, "slowness": None, "slowness_why": "the model could not be audited", "reason": reason, "evidence": [], "first_lost": None},
         "coverage": {"parameters": 0, "audited": 0, "skipped": []},
         "probe": None, "layers": [], "findings": [],
     }  # fmt: skip

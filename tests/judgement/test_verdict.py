@@ -6,8 +6,11 @@ import pytest
 
 from initaudit.findings import Finding, Severity
 from initaudit.judgement.context import Context
+from initaudit.judgement.slowness import Slowness
 from initaudit.judgement.trainability import Trainability
 from initaudit.judgement.verdict import Verdict, verdict_for
+
+SLOW = Slowness(factor=None, why="not measured")
 
 
 def finding(severity: str, code: str = "INI101", layer: str | None = "fc", suppressed: str | None = None) -> Finding:
@@ -20,12 +23,12 @@ def finding(severity: str, code: str = "INI101", layer: str | None = "fc", suppr
 def verdict(*findings: Finding, context: str = "fresh", score: float | None = None) -> Verdict:
     """The verdict on these findings."""
     trainability = None if score is None else Trainability(score=score, factors=())
-    return verdict_for(findings, Context(name=context, evidence=("seen",)), trainability, ("fc", "too small"))
+    return verdict_for(findings, Context(name=context, evidence=("seen",)), trainability, SLOW, ("fc", "too small"))
 
 
 def test_why_there_is_no_score_is_said() -> None:
     """A network that was probed and not judged passes with the reason in its sentence."""
-    told = verdict_for([], Context(name="fresh", evidence=()), None, None, "The norms are folded.")
+    told = verdict_for([], Context(name="fresh", evidence=()), None, SLOW, None, "The norms are folded.")
 
     assert told.status == "pass"
     assert told.trainability is None

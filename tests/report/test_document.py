@@ -60,6 +60,8 @@ def test_an_unreadable_model_follows_the_schema():
         "status": "error",
         "context": "unknown",
         "trainability": None,
+        "slowness": None,
+        "slowness_why": "the model could not be audited",
         "reason": "m.onnx: the file is empty",
         "evidence": [],
         "first_lost": None,

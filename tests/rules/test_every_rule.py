@@ -179,6 +179,9 @@ CASES = {
         normalised(0.125),
         probe="full",
     ),
+    "INI504": Case(
+        lambda: mlp(SHALLOW, draw=lambda shape, rng: 0.25 * he(shape, rng)), lambda: mlp(SHALLOW, draw=he), probe="full"
+    ),
     "INI601": Case(
         lambda: mlp(
             (64, 64, 64, 64, 10),

@@ -7,8 +7,8 @@ import pytest
 from onnx import helper
 
 from initaudit.extraction.extract import extract_layers
-from initaudit.fixing.centring import centred, centred_gain, readers
 from initaudit.model.load import load_model
+from initaudit.redrawing.centring import centred, centred_gain, readers
 from tests.networks import he, mlp, model
 
 

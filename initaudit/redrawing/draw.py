@@ -8,28 +8,27 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from initaudit.errors import FixRefused
-from initaudit.fixing.centring import centred
 from initaudit.initialisation.schemes import SCHEMES
+from initaudit.redrawing.centring import centred
 
 if TYPE_CHECKING:
     from initaudit.extraction.layer import Layer
-    from initaudit.fixing.choose import Choice
-    from initaudit.fixing.options import FixOptions
     from initaudit.initialisation.targets import Target
     from initaudit.measuring.layer_audit import LayerAudit
+    from initaudit.redrawing.choice import Choice, Recipe
 
 FORGET_BIAS = 1.0
 """Start of an LSTM's forget-gate bias (Jozefowicz, Zaremba & Sutskever 2015): the sum of the input bias and the recurrent one."""
 
 
-def new_weights(choice: Choice, layer: Layer, seed: int, options: FixOptions) -> tuple[np.ndarray, str]:
+def new_weights(choice: Choice, layer: Layer, seed: int, recipe: Recipe) -> tuple[np.ndarray, str]:
     """New values (float64, shape of the operand) and the name of what they were drawn from.
 
     Args:
         choice: what the audit found of the layer, and whether its weights are to be centred.
         layer: the same layer in the model that is to be changed; its stored values are only read to be rescaled.
         seed: of the draw; the layer's depth is mixed into it.
-        options: the scheme and the mode.
+        recipe: the scheme and the mode.
 
     Raises:
         FixRefused: there is nothing to draw, and why.
@@ -41,8 +40,8 @@ def new_weights(choice: Choice, layer: Layer, seed: int, options: FixOptions) ->
     if gain is not None:
         fresh = centred(_drawn(layer, "orthogonal", rng), layer.weight.unit_axes, layer.weight.input_axes)
         return fresh * (gain / math.sqrt(layer.fan_in) / fresh.std()), "orthogonal, centred"
-    name, std = _aim(layer, known.target, options)
-    if options.mode == "rescale":
+    name, std = _aim(layer, known.target, recipe)
+    if recipe.mode == "rescale":
         if not known.stats.std > 0:
             raise FixRefused("a constant weight cannot be rescaled; use --mode resample")
         return np.array(layer.weight.array(), np.float64) * (std / known.stats.std), f"rescaled to {name}"
@@ -50,19 +49,19 @@ def new_weights(choice: Choice, layer: Layer, seed: int, options: FixOptions) ->
     return _drawn(layer, name, rng) * (std / natural if natural else 1.0), name
 
 
-def new_bias(known: LayerAudit, options: FixOptions) -> float | None:
+def new_bias(known: LayerAudit, recipe: Recipe) -> float | None:
     """What the bias of a layer that is drawn anew should be: zero, or one for the input weights of an LSTM's forget gate; None leaves it, as rescaling does."""
     layer = known.layer
-    if options.mode == "rescale" or not layer.kind.is_mixing or known.bias is None:
+    if recipe.mode == "rescale" or not layer.kind.is_mixing or known.bias is None:
         return None
     return FORGET_BIAS if layer.is_forget_gate and layer.role == "W" else 0.0
 
 
-def _aim(layer: Layer, target: Target, options: FixOptions) -> tuple[str, float]:
+def _aim(layer: Layer, target: Target, recipe: Recipe) -> tuple[str, float]:
     """The scheme and the std it is to have: the layer's own target, or what was asked for."""
-    if options.scheme == "auto":
+    if recipe.scheme == "auto":
         return target.scheme, target.std
-    return options.scheme, SCHEMES[options.scheme].std(layer.fan_in, layer.fan_out)
+    return recipe.scheme, SCHEMES[recipe.scheme].std(layer.fan_in, layer.fan_out)
 
 
 def _drawn(layer: Layer, name: str, rng: np.random.Generator) -> np.ndarray:

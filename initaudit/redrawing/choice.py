@@ -1,0 +1,54 @@
+"""Which layers are drawn anew, how, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from initaudit.measuring.layer_audit import LayerAudit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How all of them are drawn."""
+
+    scheme: str = "auto"
+    """`auto` (each layer's target) or a name from `initaudit.initialisation.schemes.SCHEMES`."""
+    mode: str = "resample"
+    """resample (draw anew) or rescale (multiply the weights, keep their direction and the biases)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Choice:
+    """One layer that is to get new weights."""
+
+    audit: LayerAudit
+    reason: str
+    """Codes of the findings that ask for it, or that it was asked for."""
+    centred_gain: float | None = None
+    """Gain of weights that are to sum to zero over each unit's inputs; None where they need not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """One layer that was asked for but is left as it is."""
+
+    layer: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One layer that gets new weights."""
+
+    layer: str
+    title: str
+    initializer: str
+    scheme: str
+    reason: str
+    """Why it is changed: codes of the findings, or what was asked for."""
+    std_before: float
+    std_after: float
+    bias: str | None
+    """Name of the bias that is reset with it, or None."""

@@ -1,0 +1,32 @@
+"""Which layers do not start as recommended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from initaudit.redrawing.choice import Recipe
+from initaudit.redrawing.draw import new_bias
+
+if TYPE_CHECKING:
+    from initaudit.measuring.layer_audit import LayerAudit
+
+FITS = 1.1
+"""Factor in std within which a layer counts as drawn as recommended."""
+
+
+def is_misfit(layer: LayerAudit) -> bool:
+    """Neither a deliberate zero nor within FITS of its target with a constant bias of zero."""
+    facts, ratio = layer.layer, layer.ratio
+    if not facts.kind.is_mixing or facts.untrainable is not None or ratio is None:
+        return False
+    if ratio == 0:
+        return not (facts.is_head or facts.ends_residual_branch)
+    return not 1 / FITS <= ratio <= FITS or _has_wild_bias(layer)
+
+
+def _has_wild_bias(layer: LayerAudit) -> bool:
+    """Whether the bias is neither zero nor what a new draw would make it."""
+    bias = layer.bias
+    return (
+        bias is not None and not bias.nonfinite and (bias.std > 0 or bias.mean not in (0.0, new_bias(layer, Recipe())))
+    )

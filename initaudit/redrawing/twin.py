@@ -1,0 +1,59 @@
+"""The twin: the same network with its weights drawn as recommended, measured as the network itself is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from initaudit.errors import ProbeError
+from initaudit.extraction.extract import extract_layers
+from initaudit.measuring.measure import measure
+from initaudit.measuring.theory import with_theory
+from initaudit.model.load import private_copy
+from initaudit.probe import probe
+from initaudit.redrawing.centring import readers
+from initaudit.redrawing.choice import Choice, Recipe
+from initaudit.redrawing.misfit import is_misfit
+from initaudit.redrawing.positions import set_values
+from initaudit.redrawing.redraw import redraw
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from initaudit.measuring.layer_audit import LayerAudit
+    from initaudit.model.load import Model
+    from initaudit.probe import ProbeOptions
+
+MOST_PARAMETERS = 1 << 26
+"""Weights up to which a twin is made: 256 MiB in float32, which the parent, the pipe and the probe's process each hold for a while,
+a sixteenth of the default memory limit. A judgement: ResNet-152 has 60 million."""
+
+
+def to_redraw(layers: Sequence[LayerAudit], *, centre: bool) -> list[Choice]:
+    """The layers that do not start as recommended; with `centre` those behind an activation that is mostly mean, too."""
+    gains = readers([audit.layer for audit in layers]) if centre else {}
+    return [
+        Choice(audit=audit, reason="twin", centred_gain=gains.get(audit.layer.name))
+        for audit in layers
+        if is_misfit(audit) or (audit.layer.name in gains and audit.ratio)
+    ]
+
+
+def twin_of(model: Model, chosen: Sequence[Choice], options: ProbeOptions) -> tuple[LayerAudit, ...]:
+    """The layers of the network with new weights for the chosen ones, probed with the same inputs; the model stays as it is.
+
+    Raises ProbeError with the reason where there is no twin.
+    """
+    if sum(tensor.size for _, tensor in model.graph.tensors()) > MOST_PARAMETERS:
+        raise ProbeError(f"the network has more than {MOST_PARAMETERS:,} weights")
+    copy = private_copy(model)
+    changes, refusals, contents = redraw(copy, chosen, options.seed, Recipe())
+    if not changes:
+        raise ProbeError(refusals[0].reason)
+    for key, values in contents.values.items():
+        set_values(contents.tensors[key], values)
+    extraction = extract_layers(copy)
+    probed = probe(copy, extraction.layers, options)
+    if probed.status == "failed":
+        raise ProbeError(probed.reason or "the probe failed")
+    layers, _ = measure(extraction.layers, seed=options.seed)
+    return with_theory(copy.graph, layers, probed.signals)

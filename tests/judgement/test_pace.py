@@ -1,0 +1,56 @@
+"""Pace: what a start costs, against another start of the same network."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from initaudit.judgement.pace import LARGEST, factor_between, quantities, steps_of
+from tests.judgement.test_dynamics import layer, network
+
+HEALTHY = network(*[layer(kernel=10.0, weight_square=10.0, count=1000) for _ in range(4)])
+
+
+def test_a_start_is_as_good_as_itself() -> None:
+    """The factor of two equal starts is 1."""
+    assert factor_between(HEALTHY, HEALTHY) == 1.0
+
+
+def test_the_quantities_are_sizes() -> None:
+    """A contrast kernel of 3 * 12 makes 1 / 6; rms W = sqrt(40 / 1000) in each of the layers."""
+    start = network(*[layer(kernel=24.0, contrast=0.5, weight_square=40.0, count=1000)] * 3, answer_scale=5.0)
+
+    assert quantities(start) == pytest.approx((1 / 6, 5.0, 0.2))
+
+
+@pytest.mark.parametrize(
+    "worse",
+    [
+        network(*[layer(kernel=1e-2, weight_square=10.0, count=1000) for _ in range(4)]),
+        replace(HEALTHY, answer_scale=100.0),
+        network(*[layer(kernel=1e4, weight_square=1e4, count=1000) for _ in range(4)]),
+    ],
+    ids=["little gradient", "large answers", "large weights"],
+)
+def test_what_has_to_be_brought_out_of_a_start_costs_steps(worse) -> None:
+    """Hardly any gradient, answers that must be unlearned, weights that take many steps to change."""
+    factor = factor_between(worse, HEALTHY)
+
+    assert factor > 1.5
+    assert factor_between(HEALTHY, worse) == pytest.approx(1 / factor)
+
+
+def test_no_start_saves_what_learning_itself_takes() -> None:
+    """Small weights with large gradients under small answers come close to a start that costs nothing."""
+    eager = network(*[layer(kernel=1e6, weight_square=1e-6, count=1000) for _ in range(4)], answer_scale=0.0)
+
+    assert steps_of(eager) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_the_prediction_ends() -> None:
+    """Beyond what anybody trains there is one number."""
+    lost = network(*[layer(kernel=1e-200, weight_square=10.0) for _ in range(4)])
+
+    assert factor_between(lost, HEALTHY) == LARGEST
+    assert factor_between(HEALTHY, lost) == 1 / LARGEST

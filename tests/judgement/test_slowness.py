@@ -1,0 +1,121 @@
+"""Slowness: against the same network as it is recommended to start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from initaudit.auditor import audit
+from initaudit.config import Config
+from initaudit.errors import ProbeError
+from initaudit.judgement import slowness as module
+from initaudit.judgement.slowness import Slowness
+from tests.networks import he, mlp, trained_like
+
+WIDTHS = (64, *(128,) * 4, 10)
+
+
+def scaled(factor: float) -> Callable[[tuple[int, ...], np.random.Generator], np.ndarray]:
+    """He's standard deviation times `factor`; the recommendation for the layer before the outputs is near Xavier's."""
+    return lambda shape, rng: (
+        factor * (he(shape, rng) if shape[0] > 10 else rng.normal(0, (2 / sum(shape)) ** 0.5, shape))
+    )
+
+
+def slow(proto: object, **options: object) -> Slowness:
+    """How a model compares with its recommended start."""
+    return audit(proto, Config(**{"context": "fresh", **options})).verdict.slowness
+
+
+def refused(*_: object) -> None:
+    raise AssertionError("a second network was probed")
+
+
+def test_a_network_at_its_recommended_start_costs_no_second_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is its own twin: the factor is exactly 1."""
+    monkeypatch.setattr(module, "twin_of", refused)
+
+    found = slow(mlp(WIDTHS, draw=scaled(1.0)))
+
+    assert found == Slowness(factor=1.0, why="every drawn layer starts as recommended")
+
+
+@pytest.mark.parametrize("factor", [0.3, 3.0])
+def test_weights_off_their_scale_cost_steps(factor: float) -> None:
+    """A third of He's standard deviation, and three times as much."""
+    found = slow(mlp(WIDTHS, draw=scaled(factor)))
+
+    assert found.factor is not None
+    assert found.factor > 1.5
+    assert found.scheme == "he_normal"
+    assert "5 layers" in found.why
+
+
+def test_the_further_off_the_slower() -> None:
+    """The factor grows from 0.5 to 0.2 of He's standard deviation."""
+    factors = [slow(mlp(WIDTHS, draw=scaled(scale))).factor or 0.0 for scale in (0.5, 0.35, 0.2)]
+
+    assert factors == sorted(factors)
+    assert factors[-1] > 2 * factors[0]
+
+
+def test_the_same_audit_finds_the_same() -> None:
+    """The draws of the recommended start have a seed."""
+    assert slow(mlp(WIDTHS, draw=scaled(0.3))).factor == slow(mlp(WIDTHS, draw=scaled(0.3))).factor
+
+
+def test_the_model_stays_as_it_is() -> None:
+    """The recommended start is drawn into a copy."""
+    proto = mlp(WIDTHS, draw=scaled(0.3))
+    before = proto.SerializeToString()
+
+    slow(proto)
+
+    assert proto.SerializeToString() == before
+
+
+@pytest.mark.parametrize(
+    ("proto", "options", "why"),
+    [
+        (mlp(WIDTHS, draw=trained_like), {"context": "trained"}, "the network is trained"),
+        (mlp(WIDTHS, draw=scaled(0.3)), {"probe": "none"}, "trainability was not measured"),
+        (mlp(WIDTHS, draw=scaled(0.3)), {"probe": "forward"}, "trainability was not measured"),
+        (mlp(WIDTHS, draw=lambda shape, rng: np.zeros(shape)), {}, "the network is not expected to learn at all"),
+    ],
+    ids=["trained", "not probed", "forward only", "zeros"],
+)
+def test_where_it_is_not_known_the_reason_is_said(proto: object, options: dict[str, str], why: str) -> None:
+    """None, never a guess."""
+    found = slow(proto, **options)
+
+    assert found.factor is None
+    assert found.why.startswith(why)
+
+
+def test_a_recommended_start_that_cannot_be_probed_fails_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The audit stands; the factor is missing, with the reason."""
+
+    def fails(*_: object) -> None:
+        raise ProbeError("took more than 3 s")
+
+    monkeypatch.setattr(module, "twin_of", fails)
+
+    report = audit(mlp(WIDTHS, draw=scaled(0.3)), Config(context="fresh"))
+
+    assert report.verdict.trainability is not None
+    assert report.verdict.slowness.factor is None
+    assert "took more than 3 s" in report.verdict.slowness.why
+
+
+def test_without_time_there_is_no_second_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time limit is that of both probes together."""
+    clock = iter([0.0, 1e6])
+    monkeypatch.setattr(module.time, "monotonic", lambda: next(clock, 1e6))
+    monkeypatch.setattr(module, "twin_of", refused)
+
+    found = slow(mlp(WIDTHS, draw=scaled(0.3)))
+
+    assert found.factor is None
+    assert "raise --timeout" in found.why
