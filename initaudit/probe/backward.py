@@ -40,8 +40,7 @@ if TYPE_CHECKING:
     from initaudit.probe.stacking import Stack
 
 WEIGHTS_EVERY = 2
-"""Passes over a large network per perturbation of its weights. Of the passes behind the first, each takes every other
-layer only; the spread between draws is then known from those."""
+"""Passes over a large network per perturbation of its weights."""
 HELD_BYTES = 1 << 28
 """Deviations held at once: 256 MiB. A judgement: a sixteenth of the default memory limit."""
 
@@ -72,7 +71,7 @@ class Backward:
         self.seed = seed
         elements = {layer.output: math.prod(forward.values[layer.output].shape) for layer in layers}
         self.budget = budget_for(layers, elements, seconds)
-        self.layers = self.budget.affordable(layers)
+        self.layers = self.budget.affordable(layers, len(runs.feeds))
         dtypes = {layer.output: forward.values[layer.output].dtype for layer in self.layers}
         self.pieces = Pieces(network, self.layers, dtypes, folder, self.budget.threads)
         self.products: dict[str, Product] = {}
@@ -80,25 +79,33 @@ class Backward:
 
     def measure(self) -> dict[str, Gradient]:
         """Gradients by layer. Raises ProbeError where the network cannot be run in pieces."""
-        self.layers = self.budget.in_time(self.layers, self.pieces.open(self.runs.feeds[0]))
+        marched, seconds = self.pieces.open(self.runs.feeds[0])
+        self.layers = self.budget.in_time(self.layers, seconds)
         self.stack.learn(self.pieces, self.runs.feeds, rows=self.budget.most_rows(self.layers))
         cost = self.budget.pass_cost(self.layers, self.pieces, self.stack.rows)
         gradients = {layer.name: Gradient() for layer in self.layers}
         for draw in range(MAX_DRAWS):
             if draw >= MIN_DRAWS and (settled(gradients) or (draw + 1) * cost > WORK_LIMIT):
                 break
-            self._draw(draw, gradients)
+            several = self.stack.rows > 1
+            if several or draw > 0:
+                del marched  # two at once would take the memory twice
+                marched = self.pieces.march_with_sources(self.stack.tile(self.runs.feeds[draw % len(self.runs.feeds)]))
+            self._draw(draw, self.layers if several else self.budget.turn(draw, self.layers, cost), marched, gradients)
         return gradients
 
-    def _draw(self, draw: int, gradients: Mapping[str, Gradient]) -> None:
-        """One pass over the network, with one of the inputs: a sample for each of the layers whose turn it is."""
-        feed = self.stack.tile(self.runs.feeds[draw % len(self.runs.feeds)])
-        states, sources = self.pieces.march_with_sources(feed)
+    def _draw(
+        self,
+        draw: int,
+        layers: Sequence[LayerPlan],
+        marched: tuple[Sequence[State], State],
+        gradients: Mapping[str, Gradient],
+    ) -> None:
+        """One pass over the network, with one of the inputs: a sample for each of `layers`."""
+        states, sources = marched
         propagation = Propagation(self.pieces, self.stack, states)
         rng = np.random.default_rng((self.seed, draw))
-        several = self.stack.rows > 1
-        layers = self.layers if several or draw == 0 else self.layers[draw % 2 :: 2]
-        with_weights = several or draw % WEIGHTS_EVERY == 0
+        with_weights = self.stack.rows > 1 or draw % WEIGHTS_EVERY == 0
         held = max(1, int(HELD_BYTES / max(1, self.pieces.carried_bytes(states) // self.stack.rows)))
         for start in range(0, len(layers), held):
             some = layers[start : start + held]
