@@ -102,6 +102,7 @@ def _probe_options(config: Config) -> ProbeOptions:
         input_spectrum=config.input_spectrum,
         max_memory=config.max_memory,
         timeout=config.timeout,
+        provider=config.provider,
     )
 
 

@@ -25,6 +25,7 @@ PROBES = ("full", "forward", "none")
 SPECTRA = ("natural", "white")
 FAIL_ON = ("error", "warning", "never")
 
+DEFAULT_PROVIDER = "CPUExecutionProvider"
 DEFAULT_MAX_MEMORY = 4 << 30
 """Bytes the probe's process may hold. A judgement: half of a machine of 8 GiB."""
 DEFAULT_TIMEOUT = 120.0
@@ -71,6 +72,8 @@ class Config:
     """Bytes for the probe's process."""
     timeout: float = DEFAULT_TIMEOUT
     """Seconds for the probe."""
+    provider: str = DEFAULT_PROVIDER
+    """Execution provider of the installed onnxruntime that runs the network; what it has no kernel for runs on the CPU."""
     input_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Shapes of graph inputs by name, where the probe should not choose."""
     input_spectrum: str = "natural"
@@ -88,6 +91,12 @@ class Config:
         _one_of("probe", self.probe, PROBES)
         _one_of("input-spectrum", self.input_spectrum, SPECTRA)
         _one_of("fail-on", self.fail_on, FAIL_ON)
+        if self.provider != DEFAULT_PROVIDER:
+            from onnxruntime import get_available_providers
+
+            installed = get_available_providers()
+            if self.provider not in installed:
+                raise UsageError(f"provider {self.provider!r} is not installed; onnxruntime has {', '.join(installed)}")
         if self.batch is not None and self.batch < 1:
             raise UsageError("batch must be at least 1")
         if self.max_memory < 64 << 20:

@@ -32,6 +32,7 @@ _AUDIT_OPTIONS = (
     click.option("--input-spectrum", type=click.Choice(["natural", "white"]), help="Of synthetic images and sound: as in nature (default), or white noise."),
     click.option("--batch", type=click.IntRange(min=1), help="Inputs fed at once."),
     click.option("--seed", type=int, help="Seed of inputs, samples and draws (default 0)."),
+    click.option("--provider", metavar="NAME", help="Execution provider of the installed onnxruntime for the probe (default: the CPU's)."),
     click.option("--max-memory", metavar="SIZE", help="Memory the probe may use, e.g. 4GiB (default)."),
     click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Time the probe may take (default 120)."),
     click.option("--baseline", type=click.Path(dir_okay=False), metavar="FILE", help="Accepted findings (see `initaudit baseline`)."),
@@ -48,7 +49,18 @@ def make_config(options: dict[str, Any], **more: Any) -> Config:
 
     config = load_config(file=options.pop("config_file"), isolated=options.pop("isolated"))
     changes: dict[str, Any] = {}
-    for key in ("context", "probe", "input_data", "input_spectrum", "batch", "seed", "timeout", "baseline", "against"):
+    for key in (
+        "context",
+        "probe",
+        "input_data",
+        "input_spectrum",
+        "batch",
+        "seed",
+        "provider",
+        "timeout",
+        "baseline",
+        "against",
+    ):
         value = options.pop(key)
         if value is not None:
             changes[key] = value

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
+from initaudit.config import DEFAULT_PROVIDER
 from initaudit.findings import fix_acts_on
 from initaudit.format import Format, FormatOptions
 from initaudit.formats.printing import NOTHING, number, visible
@@ -220,7 +221,10 @@ def _coverage(console: Console, report: Part, options: FormatOptions) -> None:
         ]
         batch = f", batch {probe['batch']}" if probe["batch"] else ""
         reason = f": {visible(probe['reason'])}" if probe["reason"] else ""
-        console.print(Text(f"Signal {note} ({probe['mode']}{batch}, seed {probe['seed']}){reason}.", style="dim"))
+        provider = probe.get("provider", DEFAULT_PROVIDER)
+        where = f", on {visible(provider)}" if provider != DEFAULT_PROVIDER else ""
+        told = f"{probe['mode']}{batch}, seed {probe['seed']}{where}"
+        console.print(Text(f"Signal {note} ({told}){reason}.", style="dim"))
 
 
 def _statistics(console: Console, reports: Sequence[Part]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from initaudit.config import DEFAULT_PROVIDER
 from initaudit.errors import ProbeError
 from initaudit.probe.growth import is_superlinear
 from initaudit.probe.plan import ProbeOptions, make_plan
@@ -39,6 +40,8 @@ class ProbeResult:
     batch: int | None = None
     """Number of inputs that were compared."""
     seed: int = 0
+    provider: str = DEFAULT_PROVIDER
+    """Execution provider that ran the network."""
     batch_norm: str | None = None
     """batch or running: the statistics that BatchNormalization used; None where there is none."""
     norms_restored: bool = False
@@ -82,7 +85,12 @@ def probe(
         answer = run_child(job, blobs, timeout=options.timeout, max_memory=options.max_memory, progress=progress)
     except ProbeError as error:
         return ProbeResult(
-            mode=options.mode, status="failed", reason=str(error), not_probed=plan.skipped, seed=options.seed
+            mode=options.mode,
+            status="failed",
+            reason=str(error),
+            not_probed=plan.skipped,
+            seed=options.seed,
+            provider=options.provider,
         )
     return _result(answer, plan.skipped, options)
 
@@ -127,6 +135,7 @@ def _result(answer: Mapping[str, Any], skipped: Mapping[str, str], options: Prob
         inputs=tuple(answer["inputs"]),
         batch=answer["batch"],
         seed=options.seed,
+        provider=options.provider,
         batch_norm=answer["batch_norm"],
         norms_restored=answer["norms_restored"],
         nonfinite_node=answer["nonfinite_node"],

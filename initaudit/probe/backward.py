@@ -74,7 +74,7 @@ class Backward:
         self.seed = seed
         elements = {layer.output: math.prod(forward.values[layer.output].shape) for layer in layers}
         self.budget = budget_for(layers, elements, seconds)
-        self.layers = self.budget.affordable(layers)
+        self.layers = self.budget.affordable(layers, len(runs.feeds))
         dtypes = {layer.output: forward.values[layer.output].dtype for layer in self.layers}
         self.alone = layers_alone(network, self.layers, folder, self.budget.threads)
         wanted = chain.from_iterable(alone.inputs for alone in self.alone.values())
@@ -83,29 +83,40 @@ class Backward:
 
     def measure(self) -> dict[str, Gradient]:
         """Gradients by layer. Raises ProbeError where the network cannot be run in pieces."""
-        self.layers = self.budget.in_time(self.layers, self.pieces.open(self.runs.feeds[0]))
+        marched: tuple[Sequence[State], State | None]
+        marched, seconds = self.pieces.open(self.runs.feeds[0])
+        self.layers = self.budget.in_time(self.layers, seconds)
         self.stack.learn(self.pieces, self.runs.feeds, rows=self.budget.most_rows(self.layers))
         cost = self.budget.pass_cost(self.layers, self.pieces, self.stack.rows)
         gradients = {layer.name: Gradient() for layer in self.layers}
         for draw in range(MAX_DRAWS):
             if draw >= MIN_DRAWS and (settled(gradients) or (draw + 1) * cost > WORK_LIMIT):
                 break
-            self._draw(draw, gradients)
+            several = self.stack.rows > 1
+            if several or draw > 0:
+                del marched  # two at once would take the memory twice
+                marched = self._march(draw)
+            self._draw(draw, self.layers if several else self.budget.turn(draw, self.layers, cost), marched, gradients)
         return gradients
 
-    def _draw(self, draw: int, gradients: Mapping[str, Gradient]) -> None:
-        """One pass over the network, with one of the inputs: a sample for each of the layers whose turn it is."""
+    def _march(self, draw: int) -> tuple[Sequence[State], State | None]:
+        """The unperturbed values in front of each piece, the same input in every row; and, where weights have their turn, what the layers read."""
         feed = self.runs.feeds[draw % len(self.runs.feeds)]
-        several = self.stack.rows > 1
-        layers = self.layers if several or draw == 0 else self.layers[draw % 2 :: 2]
-        sources: State | None = None
-        if several:
-            states = self.pieces.march(self.stack.tile(feed))
-            _, sources = self.pieces.march_with_sources(feed)
-        elif self.budget.is_small or (draw + 1) // 2 % WEIGHTS_EVERY == 0:
-            states, sources = self.pieces.march_with_sources(feed)
-        else:
-            states = self.pieces.march(feed)
+        if self.stack.rows > 1:
+            return self.pieces.march(self.stack.tile(feed)), self.pieces.march_with_sources(feed)[1]
+        if self.budget.is_small or (draw + 1) // 2 % WEIGHTS_EVERY == 0:
+            return self.pieces.march_with_sources(feed)
+        return self.pieces.march(feed), None
+
+    def _draw(
+        self,
+        draw: int,
+        layers: Sequence[LayerPlan],
+        marched: tuple[Sequence[State], State | None],
+        gradients: Mapping[str, Gradient],
+    ) -> None:
+        """One pass over the network, with one of the inputs: a sample for each of `layers`."""
+        states, sources = marched
         propagation = Propagation(self.pieces, self.stack, states)
         rng = np.random.default_rng((self.seed, draw))
         held = max(1, int(HELD_BYTES / max(1, self.pieces.carried_bytes(states) // self.stack.rows)))

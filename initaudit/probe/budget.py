@@ -28,8 +28,22 @@ WORK_LIMIT = 3e10
 """Products spent on more than MIN_DRAWS passes: below half a second on two cores."""
 MOST_WORK = 1.5e11
 """Products spent on MIN_DRAWS passes, about two seconds; of a larger network only some layers are perturbed."""
+LAYERS_PER_RUN = 2
+"""Layers perturbed for each run of the forward probe, where that makes more than WORK_LIMIT affords. Perturbing one costs about
+one run. A judgement: a full audit then takes some three times plain inference of the same inputs (`benchmarks/probe.py`)."""
+OTHER = 2
+"""Of the layers of a large network, each pass behind the first takes one in so many; the spread between draws is then known from
+those."""
+SPREAD_EVERY = 4
+"""Of the layers of a network that affords no more than MIN_DRAWS passes, the last pass takes one in so many. A judgement: it
+serves to learn the spread between draws, which the layers of one network share."""
+FEWEST_SPREAD = 4
+"""Layers that the last pass takes at least. A judgement: the spread is then known within a third."""
 RUN_COST = 2e6
 """Products that one call of the runtime is worth: 30 microseconds. An estimate for planning."""
+ROW_COST = 5e6
+"""Products that a perturbation's step through one piece is worth, outside the runtime: 80 microseconds. An estimate from a toy BERT
+with 38 layers, for planning."""
 NODE_COST = 5e5
 """Products that one node is worth, however small its tensors. An estimate from a toy BERT of 1,900 nodes, for planning."""
 ELEMENT_COST = 300
@@ -67,12 +81,27 @@ class Budget:
         """Threads of a session; None for the runtime's own choice."""
         return 1 if self.is_small else None
 
-    def affordable(self, layers: Sequence[LayerPlan]) -> list[LayerPlan]:
-        """All layers, or an even choice of them where MIN_DRAWS passes over all would take too long.
+    def affordable(self, layers: Sequence[LayerPlan], forward_runs: int) -> list[LayerPlan]:
+        """All layers, or an even choice of them, without factors, where MIN_DRAWS passes over all would take too long.
 
         In each pass two rows per layer (its output, its weight) run through half the network on average.
         """
-        return _even(layers, MOST_WORK / (MIN_DRAWS * max(1.0, self.effort)))
+        each = MIN_DRAWS * max(1.0, self.effort)
+        most = min(MOST_WORK / each, max(WORK_LIMIT / each, LAYERS_PER_RUN * forward_runs))
+        if len(layers) > most:
+            layers = [layer for layer in layers if not layer.is_factor] or layers
+        return _even(layers, most)
+
+    def turn(self, draw: int, layers: Sequence[LayerPlan], cost: float) -> Sequence[LayerPlan]:
+        """The layers that a pass over a large network takes: all in the first, some in each of the others.
+
+        `cost` is that of a pass over all.
+        """
+        if draw == 0:
+            return layers
+        is_last = (MIN_DRAWS + 1) * cost > WORK_LIMIT
+        every = max(OTHER, min(SPREAD_EVERY, len(layers) // FEWEST_SPREAD)) if is_last else OTHER
+        return layers[draw % every :: every]
 
     def in_time(self, layers: Sequence[LayerPlan], run_seconds: float) -> list[LayerPlan]:
         """Fewer layers where one run takes much longer than its products tell (attention over long sequences).
@@ -96,7 +125,7 @@ class Budget:
         count = len(pieces.segments)
         runs = 2 * sum((count - pieces.home[layer.output]) / count for layer in layers) + 1
         calls = RUN_COST * count + NODE_COST * len(pieces.network.nodes)
-        return runs * (self.effort + calls / rows)
+        return runs * (self.effort + ROW_COST * count + calls / rows)
 
 
 def budget_for(layers: Sequence[LayerPlan], elements: Mapping[str, int], seconds: float) -> Budget:

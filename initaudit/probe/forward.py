@@ -18,6 +18,7 @@ from initaudit.probe.instrument import PREFIX, GraphEditor, Tap, tap, tap_option
 from initaudit.probe.observed import Forward, Observed
 from initaudit.probe.sampling import positions, sample_size
 from initaudit.probe.session import open_session, run_session
+from initaudit.probe.shapes import inferred_shapes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +48,7 @@ def observe(
     taps, parts = _wanted(layers)
     for wanted in taps.values():
         tap(editor, wanted)
-    known = inferred_shapes(model, runs.feeds[0], list(taps))
+    known = inferred_shapes(model, {name: array.shape for name, array in runs.feeds[0].items()}, list(taps))
     session = open_session(editor.finish(), folder, tap_options())
     del model, editor
     shapes = known or _shapes(session, taps, runs.feeds[0])
@@ -149,32 +150,3 @@ def _shapes(session: Any, taps: Mapping[str, Tap], feed: Mapping[str, np.ndarray
     names = [wanted.name("shape") for wanted in taps.values()]
     answer = run_session(session, names, {**feed, **nothing})
     return {value: tuple(int(n) for n in shape) for value, shape in zip(taps, answer, strict=True)}
-
-
-def inferred_shapes(
-    model: ModelProto, feed: Mapping[str, np.ndarray], values: Sequence[str]
-) -> dict[str, tuple[int, ...]] | None:
-    """Shapes of `values` for these inputs by ONNX's own inference; None unless all of them follow from the graph alone."""
-    import onnx
-
-    sketch = onnx.ModelProto()
-    sketch.CopyFrom(model)
-    del sketch.graph.value_info[:]  # what a file declares may be wrong
-    for info in sketch.graph.input:
-        if info.name in feed:
-            del info.type.tensor_type.shape.dim[:]
-            info.type.tensor_type.shape.dim.extend(
-                onnx.TensorShapeProto.Dimension(dim_value=n) for n in feed[info.name].shape
-            )
-    for output in sketch.graph.output:
-        output.ClearField("type")
-    try:
-        sketch = onnx.shape_inference.infer_shapes(sketch, data_prop=True)
-    except (onnx.shape_inference.InferenceError, ValueError):
-        return None
-    shapes = {n: a.shape for n, a in feed.items()}
-    for info in (*sketch.graph.value_info, *sketch.graph.output):
-        dims = info.type.tensor_type.shape.dim
-        if info.type.tensor_type.HasField("shape") and all(d.HasField("dim_value") for d in dims):
-            shapes[info.name] = tuple(d.dim_value for d in dims)
-    return {v: shapes[v] for v in values} if all(v in shapes for v in values) else None

@@ -189,7 +189,7 @@ def use_batch_statistics(editor: GraphEditor, untouched: Iterable[NodeProto]) ->
             source,
             editor.reshape(source, names["rows"], [0, 0, -1]),
             editor.reduce("ReduceMean", names["rows"], names["wide"], [0, 2], keepdims=1),
-            editor.reduce("ReduceMean", names["rows"], names["mean"], [0, 2]),
+            editor.reshape(names["wide"], names["mean"], [-1]),
             helper.make_node("Sub", [names["rows"], names["wide"]], [names["off"]]),
             helper.make_node("Mul", [names["off"], names["off"]], [names["squared"]]),
             editor.reduce("ReduceMean", names["squared"], names["variance"], [0, 2]),

@@ -14,6 +14,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from initaudit.config import DEFAULT_PROVIDER
 from initaudit.errors import ProbeError
 from initaudit.probe.session import NoKernelError, external_bytes
 
@@ -50,7 +51,9 @@ def run_job(
     """
     from initaudit.probe.inputs import InputOptions
     from initaudit.probe.measure import measure
+    from initaudit.probe.session import provider
 
+    provider.set(job["options"].get("provider", DEFAULT_PROVIDER))
     progress("reading the model")
     model = read_model(job, blobs)
     limit_memory(job["max_memory"], external_bytes(model))

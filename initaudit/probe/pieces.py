@@ -11,7 +11,7 @@ import numpy as np
 from initaudit.errors import ProbeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from initaudit.probe.plan import LayerPlan
@@ -57,16 +57,19 @@ class Pieces:
             exposed = [n for n in self.carried[index] if n in made] + inject + list(self.sources[-1])
             self.segments.append(network.segment(start, stop, inject=inject, expose=list(dict.fromkeys(exposed))))
 
-    def open(self, feed: Mapping[str, np.ndarray]) -> float:
-        """Make the sessions, with value types as one run on `feed` shows them; the seconds that this run takes."""
-        state: State = dict(feed)
+    def open(self, feed: Mapping[str, np.ndarray]) -> tuple[tuple[list[State], State], float]:
+        """Make the sessions, with value types as one run on `feed` shows them; what `march_with_sources` gives, and its seconds."""
         seconds = 0.0
-        for index, segment in enumerate(self.segments):
-            segment.open(state, self.dtypes, self.folder, self.threads)
+
+        def advance(index: int, state: State) -> State:
+            nonlocal seconds
+            self.segments[index].open(state, self.dtypes, self.folder, self.threads)
             start = time.monotonic()
-            state = self.advance(index, state, {})
+            arrived = self.advance(index, state, {}, also=self.sources[index])
             seconds += time.monotonic() - start
-        return seconds
+            return arrived
+
+        return self._march(feed, advance), seconds
 
     def march(self, feed: Mapping[str, np.ndarray]) -> list[State]:
         """Values in front of each piece, and behind the last."""
@@ -77,10 +80,15 @@ class Pieces:
 
     def march_with_sources(self, feed: Mapping[str, np.ndarray]) -> tuple[list[State], State]:
         """The same, and the values that were wanted besides."""
+        return self._march(feed, lambda index, state: self.advance(index, state, {}, also=self.sources[index]))
+
+    def _march(
+        self, feed: Mapping[str, np.ndarray], advance: Callable[[int, State], State]
+    ) -> tuple[list[State], State]:
         states: list[State] = [dict(feed)]
         sources: State = dict(feed)
         for index in range(len(self.segments)):
-            state = self.advance(index, states[-1], {}, also=self.sources[index])
+            state = advance(index, states[-1])
             sources |= state
             states.append({n: a for n, a in state.items() if n in self.carried[index] or n in self.network.inputs})
         return states, sources

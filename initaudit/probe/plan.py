@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from initaudit.config import DEFAULT_MAX_MEMORY, DEFAULT_TIMEOUT
+from initaudit.config import DEFAULT_MAX_MEMORY, DEFAULT_PROVIDER, DEFAULT_TIMEOUT
 from initaudit.initialisation.gains import saturation
 from initaudit.kind import Kind
 
@@ -31,6 +31,8 @@ class ProbeOptions:
     """natural or white, of synthetic images and sound."""
     max_memory: int = DEFAULT_MAX_MEMORY
     timeout: float = DEFAULT_TIMEOUT
+    provider: str = DEFAULT_PROVIDER
+    """Of onnxruntime."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""

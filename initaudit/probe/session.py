@@ -10,10 +10,12 @@ numpy memory map (`add_external_initializers` copies them). Nothing is written a
 from __future__ import annotations
 
 import re
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import onnxruntime
 
+from initaudit.config import DEFAULT_PROVIDER
 from initaudit.errors import ProbeError
 
 if TYPE_CHECKING:
@@ -27,6 +29,9 @@ LARGE_WEIGHTS = 64 << 20
 """Above this many bytes of external weights onnxruntime may not re-pack them: the copy would double the memory, and a
 probe runs each weight too few times to earn it back."""
 
+provider: ContextVar[str] = ContextVar("provider", default=DEFAULT_PROVIDER)
+"""The execution provider of every session; nodes that it has no kernel for run on the CPU."""
+
 
 class NoKernelError(ProbeError):
     """The CPU provider has no kernel for an operator with these element types; a float32 shadow may run."""
@@ -35,9 +40,9 @@ class NoKernelError(ProbeError):
 def open_session(
     model: ModelProto, folder: Path | None, options: onnxruntime.SessionOptions | None = None
 ) -> onnxruntime.InferenceSession:
-    """A CPU session on `model`, whose external data lies in `folder`.
+    """A session of `provider` on `model`, whose external data lies in `folder`.
 
-    Raises NoKernelError or ProbeError with a reason that names operator and node.
+    Raises NoKernelError or ProbeError with a reason that names operator and node, or the provider that does not start.
     """
     options = options or quiet_options()
     if folder is not None:
@@ -48,10 +53,14 @@ def open_session(
         raw = model.SerializeToString()
     except ValueError as error:
         raise ProbeError("the model with its weights exceeds the 2 GiB that protobuf can hold") from error
+    wanted = provider.get()
     try:
-        return onnxruntime.InferenceSession(raw, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(raw, options, providers=list(dict.fromkeys((wanted, DEFAULT_PROVIDER))))
     except Exception as error:
         raise load_error(error, model) from error
+    if wanted not in session.get_providers():  # onnxruntime goes on without it
+        raise ProbeError(f"onnxruntime could not start {wanted}")
+    return session
 
 
 def quiet_options(threads: int | None = None) -> onnxruntime.SessionOptions:

@@ -138,6 +138,7 @@ def _probe(probe: ProbeResult, depth_scale: float | None) -> dict[str, Any]:
         "reason": probe.reason,
         "batch": probe.batch,
         "seed": probe.seed,
+        "provider": probe.provider,
         "inputs": [dict(i) for i in probe.inputs],
         "batch_norm": probe.batch_norm,
         "nonfinite_node": probe.nonfinite_node,

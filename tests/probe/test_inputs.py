@@ -8,7 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.helper import make_node as op
 
 from initaudit.errors import ProbeError, UsageError
-from initaudit.probe.inputs import InputOptions, make_feeds
+from initaudit.probe.inputs import InputOptions, make, make_feeds
 from initaudit.probe.inputs.dimensions import evaluate
 from initaudit.probe.session import open_session, run_session
 
@@ -583,3 +583,51 @@ def test_ids_that_are_compared_with_padding_are_still_ids():
     (ids,) = next(iter(feeds_of(build(nodes, [("ids", I64, ["b", "t"])], tensors)).runs())).values()
 
     assert len(np.unique(ids)) > 4
+
+
+class TestTrial:
+    """A trial run is spared where the graph alone tells that the network takes its inputs."""
+
+    @pytest.fixture
+    def trials(self, monkeypatch):
+        """What is run while inputs are made."""
+        runs = []
+        monkeypatch.setattr(make, "run_session", lambda *args: runs.append(args) or run_session(*args))
+        return runs
+
+    def test_graph_whose_shapes_all_follow_needs_none(self, trials):
+        """Only the batch is open, and it reaches the output: nothing is left to be found out."""
+        feeds_of(mlp("batch", 12))
+
+        assert not trials
+
+    @pytest.mark.parametrize(
+        "model",
+        [
+            pytest.param(
+                build([op("Gather", ["w", "x"], ["y"])], [("x", I64, ["batch", 4])], {"w": weight(30, 5)}), id="ids"
+            ),
+            pytest.param(mlp("batch", "features"), id="open size"),
+            pytest.param(
+                build(
+                    [op("Reshape", ["x", "s"], ["r"]), op("MatMul", ["r", "w"], ["y"])],
+                    [("x", F, ["batch", 12])],
+                    {"s": np.array([1, 12]), "w": weight(12, 5)},
+                ),
+                id="batch that the graph fixes",
+            ),
+            pytest.param(
+                build(
+                    [op("Cast", ["x"], ["i"], to=I64), op("Gather", ["w", "i"], ["y"])],
+                    [("x", F, ["batch", 4])],
+                    {"w": weight(30, 5)},
+                ),
+                id="ids made of numbers",
+            ),
+        ],
+    )
+    def test_what_only_the_runtime_knows_is_tried(self, trials, model):
+        """Ids may leave their table, and a size that the file leaves open may be refused."""
+        feeds_of(model)
+
+        assert trials

@@ -14,7 +14,10 @@ from initaudit.formats.page.island import SERIES, at, island
 SEVERITIES = ("error", "warning", "info")
 
 MODEL = dict.fromkeys(("path", "sha256", "bytes", "ir_version", "opset", "producer", "parameters"))
-PROBE = dict.fromkeys(("mode", "status", "reason", "batch", "seed", "batch_norm")) | {"inputs": (), "notes": ()}
+PROBE = dict.fromkeys(("mode", "status", "reason", "batch", "seed", "provider", "batch_norm")) | {
+    "inputs": (),
+    "notes": (),
+}
 """What the page names of the model and the probe; unknown unless the report says it."""
 
 

@@ -15,6 +15,7 @@ from initaudit.errors import ProbeError, UsageError
 from initaudit.model.build import build_graph
 from initaudit.probe.inputs.data import check_shape
 from initaudit.probe.inputs.dimensions import Layout, layout_of
+from initaudit.probe.inputs.evident import evident_bytes
 from initaudit.probe.inputs.feeds import DEFAULT_BATCH, Feeds, InputOptions, describe
 from initaudit.probe.inputs.follow import facts_of
 from initaudit.probe.inputs.ports import Port, ports_of
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
     from initaudit.probe.inputs.facts import Facts
+    from initaudit.probe.shapes import Shape
 
 TRIAL_BATCH = 3
 """Batch size of trial runs: small, and a size that no model has built in by accident."""
@@ -78,7 +80,7 @@ def make_feeds(model: ModelProto, folder: Path | None, options: InputOptions) ->
         min(batch, TRIAL_BATCH),
         options.shapes,
     )
-    maker = _Maker(ports, facts, layout, options, session)
+    maker = _Maker(model, ports, facts, layout, options, session)
     sizes, trials = search(layout, maker.attempt)
     return maker.feeds(sizes, trials, batch)
 
@@ -88,12 +90,14 @@ class _Maker:
 
     def __init__(
         self,
+        model: ModelProto,
         ports: list[Port],
         facts: Mapping[str, Facts],
         layout: Layout,
         options: InputOptions,
         session: onnxruntime.InferenceSession,
     ) -> None:
+        self.model = model
         self.ports = ports
         self.known = facts
         self.facts = dict(facts)
@@ -104,8 +108,10 @@ class _Maker:
         self.idle = private_memory(os.getpid())
 
     def attempt(self, sizes: Mapping[str, int]) -> None:
-        """Run once. Raises ProbeError. Ids out of range are corrected on the way."""
+        """Run once, unless that can tell nothing new. Raises ProbeError. Ids out of range are corrected on the way."""
         self.facts = dict(self.known)
+        if self._is_evident(sizes):
+            return
         for _ in range(BOUND_CORRECTIONS):
             arrays, _how = self.arrays(sizes, 0)
             try:
@@ -118,6 +124,14 @@ class _Maker:
             self._settle_flags(sizes, outputs)
             return
         raise ProbeError("the range of the ids was not found")
+
+    def _is_evident(self, sizes: Mapping[str, int]) -> bool:
+        """Whether the graph alone tells that it runs, the whole batch within the memory that it may have."""
+        needed = evident_bytes(self.model, self.ports, self.layout, sizes)
+        if needed is None:
+            return False
+        growth = (self.options.batch or DEFAULT_BATCH) if self.layout.dimensions else 1
+        return needed * growth <= self.options.max_memory // ACTIVATION_SHARE
 
     def _lower_bounds(self, bound: int, arrays: Mapping[str, np.ndarray]) -> bool:
         """Draw ids below `bound` from now on; False where no input of unknown range reaches it."""
@@ -194,18 +208,18 @@ class _Maker:
         trial_batch = min(wanted, TRIAL_BATCH)
         free = [k for k, d in self.layout.dimensions.items() if d.kind == "batch" and sizes[k] == trial_batch]
         axes = self.layout.batch_axes(self.facts)
-        arrays, how = self.arrays(sizes, 0)
-        axes = axes if len(_counts(arrays, axes)) == 1 else dict.fromkeys(axes, None)
-        rows = next(iter(_counts(arrays, axes)), 1)
+        shapes = self.layout.shapes(sizes)
+        axes = axes if len(_counts(shapes, axes)) == 1 else dict.fromkeys(axes, None)
+        rows = next(iter(_counts(shapes, axes)), 1)
         per_sample = self._bytes_per_sample(rows)
         notes: list[str] = []
         if free:
-            affordable = self._affordable(arrays, rows, per_sample)
+            affordable = self._affordable(shapes, rows, per_sample)
             if self.options.batch is None and affordable < wanted:
                 notes.append(f"batch lowered from {wanted} to {affordable} to stay within the memory limit")
                 wanted = affordable
-            arrays, how = self.arrays({**sizes, **dict.fromkeys(free, wanted)}, 0)
             rows = wanted
+        arrays, how = self.arrays({**sizes, **dict.fromkeys(free, wanted)}, 0)
         draws = 1
         if not free and self.ports:
             size = sum(array.nbytes for array in arrays.values())
@@ -233,9 +247,9 @@ class _Maker:
         grown = private_memory(os.getpid()) - self.idle
         return max(0, grown) // rows if self.idle else None
 
-    def _affordable(self, arrays: Mapping[str, np.ndarray], rows: int, per_sample: int | None) -> int:
+    def _affordable(self, shapes: Mapping[str, Shape], rows: int, per_sample: int | None) -> int:
         """Samples that one run and the feeds may have."""
-        fed = sum(array.nbytes for array in arrays.values()) // rows
+        fed = sum(math.prod(shapes[port.name]) * port.dtype.itemsize for port in self.ports) // rows
         limit = self.options.max_memory
         bounds = [limit // FEED_SHARE // max(1, fed)]
         if per_sample:
@@ -261,9 +275,9 @@ def _refuse_weights(facts: Mapping[str, Facts]) -> None:
         )
 
 
-def _counts(arrays: Mapping[str, np.ndarray], axes: Mapping[str, int | None]) -> set[int]:
+def _counts(shapes: Mapping[str, Shape], axes: Mapping[str, int | None]) -> set[int]:
     """Sizes of the batch axes: one, where they agree."""
-    return {arrays[name].shape[axis] for name, axis in axes.items() if axis is not None}
+    return {shapes[name][axis] for name, axis in axes.items() if axis is not None}
 
 
 def _finite(outputs: list[Any]) -> bool:

@@ -54,5 +54,7 @@ def gaussian_field(shape: Sequence[int], axes: Sequence[int], slope: float, rng:
     for axis in axes:
         along[axis] = shape[axis]
     amplitude = np.transpose(amplitude, order).reshape(along)
-    white = np.fft.fftn(rng.standard_normal(shape), axes=tuple(axes))
-    return np.fft.ifftn(white * amplitude, axes=tuple(axes)).real
+    extents = [shape[axis] for axis in axes]
+    white = np.fft.rfftn(rng.standard_normal(shape), axes=tuple(axes))
+    half = amplitude.take(range(extents[-1] // 2 + 1), axis=axes[-1])  # of a real field the other half says the same
+    return np.fft.irfftn(white * half, extents, axes=tuple(axes))

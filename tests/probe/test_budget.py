@@ -1,0 +1,69 @@
+"""The backward probe takes a bounded multiple of the work of the forward probe."""
+
+from __future__ import annotations
+
+from initaudit.probe.budget import Budget, budget_for
+from initaudit.probe.plan import LayerPlan
+
+
+def layers(count):
+    """As many layers of a product each."""
+    return [
+        LayerPlan(
+            name=f"layer{i}", output=f"y{i}", preactivation=f"y{i}", postactivation=None, input=None, weight=1, node_output=f"y{i}",
+            weight_shape=(8, 8), paths=8, channel_axis=None, unit_slice=None, pre_slice=None, folded_units=None, flat=(),
+        )
+        for i in range(count)
+    ]  # fmt: skip
+
+
+def budget(work):
+    """Of a network with so many products, for a minute."""
+    return Budget(work=work, effort=work, seconds=60.0)
+
+
+class TestLayers:
+    """Which layers are perturbed."""
+
+    def test_small_network_has_all_of_them_perturbed(self):
+        """However few inputs were fed."""
+        assert len(budget(1e6).affordable(layers(100), 1)) == 100
+
+    def test_large_network_has_two_perturbed_for_each_input_run(self):
+        """Perturbing a layer costs about one run of the network."""
+        assert len(budget(4e9).affordable(layers(21), 8)) == 16
+
+    def test_choice_is_even_and_keeps_the_ends(self):
+        """Where a gradient vanishes is seen between the first layer and the last."""
+        chosen = budget(4e9).affordable(layers(100), 4)
+
+        assert len(chosen) == 8
+        assert (chosen[0].name, chosen[-1].name) == ("layer0", "layer99")
+
+    def test_budget_counts_the_products_of_all_layers(self):
+        """An element of an output takes as many products as the layer has paths to it."""
+        some = layers(3)
+
+        assert budget_for(some, {layer.output: 10 for layer in some}, 60.0).work == 3 * 10 * 8
+
+
+class TestTurns:
+    """Which of the perturbed layers a pass takes."""
+
+    def test_first_pass_takes_all(self):
+        """Each layer is drawn once at least."""
+        assert len(budget(1e9).turn(0, layers(24), 2e10)) == 24
+
+    def test_last_pass_over_a_large_network_takes_one_in_four(self):
+        """It serves to learn the spread between draws."""
+        assert len(budget(1e9).turn(1, layers(24), 2e10)) == 6
+
+    def test_last_pass_takes_four_at_least(self):
+        """From fewer the spread cannot be learned."""
+        assert len(budget(1e9).turn(1, layers(8), 2e10)) == 4
+
+    def test_passes_over_a_smaller_network_take_turns(self):
+        """Two passes together take every layer once."""
+        taken = [*budget(1e6).turn(1, layers(9), 1e8), *budget(1e6).turn(2, layers(9), 1e8)]
+
+        assert {layer.name for layer in taken} == {layer.name for layer in layers(9)}
