@@ -16,7 +16,7 @@ import pytest
 from onnx import numpy_helper
 
 from initaudit import audit
-from initaudit.judgement.trainability import TRAINABLE
+from initaudit.judgement.score import TRAINABLE
 
 FOLDER = Path(__file__).parents[1] / "sample_models"
 MODELS = sorted(path.stem for path in FOLDER.glob("*.onnx"))

@@ -1,4 +1,4 @@
-"""Fit the constants of `initaudit.judgement.trainability` and `.optimisers` to networks that were really trained.
+"""Fit the constants of `initaudit.judgement.score` and `.optimisers` to networks that were really trained.
 
     python benchmarks/trainability/label_families.py OUT     trains, for an hour or two
     python benchmarks/trainability/fit.py OUT [OUT ...]      probes, fits, prints constants and how well they predict
@@ -26,19 +26,19 @@ from sklearn.metrics import roc_auc_score
 
 from initaudit.auditor import audit
 from initaudit.config import Config
-from initaudit.judgement import trainability as model
+from initaudit.judgement import score as model
 from initaudit.judgement.dynamics import Dynamics, MeasuredLayer, dynamics_of, log10
 from initaudit.judgement.optimisers import ADAM, SGD, Optimiser, Tolerance
 
 OPTIMISERS: tuple[Optimiser, ...] = (SGD, ADAM)
 SHARED = ("ROUGHNESS_STOOD", "ROUGHNESS_STEEPNESS", "DIMENSION_STEEPNESS", "NARROWNESS_STEEPNESS")
-"""Constants of `trainability` that hold for every optimiser."""
+"""Constants of `score` that hold for every optimiser."""
 EACH = tuple(field.name for field in fields(Tolerance))
 RATE_WEIGHT = 0.3
 """Weight of the single-rate likelihoods beside that of the best rate."""
 LAPSE = 0.01
 """Share of networks that do the opposite of what any model says: keeps one outlier from ruling the fit."""
-PRIOR = 0.01
+PRIOR = 0.02
 """Weight of the mean square distance from the constants in use, in units of PRIOR_WIDTH of them."""
 PRIOR_WIDTH = 0.3
 SMALLEST_WIDTH = 0.5
@@ -118,7 +118,8 @@ def scores(constants: np.ndarray, rows: Rows) -> dict[str, np.ndarray]:
     """By optimiser the score for each network and rate [networks, rates], before the best rate is taken."""
     rough, rough_steepness, dimension, narrowness = constants[: len(SHARED)]
     separates = _logistic(dimension * rows["dimension"] - narrowness * rows["narrowness"])
-    smooth = _logistic(rough_steepness * (rough + model.BATCH_NORM_CALMS * rows["by_batch"] - rows["roughness"]))
+    stood = np.where(rows["by_batch"], model.BATCH_NORM_ROUGHNESS_STOOD, rough)
+    smooth = _logistic(rough_steepness * (stood - rows["roughness"]))
     shared = (separates * smooth * ~rows["hopeless"])[:, None]
     found = {}
     for index, optimiser in enumerate(OPTIMISERS):

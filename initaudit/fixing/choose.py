@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from initaudit.findings import Remedy, fix_acts_on, matches
-from initaudit.judgement.trainability import SUFFICES
+from initaudit.judgement.score import SUFFICES
 from initaudit.redrawing.centring import readers
 from initaudit.redrawing.choice import Choice, Refusal
 from initaudit.redrawing.misfit import is_misfit

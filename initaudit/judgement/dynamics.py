@@ -34,8 +34,6 @@ class MeasuredLayer:
     """Squared Frobenius norm of the weight."""
     count: int
     """Elements of the weight."""
-    units: int
-    """Output units at one position."""
     contrast: float
     """Share of the mean square of the layer's input that varies over inputs, in [0, 1]."""
     input_variance: float | None
@@ -216,7 +214,6 @@ def _probed(audit: LayerAudit, signal: Signal, outputs: int) -> MeasuredLayer:
         name=audit.layer.name,
         kernel=gradient * gradient / outputs,
         count=stats.count,
-        units=max(1, stats.count // max(1, audit.layer.fan_in)),
         weight_square=(stats.std**2 + stats.mean**2) * stats.count,
         contrast=_contrast(signal.input),
         input_variance=None if signal.input is None else signal.input.variance,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from initaudit.findings import Severity
 from initaudit.initialisation.targets import SIGMOIDAL
-from initaudit.judgement.trainability import TRAINABLE, UNHARMED
+from initaudit.judgement.score import TRAINABLE, UNHARMED
 from initaudit.kind import Kind
 
 if TYPE_CHECKING:

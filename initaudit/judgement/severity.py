@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from initaudit.findings import Severity
-from initaudit.judgement.trainability import TRAINABLE
+from initaudit.judgement.score import TRAINABLE
 
 if TYPE_CHECKING:
     from initaudit.judgement.model_audit import ModelAudit

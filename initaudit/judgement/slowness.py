@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from initaudit.errors import InitauditError
 from initaudit.judgement.dynamics import dynamics_of
 from initaudit.judgement.pace import factor_between
-from initaudit.judgement.trainability import SUFFICES, TRAINABLE
+from initaudit.judgement.score import SUFFICES, TRAINABLE
 from initaudit.redrawing.twin import to_redraw, twin_of
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initaudit.findings import Finding, Remedy, Severity
-from initaudit.judgement.trainability import UNHARMED
+from initaudit.judgement.score import UNHARMED
 from initaudit.kind import Kind
 from initaudit.rule import Rule
 from initaudit.rules.ini101_weight_too_small import TOO_SMALL

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initaudit.findings import Confidence, Finding, Remedy, Severity
-from initaudit.judgement.trainability import TRAINABLE
+from initaudit.judgement.score import TRAINABLE
 from initaudit.rule import Rule
 
 if TYPE_CHECKING:

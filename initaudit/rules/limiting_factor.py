@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initaudit.findings import Finding, Severity
-from initaudit.judgement.trainability import SUFFICES, TRAINABLE
+from initaudit.judgement.score import SUFFICES, TRAINABLE
 
 if TYPE_CHECKING:
     from initaudit.judgement.model_audit import ModelAudit

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from onnx import helper
 
 from initaudit.auditor import audit
 from initaudit.config import Config
 from initaudit.judgement.dynamics import Dynamics, MeasuredLayer, dynamics_of
-from tests.networks import mlp, normal
+from tests.networks import mlp, model, normal
 
 
 def layer(**changes: object) -> MeasuredLayer:
@@ -22,6 +23,7 @@ def layer(**changes: object) -> MeasuredLayer:
             name="fc",
             kernel=10.0,
             weight_square=10.0,
+            count=1000,
             contrast=1.0,
             input_variance=1.0,
             gradient=1.0,
@@ -131,11 +133,30 @@ def test_answers_that_do_not_vary_are_not_rough() -> None:
     assert network(layer(reach=5.0), answer_variance=0.0).roughness == 1.0
 
 
-def test_weights_whose_scale_does_not_count_settle_after_one_large_step() -> None:
-    """A step ten times the weights leaves weights of ten times the size and gradients of a tenth: the next one is a tenth of them."""
-    wild = layer(kernel=100.0, weight_square=1.0)
-    free = replace(wild, scale_free=True)
+def test_factors_stand_beside_the_way() -> None:
+    """The scale of a norm learns as any weight does, and makes the way no longer."""
+    found = network(layer(), layer(kernel=5.0, is_factor=True), layer())
 
-    assert network(wild).settled_step(1.0) == pytest.approx(10.0)
-    assert network(free).settled_step(1.0) == pytest.approx(10.0 / 101.0)
-    assert network(free).settled_step(1e-3) == pytest.approx(1e-2, rel=1e-3)
+    assert found.kernel == 25.0
+    assert found.stretch == 2
+    assert found.drawn == (found.layers[0], found.layers[2])
+
+
+def test_the_gates_of_a_cell_are_one_layer() -> None:
+    """An RNN's W and R are two weights; an LSTM's, of four gates each, are no more."""
+    rng = np.random.default_rng(0)
+    tensors = {
+        "W": rng.normal(0, 0.3, (1, 32, 6)),
+        "R": rng.normal(0, 0.3, (1, 32, 8)),
+        "head": rng.normal(0, 0.3, (8, 5)),
+    }
+    nodes = [
+        helper.make_node("LSTM", ["x", "W", "R"], ["", "last"], hidden_size=8),
+        helper.make_node("Squeeze", ["last", "axis"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "head"], ["y"]),
+    ]
+    stored = {name: array.astype(np.float32) for name, array in tensors.items()} | {"axis": np.array([0])}
+
+    found = measured(model(nodes, {"x": [6, "N", 6]}, ["y"], stored))
+
+    assert [layer.count for layer in found.layers] == [32 * 6, 32 * 8, 8 * 5]

@@ -14,7 +14,8 @@ from initaudit.config import Config
 from initaudit.findings import Severity
 from initaudit.judgement.context import Context
 from initaudit.judgement.scale import effect_of, scale_severity, signal_gain
-from initaudit.judgement.trainability import TRAINABLE, Trainability
+from initaudit.judgement.score import TRAINABLE
+from initaudit.judgement.trainability import Trainability
 from initaudit.kind import Kind
 from initaudit.probe.signal import Moments, Signal
 from initaudit.stats import weigh
@@ -38,7 +39,7 @@ def sound(activation: str = "Relu") -> ModelAudit:
 
 def network(context: str = "fresh", score: float | None = None) -> ModelAudit:
     """The same network, in this context, with this trainability where it was probed."""
-    learning = None if score is None else Trainability(score=score, factors=())
+    learning = None if score is None else Trainability(score=score, factors=(), sgd=score, adam=score)
     return replace(sound(), context=Context(name=context), trainability=learning)
 
 

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from initaudit.auditor import audit
 from initaudit.config import Config
-from initaudit.judgement.trainability import SUFFICES, TRAINABLE, Trainability, limits, score_of, trainability
+from initaudit.judgement.factors import limits
+from initaudit.judgement.score import SUFFICES, TRAINABLE, score_of
+from initaudit.judgement.trainability import Trainability, trainability
 from tests.judgement.test_dynamics import layer, network
 from tests.networks import he, mlp, normal, xavier
 

@@ -22,7 +22,7 @@ def finding(severity: str, code: str = "INI101", layer: str | None = "fc", suppr
 
 def verdict(*findings: Finding, context: str = "fresh", score: float | None = None) -> Verdict:
     """The verdict on these findings."""
-    trainability = None if score is None else Trainability(score=score, factors=())
+    trainability = None if score is None else Trainability(score=score, factors=(), sgd=score, adam=score)
     return verdict_for(findings, Context(name=context, evidence=("seen",)), trainability, SLOW, ("fc", "too small"))
 
 
