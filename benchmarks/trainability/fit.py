@@ -1,6 +1,7 @@
 """Fit the constants of `initaudit.judgement.score` and `.optimisers` to networks that were really trained.
 
     python benchmarks/trainability/label_families.py OUT     trains, for an hour or two
+    python benchmarks/trainability/published.py OUT2         exports what is trained every day
     python benchmarks/trainability/fit.py OUT [OUT ...]      probes, fits, prints constants and how well they predict
 
 What the probe finds out about `OUT/<id>.onnx` is kept in `OUT/dynamics.jsonl`; lines of `label.py` are read too. For each optimiser
@@ -71,6 +72,8 @@ def labels_in(out: Path) -> list[dict[str, Any]]:
 
 def reached(row: dict[str, Any], optimiser: Optimiser, rate: float) -> float:
     """Accuracy (or the share of the best R2) that a run reached; NaN where there was none."""
+    if "runs" not in row and "accuracies" not in row:
+        return np.nan
     if "accuracies" in row:
         return float(row["accuracies"].get(f"{rate:g}", np.nan)) if optimiser is SGD else np.nan
     run = row["runs"].get(f"{optimiser.name.lower()}_{rate:g}")
@@ -104,7 +107,8 @@ def load(outs: Sequence[Path], limit: int | None) -> tuple[list[dict[str, Any]],
         final = np.array([[reached(row, optimiser, rate) for rate in optimiser.rates] for row in labels])
         rows[f"{optimiser.name} final"] = final
         complete = ~np.isnan(final).any(axis=1)
-        best = np.max(np.nan_to_num(final, nan=-1.0), axis=1)
+        known = np.array([row["best"].get(optimiser.name, -1.0) if isinstance(row.get("best"), dict) else -1.0 for row in labels])  # fmt: skip
+        best = np.maximum(known, np.max(np.nan_to_num(final, nan=-1.0), axis=1))
         rows[f"{optimiser.name} best"] = np.where(complete | (best >= LEARNS), best, np.nan)
     return labels, rows
 
