@@ -80,13 +80,14 @@ def command(model: str, output: Path | None, **options: Any) -> int:
 
 
 def _print(result: FixResult, model: str, dry_run: bool) -> None:
+    from initaudit.fixing.draw import ONES
     from initaudit.formats.printing import number
 
     for change in result.changes:
         bias = f", bias {visible(change.bias)} reset" if change.bias else ""
-        click.echo(
-            f"{visible(change.title)}: std {number(change.std_before)} -> {number(change.std_after)} ({change.scheme}{bias}) [{change.reason}]"
-        )
+        stds = f"std {number(change.std_before)} -> {number(change.std_after)} ({change.scheme}{bias})"
+        what = "set to 1" if change.scheme == ONES else stds
+        click.echo(f"{visible(change.title)}: {what} [{change.reason}]")
     for refusal in result.refusals:
         click.echo(f"{visible(refusal.layer)}: left as it is: {refusal.reason}")
     if not result.changes:
