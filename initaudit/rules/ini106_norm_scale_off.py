@@ -41,6 +41,8 @@ class NormScaleOff(Rule):
         stats, facts = layer.stats, layer.layer
         if facts.kind is not Kind.NORM or facts.untrainable or stats.nonfinite or audit.context.has_training:
             return
+        if facts.input is None or facts.input.is_static:  # weights are normalised (NFNet), to 1 / sqrt(fan_in)
+            return
         size = math.hypot(stats.mean, stats.std)
         smaller = size < 1 / OFF
         if 1 / OFF <= size <= OFF or (smaller and facts.ends_residual_branch):

@@ -68,3 +68,16 @@ def test_a_norm_behind_the_gain_removes_it():
     proto = chain(0.5, helper.make_node("LpNormalization", ["g"], ["s"], axis=1, p=2), value="s")
 
     assert std_of(proto) == pytest.approx(HE)
+
+
+@pytest.mark.parametrize("shape", [(), (1,)])
+def test_the_gradient_of_a_scalar_gain_is_measured(shape: tuple[int, ...]):
+    """y = g Relu(Wx) is as large a change for each unit of g as Relu(Wx) itself."""
+    report = initaudit.audit(chain(np.full(shape, 0.5)))
+    assert report.audit is not None
+    gain = next(a for a in report.audit.layers if a.layer.name == "gain")
+
+    assert report.verdict.trainability is not None
+    assert gain.factor_signal is not None
+    assert gain.factor_signal.weight_gradient is not None
+    assert gain.factor_signal.weight_gradient > 0

@@ -70,6 +70,20 @@ def test_what_the_network_learns_with_is_information():
     assert findings(transformer(0.05, blocks=1)) == ["info"]
 
 
+def test_the_norm_of_a_weight_is_no_norm_of_the_signal():
+    """NFNet standardises its kernels by a norm whose scale is 1 / sqrt(fan_in)."""
+    rng = np.random.default_rng(0)
+    tensors = {"w": xavier((64, 64), rng), "scale": np.full(64, 1e-2), "zero": np.zeros(64), "v": xavier((64, 10), rng)}
+    nodes = [
+        helper.make_node("LayerNormalization", ["w", "scale", "zero"], ["n"], "norm"),
+        helper.make_node("MatMul", ["x", "n"], ["h"], "fc"),
+        helper.make_node("MatMul", ["h", "v"], ["y"], "head"),
+    ]
+    proto = model(nodes, {"x": ["N", 64]}, ["y"], {n: a.astype(np.float32) for n, a in tensors.items()})
+
+    assert findings(proto, probe="none") == []
+
+
 def test_a_trained_norm_is_left_alone():
     """Whatever training made of the scale is what the layers behind expect."""
     report = initaudit.audit(transformer(1e-3), context="trained", probe="none")
