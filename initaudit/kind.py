@@ -25,7 +25,7 @@ class Kind(StrEnum):
     NORM = "norm"
     """The scale of a normalisation."""
     SCALE = "scale"
-    """A learned factor per channel: LayerScale, the slope of a PReLU."""
+    """A learned factor, per channel or for all: LayerScale, ReZero, the slope of a PReLU."""
     OTHER = "other"
     """A learned table that is only added (positions, decays), or what no other kind fits."""
 

@@ -45,12 +45,13 @@ class Target:
     """The reason in one sentence, with the numbers."""
 
 
-def target_for(layer: Layer, *, residual_branches: int = 1) -> Target | None:
+def target_for(layer: Layer, *, residual_branches: int = 1, gain_before: float = 1.0) -> Target | None:
     """Target of a layer, or None where no scale is right or wrong: norm scales, slopes, tables read through a norm.
 
     Args:
         layer: fans are per group, gate and part; strides are taken into account here.
         residual_branches: how many residual branches the network adds up; each adds its variance to the stream.
+        gain_before: size of the learned gain that multiplies the layer's input, > 0 (`input_gains`).
     """
     if layer.untrainable is not None or not layer.kind.has_target or layer.fan_in < 1 or layer.fan_out < 1:
         return None
@@ -61,7 +62,9 @@ def target_for(layer: Layer, *, residual_branches: int = 1) -> Target | None:
     target = _by_activation(layer)
     factor = _factor_before_activation(layer)
     if factor not in (0.0, 1.0):
-        target = _rescaled(target, factor)
+        target = _rescaled(target, factor, "the output is multiplied by {} before the activation")
+    if gain_before != 1.0:
+        target = _rescaled(target, gain_before, "a learned gain multiplies the input by {}")
     if layer.ends_residual_branch and not layer.normalized_before_use and residual_branches > 1:
         return _branch_end(target, residual_branches)
     return target
@@ -177,14 +180,14 @@ def _factor_before_activation(layer: Layer) -> float:
     return factor if math.isfinite(factor) and abs(factor - 1.0) > SAME_FACTOR else 1.0
 
 
-def _rescaled(target: Target, factor: float) -> Target:
+def _rescaled(target: Target, factor: float, what: str) -> Target:
     """The weights of sin(30 (Wx + b)) are 30 times smaller than those of sin(Wx + b) (Sitzmann et al. 2020, section 3.2)."""
+    named = what.format(f"{factor:.4g}")
     return replace(
         target,
         gain=target.gain / factor,
         std=target.std / factor,
-        why=f"{target.why[:-1]}; the output is multiplied by {factor:.4g} before the activation, so "
-        f"{target.std:.3g}/{factor:.4g} = {target.std / factor:.3g}.",
+        why=f"{target.why[:-1]}; {named}, so {target.std:.3g}/{factor:.4g} = {target.std / factor:.3g}.",
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from initaudit.errors import UnsupportedWeight
 from initaudit.extraction.layer import Layer, Skipped
+from initaudit.initialisation.input_gains import input_gains
 from initaudit.initialisation.targets import Target, target_for
 from initaudit.measuring.forked import processes, share
 from initaudit.measuring.layer_audit import LayerAudit
@@ -42,7 +43,11 @@ def measure(layers: Sequence[Layer], *, seed: int = 0) -> tuple[tuple[LayerAudit
     branches = sum(layer.ends_residual_branch and layer.kind.is_drawn for layer in layers)
     audits: list[LayerAudit] = []
     skipped: list[Skipped] = []
-    targets = {id(layer): target_for(layer, residual_branches=branches) for layer in layers}
+    gains = input_gains(layers)
+    targets = {
+        id(layer): target_for(layer, residual_branches=branches, gain_before=gains.get(layer.name, 1.0))
+        for layer in layers
+    }
     weighings = _weigh_all(layers, targets, seed)
     for layer in layers:
         found = weighings[id(layer)]

@@ -35,6 +35,14 @@ _TENSORFLOW = re.compile(
 )
 
 
+_QUANTISED = re.compile(r"(?<!logit)(?<!layer)(?<!skip)(?<!branch)(?<!res)_scale$")
+"""Scales that a quantiser adds (`fc.weight_scale`) or a model fixes (`embed_scale`), not learned ones (`logit_scale`, `res_scale`)."""
+
+
+_GAIN = re.compile(r"(\w+_)?(gains?|alphas?|gammas?|scales?|res_?weights?|re_?zero|temperature)")
+"""What a learned factor at the top of a model is called, where no module stands in front of its name."""
+
+
 def module_of(tensor: str) -> str | None:
     """`encoder.0.weight` -> `encoder.0`; None where the name only counts (`val_59`, `onnx::MatMul_280`)."""
     plain = _ENDINGS.sub("", tensor)
@@ -44,3 +52,16 @@ def module_of(tensor: str) -> str | None:
         return None
     module = _ROLE.sub("", plain).strip("./")
     return module.replace("/", ".") or None
+
+
+def names_a_gain(tensor: str) -> bool:
+    """Whether a stored scalar has a parameter's name (`blocks.0.gain`, `alpha`) and not one that an exporter gives to a constant.
+
+    A path with slashes is that of a node (`block/mul/x:0`, `/act/Constant_output_0`) unless TensorFlow read a variable there.
+    """
+    if "/" in tensor:
+        return "ReadVariableOp" in tensor
+    plain = re.sub(r"(\.\d+)+$", "", _ENDINGS.sub("", tensor))  # of a list of parameters
+    if _QUANTISED.search(plain) or _NUMBERED.match(plain.rsplit(".", 1)[-1]):
+        return False
+    return "." in plain or _GAIN.fullmatch(plain) is not None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from initaudit.activations.angles import MAX_BACK, goes_to_sine_and_cosine
 from initaudit.errors import InitauditError
 from initaudit.kind import Kind
-from initaudit.model.parameter_names import module_of
+from initaudit.model.parameter_names import module_of, names_a_gain
 from initaudit.op import DetachedConstant, Found, LayerSpec, NotALayer, Operator
 from initaudit.ops import decoys
 from initaudit.ops.embedding import table
@@ -89,9 +89,19 @@ def _split(node: Node, constants: Constants) -> tuple[Operand, Value, int] | Non
         return None
     position = 0 if right is None else 1
     constant, other = (left if right is None else right), node.input(1 - position)
-    if constant is None or other is None or constant.size <= 1 or not constant.is_floating:
+    if constant is None or other is None or not constant.is_floating:
+        return None
+    if constant.size == 0 or (constant.size == 1 and not _is_learned_gain(node, constant, other)):
         return None
     return constant, other, position
+
+
+def _is_learned_gain(node: Node, constant: Operand, other: Value) -> bool:
+    """Whether a scalar is a parameter that multiplies a signal (ReZero, SkipInit), and not a fixed number that a formula needs."""
+    tensor = constant.tensors[0] if constant.tensors else None
+    if node.op_type != "Mul" or tensor is None or tensor.size != 1 or other.is_static:
+        return False
+    return tensor.origin == "initializer" and names_a_gain(tensor.name)
 
 
 def _normalises_input(constant: Operand, other: Value, constants: Constants) -> bool:
@@ -173,7 +183,7 @@ class FusedBias(Operator):
 
 
 class Multiplicative(Operator):
-    """Mul and Div by a constant: the scale of a decomposed norm, LayerScale, or a fixed table."""
+    """Mul and Div by a constant: the scale of a decomposed norm, LayerScale, a learned gain, or a fixed table."""
 
     types = ("Mul", "Div")
 

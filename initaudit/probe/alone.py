@@ -89,7 +89,7 @@ class LayerAlone:
         """A random sign for each element of the operand that is the layer's, 0 for the others."""
         shape, window = self.layer.weight_shape, self.layer.weight_window
         if window is None:
-            return (rng.integers(0, 2, size=shape, dtype=np.int8) * 2 - 1).astype(dtype)
+            return np.asarray(rng.integers(0, 2, size=shape, dtype=np.int8) * 2 - 1, dtype)
         own = [stop - start for start, stop in window]
         signs = np.zeros(shape, dtype)
         signs[tuple(slice(*span) for span in window)] = rng.integers(0, 2, size=own, dtype=np.int8) * 2 - 1

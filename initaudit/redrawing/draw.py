@@ -1,4 +1,4 @@
-"""New values for the weights of a layer: drawn from a scheme, centred, or the old ones rescaled; and for its bias."""
+"""New values for the weights of a layer: drawn from a scheme, centred, or the old ones rescaled, ones for a norm; and for its bias."""
 
 from __future__ import annotations
 
@@ -21,6 +21,10 @@ FORGET_BIAS = 1.0
 """Start of an LSTM's forget-gate bias (Jozefowicz, Zaremba & Sutskever 2015): the sum of the input bias and the recurrent one."""
 
 
+ONES = "ones"
+"""What stands for a scheme where the scale of a norm is reset."""
+
+
 def new_weights(choice: Choice, layer: Layer, seed: int, recipe: Recipe) -> tuple[np.ndarray, str]:
     """New values (float64, shape of the operand) and the name of what they were drawn from.
 
@@ -34,6 +38,8 @@ def new_weights(choice: Choice, layer: Layer, seed: int, recipe: Recipe) -> tupl
         FixRefused: there is nothing to draw, and why.
     """
     known, gain = choice.audit, choice.centred_gain
+    if not layer.kind.is_drawn:
+        return np.ones(layer.weight.shape), ONES
     if known.target is None:
         raise FixRefused("no scale is better than another here; nothing to draw")
     rng = np.random.default_rng([seed, layer.depth])

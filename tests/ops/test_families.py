@@ -147,6 +147,47 @@ def test_slopes_of_prelu_are_scales():
     assert (layer.kind, layer.fan_in, layer.fan_out) == ("scale", 1, 1)
 
 
+@pytest.mark.parametrize(
+    "name", ["blocks.0.gain", "alpha", "net/re_zero/mul/ReadVariableOp:0", "resweights.3", "logit_scale"]
+)
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1, 1)])
+def test_a_scalar_with_the_name_of_a_parameter_is_a_learned_gain(name: str, shape: tuple[int, ...]):
+    """ReZero and SkipInit learn one number for a whole branch; it counts as one parameter."""
+    nodes = [helper.make_node("Sin", ["x"], ["s"]), helper.make_node("Mul", ["s", name], ["y"], "gain")]
+
+    extraction = extract(model(nodes, {"x": ["N", 4]}, ["y"], {name: np.full(shape, 0.5, np.float32)}))
+
+    assert [(layer.kind, layer.parameters) for layer in extraction.layers] == [("scale", 1)]
+    assert (extraction.parameters, extraction.audited, extraction.skipped) == (1, 1, ())
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["onnx::Mul_123", "mul1_init", "scalar_tensor_default_1", "block/mul/x:0", "/act/Constant_output_0", "fc.weight_scale",
+     "embed.embed_scale", "c_lifted_tensor_0"],
+)  # fmt: skip
+def test_a_scalar_that_an_exporter_named_is_fixed(name: str):
+    """The 1/sqrt(d) of attention, the half of a GELU, the scales of a quantiser: no parameters."""
+    nodes = [helper.make_node("Sin", ["x"], ["s"]), helper.make_node("Mul", ["s", name], ["y"], "half")]
+
+    extraction = extract(model(nodes, {"x": ["N", 4]}, ["y"], {name: np.array(0.5, np.float32)}))
+
+    assert (extraction.layers, extraction.parameters) == ((), 0)
+    assert [s.reason for s in extraction.skipped] == ["a scalar"]
+
+
+def test_a_scalar_that_is_added_or_divided_by_is_no_gain():
+    """An epsilon, or a temperature that was set."""
+    nodes = [
+        helper.make_node("Sin", ["x"], ["s"]),
+        helper.make_node("Div", ["s", "norm.scale"], ["d"]),
+        helper.make_node("Add", ["d", "norm.eps"], ["y"]),
+    ]
+    tensors = {"norm.scale": np.array(8.0, np.float32), "norm.eps": np.array(1e-5, np.float32)}
+
+    assert extract(model(nodes, {"x": ["N", 4]}, ["y"], tensors)).layers == ()
+
+
 def test_coefficients_of_classic_models_are_listed_as_no_layers():
     """A linear classifier of ai.onnx.ml keeps its coefficients in attributes."""
     node = helper.make_node(

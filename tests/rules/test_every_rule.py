@@ -91,12 +91,12 @@ def convolution(running_mean: float) -> Callable[[], onnx.ModelProto]:
     return build
 
 
-def normalised(std: float) -> Callable[[], onnx.ModelProto]:
+def normalised(std: float, scale: float = 1.0) -> Callable[[], onnx.ModelProto]:
     """Eight layers, each followed by LayerNormalization: the scale of the weights does not show in the signal, only in the steps."""
 
     def build() -> onnx.ModelProto:
         rng = np.random.default_rng(0)
-        tensors = {"one": np.ones(64, np.float32), "zero": np.zeros(64, np.float32)}
+        tensors = {"one": np.full(64, scale, np.float32), "zero": np.zeros(64, np.float32)}
         nodes, value = [], "x"
         for i in range(8):
             tensors[f"w{i}"] = rng.normal(0, std, (64, 64)).astype(np.float32)
@@ -160,6 +160,7 @@ CASES = {
     "INI103": Case(lambda: mlp((64, 256, 64, 10), draw=xavier), lambda: mlp((64, 256, 64, 10), draw=he)),
     "INI104": Case(edited(np.abs), SOUND),
     "INI105": Case(edited(with_values((3, 5), 300.0)), SOUND),
+    "INI106": Case(normalised(0.125, scale=1e-3), normalised(0.125), probe="full"),
     "INI201": Case(edited(lambda w: np.outer(w[:, 0], w[0]) + 1e-4 * w), SOUND),
     "INI301": Case(edited(lambda b: b - 100, "fc1.bias"), SOUND),
     "INI302": Case(convolution(0.0), convolution(0.3), context="trained"),
