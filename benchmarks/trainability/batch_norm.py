@@ -1,4 +1,4 @@
-"""How rough a network with BatchNorm may be and still learn: BATCH_NORM_CALMS. Needs torch.
+"""How rough a network with BatchNorm may be and still learn: BATCH_NORM_ROUGHNESS_STOOD. Needs torch.
 
     python benchmarks/trainability/batch_norm.py
 

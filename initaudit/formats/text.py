@@ -80,7 +80,9 @@ def _report(console: Console, report: Part, options: FormatOptions) -> None:
         return
     head.append(f"  {verdict['context']} network")
     if verdict["trainability"] is not None and verdict["context"] in ("fresh", "unknown"):
-        head.append(f", trainability {verdict['trainability']:.2f}")
+        parts = verdict["optimisers"]
+        each = f" (SGD {parts['sgd']:.2f}, Adam {parts['adam']:.2f})" if parts is not None else ""
+        head.append(f", trainability {verdict['trainability']:.2f}{each}")
     console.print(head)
     if verdict["context"] in ("fresh", "unknown"):
         console.print(Text(visible(f"Slowness {_slowness(verdict)}."), style="dim"))

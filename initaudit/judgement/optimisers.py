@@ -128,11 +128,11 @@ class Adam(Optimiser):
     name = "Adam"
     rates = (1e-3, 1e-2)
     tolerance = Tolerance(
-        motion_needed=-4.3,
+        motion_needed=-3.86,
         motion_steepness=1.48,
-        change_stood=1.83,
-        change_steepness=2.16,
-        kick_stood=4.07,
+        change_stood=2.75,
+        change_steepness=2.65,
+        kick_stood=5.55,
         kick_steepness=1.47,
     )
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from initaudit.findings import Severity
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from initaudit.findings import Finding
     from initaudit.judgement.context import Context
     from initaudit.judgement.slowness import Slowness
@@ -29,6 +31,8 @@ class Verdict:
     """Steps to a given accuracy over those of the recommended start."""
     reason: str
     """One sentence."""
+    optimisers: Mapping[str, float] | None = None
+    """Trainability with each optimiser alone, `sgd` and `adam`; None where not measured."""
     evidence: tuple[str, ...] = ()
     """Why this context."""
     first_lost: tuple[str, str] | None = None
@@ -57,6 +61,9 @@ def verdict_for(
         trainability=None if trainability is None else round(trainability.score, 4),
         slowness=slowness,
         reason=_reason(errors, warnings, context, unjudged),
+        optimisers=None
+        if trainability is None
+        else {"sgd": round(trainability.sgd, 4), "adam": round(trainability.adam, 4)},
         evidence=context.evidence,
         first_lost=first_lost,
     )

@@ -60,6 +60,7 @@ def entry(
             "status": verdict.status,
             "context": verdict.context,
             "trainability": number(verdict.trainability),
+            "optimisers": dict(verdict.optimisers) if verdict.optimisers is not None else None,
             "slowness": number(verdict.slowness.factor),
             "slowness_why": verdict.slowness.why,
             "reason": verdict.reason,

@@ -87,6 +87,7 @@ def dense_report(*, depth=12, width=48, activation="relu", factor=1.0, name="net
             "status": status,
             "context": context,
             "trainability": 0.03 if lost else 0.97,
+            "optimisers": None if lost else {"sgd": 0.93, "adam": 0.98},
             "slowness": None if lost else 1.0,
             "slowness_why": "the network is not expected to learn at all" if lost else "every drawn layer starts as recommended",
             "reason": f"INI401 vanishing-signal at {lost}: the signal dies on its way" if lost else "No problem found in this freshly initialised network.",
@@ -146,7 +147,7 @@ def error_report(
     """A report on a model that could not be read."""
     return {
         "model": {"path": path, "sha256": None, "bytes": None, "ir_version": None, "opset": None, "producer": None, "parameters": 0},
-        "verdict": {"status": "error", "context": "unknown", "trainability": None, "slowness": None, "slowness_why": "the model could not be audited", "reason": reason, "evidence": [], "first_lost": None},
+        "verdict": {"status": "error", "context": "unknown", "trainability": None, "optimisers": None, "slowness": None, "slowness_why": "the model could not be audited", "reason": reason, "evidence": [], "first_lost": None},
         "coverage": {"parameters": 0, "audited": 0, "skipped": []},
         "probe": None, "layers": [], "findings": [],
     }  # fmt: skip
