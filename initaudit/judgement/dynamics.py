@@ -107,9 +107,9 @@ class Dynamics:
     def together(self, log_change: Callable[[MeasuredLayer], float]) -> float:
         """Decimal logarithm of the number of layers times the geometric mean of a change, given as its logarithm.
 
-        Over the layers that have a gradient, and a weight that it can be compared with.
+        Over the layers on the signal's way that have a gradient, and a weight that it can be compared with.
         """
-        logs = [log_change(layer) for layer in self.layers if layer.kernel > 0 and layer.weight_square > 0]
+        logs = [log_change(layer) for layer in self.drawn if layer.kernel > 0 and layer.weight_square > 0]
         return math.log10(len(logs)) + math.fsum(logs) / len(logs) if logs else -LARGEST_LOG
 
     @property

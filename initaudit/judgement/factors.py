@@ -169,7 +169,7 @@ def _too_wild(dynamics: Dynamics, score: float) -> Iterator[Factor]:
             rule="INI502",
             message=f"The gradient that reaches the first layer is {back:.1g} times that at the last: {step}.",
         )
-    if forward <= STEEP and back <= STEEP and SGD.stays(dynamics, SGD.rates[0]) < SUFFICES:
+    if forward <= STEEP and back <= STEEP and SGD.keeps(dynamics, SGD.rates[0]) >= SUFFICES:
         steepest = max(dynamics.layers, key=lambda layer: layer.kernel)
         yield Factor(
             name="explosion",

