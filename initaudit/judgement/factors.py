@@ -134,7 +134,7 @@ def _too_slow(dynamics: Dynamics, score: float) -> Iterator[Factor]:
             layer=where,
             rule="INI401",
             message=f"Of the signal's variance {left:.1g} is left at the last layer: "
-            "the answers hardly depend on the input, and no learning rate in use changes that.",
+            "the answers hardly depend on the input, and no usual learning rate of SGD changes that.",
         )
     back = _change(last.gradient, first.gradient)
     if back < 1 / STEEP:

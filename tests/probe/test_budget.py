@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from initaudit.probe.budget import Budget, budget_for
 from initaudit.probe.plan import LayerPlan
 
@@ -11,7 +13,7 @@ def layers(count):
     return [
         LayerPlan(
             name=f"layer{i}", output=f"y{i}", preactivation=f"y{i}", postactivation=None, input=None, weight=1, node_output=f"y{i}",
-            weight_shape=(8, 8), paths=8, channel_axis=None, unit_slice=None, pre_slice=None, folded_units=None, flat=(),
+            weight_shape=(8, 8), weight_window=None, is_factor=False, paths=8, channel_axis=None, unit_slice=None, pre_slice=None, folded_units=None, flat=(),
         )
         for i in range(count)
     ]  # fmt: skip
@@ -28,6 +30,15 @@ class TestLayers:
     def test_small_network_has_all_of_them_perturbed(self):
         """However few inputs were fed."""
         assert len(budget(1e6).affordable(layers(100), 1)) == 100
+
+    def test_factors_come_last(self):
+        """Where not all can be afforded, the scales of norms are left out before any layer is."""
+        some = layers(20)
+        mixed = [layer for pair in zip(some, (replace(x, name=f"norm of {x.name}", is_factor=True) for x in some), strict=True) for layer in pair]  # fmt: skip
+
+        chosen = budget(4e9).affordable(mixed, 8)
+
+        assert [layer.name for layer in chosen] == [layer.name for layer in budget(4e9).affordable(some, 8)]
 
     def test_large_network_has_two_perturbed_for_each_input_run(self):
         """Perturbing a layer costs about one run of the network."""

@@ -134,7 +134,7 @@ def test_a_cell_that_cannot_be_taken_apart_runs_in_one_go():
 def attention(form: str) -> ModelProto:
     """Self-attention with separate weights for q, k and v, or one for all three that a Split or the fused operator takes apart."""
     rng = np.random.default_rng(2)
-    width, tokens = 8, 6
+    width, tokens = 8, 16
     parts = {n: rng.normal(0, 0.5, (width, width)).astype(np.float32) for n in "qkv"}
     packed = np.concatenate(list(parts.values()), axis=1)
     tensors = {"head": rng.standard_normal((width, 5)).astype(np.float32), "last": np.array([0, 2, 1])}
@@ -182,7 +182,7 @@ def test_packed_queries_keys_and_values(form: str):
 
     packed = by_name(probed(attention(form)))
 
-    assert rms([packed[f"qkv[{part}]"] / plain[part] for part in "qkv"]) < 0.25
+    assert rms([packed[f"qkv[{part}]"] / plain[part] for part in "qkv"]) < 0.3
 
 
 def test_rows_that_are_looked_up():
