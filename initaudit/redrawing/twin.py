@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from initaudit.model.load import Model
     from initaudit.probe import ProbeOptions
 
-MOST_PARAMETERS = 1 << 26
-"""Weights up to which a twin is made: 256 MiB in float32, which the parent, the pipe and the probe's process each hold for a while,
-a sixteenth of the default memory limit. A judgement: ResNet-152 has 60 million."""
+MOST_PARAMETERS = 1 << 24
+"""Weights up to which a twin is made. A judgement: ResNet-18 has 12 million; from ResNet-50 on a second probe takes longer than most who ask would wait."""
 
 
 def to_redraw(layers: Sequence[LayerAudit], *, centre: bool) -> list[Choice]:
