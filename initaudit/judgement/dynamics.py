@@ -53,7 +53,7 @@ class MeasuredLayer:
     is_factor: bool = False
     """Whether it is the scale of a norm or a learned gain, and no layer of the way."""
     memory: float | None = None
-    """Of a recurrent layer: what is left in its last state of a small change of its first one."""
+    """Of a recurrent layer: what is left of a small change of its state a step later."""
 
     @property
     def log_relative_gradient(self) -> float:

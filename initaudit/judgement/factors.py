@@ -128,6 +128,16 @@ def _too_slow(dynamics: Dynamics, score: float) -> Iterator[Factor]:
         )
     else:
         where = _first(dynamics, lambda layer: _change(first.input_variance, layer.input_variance) < 1 / STEEP)
+        if where is None:
+            yield Factor(
+                name="gradient",
+                score=score,
+                layer=max(dynamics.layers, key=lambda layer: layer.kernel).name,
+                rule="INI501",
+                message=f"The gradients of all weights are so small, together {math.sqrt(dynamics.kernel):.1g} for one answer, that no usual learning "
+                "rate of SGD moves the answers by enough; the largest is here.",
+            )
+            return
         yield Factor(
             name="signal",
             score=score,

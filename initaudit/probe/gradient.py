@@ -32,7 +32,7 @@ class Gradient:
     weight_squares: list[float] = field(default_factory=list)
     """Estimates of |dL/dW|_F^2."""
     memories: list[float] = field(default_factory=list)
-    """Of a recurrent layer: what is left in the last state of a change of the first."""
+    """Of a recurrent layer: what is left of a change of its state a step later."""
     unresolved: int = 0
     """Draws whose response rounding may have made. One alone says little: a direction may happen to be blind."""
 

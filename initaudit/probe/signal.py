@@ -73,8 +73,8 @@ class Signal:
     weight_gradient_ratio: float | None = None
     """|dL/dW| / |W|, Frobenius norms."""
     memory: float | None = None
-    """Of a recurrent layer, in its first gate: what a small change of the first step's input makes in the last state, over what it makes
-    in the first."""
+    """Of a recurrent layer, in its first gate: what is left of a small change of its state a step later, the geometric mean over the steps:
+    the exponential of the largest Lyapunov exponent."""
     predicted_variance: float | None = None
     """Variance that mean-field theory expects from the weights and from what was measured at the layer's input."""
     growth: float | None = None

@@ -26,6 +26,9 @@ start the bias before softplus at -2 to -7, for step sizes of 0.001 to 0.1 (Gu &
 FORGET = 0.5
 """Mean forget-gate bias (input and recurrent one together) below which the gate is half closed; the recommended start is 1."""
 
+CLOSED = -3.0
+"""The same below which the gate is shut: less than a twentieth of the state is left a step later, and the gate's slope is as small. A judgement."""
+
 
 class BiasOff(Rule):
     """The bias kills or saturates units, or an LSTM starts by forgetting.
@@ -56,7 +59,7 @@ class BiasOff(Rule):
                     f"{1 - 1 / (1 + math.exp(-level)):.0%} of the state at each step.",
                     measured=level,
                     expected=1.0,
-                    severity=Severity.INFO,
+                    severity=Severity.WARNING if level < CLOSED else Severity.INFO,
                     suggestion="Start the forget gate's bias at 1.",
                 )
             return

@@ -39,7 +39,7 @@ class SlowStart(Rule):
         times = f"about {slow.factor:.2g}" if slow.factor < 100 else "more than 100"
         yield self.finding(
             None,
-            f"The network learns, but it takes {times} times as many steps as with {slow.scheme}, the scheme that fits most of the layers "
+            f"{'With Adam the network' if learning.takes_adam else 'The network'} learns, but it takes {times} times as many steps as with {slow.scheme}, the scheme that fits most of the layers "
             "that are off their target.",
             measured=slow.factor,
             expected=1.0,

@@ -29,3 +29,21 @@ def test_the_sum_of_both_biases_is_judged(entered: float, recurrent: float, name
     found = [f for f in report.findings if f.code == "INI301"]
 
     assert [f.evidence["measured"] for f in found] == ([pytest.approx(entered + recurrent)] if named else [])
+
+
+@pytest.mark.parametrize(("bias", "severity"), [(0.0, "info"), (-6.0, "warning")])
+def test_a_gate_that_starts_shut_is_a_warning(bias: float, severity: str) -> None:
+    """At 0 half of the state is left, as in torch; at -6 a four-hundredth, and the gate hardly learns to open."""
+    rng = np.random.default_rng(0)
+    values = np.zeros((1, 2, 4, 16), np.float32)
+    values[0, 0, 2] = bias
+    stored = {
+        "w": xavier((64, 32), rng).astype(np.float32)[None],
+        "r": xavier((64, 16), rng).astype(np.float32)[None],
+        "b": values.reshape(1, 128),
+    }
+    lstm = helper.make_node("LSTM", ["x", "w", "r", "b"], ["y"], "lstm", hidden_size=16)
+
+    report = initaudit.audit(model([lstm], {"x": ["T", "N", 32]}, ["y"], stored), context="fresh", probe="none")
+
+    assert [f.severity.value for f in report.findings if f.code == "INI301"] == [severity]
