@@ -58,10 +58,10 @@ class RecurrentAlone(LayerAlone):
         return [sized for sized in found if sized is not None]
 
     def memory(self, sources: State, rng: np.random.Generator) -> float | None:
-        """What is left of a change of the state a step later, the geometric mean over the steps behind the first; the change is
-        one that a random change of the first step's input makes.
+        """What is left of a change of the state a step later, the geometric mean over the steps behind the first.
 
-        Root mean squares of the hidden state; None where there is only one step, or where the first state does not answer.
+        The change is one that a random change of the first step's input makes. Root mean squares of the hidden state; None where there
+        is only one step, or where the first state does not answer.
         """
         x = self.recurrence.steps(sources)
         signs = (rng.integers(0, 2, size=x[:1].shape, dtype=np.int8) * 2 - 1).astype(x.dtype)
