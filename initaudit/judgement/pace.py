@@ -23,8 +23,8 @@ ANSWERS = 0.029
 """Weight of the answers' root mean square; fitted."""
 SIZE = 3.5
 """Weight of the weights' root mean square; fitted."""
-LARGEST = 1000.0
-"""Factor at which the prediction ends: nobody trains a thousand times as long, and the fit has seen nothing like it. A judgement."""
+LARGEST = 25.0
+"""Factor at which the prediction ends. Trainability says what learns within 250 steps, and the recommended starts of the fit took ten and more."""
 
 
 def factor_between(own: Dynamics, recommended: Dynamics) -> float:

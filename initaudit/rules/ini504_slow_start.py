@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initaudit.findings import Confidence, Finding, Remedy, Severity
+from initaudit.judgement.pace import LARGEST
 from initaudit.judgement.score import TRAINABLE
 from initaudit.rule import Rule
 
@@ -36,10 +37,10 @@ class SlowStart(Rule):
         learning, slow = audit.trainability, audit.slowness
         if learning is None or learning.score < TRAINABLE or slow.factor is None or slow.factor < SLOW:
             return
-        times = f"about {slow.factor:.2g}" if slow.factor < 100 else "more than 100"
+        times = f"about {slow.factor:.2g} times" if slow.factor < LARGEST else "many times"
         yield self.finding(
             None,
-            f"{'With Adam the network' if learning.takes_adam else 'The network'} learns, but it takes {times} times as many steps as with {slow.scheme}, the scheme that fits most of the layers "
+            f"{'With Adam the network' if learning.takes_adam else 'The network'} learns, but it takes {times} as many steps as with {slow.scheme}, the scheme that fits most of the layers "
             "that are off their target.",
             measured=slow.factor,
             expected=1.0,
