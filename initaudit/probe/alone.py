@@ -36,7 +36,15 @@ ATTEMPTS = 3
 
 
 Sized = tuple[np.ndarray, float]
-"""An array of root mean square 1, float32, and the natural logarithm of what it was divided by."""
+"""An array of root mean square 1, float32, and the natural logarithm of what it was divided by: minus infinity where all of it is zero."""
+
+
+def sized(array: np.ndarray, log_size: float = 0.0) -> Sized | None:
+    """`array` times exp(`log_size`); None where it is not finite."""
+    size = root_mean_square(array)
+    if not math.isfinite(size):
+        return None
+    return (array / np.float32(size), log_size + math.log(size)) if size else (array, -math.inf)
 
 
 class LayerAlone:
@@ -63,19 +71,18 @@ class LayerAlone:
         return name in self.network.position or name in self.network.inputs
 
     def derivatives(self, sources: State, dtype: np.dtype[Any], rng: np.random.Generator, count: int) -> list[Sized]:
-        """Of the output in `count` random directions of the weight, a random sign for each element of its own; without those that vanish.
+        """Of the output in `count` random directions of the weight, a random sign for each element of its own, without those that are not finite.
 
         Args:
             sources: the values of `inputs`.
             dtype: of the weight.
             rng: draws the signs.
-            count: how many.
+            count: how many, at most; where more would cost too much it is fewer, down to none.
         """
         if self.session is None:
             self.session = self._opened(sources, dtype)
-        found = self._derivatives(sources, dtype, rng, count)
-        sizes = [root_mean_square(d) for d in found]
-        return [(d / np.float32(s), math.log(s)) for d, s in zip(found, sizes, strict=True) if s and math.isfinite(s)]
+        found = map(sized, self._derivatives(sources, dtype, rng, count))
+        return [known for known in found if known is not None]
 
     def _opened(self, sources: State, dtype: np.dtype[Any]) -> onnxruntime.InferenceSession:
         raise NotImplementedError

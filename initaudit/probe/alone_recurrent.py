@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from initaudit.probe.alone import LayerAlone, Sized
+from initaudit.probe.alone import LayerAlone, Sized, sized
 from initaudit.probe.recurrence import R, W
 from initaudit.probe.squares import root_mean_square
 
@@ -51,11 +51,11 @@ class RecurrentAlone(LayerAlone):
         direction = self.recurrence.direction
         assert self.layer.weight in (W, R)
         length = len(self.recurrence.steps(sources))
-        count = min(count, max(FEWEST, STEPS_PER_LAYER // length) - self.drawn)
-        self.drawn += max(0, count)
+        count = max(0, min(count, max(FEWEST, STEPS_PER_LAYER // length) - self.drawn))
+        self.drawn += count
         changes = [{self.layer.weight: self.signs(rng, dtype)[direction : direction + 1]} for _ in range(count)]
-        found = [self._output(self.recurrence.follow(sources, weights=change), sources) for change in changes]
-        return [sized for sized in found if sized is not None]
+        found = (self._output(self.recurrence.follow(sources, weights=change)) for change in changes)
+        return [known for known in found if known is not None]
 
     def memory(self, sources: State, rng: np.random.Generator) -> float | None:
         """What is left of a change of the state a step later, the geometric mean over the steps behind the first.
@@ -76,8 +76,8 @@ class RecurrentAlone(LayerAlone):
         grown = math.log(left / fresh) + changes[-1].log_size - changes[0].log_size
         return math.exp(min(LARGEST_LOG, grown / (len(x) - 1)))
 
-    def _output(self, changes: Sequence[Change], sources: State) -> Sized | None:
-        """The changes of the states as a change of the layer's output, brought to size 1."""
+    def _output(self, changes: Sequence[Change]) -> Sized | None:
+        """The changes of the states as a change of the layer's output."""
         count = self.layer.weight_shape[0]
         direction = self.recurrence.direction
         if self.output != ALL_STATES:
@@ -85,7 +85,7 @@ class RecurrentAlone(LayerAlone):
             value = last.values[self.output - LAST_HIDDEN]
             whole = np.zeros((count, *value.shape[1:]), np.float32)
             whole[direction] = value[0]
-            return _sized(whole, last.log_size)
+            return sized(whole, last.log_size)
         moving = [change.log_size for change in changes if any(v.any() for v in change.values)]
         largest = max(moving, default=0.0)
         steps = [c.values[0] * np.float32(math.exp(min(0.0, c.log_size - largest))) for c in changes]
@@ -93,9 +93,4 @@ class RecurrentAlone(LayerAlone):
             steps.reverse()
         whole = np.zeros((len(steps), count, *steps[0].shape[1:]), np.float32)
         whole[:, direction] = np.concatenate(steps)
-        return _sized(whole, largest)
-
-
-def _sized(array: np.ndarray, log_size: float) -> Sized | None:
-    size = root_mean_square(array)
-    return (array / np.float32(size), log_size + math.log(size)) if size and math.isfinite(size) else None
+        return sized(whole, largest)

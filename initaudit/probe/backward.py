@@ -146,10 +146,11 @@ class Backward:
                 continue
             dtype = self.forward.values[layer.output].dtype
             found = alone.derivatives(sources, dtype, rng, self._repeats)
+            gradient.is_weight_exhausted = not found
             by_weight[layer.name] = [self._perturbation(layer, direction, size) for direction, size in found]
             if isinstance(alone, RecurrentAlone) and alone.is_first:
                 memory = alone.memory(sources, rng)
-                gradients[layer.name].memories += [] if memory is None else [memory]
+                gradient.memories += [] if memory is None else [memory]
         propagation.carry(list(chain(*by_output.values(), *by_weight.values())))
         for layer in layers:
             gradient = gradients[layer.name]
@@ -162,8 +163,9 @@ class Backward:
                     assert layer.input is not None
                     # dL/dW is the outer product of gradient and input
                     gradient.weight_squares.append(response * square(sources[layer.input]))
-            if layer.name in by_weight:
-                gradient.weight_squares.append((self._mean_response(by_weight[layer.name]) or 0.0) / self.runs.rows)
+            of_weight = self._mean_response(by_weight.get(layer.name, ()))
+            if of_weight is not None:
+                gradient.weight_squares.append(of_weight / self.runs.rows)
 
     @property
     def _repeats(self) -> int:

@@ -15,10 +15,8 @@ MIN_DRAWS = 2
 """Samples that an error estimate takes."""
 WANTED_ERROR = 0.08
 """Relative standard error of the gradient at which drawing ends. A judgement: no verdict turns on a tenth."""
-
 WANTED_WEIGHT_ERROR = 0.1
 """The same of the weight gradient, which enters all that is judged on a logarithmic scale, and summed over layers. A judgement."""
-
 MIN_WEIGHT_DRAWS = 4
 """Samples of a weight gradient from which its error estimate is trusted enough to draw no more. A judgement."""
 
@@ -31,6 +29,8 @@ class Gradient:
     """Estimates of the mean square gradient per element of the layer's output."""
     weight_squares: list[float] = field(default_factory=list)
     """Estimates of |dL/dW|_F^2."""
+    is_weight_exhausted: bool = False
+    """Whether no more changes of the weight are to be followed: its gradient is as well known as it will be."""
     memories: list[float] = field(default_factory=list)
     """Of a recurrent layer: what is left of a change of its state a step later."""
     unresolved: int = 0
@@ -49,6 +49,8 @@ class Gradient:
     @property
     def is_weight_settled(self) -> bool:
         """Whether that is small enough, by an estimate that is worth trusting."""
+        if self.is_weight_exhausted:
+            return True
         enough = len(self.weight_squares) >= MIN_WEIGHT_DRAWS or not self.weight_squares
         return enough and (self.weight_error or 0.0) <= WANTED_WEIGHT_ERROR
 

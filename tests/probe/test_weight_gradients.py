@@ -78,6 +78,18 @@ def test_recurrent_weights_learn_through_time(scale: float):
     assert rms([found["W[W]"] / exact[0], found["R[R]"] / exact[1]]) < 0.2
 
 
+def test_a_long_sequence_is_followed_for_few_changes_alone():
+    """Of a thousand steps two changes of each weight are followed; that no more are drawn says nothing of the gradient."""
+    proto = rnn(0.9, 1024)
+
+    result = probed(proto)
+
+    exact = through_time(proto, [feed["x"] for feed in result.feeds])
+    found = by_name(result)
+    assert abs(math.log10(found["W[W]"] / exact[0])) < 0.3
+    assert abs(math.log10(found["R[R]"] / exact[1])) < 0.3
+
+
 def test_each_direction_has_its_own_gradient():
     """Of a bidirectional cell the second half of the weights reads the sequence from its end."""
     proto = rnn(0.9, direction="bidirectional")
