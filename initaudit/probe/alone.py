@@ -9,10 +9,9 @@ import numpy as np
 from onnx import ModelProto, NodeProto, helper
 
 from initaudit.errors import ProbeError
-from initaudit.model.graph import DEFAULT_DOMAINS
 from initaudit.model.operators import operator_spec
-from initaudit.probe.instrument import PREFIX
-from initaudit.probe.perturbation import STEP, better_step
+from initaudit.probe.instrument import PREFIX, standard_opset
+from initaudit.probe.perturbation import STEP, better_step, signs_of
 from initaudit.probe.segments import add_constants
 from initaudit.probe.squares import root_mean_square
 
@@ -50,10 +49,12 @@ def sized(array: np.ndarray, log_size: float = 0.0) -> Sized | None:
 class LayerAlone:
     """The nodes from a layer's operator to its output."""
 
-    def __init__(self, network: Network, layer: LayerPlan) -> None:
+    def __init__(self, network: Network, layer: LayerPlan, folder: Path | None, threads: int | None) -> None:
         """Raises ProbeError where the output is not made from the operator's by moves and sums."""
         self.network = network
         self.layer = layer
+        self.folder = folder
+        self.threads = threads
         self.node, read = network.nodes[network.position[layer.node_output]]
         way = _way(network, layer.output, layer.node_output, LONGEST_WAY)
         if way is None:
@@ -62,13 +63,10 @@ class LayerAlone:
         self.aliases = {node.output[0]: source for node, source in way if node not in self.movers}
         made = {name for node in (self.node, *self.movers) for name in node.output} | set(self.aliases)
         wanted = dict.fromkeys([*read, *(name for node in self.movers for name in node.input)])
-        self.constants = tuple(n for n in wanted if n and n not in made and not self._is_data(n))
-        self.inputs = tuple(n for n in wanted if n and n not in made and self._is_data(n))
+        self.constants = tuple(n for n in wanted if n and n not in made and not network.is_data(n))
+        self.inputs = tuple(n for n in wanted if n and n not in made and network.is_data(n))
         """Values that must be known, of one input of the model."""
         self.session: onnxruntime.InferenceSession | None = None
-
-    def _is_data(self, name: str) -> bool:
-        return name in self.network.position or name in self.network.inputs
 
     def derivatives(self, sources: State, dtype: np.dtype[Any], rng: np.random.Generator, count: int) -> list[Sized]:
         """Of the output in `count` random directions of the weight, a random sign for each element of its own, without those that are not finite.
@@ -94,26 +92,24 @@ class LayerAlone:
 
     def signs(self, rng: np.random.Generator, dtype: np.dtype[Any]) -> np.ndarray:
         """A random sign for each element of the operand that is the layer's, 0 for the others."""
-        shape, window = self.layer.weight_shape, self.layer.weight_window
-        if window is None:
-            return np.asarray(rng.integers(0, 2, size=shape, dtype=np.int8) * 2 - 1, dtype)
-        own = [stop - start for start, stop in window]
-        signs = np.zeros(shape, dtype)
-        signs[tuple(slice(*span) for span in window)] = rng.integers(0, 2, size=own, dtype=np.int8) * 2 - 1
+        signs = np.zeros(self.layer.weight_shape, dtype)
+        signs[self.own] = signs_of(signs[self.own].shape, dtype, rng)
         return signs
+
+    @property
+    def own(self) -> tuple[slice, ...]:
+        """Index of the elements of the operand that are the layer's."""
+        return tuple(slice(*span) for span in self.layer.weight_window or ())
 
     def model(self, first: Sequence[NodeProto], sources: State, dtype: np.dtype[Any]) -> ModelProto:
         """The nodes as a model, with `first` in the place of the operator, and WEIGHT as an input."""
-        network = self.network
-        model = ModelProto(ir_version=network.model.ir_version)
-        model.opset_import.extend(network.model.opset_import)
+        model = self.network.empty_model("alone")
         graph = model.graph
-        graph.name = "alone"
         for name in self.inputs:
             element = helper.np_dtype_to_tensor_dtype(sources[name].dtype)
             graph.input.append(helper.make_tensor_value_info(name, element, [None] * sources[name].ndim))
         graph.input.append(helper.make_tensor_value_info(WEIGHT, helper.np_dtype_to_tensor_dtype(dtype), None))
-        nodes, constants = network.constant_part(self.constants)
+        nodes, constants = self.network.constant_part(self.constants)
         graph.node.extend([*nodes, *first])
         for node in self.movers:
             copy = graph.node.add()
@@ -143,9 +139,7 @@ class LinearAlone(LayerAlone):
     """An operator that is linear in its weight: the direction in the weight's place, without a bias, gives the derivative."""
 
     def __init__(self, network: Network, layer: LayerPlan, folder: Path | None, threads: int | None) -> None:
-        super().__init__(network, layer)
-        self.folder = folder
-        self.threads = threads
+        super().__init__(network, layer, folder, threads)
         assert layer.weight is not None
         weight, bias = self.node.input[layer.weight], self.node.input[2:]
         dropped = {weight, *bias} - {self.node.input[1 - layer.weight]}
@@ -167,8 +161,7 @@ class LinearAlone(LayerAlone):
         del copy.input[2:], copy.output[1:]
         copy.input[self.layer.weight] = WEIGHT
         first = [copy]
-        opset = next((o.version for o in self.network.model.opset_import if o.domain in DEFAULT_DOMAINS), 1)
-        if copy.op_type == "Gemm" and opset < BIAS_OPTIONAL:
+        if copy.op_type == "Gemm" and standard_opset(self.network.model) < BIAS_OPTIONAL:
             zero = f"{PREFIX}zero"
             value = helper.make_tensor(zero, helper.np_dtype_to_tensor_dtype(dtype), [1], [0.0])
             first.insert(0, helper.make_node("Constant", [], [zero], value=value))
@@ -185,17 +178,14 @@ class LookupAlone(LinearAlone):
         read, rows = np.unique(sources[self.node.input[1]], return_inverse=True)
         compact = {**sources, self.node.input[1]: rows.reshape(sources[self.node.input[1]].shape).astype(np.int64)}
         shape = (len(read), *self.layer.weight_shape[1:])
-        signs = [(rng.integers(0, 2, size=shape, dtype=np.int8) * 2 - 1).astype(dtype) for _ in range(count)]
-        return [self._run(compact, drawn) for drawn in signs]
+        return [self._run(compact, signs_of(shape, dtype, rng)) for _ in range(count)]
 
 
 class DifferenceAlone(LayerAlone):
     """Any other operator: a small step in the direction, and the difference that it makes."""
 
     def __init__(self, network: Network, layer: LayerPlan, folder: Path | None, threads: int | None) -> None:
-        super().__init__(network, layer)
-        self.folder = folder
-        self.threads = threads
+        super().__init__(network, layer, folder, threads)
         self.level = 1.0
         """Root mean square of the weight, the unit of steps."""
 
@@ -229,9 +219,7 @@ class DifferenceAlone(LayerAlone):
         session = open_session(model, self.folder, quiet_options(self.threads))
         feed = {name: sources[name] for name in self.inputs}
         (weight,) = run_session(session, [moved], {**feed, WEIGHT: np.zeros((), dtype)})
-        window = self.layer.weight_window
-        own = weight if window is None else weight[tuple(slice(*span) for span in window)]
-        level = root_mean_square(np.asarray(own, np.float32))
+        level = root_mean_square(np.asarray(weight[self.own], np.float32))
         self.level = level if math.isfinite(level) and level > 0 else 1.0
         return session
 

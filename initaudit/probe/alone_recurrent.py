@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from initaudit.probe.alone import LayerAlone, Sized, sized
+from initaudit.probe.perturbation import signs_of
 from initaudit.probe.recurrence import R, W
 from initaudit.probe.squares import root_mean_square
 
@@ -33,7 +34,7 @@ class RecurrentAlone(LayerAlone):
     """A gate of an LSTM, GRU or RNN, in one direction."""
 
     def __init__(self, network: Network, layer: LayerPlan, recurrence: Recurrence) -> None:
-        super().__init__(network, layer)
+        super().__init__(network, layer, recurrence.folder, recurrence.threads)
         self.recurrence = recurrence
         self.inputs = recurrence.inputs
         self.output = list(self.node.output).index(layer.output)
@@ -64,10 +65,9 @@ class RecurrentAlone(LayerAlone):
         is only one step, or where the first state does not answer.
         """
         x = self.recurrence.steps(sources)
-        signs = (rng.integers(0, 2, size=x[:1].shape, dtype=np.int8) * 2 - 1).astype(x.dtype)
         if len(x) < 2:
             return None
-        changes = self.recurrence.follow(sources, pushes={0: signs})
+        changes = self.recurrence.follow(sources, push=signs_of(x[:1].shape, x.dtype, rng))
         fresh, left = (root_mean_square(changes[t].values[0]) for t in (0, -1))
         if not (fresh > 0 and math.isfinite(fresh) and math.isfinite(left)):
             return None

@@ -46,13 +46,18 @@ class Tap:
         return f"{PREFIX}{what}/{self.value}"
 
 
+def standard_opset(model: ModelProto) -> int:
+    """Version of the standard operators that a model uses."""
+    return next((o.version for o in model.opset_import if o.domain in DEFAULT_DOMAINS), 1)
+
+
 class GraphEditor:
     """Adds nodes, constants, inputs and outputs to a copy of a model's graph that shares no message with it but weights."""
 
     def __init__(self, model: ModelProto) -> None:
         self.model = model
         self.graph = model.graph
-        self.opset = next((o.version for o in model.opset_import if o.domain in DEFAULT_DOMAINS), 1)
+        self.opset = standard_opset(model)
         self._behind: dict[str, list[NodeProto]] = {}
         self._constants: dict[str, TensorProto] = {}
 

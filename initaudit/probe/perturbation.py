@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -98,9 +98,14 @@ def better_step(step: float, size: float) -> float:
     return step
 
 
+def signs_of(shape: tuple[int, ...], dtype: np.dtype[Any], rng: np.random.Generator) -> np.ndarray:
+    """A random sign for each element."""
+    return np.asarray(rng.integers(0, 2, size=shape, dtype=np.int8) * 2 - 1, dtype)
+
+
 def random_signs(layer: LayerPlan, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     """A random sign for each element of the layer's output, 0 for units that are not its own; float32."""
-    signs = rng.integers(0, 2, size=shape, dtype=np.int8).astype(np.float32) * 2 - 1
+    signs = signs_of(shape, np.dtype(np.float32), rng)
     if layer.unit_slice is not None and layer.channel_axis is not None:
         own = np.zeros(shape[layer.channel_axis], np.float32)
         own[slice(*layer.unit_slice)] = 1.0

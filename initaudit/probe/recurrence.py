@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from onnx import ModelProto, NodeProto, helper
+from onnx import NodeProto, helper
 
 from initaudit.probe.instrument import PREFIX
 from initaudit.probe.perturbation import STEP
@@ -64,7 +64,7 @@ class Recurrence:
         given = {i: name for i, name in enumerate(node.input) if name}
         self.states = (HIDDEN, CELL) if node.op_type == "LSTM" else (HIDDEN,)
         self.initial = {i: given[i] for i in self.states if i in given}
-        self.inputs = (given[X], *(name for name in self.initial.values() if self._is_data(name)))
+        self.inputs = (given[X], *(name for name in self.initial.values() if self.network.is_data(name)))
         """Values that must be known."""
         self.held = {i: given[i] for i in HELD if i in given}
         self._seen: tuple[np.ndarray, list[tuple[np.ndarray, ...]]] | None = None
@@ -80,11 +80,11 @@ class Recurrence:
         """The constants among the operator's inputs, by name."""
         from initaudit.probe.session import open_session, quiet_options, run_session
 
-        names = list(dict.fromkeys(n for n in (*self.held.values(), *self.initial.values()) if not self._is_data(n)))
-        model = ModelProto(ir_version=self.network.model.ir_version)
-        model.opset_import.extend(self.network.model.opset_import)
+        names = list(
+            dict.fromkeys(n for n in (*self.held.values(), *self.initial.values()) if not self.network.is_data(n))
+        )
+        model = self.network.empty_model("weights")
         nodes, stored = self.network.constant_part(names)
-        model.graph.name = "weights"
         model.graph.node.extend(nodes)
         add_constants(model.graph, stored)
         outputs = [f"{PREFIX}{name}" for name in names]
@@ -93,9 +93,6 @@ class Recurrence:
             model.graph.output.add(name=output)
         session = open_session(model, self.folder, quiet_options(self.threads))
         return dict(zip(names, run_session(session, outputs, {}), strict=True))
-
-    def _is_data(self, name: str) -> bool:
-        return name in self.network.position or name in self.network.inputs
 
     @cached_property
     def _session(self) -> onnxruntime.InferenceSession:
@@ -122,9 +119,7 @@ class Recurrence:
                     kept = list(listed)[self.direction * each : (self.direction + 1) * each]
                     del listed[:]
                     listed.extend(kept)
-        model = ModelProto(ir_version=self.network.model.ir_version)
-        model.opset_import.extend(self.network.model.opset_import)
-        model.graph.name = "step"
+        model = self.network.empty_model("step")
         model.graph.node.append(node)
         element = helper.np_dtype_to_tensor_dtype(self.weights[W].dtype)
         for name in filter(None, names):
@@ -175,21 +170,21 @@ class Recurrence:
         sources: State,
         *,
         weights: dict[int, np.ndarray] | None = None,
-        pushes: dict[int, np.ndarray] | None = None,
+        push: np.ndarray | None = None,
     ) -> list[Change]:
-        """What becomes of the states behind each step where the weights change by `weights`, and the inputs of some steps by `pushes`.
+        """What becomes of the states behind each step where the weights change by `weights`, and the input of the first one by `push`.
 
         To first order: the true size of the changes that are given does not count.
         """
-        weights, pushes = weights or {}, pushes or {}
+        weights = weights or {}
         x, states = self.steps(sources), self.trajectory(sources)
         change = Change(values=tuple(np.zeros_like(state) for state in states[0]), log_size=0.0)
         heaviest = max((_relative(w, self.weights[i]) for i, w in weights.items()), default=0.0)
         found: list[Change] = []
         for t in range(len(x)):
-            entering, push = x[t : t + 1], pushes.get(t)
+            entering, pushed = x[t : t + 1], push if t == 0 else None
             carried = max(_relative(c, s) for c, s in zip(change.values, states[t], strict=True))
-            added = max(heaviest, 0.0 if push is None else _relative(push, entering))
+            added = max(heaviest, 0.0 if pushed is None else _relative(pushed, entering))
             fresh = math.exp(min(LARGEST_LOG, -change.log_size)) if added else 0.0
             size = max(carried, fresh * added)
             if not math.isfinite(size) or size == 0.0:
@@ -198,8 +193,8 @@ class Recurrence:
             unit = STEP / size
             moved = [s + c * c.dtype.type(unit) for s, c in zip(states[t], change.values, strict=True)]
             heavier = {i: self.weights[i] + w * w.dtype.type(fresh * unit) for i, w in weights.items()}
-            if push is not None:
-                entering = entering + push * push.dtype.type(fresh * unit)
+            if pushed is not None:
+                entering = entering + pushed * pushed.dtype.type(fresh * unit)
             after = self.step(entering, moved, heavier)
             differences = tuple(a - b for a, b in zip(after, states[t + 1], strict=True))
             change = _rescaled(differences, change.log_size - math.log(unit))
@@ -212,11 +207,7 @@ def can_step(network: Network, node: NodeProto) -> bool:
     given = {i: name for i, name in enumerate(node.input) if name}
     held = [given[i] for i in HELD if i in given]
     own_lengths = LENGTHS in given or attribute_of(node, "layout", 0) != 0
-    return (
-        node.op_type in ("LSTM", "GRU", "RNN")
-        and not own_lengths
-        and not any(n in network.position or n in network.inputs for n in held)
-    )
+    return node.op_type in ("LSTM", "GRU", "RNN") and not own_lengths and not any(map(network.is_data, held))
 
 
 def attribute_of(node: NodeProto, name: str, default: Any) -> Any:

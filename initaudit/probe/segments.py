@@ -67,6 +67,17 @@ class Network:
         self.position = {name: i for i, (node, _) in enumerate(self.nodes) for name in node.output if name}
         """Index in `nodes` of the node that makes a value."""
 
+    def is_data(self, name: str) -> bool:
+        """Whether a value is made from the inputs of the model, or is one."""
+        return name in self.position or name in self.inputs
+
+    def empty_model(self, name: str) -> ModelProto:
+        """A model with the operator sets of this one, and a graph of this name that holds nothing yet."""
+        model = ModelProto(ir_version=self.model.ir_version)
+        model.opset_import.extend(self.model.opset_import)
+        model.graph.name = name
+        return model
+
     @property
     def is_random(self) -> bool:
         """Whether some node draws numbers, so that no two runs are alike."""
@@ -139,9 +150,9 @@ class Segment:
         needed = {name for _, read in nodes for name in read if name not in made}
         self._static, self._constants = network.constant_part([*needed, *(n for n in expose if n not in made)])
         self._nodes = [node for node, _ in nodes]
-        self.inputs = tuple(sorted(n for n in needed if n in network.position or n in network.inputs))
+        self.inputs = tuple(sorted(n for n in needed if network.is_data(n)))
         """Data values it reads: from the cut in front of it, or inputs of the model."""
-        self._header = network.model
+        self._network = network
         self.session: onnxruntime.InferenceSession | None = None
         """None until `open`."""
         self._zeros: State = {}
@@ -156,10 +167,8 @@ class Segment:
         """Make the session, with input types as in `state` and addend types as in `dtypes`. Raises ProbeError."""
         from initaudit.probe.session import open_session, quiet_options
 
-        model = ModelProto(ir_version=self._header.ir_version)
-        model.opset_import.extend(self._header.opset_import)
+        model = self._network.empty_model("segment")
         graph = model.graph
-        graph.name = "segment"
         for name in self.inputs:
             array = state[name]
             element = helper.np_dtype_to_tensor_dtype(array.dtype)
