@@ -52,13 +52,16 @@ class MeasuredLayer:
     """Whether a BatchNorm takes the scale of its weights out of the answers."""
     is_factor: bool = False
     """Whether it is the scale of a norm or a learned gain, and no layer of the way."""
-    memory: float | None = None
-    """Of a recurrent layer: what is left of a small change of its state a step later."""
 
     @property
     def log_relative_gradient(self) -> float:
         """Decimal logarithm of |dL/dW| / |W|."""
         return 0.5 * (log10(self.kernel) - log10(self.weight_square))
+
+    @property
+    def log_size(self) -> float:
+        """Decimal logarithm of the weight's root mean square."""
+        return 0.5 * (log10(self.weight_square) - log10(self.count))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,9 +161,7 @@ def dynamics_of(layers: Sequence[LayerAudit]) -> Dynamics | None:
     measured = [
         (audit, signal)
         for audit in layers
-        if (signal := audit.signal or audit.factor_signal) is not None
-        and signal.weight_gradient is not None
-        and not audit.layer.untrainable
+        if (signal := audit.probed) is not None and signal.weight_gradient is not None and not audit.layer.untrainable
     ]
     drawn = [(audit, signal) for audit, signal in measured if audit.layer.kind.is_drawn]
     if not drawn:
@@ -195,13 +196,11 @@ def _gates_together(
 
 
 def _joined(one: MeasuredLayer, other: MeasuredLayer) -> MeasuredLayer:
-    memories = [m for m in (one.memory, other.memory) if m is not None]
     return replace(
         one,
         kernel=one.kernel + other.kernel,
         weight_square=one.weight_square + other.weight_square,
         count=one.count + other.count,
-        memory=max(memories, default=None),
     )
 
 
@@ -224,7 +223,6 @@ def _probed(audit: LayerAudit, signal: Signal, outputs: int) -> MeasuredLayer:
         ends_shortcut=audit.layer.ends_residual_branch,
         scale_free=is_scale_free(audit.layer),
         is_factor=not audit.layer.kind.is_drawn,
-        memory=signal.memory,
     )
 
 

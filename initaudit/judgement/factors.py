@@ -179,7 +179,9 @@ def _too_wild(dynamics: Dynamics, score: float) -> Iterator[Factor]:
             rule="INI502",
             message=f"The gradient that reaches the first layer is {back:.1g} times that at the last: {step}.",
         )
-    if forward <= STEEP and back <= STEEP and SGD.keeps(dynamics, SGD.rates[0]) >= SUFFICES:
+    if max(forward, back) > STEEP:
+        return
+    if SGD.keeps(dynamics, SGD.rates[0]) >= SUFFICES:
         steepest = max(dynamics.layers, key=lambda layer: layer.kernel)
         yield Factor(
             name="explosion",
@@ -189,7 +191,7 @@ def _too_wild(dynamics: Dynamics, score: float) -> Iterator[Factor]:
             message=f"The gradient of the weight is so large that the first step, even at a learning rate of {SGD.rates[0]:g}, moves the answers by "
             f"{10.0 ** SGD.kick(dynamics, SGD.rates[0]):.1g}.",
         )
-    elif forward <= STEEP and back <= STEEP:
+    else:
         largest = max(dynamics.layers, key=lambda layer: log10(layer.kernel) - log10(layer.weight_square))
         yield Factor(
             name="uneven",

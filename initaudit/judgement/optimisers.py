@@ -145,12 +145,11 @@ class Adam(Optimiser):
 
     def _growth(self, dynamics: Dynamics, rate: float) -> float:
         """Decimal logarithm of the factor by which a typical weight can grow: small ones do not stay small, and all else with them."""
-        drawn = [layer for layer in dynamics.drawn if layer.weight_square > 0]
-        sizes = [0.5 * (log10(layer.count) - log10(layer.weight_square)) for layer in drawn]
-        return sum_of_logs([0.0, log10(rate * STEPS) + math.fsum(sizes) / len(sizes)]) if sizes else 0.0
+        sizes = [layer.log_size for layer in dynamics.drawn if layer.weight_square > 0]
+        return sum_of_logs([0.0, log10(rate * STEPS) - math.fsum(sizes) / len(sizes)]) if sizes else 0.0
 
     def change(self, dynamics: Dynamics, rate: float) -> float:  # noqa: D102
-        return dynamics.together(lambda layer: log10(rate) + 0.5 * (log10(layer.count) - log10(layer.weight_square)))
+        return dynamics.together(lambda layer: log10(rate) - layer.log_size)
 
     def kick(self, dynamics: Dynamics, rate: float) -> float:  # noqa: D102
         return log10(rate) + sum_of_logs([self._speed(layer) for layer in dynamics.layers])

@@ -43,6 +43,6 @@ def quantities(dynamics: Dynamics) -> tuple[float, float, float]:
 
     Of the last the geometric mean over the layers, as for `Dynamics.relative_step`.
     """
-    sizes = [log10(layer.weight_square / layer.count) for layer in dynamics.layers if layer.weight_square > 0]
-    size = 10.0 ** (0.5 * sum(sizes) / len(sizes)) if sizes else 0.0
+    sizes = [layer.log_size for layer in dynamics.layers if layer.weight_square > 0]
+    size = 10.0 ** (sum(sizes) / len(sizes)) if sizes else 0.0
     return 10.0 ** (-0.5 * log10(dynamics.contrast_kernel)), dynamics.answer_scale, size

@@ -97,5 +97,4 @@ def _counted(chosen: Sequence[Choice]) -> str:
 
 
 def _perturbed(layers: Sequence[LayerAudit]) -> set[str]:
-    signals = [(a, a.signal or a.factor_signal) for a in layers]
-    return {a.layer.name for a, signal in signals if signal is not None and signal.weight_gradient is not None}
+    return {a.layer.name for a in layers if a.probed is not None and a.probed.weight_gradient is not None}

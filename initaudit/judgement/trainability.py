@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from initaudit.judgement.dynamics import dynamics_of
 from initaudit.judgement.factors import Factor, limits, overflow
 from initaudit.judgement.optimisers import ADAM, SGD
-from initaudit.judgement.score import ADAM_SURE, TRAINABLE, learns, score_of
+from initaudit.judgement.score import ADAM_SURE, TRAINABLE, better_of, learns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,10 +39,8 @@ def trainability(layers: Sequence[LayerAudit]) -> Trainability | None:
     dynamics = dynamics_of(layers)
     if dynamics is not None:
         sgd, adam = (learns(dynamics, optimiser) for optimiser in (SGD, ADAM))
-        return Trainability(score=score_of(dynamics), factors=limits(dynamics), sgd=sgd, adam=adam)
+        return Trainability(score=better_of(sgd, adam), factors=limits(dynamics), sgd=sgd, adam=adam)
     broken = next((a.layer.name for a in layers if a.signal is not None and a.signal.nonfinite > 0), None)
-    return (
-        None
-        if broken is None
-        else Trainability(score=0.0, factors=(overflow(broken, rule="INI406"),), sgd=0.0, adam=0.0)
-    )
+    if broken is None:
+        return None
+    return Trainability(score=0.0, factors=(overflow(broken, rule="INI406"),), sgd=0.0, adam=0.0)

@@ -34,6 +34,11 @@ class LayerAudit:
     """Whether it holds what training taught it: the network was trained, and this layer is not known to be at its initialisation."""
 
     @property
+    def probed(self) -> Signal | None:
+        """What was measured at it, layer or factor."""
+        return self.signal or self.factor_signal
+
+    @property
     def ratio(self) -> float | None:
         """Standard deviation of the weights over that of the target."""
         if self.target is None or not self.target.std:
