@@ -14,7 +14,6 @@ by constants that saw another one of its family.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import Any
 
 import numpy as np
 from label import LEARNS, LEARNS_NOT
+from lines import rows_in, write_down
 from scipy.optimize import minimize
 from sklearn.metrics import roc_auc_score
 
@@ -53,24 +53,20 @@ Rows = dict[str, np.ndarray]
 def dynamics_in(out: Path, limit: int | None) -> dict[str, Dynamics | None]:
     """Of each labelled network, probing those that are not in the cache; None where the probe did not measure the gradient."""
     cache = out / "dynamics.jsonl"
-    known = {row["id"]: row["dynamics"] for row in map(json.loads, cache.read_text().splitlines())} if cache.exists() else {}  # fmt: skip
-    new = [row["id"] for row in labels_in(out) if row["id"] not in known][:limit]
+    known = {name: row["dynamics"] for name, row in rows_in(cache).items()}
+    labels = rows_in(out / "labels.jsonl")
+    new = [name for name in labels if name not in known][:limit]
     for name in new:
         report = audit(out / f"{name}.onnx", Config(context="fresh"))
         found = dynamics_of(report.audit.layers) if report.audit else None
         known[name] = asdict(found) if found is not None else None
-        with cache.open("a") as lines:
-            lines.write(json.dumps({"id": name, "dynamics": known[name]}) + "\n")
+        write_down(cache, {"id": name, "dynamics": known[name]})
     return {name: None if values is None else _dynamics(values) for name, values in known.items()}
 
 
 def _dynamics(values: dict[str, Any]) -> Dynamics:
     layers = tuple(MeasuredLayer(**layer) for layer in values["layers"])
     return Dynamics(**{**values, "layers": layers})
-
-
-def labels_in(out: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (out / "labels.jsonl").read_text().splitlines()]
 
 
 def reached(row: dict[str, Any], optimiser: Optimiser, rate: float) -> float:
@@ -89,8 +85,8 @@ def load(outs: Sequence[Path], limit: int | None) -> tuple[list[dict[str, Any]],
     measured: list[Dynamics] = []
     for out in outs:
         known = dynamics_in(out, limit)
-        for row in labels_in(out):
-            found = known.get(row["id"])
+        for name, row in rows_in(out / "labels.jsonl").items():
+            found = known.get(name)
             if found is not None:
                 labels.append({"family": row.get("family") or row["architecture"], **row})
                 measured.append(found)

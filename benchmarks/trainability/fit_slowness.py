@@ -12,12 +12,12 @@ constants that saw its family.
 from __future__ import annotations
 
 import argparse
-import json
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from lines import rows_in, write_down
 from scipy.optimize import minimize
 from scipy.stats import spearmanr
 
@@ -56,13 +56,12 @@ def quantities(path: Path) -> dict[str, Any]:
 def load(out: Path) -> Rows:
     """One row per network and optimiser whose reference learns, probing what is not in the cache."""
     cache = out / "paces.jsonl"
-    known = {row["id"]: row for row in map(json.loads, cache.read_text().splitlines())} if cache.exists() else {}
-    labels = [json.loads(line) for line in (out / "labels.jsonl").read_text().splitlines()]
+    known = rows_in(cache)
+    labels = list(rows_in(out / "labels.jsonl").values())
     for label in labels:
         if label["id"] not in known:
             known[label["id"]] = {"id": label["id"], **quantities(out / f"{label['id']}.onnx")}
-            with cache.open("a") as lines:
-                lines.write(json.dumps(known[label["id"]]) + "\n")
+            write_down(cache, known[label["id"]])
     references = {label["group"]: label for label in labels if label["reference"]}
     rows = []
     for label in labels:

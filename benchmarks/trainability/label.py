@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import json
 import math
 import random
 import time
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from lines import rows_in, write_down
 from networks import ACTIVATIONS, INPUTS, Recipe, build, draw
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
@@ -130,7 +130,7 @@ def main() -> None:
     torch.set_flush_denormal(True)
     images, classes = digits()
     file = options.out / "labels.jsonl"
-    done = {row["id"]: row for row in map(json.loads, file.read_text().splitlines())} if file.exists() else {}
+    done = rows_in(file)
 
     def learns(recipe: Recipe) -> bool:
         if options.activation:
@@ -138,8 +138,7 @@ def main() -> None:
         if recipe.id not in done:
             export(recipe, options.out / f"{recipe.id}.onnx")
             done[recipe.id] = label(recipe, images, classes)
-            with file.open("a") as lines:
-                lines.write(json.dumps(done[recipe.id]) + "\n")
+            write_down(file, done[recipe.id])
         return bool(done[recipe.id]["best"] >= LEARNS)
 
     for group in range(options.start, options.start + math.ceil(options.count / WALK)):

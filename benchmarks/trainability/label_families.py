@@ -17,7 +17,6 @@ that the reference reached; null where not reached), `end` (why it stopped) and 
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import time
 import warnings
@@ -32,6 +31,7 @@ from family_draws import NORMED_REACH, WALKS, draw_architecture, draw_start, has
 from family_starts import Start, initialise
 from family_training import Task, train
 from label import LEARNS, digits
+from lines import rows_in, write_down
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
@@ -194,7 +194,7 @@ def main() -> None:
     torch.set_flush_denormal(True)
     images, classes = digits()
     file = options.out / "labels.jsonl"
-    done = {row["id"]: row for row in map(json.loads, file.read_text().splitlines())} if file.exists() else {}
+    done = rows_in(file)
     per_group = 1 + VARIED + WALK
     for number in range(options.start, options.start + -(-options.count // per_group)):
         group = group_of(number)
@@ -203,8 +203,7 @@ def main() -> None:
             if recipe.id not in done:
                 export(recipe, options.out / f"{recipe.id}.onnx")
                 done[recipe.id] = label(recipe, task_of(recipe.architecture, images, classes), reference)
-                with file.open("a") as lines:
-                    lines.write(json.dumps(done[recipe.id]) + "\n")
+                write_down(file, done[recipe.id])
             row = done[recipe.id]
             reference = reference or row
             try:
