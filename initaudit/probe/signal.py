@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from initaudit.histogram import Histogram
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moments:
@@ -19,15 +21,6 @@ class Moments:
     """In how many directions the inputs differ: the participation ratio (sum of eigenvalues)^2 / (sum of their squares)
     of the covariance over inputs; 1 where all lie on one line, at most one less than there are inputs. None where they
     do not differ."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Histogram:
-    """Counts of the sampled finite elements in equal bins over [low, high]."""
-
-    low: float
-    high: float
-    counts: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from initaudit.histogram import Histogram
 from initaudit.probe.moments import mean_square_of, moments_of
-from initaudit.probe.signal import Histogram, Moments
 
 if TYPE_CHECKING:
     from initaudit.probe.observed import Forward, Observed
     from initaudit.probe.plan import LayerPlan
+    from initaudit.probe.signal import Moments
 
 BINS = 40
 """Of a histogram: enough to see a saturated edge, few enough for a thumbnail."""

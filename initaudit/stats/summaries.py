@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from initaudit.histogram import Histogram
+
 if TYPE_CHECKING:
     from initaudit.stats.moments import Moments
 
@@ -34,15 +36,6 @@ class NormSummary:
     maximum: float
     dispersion: float
     """Standard deviation over mean; 0 where all norms are zero."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Histogram:
-    """Counts of the sampled values in equal bins over [low, high]."""
-
-    low: float
-    high: float
-    counts: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,11 +14,13 @@ from initaudit.stats.moments import Moments, smallest_normal
 from initaudit.stats.sampling import sample_block
 from initaudit.stats.spectrum import Spectrum, is_cheap, spectrum_of, spectrum_of_sketches
 from initaudit.stats.stream import scan
-from initaudit.stats.summaries import Histogram, NormSummary, Outliers, histogram_of, norms_of, outliers_of
+from initaudit.stats.summaries import NormSummary, Outliers, histogram_of, norms_of, outliers_of
 from initaudit.stats.units import are_centred, are_flat, duplicate_shares, signature_vectors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from initaudit.histogram import Histogram
 
 SIGNATURE_INPUTS: Final = 64
 """Inputs from which units that may repeat each other are found, where there is no sketch; candidates are then compared in full.
