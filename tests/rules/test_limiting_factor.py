@@ -1,0 +1,28 @@
+"""What limits SGD is an error only where Adam does not get the network off the ground either."""
+
+from __future__ import annotations
+
+from initaudit.auditor import audit
+from initaudit.config import Config
+from initaudit.findings import Severity
+from tests.networks import mlp, normal
+
+
+def test_what_adam_alone_trains_is_a_warning_that_says_so() -> None:
+    """Five tanh layers of std 0.01: of digits, SGD gets 0.33 right after 250 steps, Adam 0.97."""
+    report = audit(mlp([100, 50, 50, 50, 50, 50], "Tanh", normal(0.01)), Config(context="fresh"))
+
+    limiting = [f for f in report.findings if f.code in ("INI401", "INI501")]
+    assert {f.code for f in limiting} == {"INI401", "INI501"}
+    assert all(f.severity is Severity.WARNING and "Adam does" in f.message for f in limiting)
+    assert report.verdict.status == "warn"
+
+
+def test_what_neither_trains_is_an_error() -> None:
+    """Twelve such layers: in so many factors of 0.07 nothing is left for Adam to grow."""
+    report = audit(mlp([100, *[50] * 12], "Tanh", normal(0.01)), Config(context="fresh"))
+
+    limiting = [f for f in report.findings if f.code in ("INI401", "INI501")]
+    assert limiting
+    assert all("Adam" not in f.message for f in limiting)
+    assert report.verdict.status == "fail"
