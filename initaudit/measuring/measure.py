@@ -13,6 +13,7 @@ from initaudit.initialisation.input_gains import input_gains
 from initaudit.initialisation.targets import Target, target_for
 from initaudit.measuring.forked import processes, share
 from initaudit.measuring.layer_audit import LayerAudit
+from initaudit.measuring.packed import with_packed_draws
 from initaudit.stats import WeightStats, weigh
 from initaudit.stats.provenance import LayerFacts, Provenance, recognise
 
@@ -58,7 +59,7 @@ def measure(layers: Sequence[Layer], *, seed: int = 0) -> tuple[tuple[LayerAudit
         stats, bias, provenance = found
         target = targets[id(layer)]
         audits.append(LayerAudit(layer=layer, stats=stats, provenance=provenance, target=target, bias=bias))
-    return tuple(audits), tuple(skipped)
+    return tuple(with_packed_draws(audits)), tuple(skipped)
 
 
 def _weigh_all(layers: Sequence[Layer], targets: Targets, seed: int) -> dict[int, Weighing | str]:

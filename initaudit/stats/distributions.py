@@ -101,6 +101,14 @@ def tracy_widom_p(score: float) -> float:
     )
 
 
+def tracy_widom_lower_p(score: float) -> float:
+    """Lower tail of the Tracy-Widom law for real matrices: exp(-|s|^3 / 24), above the true one by its falling factors.
+
+    Ramirez, Rider & Virag 2011, theorem 1.3, beta = 1; 1 for s >= 0.
+    """
+    return math.exp(min(score, 0.0) ** 3 / 24.0)
+
+
 def tracy_widom_score(largest: float, rows: int, columns: int) -> float:
     """Largest singular value of an iid unit-variance matrix in Tracy-Widom units (Johnstone 2001, theorem 1.1)."""
     a, b = math.sqrt(max(rows, columns) - 1.0), math.sqrt(min(rows, columns))

@@ -213,6 +213,13 @@ def _fan_laws(facts: _Place, fan_in: float, fan_out: float, cost: float) -> Iter
         extra = 2.0 if activation == facts.activation else 5.0
         for kind in ("uniform", "normal"):
             yield law(f"xavier_{kind}", extra, gain, f"xavier_{kind}(gain={gain:.3g})")
+    yield Law(  # stddev = 1/sqrt(fan_in) before the cut at two of them
+        name="haiku_default",
+        distribution="truncated_normal",
+        std=TRUNCATED_STD / math.sqrt(fan_in),
+        gain=TRUNCATED_STD,
+        cost=cost + 1.0,
+    )
     small = math.sqrt(2.0 / (5.0 * fan_in))  # Nguyen & Salazar 2019
     yield Law(name="small_init", distribution="normal", std=small, gain=1.0, cost=cost + 3.0)
     yield Law(  # the variance of torch's default with a normal law

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from initaudit.kind import Kind
 from initaudit.stats.verdicts import Provenance
 
 if TYPE_CHECKING:
@@ -28,48 +29,103 @@ orthogonal matrix in the type leaves a third of this (`benchmarks/thresholds.py 
 its aspect ratio, 0.04 or more."""
 
 
-def identity(stats: WeightStats) -> Provenance | None:
-    """Ones (or one other value) on a diagonal, zeros elsewhere."""
-    nonzero = round(stats.count * (1.0 - stats.zeros))
+FEWEST_WHOLE: Final = 64
+"""Values below which a pattern may be built by hand: a rotation of the plane or of space, a selector of a few columns. A judgement."""
+
+FEW_VALUES: Final = 16
+"""Different absolute values up to which a matrix is built by hand or coded in four bits: a selector, the paths of a decision tree, a
+Hadamard matrix; draws in any float type have hundreds."""
+
+DISTINCT: Final = 0.5
+"""Share of different absolute values from which a matrix was drawn: a cosine transform of n points has n for its n^2."""
+DISTINCT_DIGITS: Final = 5
+"""Decimals, in units of the rms, to which values are compared: the same cosine computed twice differs by 1e-7 in float32."""
+DISTINCT_SAMPLE: Final = 4096
+"""Values that are compared. A judgement: of as many draws one in 150 has a double in DISTINCT_DIGITS decimals."""
+
+HAAR_KURTOSIS: Final = 5.0
+"""Standard errors by which the kurtosis of an orthogonal matrix may differ from that of random directions, 3 n / (n + 2). A judgement:
+once in two million draws, and a cosine transform, whose kurtosis is 1.5, is beyond it from a side of 20."""
+
+
+def identity(stats: WeightStats, facts: LayerFacts) -> Provenance | None:
+    """One value all along the diagonal (of a convolution: at the centre of the kernel that joins unit i and channel i), zeros elsewhere."""
+    if facts.kind is Kind.EMBEDDING or len(facts.shape) < 2 or stats.count < FEWEST_WHOLE:
+        return None  # rows of the identity in a table are one-hot codes
     if stats.zeros < 0.5 or not stats.complete:
         return None
+    at = np.argwhere(stats.block)
     found = stats.block[stats.block != 0]
-    if found.size != nonzero or float(found.min()) != float(found.max()):
+    if not found.size or float(found.min()) != float(found.max()):
         return None
-    per_unit, per_input = (stats.block != 0).sum(axis=1), (stats.block != 0).sum(axis=0)
-    if per_unit.max() > 1 or per_input.max() > 1:
-        return None
-    return Provenance(
-        law="identity", distribution="identity", std=stats.std, gain=float(found[0]), p_value=None, untrained=True,
-        confidence="high", why=f"{nonzero} values are {found[0]:g}, one per unit and input, all others zero",
-    )  # fmt: skip
+    copies, units = stats.unit_energy.shape
+    kernel = math.prod(facts.shape[2:]) if facts.kind.is_convolution else 1
+    channels = stats.block.shape[1] // kernel
+    for rows in sorted(
+        {units, copies * units}
+    ):  # of one group, as for each, and of all, as torch's dirac_ takes them by default
+        diagonal = np.arange(min(rows, channels))
+        starts = range(0, copies * units, rows) if rows > 1 else ()
+        expected = [(start + i, i * kernel + kernel // 2) for start in starts for i in diagonal]
+        if len(diagonal) > 1 and len(expected) == len(at) and (at == expected).all():
+            usual = facts.kind.is_recurrent or kernel > 1
+            return Provenance(
+                law="identity", distribution="identity", std=stats.std, gain=float(found[0]), p_value=None, untrained=True,
+                confidence="low" if rows != channels else "high" if usual else "medium",
+                why=f"{len(at)} values are {found[0]:g}, one on each place of the diagonal, all others zero",
+            )  # fmt: skip
+    return None
+
+
+def few_values(stats: WeightStats) -> int | None:
+    """How many different absolute values the weight has, where they are too few for a draw; None elsewhere."""
+    size = np.abs(stats.block[stats.block != 0])
+    distinct = np.unique(size[:DISTINCT_SAMPLE]).size
+    return distinct if distinct <= FEW_VALUES and distinct < DISTINCT * size.size else None
 
 
 def orthogonal(stats: WeightStats, facts: LayerFacts) -> Provenance | None:
     """Rows or columns that are orthonormal up to one factor, for the matrix a framework would have formed of the shape."""
+    if not looks_drawn(stats.block, max(stats.block.shape), facts.dtype):
+        return None
     if not stats.complete or stats.block.size != math.prod(facts.shape):
         return _large_orthogonal(stats, facts)
-    best: tuple[float, float, int] | None = None
-    for matrix in _matrices(stats, facts):
-        side = min(matrix.shape)
-        if side < 2:
-            continue
-        allowed = EXACT_DEFECT
-        if facts.dtype in ORTHOGONAL_DEFECT:
-            allowed = ORTHOGONAL_DEFECT[facts.dtype] / math.sqrt(max(matrix.shape))
-        tall = matrix if matrix.shape[1] == side else matrix.T
-        norms = np.einsum("ij,ij->j", tall, tall)
-        level = float(norms.mean())
-        if level == 0 or float(np.abs(norms / level - 1.0).max()) > allowed:
-            continue
-        gram = tall.T @ tall / level
-        gram[np.diag_indices(side)] -= 1.0
-        defect = float(np.abs(gram).max())
-        if defect < allowed and (best is None or defect < best[0]):
-            best = (defect, math.sqrt(level), max(matrix.shape))
-    if best is None:
+    found = [fit for matrix in _matrices(stats, facts) if (fit := orthonormality(matrix, facts.dtype))]
+    return _orthogonal(*min(found)) if found else None
+
+
+def looks_drawn(matrix: np.ndarray, longer: int, dtype: str) -> bool:
+    """Whether values have the kurtosis of random directions in `longer` dimensions, and do not repeat as those of a transform do."""
+    values = matrix.reshape(-1).astype(np.float64)
+    square = float(np.square(values).mean()) if values.size >= FEWEST_WHOLE else 0.0
+    if not 0.0 < square < math.inf:
+        return False
+    kurtosis = float(np.square(np.square(values)).mean()) / (square * square)
+    if abs(kurtosis - 3.0 * longer / (longer + 2.0)) > HAAR_KURTOSIS * math.sqrt(24.0 / values.size):
+        return False
+    if dtype in ORTHOGONAL_DEFECT:  # rounding makes draws equal
+        return True
+    some = np.round(np.abs(values[:DISTINCT_SAMPLE]) / math.sqrt(square), DISTINCT_DIGITS)
+    return np.unique(some).size >= DISTINCT * some.size
+
+
+def orthonormality(matrix: np.ndarray, dtype: str) -> tuple[float, float, int] | None:
+    """(defect, factor, longer side) of a matrix whose shorter side is orthonormal up to one factor; None of any other."""
+    side = min(matrix.shape)
+    if side < 2:
         return None
-    return _orthogonal(*best)
+    allowed = EXACT_DEFECT
+    if dtype in ORTHOGONAL_DEFECT:
+        allowed = ORTHOGONAL_DEFECT[dtype] / math.sqrt(max(matrix.shape))
+    tall = matrix if matrix.shape[1] == side else matrix.T
+    norms = np.einsum("ij,ij->j", tall, tall)
+    level = float(norms.mean())
+    if level == 0 or float(np.abs(norms / level - 1.0).max()) > allowed:
+        return None
+    gram = tall.T @ tall / level
+    gram[np.diag_indices(side)] -= 1.0
+    defect = float(np.abs(gram).max())
+    return (defect, math.sqrt(level), max(matrix.shape)) if defect < allowed else None
 
 
 def _large_orthogonal(stats: WeightStats, facts: LayerFacts) -> Provenance | None:

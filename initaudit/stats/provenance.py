@@ -19,7 +19,7 @@ from initaudit.stats.evidence import TRUNCATED, UNIFORM, Evidence, Family, Value
 from initaudit.stats.facts import LayerFacts
 from initaudit.stats.hidden import hidden_by
 from initaudit.stats.laws import Law, candidate_laws
-from initaudit.stats.patterns import identity, orthogonal
+from initaudit.stats.patterns import few_values, identity, orthogonal
 from initaudit.stats.rowscaled import row_scaled_evidence
 from initaudit.stats.verdicts import Confidence, Provenance
 
@@ -119,11 +119,13 @@ def _recognise(stats: WeightStats, facts: LayerFacts) -> Provenance:
             law=name, distribution="constant", std=0.0, gain=None, p_value=None, untrained=None, confidence="high",
             why=f"all {stats.count} values are {value:g}",
         )  # fmt: skip
-    structured = identity(stats) or orthogonal(stats, facts)
-    if structured:
-        return structured
-    if np.array_equal(stats.block, np.rint(stats.block)):
-        return _nothing("all values are whole numbers: codes, counts or indices rather than draws")
+    diagonal = identity(stats, facts)
+    built = None if diagonal else _built(stats)
+    if built:
+        return _nothing(built)
+    whole = diagonal or orthogonal(stats, facts)
+    if whole:
+        return whole
     values = _values(stats, facts)
     if values is None or values.n < FEWEST:
         return _nothing("too few values that are not zero")
@@ -134,6 +136,14 @@ def _recognise(stats: WeightStats, facts: LayerFacts) -> Provenance:
         if why is not None:
             return _nothing(why)
     return found
+
+
+def _built(stats: WeightStats) -> str | None:
+    """How a weight was made whose values no scheme draws, in words; None of any other."""
+    if np.array_equal(stats.block, np.rint(stats.block)):
+        return "all values are whole numbers: codes, counts or indices rather than draws"
+    distinct = few_values(stats)
+    return f"{distinct} different sizes of values: built by hand or coded rather than drawn" if distinct else None
 
 
 def _nothing(why: str) -> Provenance:

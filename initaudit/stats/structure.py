@@ -11,7 +11,13 @@ from typing import Final
 
 import numpy as np
 
-from initaudit.stats.distributions import normal_tail, tracy_widom_p, tracy_widom_score, variance_ratio_p
+from initaudit.stats.distributions import (
+    normal_tail,
+    tracy_widom_lower_p,
+    tracy_widom_p,
+    tracy_widom_score,
+    variance_ratio_p,
+)
 
 
 def structure_evidence(z: np.ndarray, kernel: int = 1, largest: float | None = None) -> dict[str, float]:
@@ -82,11 +88,19 @@ POWER_WIDTH: Final = 4
 """Vectors that are iterated. A judgement: as many as BLAS multiplies with at once (`sketch.SKETCH_WIDTH`)."""
 
 
+SMALLEST_SPECTRUM: Final = 16
+"""Smaller side from which a largest singular value that is too small speaks against independence, as in a part of an orthogonal
+matrix. A judgement: Johnstone's limit holds from 10 on (2001, table 1)."""
+
+
 def _spectrum_p(z: np.ndarray, largest: float | None) -> float:
     rows, columns = z.shape
+    side = min(rows, columns)
+    exact = largest is not None or side <= POWER_SIDE
     if largest is None:
         largest = _largest_singular_value(z)
-    return tracy_widom_p(tracy_widom_score(largest, rows, columns))
+    score = tracy_widom_score(largest, rows, columns)
+    return min(tracy_widom_p(score), tracy_widom_lower_p(score) if exact and side >= SMALLEST_SPECTRUM else 1.0)
 
 
 def _largest_singular_value(z: np.ndarray) -> float:
