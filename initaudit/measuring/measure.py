@@ -11,6 +11,7 @@ from initaudit.errors import UnsupportedWeight
 from initaudit.extraction.layer import Layer, Skipped
 from initaudit.initialisation.input_gains import input_gains
 from initaudit.initialisation.targets import Target, target_for
+from initaudit.measuring.coincidence import without_coincidences
 from initaudit.measuring.forked import processes, share
 from initaudit.measuring.layer_audit import LayerAudit
 from initaudit.measuring.packed import with_packed_draws
@@ -59,7 +60,7 @@ def measure(layers: Sequence[Layer], *, seed: int = 0) -> tuple[tuple[LayerAudit
         stats, bias, provenance = found
         target = targets[id(layer)]
         audits.append(LayerAudit(layer=layer, stats=stats, provenance=provenance, target=target, bias=bias))
-    return tuple(with_packed_draws(audits)), tuple(skipped)
+    return tuple(without_coincidences(with_packed_draws(audits))), tuple(skipped)
 
 
 def _weigh_all(layers: Sequence[Layer], targets: Targets, seed: int) -> dict[int, Weighing | str]:
@@ -136,7 +137,13 @@ def facts_of(layer: Layer, target: Target | None) -> LayerFacts:
         target_std=target.std if target is not None else None,
         dtype=layer.weight.dtype,
         packed_units=_packed_units(layer),
+        may_be_folded=_may_be_folded(layer),
     )
+
+
+def _may_be_folded(layer: Layer) -> bool:
+    """Whether a normalisation may be folded into the layer: that leaves a bias, and exporters do it to convolutions."""
+    return layer.folded_norm or (layer.kind.is_convolution and "bias" in layer.auxiliary)
 
 
 def _packed_units(layer: Layer) -> int | None:

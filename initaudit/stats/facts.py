@@ -32,3 +32,5 @@ class LayerFacts:
     """Type the values are stored in."""
     packed_units: int | None = None
     """Units of the whole stored tensor when this weight is a part of it (3 D for fused query, key and value)."""
+    may_be_folded: bool = True
+    """Whether an exporter may have folded a normalisation into the layer."""

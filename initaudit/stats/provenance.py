@@ -54,6 +54,19 @@ CERTAIN_BELL: Final = 4000
 normal, and one 1x1 convolution of 4,096, barely (p = 0.0025); the few larger ones have every mark of a fresh draw
 (`benchmarks/thresholds.py trained`)."""
 
+CERTAIN_SHARP: Final = 192
+"""Values needed to be certain of a uniform law at a known scale. A judgement: four times SHARP_LAW."""
+
+WIDENED: Final = 0.3
+"""Range, relative, of the bounds that uniform values have after a short training which keeps their shape: how near one of them comes to a
+law's by chance. A judgement: a training that moves the bound by more bends the shape as well."""
+SCALES: Final = 1.4
+"""The same for the standard deviation of bell-shaped values, in nats: from half to twice that of a law. A judgement."""
+LIKELY_ODDS: Final = -1.0
+"""Logarithm of the odds against such a coincidence below which a known scale is none. A judgement."""
+SURE_ODDS: Final = 1.0
+"""The same from which the scale speaks for the law: odds of 3 to 1. A judgement."""
+
 SCALE_FREE: Final = 1000
 """Values needed to take a law for fresh at a scale that no scheme explains; enough for a uniform one, whose edges no training
 keeps. A judgement, after BELL_LAW."""
@@ -207,6 +220,8 @@ class _Fit:
     p_value: float
     score: float
     """Logarithm of likelihood and prior."""
+    odds: float = 0.0
+    """Logarithm of the odds that the scale is the law's, against that of trained values which meet one of the laws by chance."""
 
 
 def _judge(values: Values, evidence: list[Evidence], facts: LayerFacts) -> Provenance:
@@ -250,7 +265,7 @@ def _rescaled(values: Values, facts: LayerFacts) -> Provenance | None:
     best, odds = found[0].evidence, found[0].log_likelihood - found[1].log_likelihood
     uniform = best.family is UNIFORM
     enough = values.n >= ROW_SCALED_UNIFORM and odds >= ROW_SCALED_ODDS if uniform else values.n >= ROW_SCALED_BELL
-    enough = enough and best.p_value >= ACCEPT
+    enough = enough and facts.may_be_folded and best.p_value >= ACCEPT
     return Provenance(
         law=None, distribution=best.family.name, std=values.scale, gain=None, p_value=best.p_value,  # type: ignore[arg-type]
         untrained=True if enough else None, confidence="medium" if enough else "low",
@@ -277,16 +292,20 @@ def _fits(values: Values, evidence: Evidence, facts: LayerFacts) -> list[_Fit]:
     fits = [
         _Fit(family=family, law=None, std=free_std, p_value=evidence.p_value, score=best - 0.5 * math.log(n) - UNKNOWN_SCALE_COST)
     ]  # fmt: skip
-    for law in candidate_laws(facts):
-        if law.distribution != family.name or not 0.5 < law.std / free_std < 2.0:  # beyond, no 16 values agree
+    laws = [law for law in candidate_laws(facts) if law.distribution == family.name]
+    crowd = math.log(sum(math.exp(-law.cost) for law in laws)) if laws else 0.0
+    window = 1.0 / (WIDENED * n) if family is UNIFORM else math.sqrt(0.5 * math.pi * (family.m4 - 1.0) / n) / SCALES
+    for law in laws:
+        if not 0.5 < law.std / free_std < 2.0:  # beyond, no 16 values agree
             continue
         p, loss = _scale_fit(values, family, law.std)
         if p >= SCALE_ACCEPT:
             fits.append(
                 _Fit(
-                    family=family, law=law, std=law.std, p_value=min(p, evidence.p_value), score=best - loss - law.cost
+                    family=family, law=law, std=law.std, p_value=min(p, evidence.p_value), score=best - loss - law.cost,
+                    odds=-math.log(window) - crowd - law.cost - loss,
                 )
-            )
+            )  # fmt: skip
     return fits
 
 
@@ -299,6 +318,8 @@ def _scale_fit(values: Values, family: Family, std: float) -> tuple[float, float
             return 0.0, math.inf
         share = min(1.0, share * (1.0 + values.rounding))
         return share**n, -n * math.log(share)
+    if family is TRUNCATED and values.reach > family.reach * std * (1.0 + values.rounding):
+        return 0.0, math.inf
     z = (values.square / (std * std) - 1.0) / math.sqrt((family.m4 - 1.0) / n)
     return normal_tail(z), 0.5 * z * z
 
@@ -315,16 +336,18 @@ def _log_likelihood(values: Values, family: Family, std: float) -> float:
 
 def _untrained(values: Values, fit: _Fit) -> tuple[bool | None, Confidence]:
     """Whether this fit proves that the values are as drawn."""
-    n = values.n
-    if fit.family is UNIFORM:
-        if fit.law and n >= SHARP_LAW:
-            return True, "high" if n >= 4 * SHARP_LAW else "medium"
-        return (True, "high") if n >= SCALE_FREE else (None, "low")
-    if fit.law and n >= BELL_LAW:
-        return True, "high" if n >= CERTAIN_BELL else "low"
-    if fit.law is None and n >= (CERTAIN_BELL if fit.family is TRUNCATED else SCALE_FREE):
+    n, bell = values.n, fit.family is not UNIFORM
+    if fit.law is None:
+        if not bell:
+            return (True, "high") if n >= SCALE_FREE else (None, "low")
+        if n < (CERTAIN_BELL if fit.family is TRUNCATED else SCALE_FREE):
+            return None, "low"
         return True, "medium" if n >= CERTAIN_SCALE_FREE else "low"
-    return None, "low"
+    if n < (BELL_LAW if bell else SHARP_LAW):
+        return None, "low"
+    if fit.odds < LIKELY_ODDS or (bell and n < CERTAIN_BELL):
+        return True, "low"
+    return True, "high" if fit.odds >= SURE_ODDS and n >= CERTAIN_SHARP else "medium"
 
 
 __all__ = ["LayerFacts", "Provenance", "recognise"]
