@@ -15,6 +15,7 @@ from initaudit.fixing.patching import copy_unchanged, write_model
 from initaudit.model.load import load_model
 from initaudit.redrawing.choice import Change, Refusal
 from initaudit.redrawing.redraw import redraw
+from initaudit.redrawing.split import split_copies
 
 if TYPE_CHECKING:
     from initaudit.config import Config
@@ -51,7 +52,7 @@ def fix(source: Source, output: str | Path | None, config: Config, options: FixO
     """
     before = audit(source, config)
     chosen, forbidden = choose(before, options)
-    model = load_model(_private_copy(source), whole=True)
+    model = split_copies(load_model(_private_copy(source), whole=True), chosen)
     changes, impossible, contents = redraw(model, chosen, config.seed, options)
     refusals = (*forbidden, *impossible)
     if refusals and not changes:

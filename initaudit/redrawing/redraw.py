@@ -29,9 +29,11 @@ def redraw(
     refusals: list[Refusal] = []
     contents = Contents()
     drawn: set[tuple[int, str | None]] = set()
-    layers = {layer.name: layer for layer in extract_layers(model).layers}
+    layers = {
+        layer.depth: layer for layer in extract_layers(model).layers
+    }  # their names change with tensors that are split
     for choice in chosen:
-        layer = layers[choice.audit.layer.name]
+        layer = layers[choice.audit.layer.depth]
         tensor = layer.weight.tensors[0] if layer.weight.tensors else None
         if tensor is not None and (id(tensor), layer.weight.part) in drawn:
             continue  # a tied weight: one change serves all its uses

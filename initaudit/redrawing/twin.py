@@ -15,6 +15,7 @@ from initaudit.redrawing.choice import Choice, Recipe
 from initaudit.redrawing.misfit import is_misfit
 from initaudit.redrawing.positions import set_values
 from initaudit.redrawing.redraw import redraw
+from initaudit.redrawing.split import split_copies
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +45,7 @@ def twin_of(model: Model, chosen: Sequence[Choice], options: ProbeOptions) -> tu
     """
     if sum(tensor.size for _, tensor in model.graph.tensors()) > MOST_PARAMETERS:
         raise ProbeError(f"the network has more than {MOST_PARAMETERS:,} weights")
-    copy = private_copy(model)
+    copy = split_copies(private_copy(model), chosen)
     changes, refusals, contents = redraw(copy, chosen, options.seed, Recipe())
     if not changes:
         raise ProbeError(refusals[0].reason)

@@ -1,10 +1,13 @@
-"""INI603 copied-layer: two stored weights that should differ hold the same values."""
+"""INI603 copied-layer: two weights that should differ hold the same values."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from initaudit.extraction.copies import exclude_each_other, stored_once
 from initaudit.findings import Confidence, Finding, Remedy, Severity
 from initaudit.rule import Rule
 
@@ -12,15 +15,17 @@ if TYPE_CHECKING:
     from initaudit.judgement.model_audit import ModelAudit
     from initaudit.measuring.layer_audit import LayerAudit
 
-MIN_COUNT = 64
-"""Smaller tensors may well be equal by design."""
+MIN_DISTINCT = 8
+"""Different absolute values from which equal tensors are no accident; a selector or a fixed filter has fewer, and may well be used twice."""
 
 
 class CopiedLayer(Rule):
-    """Two stored weights that should differ hold the same values.
+    """Two weights that should differ hold the same values.
 
     Why: a loading or merging step wrote one layer's weights into another, or a module was copied and not trained since.
     Harmless when: the weights are tied and the exporter wrote them twice, or fresh layers were cloned (torch.nn.TransformerEncoder does).
+    A weight that is stored once is taken for tied, unless torch's older exporter says that it was two (`b.weight = Identity(a.weight)`); its
+    newer one stores equal weights once and does not say so. A table and a head, and the branches of an If, may share.
     Fix: load each layer from its own entry; initialise each clone by itself.
     References: PyTorch documentation of torch.nn.TransformerEncoder (its layers are clones of one).
     """
@@ -31,32 +36,39 @@ class CopiedLayer(Rule):
     remedy = Remedy.CHECK
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:
-        """Groups stored tensors by their statistics, then compares their values."""
+        """Groups weights by their statistics, then compares their values."""
         groups: dict[tuple[object, ...], list[LayerAudit]] = {}
         for layer in audit.layers:
-            stats = layer.stats
-            if not layer.layer.kind.is_drawn or layer.layer.untrainable or stats.count < MIN_COUNT or not stats.std > 0:
+            stats, facts = layer.stats, layer.layer
+            if not facts.kind.is_drawn or facts.untrainable or not facts.weight.tensors or not stats.std > 0:
                 continue
-            key = (layer.layer.weight.shape, stats.mean, stats.std, stats.min, stats.max)
+            key = (facts.kind, facts.weight.shape, facts.weight.part, stats.mean, stats.std, stats.min, stats.max)
             groups.setdefault(key, []).append(layer)
         for group in groups.values():
-            first = group[0]
+            if len(group) < 2 or np.unique(np.abs(group[0].stats.sample)).size < MIN_DISTINCT:
+                continue
             for other in group[1:]:
-                if other.layer.weight.tensors[0] is first.layer.weight.tensors[0]:
-                    continue
-                if not (other.stats.sample == first.stats.sample).all():
-                    continue
-                yield self.finding(
-                    other,
-                    f"Its weights equal those of {first.layer.name}, which is stored apart.",
-                    measured=0.0,
-                    expected=None,
-                    severity=Severity.WARNING if audit.context.has_training else Severity.INFO,
-                    confidence=Confidence.MEDIUM,
-                    suggestion=(
-                        "Check the loading step"
-                        if audit.context.has_training
-                        else "Initialise each of the copies by itself"
-                    )
-                    + "; where the weights are tied on purpose, ignore the layer with that reason.",
-                )
+                if _is_copy(other, group[0]):
+                    yield self._finding(other, group[0], trained=audit.context.has_training)
+
+    def _finding(self, other: LayerAudit, first: LayerAudit, *, trained: bool) -> Finding:
+        advice = "Check the loading step" if trained else "Initialise each of the copies by itself"
+        return self.finding(
+            other,
+            f"Its weights equal those of {first.layer.name}, which are a parameter of their own.",
+            measured=0.0,
+            expected=None,
+            severity=Severity.WARNING if trained else Severity.INFO,
+            confidence=Confidence.MEDIUM,
+            suggestion=f"{advice}; where the weights are tied on purpose, ignore the layer with that reason.",
+        )
+
+
+def _is_copy(layer: LayerAudit, other: LayerAudit) -> bool:
+    """Whether two layers of equal statistics have equal weights without sharing them."""
+    mine, its = layer.layer, other.layer
+    if exclude_each_other(mine, its):
+        return False
+    if mine.weight.tensors[0] is its.weight.tensors[0]:
+        return stored_once(mine, its)
+    return np.array_equal(layer.stats.sample, other.stats.sample)

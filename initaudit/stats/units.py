@@ -1,4 +1,4 @@
-"""Units that repeat each other (equal incoming weights, or one a multiple of the other), are one value, or sum to zero."""
+"""Units that repeat each other (equal incoming weights, or one a positive multiple of the other), are one value, or sum to zero."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ def signature_vectors(inputs: int) -> np.ndarray:
 def duplicate_shares(
     signatures: np.ndarray, copy: np.ndarray, fetch: Callable[[np.ndarray], np.ndarray], inputs: int
 ) -> tuple[float, float]:
-    """Share of the units that repeat another one of their copy exactly, and up to sign or scale.
+    """Share of the units that repeat another one of their copy exactly, and up to a positive factor.
 
-    `signatures` is [units, SIGNATURE_WIDTH], linear in the weights; `copy` names the copy each unit belongs to; `fetch` gives the
+    The rows w and -w of a two-class head are no repeats: they see the two sides of one plane. `signatures` is [units, SIGNATURE_WIDTH], linear in the weights; `copy` names the copy each unit belongs to; `fetch` gives the
     weights [n, inputs] of the units with the given numbers. Zero units do not count as repeats (pruning and padding make
     them), nor do units with a single input, whose directions are all alike.
     """
@@ -68,9 +68,7 @@ def duplicate_shares(
     if alive.size < 2:
         return 0.0, 0.0
     angle = np.arctan2(signatures[alive, 0], signatures[alive, 1])
-    key = (
-        np.where(angle < 0, angle + np.pi, angle) + 10.0 * copy[alive]
-    )  # a line through the origin has one angle in [0, pi)
+    key = angle + 10.0 * copy[alive]
     order = np.argsort(key)
     at = np.flatnonzero(np.diff(key[order]) < SAME_SIGNATURE)
     if at.size == 0:
@@ -86,14 +84,13 @@ def duplicate_shares(
 
 
 def _compare(a: np.ndarray, b: np.ndarray, exactly: float, direction: float) -> tuple[np.ndarray, np.ndarray]:
-    """Which rows of a and b are equal (relatively, within `exactly`), and which point along one line (within `direction`)."""
+    """Which rows of a and b are equal (relatively, within `exactly`), and which point one way (within `direction`)."""
     a, b = a.astype(np.float64), b.astype(np.float64)
     largest = np.abs(a).max(axis=1)
     equal = np.abs(a - b).max(axis=1) <= exactly * largest
     a /= np.sqrt(np.square(a).sum(axis=1, keepdims=True))
     b /= np.sqrt(np.square(b).sum(axis=1, keepdims=True))
-    gap = np.minimum(np.abs(a - b).max(axis=1), np.abs(a + b).max(axis=1))
-    return equal, gap <= direction
+    return equal, np.abs(a - b).max(axis=1) <= direction
 
 
 def _members(pairs: np.ndarray, size: int) -> int:

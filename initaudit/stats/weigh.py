@@ -58,7 +58,7 @@ class WeightStats:
     duplicate_units: float
     """Share of the units that repeat another unit of their copy exactly (zero units aside); of any copy where each has one unit."""
     duplicate_units_scaled: float
-    """Share of the units that are a multiple of another one (exact repeats and sign flips included, zero units aside)."""
+    """Share of the units that are a positive multiple of another one (exact repeats included, zero units aside)."""
     flat_units: bool
     """Whether the weights of each sampled unit are one value, not zero: a constant weight whose units were rescaled, as folding does."""
     centred_units: bool
