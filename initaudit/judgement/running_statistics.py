@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from initaudit.errors import InitauditError
+
 if TYPE_CHECKING:
     from initaudit.extraction.layer import Layer
 
 
 def never_updated(layer: Layer) -> bool:
-    """Whether the layer is a BatchNormalization whose stored running mean is 0 and variance 1 in every channel."""
-    node = layer.node
-    if node.op_type != "BatchNormalization":
+    """Whether the layer is a BatchNormalization whose running mean is 0 and variance 1 in every channel.
+
+    An exporter that stores equal tensors once hands the same ones out as scale and variance, and as bias and mean.
+    """
+    mean, variance = layer.auxiliary.get("running_mean"), layer.auxiliary.get("running_var")
+    if mean is None or variance is None:
         return False
-    mean, variance = (v.tensor if v is not None else None for v in (node.input(3), node.input(4)))
-    if mean is None or variance is None or not mean.size:
+    try:
+        means, variances = mean.array(), variance.array()
+    except InitauditError:
         return False
-    return not mean.array().any() and bool((variance.array() == 1).all())
+    return bool(means.size) and not means.any() and bool((variances == 1).all())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from initaudit.findings import Finding, Remedy, Severity
 from initaudit.judgement.severity import fatal_to_learning
+from initaudit.judgement.zeros import is_passed_by, is_zero, silences, why_never_learned
 from initaudit.kind import Kind
 from initaudit.rule import Rule
 
@@ -35,22 +36,9 @@ class ZeroWeight(Rule):
         stats, facts = layer.stats, layer.layer
         if not facts.kind.has_target or facts.untrainable or stats.count < 2:
             return
-        if stats.min != 0 or stats.max != 0 or stats.nonfinite:
+        if not is_zero(layer):
             return
-        deliberate = facts.ends_residual_branch or facts.is_head or facts.kind is Kind.EMBEDDING
-        if not audit.context.has_training and deliberate:
-            severity = Severity.INFO
-            effect = (
-                "a deliberate start for a head" if facts.is_head else "the skip connection carries the signal past it"
-            )
-        elif facts.ends_residual_branch or facts.kind is Kind.EMBEDDING:
-            severity = Severity.WARNING
-            effect = "in a trained network this branch contributes nothing"
-        else:
-            severity = fatal_to_learning(audit)
-            effect = "no signal and no gradient passes it" + (
-                ", until the gradient that reaches it has filled it" if severity is Severity.WARNING else ""
-            )
+        severity, effect = _consequence(layer, audit)
         yield self.finding(
             layer,
             f"All {stats.count} weights are zero; {effect}.",
@@ -59,6 +47,29 @@ class ZeroWeight(Rule):
             severity=severity,
             suggestion="" if severity is Severity.INFO else _advice(layer),
         )
+
+
+def _consequence(layer: LayerAudit, audit: ModelAudit) -> tuple[Severity, str]:
+    """By what the zeros do: for ever, until the first step, or not at all."""
+    facts, trained = layer.layer, audit.context.has_training
+    never = why_never_learned(layer, audit)
+    table = facts.kind is Kind.EMBEDDING
+    if never and not trained:
+        return Severity.ERROR, f"they stay zero for ever: {never}"
+    if table and silences(layer, audit):
+        return fatal_to_learning(audit), "nothing else feeds the path: the outputs do not depend on what is looked up"
+    waits = f", and {never}" if never else ""
+    bypassed = facts.ends_residual_branch or table or is_passed_by(layer, audit)
+    if trained and bypassed:
+        return Severity.WARNING, f"in a trained network this branch contributes nothing{waits}"
+    if not trained and (bypassed or facts.is_head):
+        return (
+            Severity.INFO,
+            "a deliberate start for a head" if facts.is_head else "signal and gradient have a way past it",
+        )
+    severity = fatal_to_learning(audit)
+    late = ", until the gradient that reaches it has filled it" if severity is Severity.WARNING else ""
+    return severity, f"no signal and no gradient passes it{late}{waits}"
 
 
 def _advice(layer: LayerAudit) -> str:

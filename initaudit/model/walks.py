@@ -1,0 +1,43 @@
+"""Walks over a graph from one value: to all that is computed from it, or to all that it is computed from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from initaudit.model.operators import Use
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from initaudit.model.graph import Node, Value
+
+
+def nodes_ahead(start: Value | None, stops: Collection[Node] = ()) -> list[Node]:
+    """Nodes that read `start` or what is computed from it, the nearest first, none beyond a node of `stops`.
+
+    What only sees a shape reads nothing. Subgraphs are not entered.
+    """
+    found: dict[Node, None] = {}
+    queue = [] if start is None else [start]
+    for value in queue:
+        for node, _ in value.consumers:
+            if node in found or node.spec.use is Use.SHAPE:
+                continue
+            found[node] = None
+            if node not in stops:
+                queue += [output for output in node.outputs if output is not None]
+    return list(found)
+
+
+def nodes_behind(start: Value | None, stops: Collection[Node] = ()) -> list[Node]:
+    """Nodes that `start` is computed from, the nearest first, none beyond a node of `stops`."""
+    found: dict[Node, None] = {}
+    queue = [] if start is None else [start]
+    for value in queue:
+        node = value.producer
+        if node is None or node in found or node.spec.use is Use.SHAPE:
+            continue
+        found[node] = None
+        if node not in stops:
+            queue += [operand for operand in node.inputs if operand is not None and not operand.is_static]
+    return list(found)
