@@ -36,7 +36,7 @@ class ProbeResult:
     not_probed: Mapping[str, str] = field(default_factory=dict)
     """Layer name -> why there is no signal for it."""
     inputs: tuple[Mapping[str, Any], ...] = ()
-    """{"name", "shape", "dtype", "how"} per graph input."""
+    """{"name", "shape", "dtype", "how", "varies"} per graph input; the last says whether its values differ between samples."""
     batch: int | None = None
     """Number of inputs that were compared."""
     seed: int = 0
@@ -122,6 +122,17 @@ def start_probe(
 
 
 def _result(answer: Mapping[str, Any], skipped: Mapping[str, str], options: ProbeOptions) -> ProbeResult:
+    if (unmeasured := answer.get("unmeasured")) is not None:
+        return ProbeResult(
+            mode=options.mode,
+            status="failed",
+            reason=unmeasured,
+            not_probed=skipped,
+            inputs=tuple(answer["inputs"]),
+            seed=options.seed,
+            provider=options.provider,
+            notes=tuple(answer["notes"]),
+        )
     missing = {**skipped, **answer["skipped"]}
     interrupted = answer.get("interrupted")
     reasons = [_missing(missing), f"gradients were not measured: {interrupted}" if interrupted else None]
