@@ -17,6 +17,7 @@ from initaudit.judgement.lost import first_lost
 from initaudit.judgement.model_audit import ModelAudit
 from initaudit.judgement.slowness import Slowness, slowness
 from initaudit.judgement.trainability import trainability
+from initaudit.judgement.unreached import why_unreached
 from initaudit.judgement.verdict import Verdict, verdict_for
 from initaudit.measuring.measure import measure
 from initaudit.measuring.theory import depth_scale, with_theory
@@ -63,7 +64,7 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         prestart()  # for the recommended start
     probed = probing()
     layers = with_training(with_theory(model.graph, layers, probed.signals), context)
-    unjudged = why_unjudged(layers, context, probed)
+    unjudged = why_unjudged(layers, context, probed) or why_unreached(model.graph, layers, probed)
     learning = None if unjudged else trainability(layers)
     slow = slowness(model, layers, context, learning, options, deadline=deadline)
     findings_input = ModelAudit(

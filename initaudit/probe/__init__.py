@@ -36,7 +36,7 @@ class ProbeResult:
     not_probed: Mapping[str, str] = field(default_factory=dict)
     """Layer name -> why there is no signal for it."""
     inputs: tuple[Mapping[str, Any], ...] = ()
-    """{"name", "shape", "dtype", "how"} per graph input."""
+    """{"name", "shape", "dtype", "how", "varies"} per graph input; the last says whether its values differ between samples."""
     batch: int | None = None
     """Number of inputs that were compared."""
     seed: int = 0
@@ -48,6 +48,8 @@ class ProbeResult:
     """Whether the BatchNorms that the exporter folded away were put back: then what was measured is what will be trained."""
     nonfinite_node: str | None = None
     """First node that makes NaN or infinity from finite values."""
+    constant_outputs: tuple[str, ...] = ()
+    """Outputs of the model that were alike to the last bit for all inputs; looked for where some layer does not see the input."""
     tails: Mapping[str, float] = field(default_factory=dict)
     """Layer name -> how many times larger the root mean square of its pre-activation is where the inputs have heavy tails (infinite where it
     leaves the finite numbers); empty where no such inputs were fed."""
@@ -122,6 +124,17 @@ def start_probe(
 
 
 def _result(answer: Mapping[str, Any], skipped: Mapping[str, str], options: ProbeOptions) -> ProbeResult:
+    if (unmeasured := answer.get("unmeasured")) is not None:
+        return ProbeResult(
+            mode=options.mode,
+            status="failed",
+            reason=unmeasured,
+            not_probed=skipped,
+            inputs=tuple(answer["inputs"]),
+            seed=options.seed,
+            provider=options.provider,
+            notes=tuple(answer["notes"]),
+        )
     missing = {**skipped, **answer["skipped"]}
     interrupted = answer.get("interrupted")
     reasons = [_missing(missing), f"gradients were not measured: {interrupted}" if interrupted else None]
@@ -139,6 +152,7 @@ def _result(answer: Mapping[str, Any], skipped: Mapping[str, str], options: Prob
         batch_norm=answer["batch_norm"],
         norms_restored=answer["norms_restored"],
         nonfinite_node=answer["nonfinite_node"],
+        constant_outputs=tuple(answer["constant_outputs"]),
         tails=answer["tails"],
         notes=tuple(answer["notes"]),
     )

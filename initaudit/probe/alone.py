@@ -175,8 +175,9 @@ class LookupAlone(LinearAlone):
     def _derivatives(
         self, sources: State, dtype: np.dtype[Any], rng: np.random.Generator, count: int
     ) -> list[np.ndarray]:
-        read, rows = np.unique(sources[self.node.input[1]], return_inverse=True)
-        compact = {**sources, self.node.input[1]: rows.reshape(sources[self.node.input[1]].shape).astype(np.int64)}
+        ids = sources[self.node.input[1]]
+        read, rows = np.unique(ids, return_inverse=True)
+        compact = {**sources, self.node.input[1]: rows.reshape(ids.shape).astype(ids.dtype)}
         shape = (len(read), *self.layer.weight_shape[1:])
         return [self._run(compact, signs_of(shape, dtype, rng)) for _ in range(count)]
 

@@ -183,9 +183,12 @@ class Backward:
 
     def _perturbation(self, layer: LayerPlan, direction: np.ndarray, log_weight: float = 0.0) -> Perturbation:
         scale = self.scales[layer.name]
+        whole = np.broadcast_to(
+            direction, self.forward.values[layer.output].shape
+        )  # a bias behind it may have stretched it
         return Perturbation(
             layer=layer,
-            direction=direction * np.float32(scale),
+            direction=whole * np.float32(scale),
             scale=scale,
             log_weight=log_weight,
             alone=self.stack.is_shared(layer.output),

@@ -10,6 +10,8 @@ import contextlib
 import os
 import sys
 import threading
+import traceback
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from initaudit.errors import InitauditError, UsageError
@@ -54,6 +56,15 @@ def serve(frame: Frame, answers: BinaryIO) -> Frame:
         return Frame(kind="error", body=str(error))
     except MemoryError:
         return Frame(kind="error", body="needed more memory than --max-memory allows")
+    except Exception as error:  # noqa: BLE001  left alone it would end the process, and look like a crash of onnxruntime
+        return Frame(kind="error", body=own_failure(error))
+
+
+def own_failure(error: Exception) -> str:
+    """What failed in initaudit's own code, and where: for whoever reports it."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return f"initaudit itself failed: {' '.join(what.split())[:300]} ({Path(place.filename).name}, line {place.lineno})"
 
 
 def _leave_with_parent(stream: BinaryIO) -> None:

@@ -37,7 +37,7 @@ def run_job(
     progress: Callable[[str], None],
     checkpoint: Callable[[dict[str, Any]], None],
 ) -> dict[str, Any]:
-    """The measurements as a JSON value.
+    """The measurements as a JSON value; where there is nothing to measure, the inputs and the reason under `unmeasured`.
 
     Args:
         job: see above.
@@ -50,6 +50,7 @@ def run_job(
         UsageError: where --input-shape or --input-data does not fit the model.
     """
     from initaudit.probe.inputs import InputOptions
+    from initaudit.probe.inputs.varying import varying, why_nothing_varies
     from initaudit.probe.measure import measure
     from initaudit.probe.session import provider
 
@@ -61,8 +62,14 @@ def run_job(
     progress("making inputs")
     model, feeds, notes = prepare(model, folder, InputOptions.from_json(job["options"]))
 
+    varies = varying(feeds)
+    inputs = [{**described, "varies": varies[described["name"]]} for described in feeds.descriptions]
+
     def complete(answer: dict[str, Any]) -> dict[str, Any]:
-        return {**answer, "inputs": feeds.descriptions, "notes": [*notes, *feeds.notes, *answer["notes"]]}
+        return {**answer, "inputs": inputs, "notes": [*notes, *feeds.notes, *answer["notes"]]}
+
+    if (reason := why_nothing_varies(feeds, varies)) is not None:
+        return complete({"unmeasured": reason, "notes": []})
 
     def forward_done(answer: dict[str, Any]) -> None:
         checkpoint(complete(answer))

@@ -17,6 +17,7 @@ from initaudit.probe.inputs.tails import RARE, WIDER, heavy_tailed
 from initaudit.probe.instrument import freeze_statistics
 from initaudit.probe.nonfinite import first_nonfinite
 from initaudit.probe.norms import batch_norms, restore_folded
+from initaudit.probe.outputs import constant_outputs
 from initaudit.probe.plan import LayerPlan
 from initaudit.probe.runs import Runs, batched_runs, single_runs
 from initaudit.probe.segments import Network
@@ -58,7 +59,7 @@ def measure(
 
     Returns:
         {"signals": {layer: fields of `Signal`}, "skipped": {layer: reason}, "batch", "batch_norm": "batch" | "running" |
-        None, "norms_restored": bool, "nonfinite_node": str | None, "tails": {layer: ratio}, "notes": [str]}.
+        None, "norms_restored": bool, "nonfinite_node": str | None, "constant_outputs": [str], "tails": {layer: ratio}, "notes": [str]}.
 
     Raises:
         ProbeError: the network cannot be run.
@@ -83,9 +84,12 @@ def measure(
         "batch_norm": "batch" if norms.by_batch else "running" if norms.by_running else None,
         "norms_restored": restored,
         "nonfinite_node": _nonfinite_node(model, folder, layers, signals, runs),
+        "constant_outputs": [],
         "tails": {},
         "notes": [RESTORED] if restored else [],
     }
+    if any(signal["variance"] == 0.0 for signal in signals.values()):
+        answer["constant_outputs"] = constant_outputs(model, folder, single_runs(feeds))
     if checkpoint is not None:
         checkpoint(answer)
     wild = heavy_tailed(feeds, options["seed"]) if plan.get("superlinear") else None

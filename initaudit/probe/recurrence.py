@@ -63,11 +63,12 @@ class Recurrence:
         self.is_reverse = direction == 1 or attribute_of(node, "direction", b"forward") == b"reverse"
         given = {i: name for i, name in enumerate(node.input) if name}
         self.states = (HIDDEN, CELL) if node.op_type == "LSTM" else (HIDDEN,)
+        self.sequence = given[X]
         self.initial = {i: given[i] for i in self.states if i in given}
-        self.inputs = (given[X], *(name for name in self.initial.values() if self.network.is_data(name)))
+        self.inputs = tuple(n for n in (self.sequence, *self.initial.values()) if network.is_data(n))
         """Values that must be known."""
         self.held = {i: given[i] for i in HELD if i in given}
-        self._seen: tuple[np.ndarray, list[tuple[np.ndarray, ...]]] | None = None
+        self._seen: tuple[list[np.ndarray], list[tuple[np.ndarray, ...]]] | None = None
 
     @cached_property
     def weights(self) -> dict[int, np.ndarray]:
@@ -80,9 +81,8 @@ class Recurrence:
         """The constants among the operator's inputs, by name."""
         from initaudit.probe.session import open_session, quiet_options, run_session
 
-        names = list(
-            dict.fromkeys(n for n in (*self.held.values(), *self.initial.values()) if not self.network.is_data(n))
-        )
+        read = dict.fromkeys((self.sequence, *self.held.values(), *self.initial.values()))
+        names = [name for name in read if not self.network.is_data(name)]
         model = self.network.empty_model("weights")
         nodes, stored = self.network.constant_part(names)
         model.graph.node.extend(nodes)
@@ -130,7 +130,7 @@ class Recurrence:
 
     def steps(self, sources: State) -> np.ndarray:
         """The inputs [steps, batch, inputs] in the order of the steps."""
-        x = sources[self.inputs[0]]
+        x = self._value(self.sequence, sources)
         return x[::-1] if self.is_reverse else x
 
     def start(self, sources: State, batch: int) -> tuple[np.ndarray, ...]:
@@ -138,11 +138,14 @@ class Recurrence:
         hidden = self.weights[R].shape[2]
         own = slice(self.direction, self.direction + 1)
         return tuple(
-            {**self._constants, **sources}[self.initial[i]][own]
+            self._value(self.initial[i], sources)[own]
             if i in self.initial
             else np.zeros((1, batch, hidden), self.weights[R].dtype)
             for i in self.states
         )
+
+    def _value(self, name: str, sources: State) -> np.ndarray:
+        return sources[name] if name in self.inputs else self._constants[name]
 
     def step(
         self, x: np.ndarray, states: Sequence[np.ndarray], weights: dict[int, np.ndarray]
@@ -156,8 +159,8 @@ class Recurrence:
 
     def trajectory(self, sources: State) -> list[tuple[np.ndarray, ...]]:
         """The states before each step and behind the last."""
-        given = sources[self.inputs[0]]
-        if self._seen is None or self._seen[0] is not given:
+        given = [sources[name] for name in self.inputs]
+        if self._seen is None or any(a is not b for a, b in zip(self._seen[0], given, strict=True)):
             x = self.steps(sources)
             states = [self.start(sources, x.shape[1])]
             for t in range(len(x)):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initaudit.findings import Finding, Remedy, Severity
+from initaudit.judgement.unreached import unreached_outputs
 from initaudit.kind import Kind
 from initaudit.rule import Rule
 from initaudit.rules.limiting_factor import limiting_factors
@@ -22,6 +23,7 @@ class CollapsedInputs(Rule):
 
     Why: the part of the activations that depends on the input is tiny beside the part that does not (biases, means of the activation);
         a loss cannot tell the inputs apart. Normalisation hides this: every layer looks healthy alone.
+        Where no input leads to the layers of an output at all, the exporter has baked an example into the file.
     Harmless when: the network really ignores its input (constants, positions only).
     Fix: `initaudit fix` with zero biases and the gain of the activation; shorter or residual paths;
         in a trained network check how the weights were loaded and scaled.
@@ -34,7 +36,8 @@ class CollapsedInputs(Rule):
     remedy = Remedy.DRAW_NETWORK
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:
-        """A fresh network: what limits its trainability. A trained one: the first layer that ignores its input."""
+        """Outputs that no input reaches. A fresh network: what limits its trainability. A trained one: the first layer that ignores its input."""
+        yield from self._unreached(audit)
         yield from limiting_factors(
             self, audit, suggestion="Zero the biases and re-initialise with the gain of the activation."
         )
@@ -59,3 +62,33 @@ class CollapsedInputs(Rule):
                     remedy=Remedy.CHECK,
                 )
                 return
+
+    def _unreached(self, audit: ModelAudit) -> Iterator[Finding]:
+        """The outputs that are the same for all inputs, in one finding: layers that get nothing are not to blame."""
+        found = unreached_outputs(audit.model.graph, audit.layers, audit.probe)
+        if not found:
+            return
+        cut_off = all(unreached.is_cut_off for unreached in found)
+        names = ", ".join(repr(unreached.output) for unreached in found[:3]) + (", ..." if len(found) > 3 else "")
+        first, behind = found[0].first.layer.title, max(unreached.behind for unreached in found)
+        what = (
+            f"Output {names} is the same for all inputs"
+            if len(found) == 1
+            else f"Outputs {names} are the same for all inputs"
+        )
+        cause = (
+            f"no input leads to the {behind} layers behind it, the first of which, {first}, reads a stored constant instead."
+            if cut_off
+            else f"nothing that differs between the probe's inputs arrives at the {behind} layers behind it, the first of which is {first}."
+        )
+        yield self.finding(
+            None,
+            f"{what}: {cause}",
+            measured=1.0,
+            expected=0.0,
+            severity=Severity.ERROR if cut_off and len(found) == len(audit.model.graph.outputs) else Severity.WARNING,
+            suggestion="Export again with the input as an argument of what is traced: the example input was baked into the file."
+            if cut_off
+            else "Look again with real data (`--input-data`), and at what stands between the inputs and that layer.",
+            remedy=Remedy.CHECK,
+        )

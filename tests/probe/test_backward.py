@@ -228,6 +228,27 @@ def test_inputs_that_are_mixed_are_run_one_at_a_time():
     assert signals[0].gradient_rms == pytest.approx(2.0, rel=1e-3)
 
 
+def test_a_number_without_axes_passes_between_the_pieces():
+    """y = (B z) times the mean of z: dy_i/dz_j = m B_ij + (B z)_i / n, with the mean m carried past the layer B."""
+    rng = np.random.default_rng(7)
+    width = 24
+    a, b = (np.linalg.qr(rng.standard_normal((width, width)))[0].astype(np.float32) for _ in range(2))
+    nodes = [
+        helper.make_node("Gemm", ["x", "a"], ["z"], "/a", transB=1),
+        helper.make_node("ReduceMean", ["z"], ["m"], "/mean", keepdims=0),
+        helper.make_node("Gemm", ["z", "b"], ["h"], "/b", transB=1),
+        helper.make_node("Mul", ["h", "m"], ["y"], "/mul"),
+    ]
+
+    result = probed(model(nodes, {"x": [1, width]}, ["y"], {"a": a, "b": b}))
+
+    squares = []
+    for feed in result.feeds:
+        z = a @ feed["x"][0]
+        squares.append(np.sum((z.mean() * b + (b @ z)[:, None] / width) ** 2) / width)
+    assert result.signals[0].gradient_rms == pytest.approx(math.sqrt(np.mean(squares)), rel=0.25)
+
+
 def test_integer_networks_have_no_gradient():
     """Rounding has no derivative: the probe says so instead of measuring stairs."""
     nodes = [

@@ -153,6 +153,12 @@ def test_error_of_the_model_comes_back_as_its_reason():
         run_child(job(), [raw], timeout=30, max_memory=GIB)
 
 
+def test_failure_of_our_own_is_told_as_what_it_is():
+    """An exception in the process itself comes back with its type and place, and is not laid to onnxruntime."""
+    with pytest.raises(ProbeError, match=r"^initaudit itself failed: IndexError: .*\(job\.py, line \d+\)$"):
+        run_child(job(), [], timeout=30, max_memory=GIB)
+
+
 def test_option_that_does_not_fit_is_a_usage_error():
     """A shape for an input that does not exist is the user's mistake, not the model's."""
     raw = model([helper.make_node("Tanh", ["x"], ["y"])], [floats("x", "b", 3)])

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from onnx import ModelProto, helper
+from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from tests.networks import model
 from tests.probe.probing import Probed, probed
@@ -88,6 +88,35 @@ def test_a_long_sequence_is_followed_for_few_changes_alone():
     found = by_name(result)
     assert abs(math.log10(found["W[W]"] / exact[0])) < 0.3
     assert abs(math.log10(found["R[R]"] / exact[1])) < 0.3
+
+
+def test_a_decoder_that_reads_a_constant_sequence_learns_from_its_first_state():
+    """x enters as the state before the first step, through A: with x = 0 the states follow from the constant sequence alone, and so does |dL/dW|."""
+    rng = np.random.default_rng(3)
+    fed = rng.standard_normal((STEPS, 1, INPUTS)).astype(np.float32)
+    decoder = rnn(0.5)
+    decoder.graph.initializer.extend(
+        [
+            numpy_helper.from_array(fed, "fed"),
+            numpy_helper.from_array(np.zeros((INPUTS, HIDDEN), np.float32), "A"),
+            numpy_helper.from_array(np.array([0]), "axis"),
+        ]
+    )
+    decoder.graph.node[0].input[:] = ["same", "W", "R", "", "", "before"]
+    enter = [
+        helper.make_node("Identity", ["fed"], ["same"]),
+        helper.make_node("MatMul", ["x", "A"], ["flat_state"], "enter"),
+        helper.make_node("Unsqueeze", ["flat_state", "axis"], ["before"]),
+    ]
+    nodes = [*enter, *decoder.graph.node]
+    del decoder.graph.node[:], decoder.graph.input[:]
+    decoder.graph.node.extend(nodes)
+    decoder.graph.input.append(helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, INPUTS]))
+
+    measured = by_name(probed(decoder))
+
+    exact, _ = through_time(rnn(0.5), [fed])
+    assert measured["W[W]"] == pytest.approx(exact, rel=0.3)
 
 
 def test_each_direction_has_its_own_gradient():
@@ -197,7 +226,8 @@ def test_packed_queries_keys_and_values(form: str):
     assert rms([packed[f"qkv[{part}]"] / plain[part] for part in "qkv"]) < 0.3
 
 
-def test_rows_that_are_looked_up():
+@pytest.mark.parametrize("integers", [TensorProto.INT64, TensorProto.INT32])
+def test_rows_that_are_looked_up(integers: int):
     """y = E[ids] W: each row read gets the cotangent sent back through W, so that |dL/dE|^2 = |W|^2 per position, once per id."""
     rng = np.random.default_rng(4)
     table, head = rng.standard_normal((50, 8)), rng.standard_normal((8, 6))
@@ -207,7 +237,7 @@ def test_rows_that_are_looked_up():
         helper.make_node("MatMul", ["e", "W"], ["y"], "head"),
     ]
     proto = model(nodes, {}, ["y"], {name: tensors[name] for name in ("E", "W")})
-    proto.graph.input.append(helper.make_tensor_value_info("tokens", 7, [1, 4]))
+    proto.graph.input.append(helper.make_tensor_value_info("tokens", integers, [1, 4]))
 
     result = probed(proto)
 

@@ -8,6 +8,10 @@ How each operator is passed is said in `initaudit.probe.inputs.propagation`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from initaudit.probe.inputs.scale import Scale
 
 
 @dataclass(slots=True, kw_only=True)
@@ -26,6 +30,8 @@ class Facts:
     """The values index a table of this many rows (the smallest one)."""
     span: tuple[float, float] | None = None
     """Floating-point values are drawn uniformly from this range: the graph makes ids of them, and N(0, 1) leaves its table."""
+    scale: Scale | None = None
+    """The scale of the values, where something shows it; None where it is that of N(0, 1)."""
     roles: set[str] = field(default_factory=set)
     """weight, state, lengths, last_position, total_length, mask, past, count, condition, filtered."""
     equals: list[float] = field(default_factory=list)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from initaudit.probe.inputs.facts import Facts
 from initaudit.probe.inputs.propagation import pass_through
+from initaudit.probe.inputs.scale import BYTE, within
+from initaudit.probe.inputs.standardised import scale_of
 from initaudit.probe.inputs.walk import Step, Visit
 
 if TYPE_CHECKING:
@@ -28,4 +30,8 @@ def facts_of(value: Value, rank: int) -> Facts:
         seen.add(key)
         for node, position in step.value.consumers:
             stack.extend(pass_through(Visit(node, position, step.axes, step.offset, facts)))
+    image = list(facts.kinds.values()).count("space") > 1
+    facts.scale = scale_of(value, image=image)
+    if facts.scale is None and facts.integer and image and facts.bound is None:
+        facts.scale = within(0.0, BYTE, "as pixels are")
     return facts

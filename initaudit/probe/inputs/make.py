@@ -21,7 +21,8 @@ from initaudit.probe.inputs.follow import facts_of
 from initaudit.probe.inputs.ports import Port, ports_of
 from initaudit.probe.inputs.real import real_feeds
 from initaudit.probe.inputs.search import read_hint, search
-from initaudit.probe.inputs.values import Setting, draw
+from initaudit.probe.inputs.states import mark_states
+from initaudit.probe.inputs.values import UNKNOWN, Drawn, Setting, draw
 from initaudit.probe.isolation import private_memory
 from initaudit.probe.session import open_session, run_session, trial_options
 
@@ -72,6 +73,7 @@ def make_feeds(model: ModelProto, folder: Path | None, options: InputOptions) ->
     graph = build_graph(model, folder)
     facts = {port.name: facts_of(graph.values[port.name], len(port.dims)) for port in ports}
     _refuse_weights(facts)
+    mark_states(graph, facts)
     batch = options.batch or DEFAULT_BATCH
     layout = layout_of(
         {port.name: port.dims for port in ports},
@@ -105,6 +107,7 @@ class _Maker:
         self.options = options
         self.session = session
         self.inverted: frozenset[str] = frozenset()
+        self.counts: frozenset[str] = frozenset()
         self.idle = private_memory(os.getpid())
 
     def attempt(self, sizes: Mapping[str, int]) -> None:
@@ -113,13 +116,17 @@ class _Maker:
         if self._is_evident(sizes):
             return
         for _ in range(BOUND_CORRECTIONS):
-            arrays, _how = self.arrays(sizes, 0)
+            arrays, how = self.arrays(sizes, 0)
             try:
                 outputs = run_session(self.session, None, arrays)
             except ProbeError as error:
                 bound = read_hint(str(error)).bound
-                if bound is None or not (self._lower_bounds(bound, arrays) or self._narrow()):
+                if bound is not None and (self._lower_bounds(bound, arrays) or self._narrow()):
+                    continue
+                if self.counts or not (unknown := frozenset(n for n, phrase in how.items() if phrase == UNKNOWN)):
+                    self.counts = frozenset()
                     raise
+                self.counts = unknown
                 continue
             self._settle_flags(sizes, outputs)
             return
@@ -169,22 +176,28 @@ class _Maker:
             self.inverted = frozenset()
 
     def arrays(self, sizes: Mapping[str, int], number: int) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-        """Draw `number` of the arrays for these sizes, and how each was made."""
+        """Draw `number` of the arrays for these sizes, and how each was made. Some input differs between samples, if one can."""
         shapes = self.layout.shapes(sizes)
         setting = self._setting(sizes, shapes)
-        arrays: dict[str, np.ndarray] = {}
-        how: dict[str, str] = {}
-        for port in self.ports:
-            seed = [self.options.seed, number, zlib.crc32(port.name.encode())]
-            arrays[port.name], how[port.name] = draw(
+        drawn = self._drawn(shapes, setting, number)
+        for kinds in ("fcV", "iub"):
+            candidates = frozenset(p.name for p in self.ports if p.dtype.kind in kinds and drawn[p.name].values.size)
+            if candidates and all(d.fixed for d in drawn.values()):
+                drawn = self._drawn(shapes, replace(setting, varied=candidates), number)
+        return {name: d.values for name, d in drawn.items()}, {name: d.how for name, d in drawn.items()}
+
+    def _drawn(self, shapes: Mapping[str, Shape], setting: Setting, number: int) -> dict[str, Drawn]:
+        return {
+            port.name: draw(
                 port.name,
                 port.dtype,
                 shapes[port.name],
                 facts=self.facts[port.name],
                 setting=setting,
-                rng=np.random.default_rng(seed),
+                rng=np.random.default_rng([self.options.seed, number, zlib.crc32(port.name.encode())]),
             )
-        return arrays, how
+            for port in self.ports
+        }
 
     def _setting(self, sizes: Mapping[str, int], shapes: Mapping[str, tuple[int, ...]]) -> Setting:
         def size(kind: str, default: int) -> int:
@@ -200,6 +213,7 @@ class _Maker:
             past=size("past", 0),
             image=(image[0], image[1]) if image else None,
             inverted=self.inverted,
+            counts=self.counts,
             natural=self.options.spectrum == "natural",
         )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 
@@ -24,7 +25,11 @@ LEAST_SOUND = 1024
 """Samples along the time axis from which an input counts as a sound wave. A judgement: 64 ms at 16 kHz; features per frame are fewer."""
 
 
-def slope_of(shape: Sequence[int], kinds: Mapping[int, str]) -> tuple[tuple[int, ...], float, str] | None:
+Likeness: TypeAlias = tuple[tuple[int, ...], float, str]
+"""(axes, exponent, what it is like)"""
+
+
+def slope_of(shape: Sequence[int], kinds: Mapping[int, str]) -> Likeness | None:
     """(axes, exponent, what it is like) for an input of that shape that looks like an image or a sound; else None.
 
     Args:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from initaudit.model.operators import AxisMap, Values
 from initaudit.probe.inputs.layer_propagation import (
     BY_SIGNATURE,
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from initaudit.model.graph import Value
+
+LEAST_CLASSES = 3
+"""Numbers 0, 1, 2, ... that ids are compared with for these to be classes. A judgement: 0 and 1 alone may be flags or paddings."""
 
 
 def pass_through(at: Visit) -> Iterable[Step]:
@@ -57,7 +62,12 @@ def _broadcast(at: Visit) -> Iterable[Step]:
     if operator == "Where" and at.position == 0:
         at.facts.roles.add("mask")
     if operator == "Equal" and at.offset is not None:
-        at.facts.equals += [float(v) - at.offset for other in others for v in numbers(other)[:8]]
+        for other in others:
+            compared = numbers(other)
+            if compared.size >= LEAST_CLASSES and np.array_equal(np.unique(compared), np.arange(compared.size)):
+                at.facts.index(compared.size - at.offset)  # one of so many classes
+            else:
+                at.facts.equals += [float(v) - at.offset for v in compared[:8]]
     return at.out(axes, _offset_behind(at, others))
 
 

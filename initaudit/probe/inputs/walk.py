@@ -83,7 +83,19 @@ def static_shape(value: Value | None) -> tuple[int, ...] | None:
 
 
 def numbers(value: Value | None) -> np.ndarray:
-    """Values of a small constant, flat; empty where it is none."""
+    """Values of a small constant, flat, also behind operators that keep them, or of a Range; empty where it is none."""
+    while value is not None and value.tensor is None and value.producer is not None:
+        node = value.producer
+        if node.op_type == "Range" and node.is_standard:
+            ends = [numbers(node.input(i)) for i in range(3)]
+            return (
+                np.arange(*(end[0] for end in ends))[:SMALL_CONSTANT]
+                if all(end.size == 1 for end in ends)
+                else np.empty(0)
+            )
+        if not node.spec.only_moves or node.spec.values is not Values.KEPT or node.spec.axis_map is AxisMap.TRANSPOSE:
+            return np.empty(0)
+        value = node.input(0)
     if value is None or value.tensor is None or value.tensor.size > SMALL_CONSTANT or value.tensor.dtype == "string":
         return np.empty(0)
     try:
