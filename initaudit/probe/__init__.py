@@ -48,6 +48,8 @@ class ProbeResult:
     """Whether the BatchNorms that the exporter folded away were put back: then what was measured is what will be trained."""
     nonfinite_node: str | None = None
     """First node that makes NaN or infinity from finite values."""
+    float16: Mapping[str, Any] | None = None
+    """Which nodes leave the range of float16, see `initaudit.probe.float16.Ranges.verdict`; None where it was not measured."""
     tails: Mapping[str, float] = field(default_factory=dict)
     """Layer name -> how many times larger the root mean square of its pre-activation is where the inputs have heavy tails (infinite where it
     leaves the finite numbers); empty where no such inputs were fed."""
@@ -139,6 +141,7 @@ def _result(answer: Mapping[str, Any], skipped: Mapping[str, str], options: Prob
         batch_norm=answer["batch_norm"],
         norms_restored=answer["norms_restored"],
         nonfinite_node=answer["nonfinite_node"],
+        float16=answer["float16"],
         tails=answer["tails"],
         notes=tuple(answer["notes"]),
     )

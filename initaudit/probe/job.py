@@ -49,6 +49,8 @@ def run_job(
         ProbeError: with the reason where there are no measurements.
         UsageError: where --input-shape or --input-data does not fit the model.
     """
+    from initaudit.probe.flatten import flatten
+    from initaudit.probe.float16 import half_values
     from initaudit.probe.inputs import InputOptions
     from initaudit.probe.measure import measure
     from initaudit.probe.session import provider
@@ -59,6 +61,8 @@ def run_job(
     limit_memory(job["max_memory"], external_bytes(model))
     folder = Path(job["folder"]) if job.get("folder") else None
     progress("making inputs")
+    model = flatten(model)
+    half = half_values(model)
     model, feeds, notes = prepare(model, folder, InputOptions.from_json(job["options"]))
 
     def complete(answer: dict[str, Any]) -> dict[str, Any]:
@@ -69,7 +73,7 @@ def run_job(
         progress("measuring gradients")
 
     progress("measuring the forward signal")
-    return complete(measure(model, folder, feeds, job["plan"], job["options"], forward_done))
+    return complete(measure(model, folder, feeds, job["plan"], job["options"], forward_done, half=half))
 
 
 def prepare(model: ModelProto, folder: Path | None, options: InputOptions) -> tuple[ModelProto, Feeds, list[str]]:
