@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,16 +84,36 @@ def prepare(model: ModelProto, folder: Path | None, options: InputOptions) -> tu
     """
     from initaudit.probe.adapt import adapt, lower_opset
     from initaudit.probe.flatten import flatten
-    from initaudit.probe.inputs import make_feeds
     from initaudit.probe.shadow import shadow
 
     model, notes = adapt(flatten(model))
     for remedy in (lower_opset, shadow):
         try:
-            return model, make_feeds(model, folder, options), notes
+            return *_fed(model, folder, options), notes
         except NoKernelError:
             notes += remedy(model)
-    return model, make_feeds(model, folder, options), notes
+    return *_fed(model, folder, options), notes
+
+
+def _fed(model: ModelProto, folder: Path | None, options: InputOptions) -> tuple[ModelProto, Feeds]:
+    """The model with inputs for it; where its file fixes more inputs than are wanted, one that takes as many, if the graph allows."""
+    from initaudit.probe.free_batch import fixed_batch, free_batch
+    from initaudit.probe.inputs import make_feeds
+    from initaudit.probe.inputs.feeds import DEFAULT_BATCH
+
+    batch = fixed_batch(model)
+    if batch is not None and batch > (options.batch or DEFAULT_BATCH):
+        freed = free_batch(model, batch)
+        try:
+            feeds = make_feeds(freed, folder, options)
+        except NoKernelError:
+            raise
+        except ProbeError:
+            return model, make_feeds(model, folder, options)
+        if feeds.batch_is_free:
+            note = f"the file fixes its batch at {batch}; the network takes any, and was fed {feeds.batch}"
+            return freed, replace(feeds, notes=[*feeds.notes, note])
+    return model, make_feeds(model, folder, options)
 
 
 def read_model(job: dict[str, Any], blobs: Sequence[bytes]) -> ModelProto:
