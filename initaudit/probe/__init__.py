@@ -50,6 +50,8 @@ class ProbeResult:
     """First node that makes NaN or infinity from finite values."""
     constant_outputs: tuple[str, ...] = ()
     """Outputs of the model that were alike to the last bit for all inputs; looked for where some layer does not see the input."""
+    float16: Mapping[str, Any] | None = None
+    """Which nodes leave the range of float16, see `initaudit.probe.float16.Ranges.verdict`; None where it was not measured."""
     tails: Mapping[str, float] = field(default_factory=dict)
     """Layer name -> how many times larger the root mean square of its pre-activation is where the inputs have heavy tails (infinite where it
     leaves the finite numbers); empty where no such inputs were fed."""
@@ -153,6 +155,7 @@ def _result(answer: Mapping[str, Any], skipped: Mapping[str, str], options: Prob
         norms_restored=answer["norms_restored"],
         nonfinite_node=answer["nonfinite_node"],
         constant_outputs=tuple(answer["constant_outputs"]),
+        float16=answer["float16"],
         tails=answer["tails"],
         notes=tuple(answer["notes"]),
     )

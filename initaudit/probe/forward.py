@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from initaudit.probe.instrument import PREFIX, GraphEditor, Tap, tap, tap_options, use_batch_statistics
+from initaudit.probe.instrument import PREFIX, GraphEditor, Tap, extent, tap, tap_options, use_batch_statistics
 from initaudit.probe.observed import Forward, Observed
 from initaudit.probe.sampling import positions, sample_size
 from initaudit.probe.session import open_session, run_session
@@ -38,20 +38,23 @@ def observe(
     *,
     seed: int,
     batch_norms: Iterable[NodeProto] = (),
+    extents: Iterable[str] = (),
 ) -> Forward:
     """Run an instrumented copy of `model` and bring out what `layers` need. Raises ProbeError.
 
-    `model` is changed: call with a copy. `batch_norms` are nodes of it that shall normalise by the batch.
+    `model` is changed: call with a copy. `batch_norms` are nodes of it that shall normalise by the batch; `extents` are
+    further values whose largest magnitude is wanted.
     """
     editor = GraphEditor(model)
     statistics = use_batch_statistics(editor, batch_norms)
     taps, parts = _wanted(layers)
     for wanted in taps.values():
         tap(editor, wanted)
+    extent_of = {name: extent(editor, name) for name in extents}
     known = inferred_shapes(model, {name: array.shape for name, array in runs.feeds[0].items()}, list(taps))
     session = open_session(editor.finish(), folder, tap_options())
     del model, editor
-    shapes = known or _shapes(session, taps, runs.feeds[0])
+    shapes = _shapes(session, taps, runs.feeds[0]) if known is None else known
     size = sample_size(runs.inputs * len(taps))
     at = {
         name: {
@@ -62,6 +65,7 @@ def observe(
     fed = {taps[name].name("at"): np.concatenate([p.ravel() for p in at[name].values()]) for name in taps}
     gathered: dict[str, _Gathered] = {name: _Gathered() for name in taps}
     sums: dict[str, list[np.ndarray]] = {name: [] for pair in statistics.values() for name in pair}
+    largest = dict.fromkeys(extent_of, 0.0)
     names = [o.name for o in session.get_outputs() if o.name.startswith(PREFIX)]
     names = [n for n in names if not n.startswith(f"{PREFIX}shape/")]
     for feed in runs.feeds:
@@ -70,9 +74,11 @@ def observe(
             gathered[name].add(wanted, answer)
         for name, kept in sums.items():
             kept.append(answer[name])
+        largest = {name: float(np.maximum(largest[name], answer[result])) for name, result in extent_of.items()}
     return Forward(
         values={name: gathered[name].result(shapes[name], at[name]) for name in taps},
         statistics={key: (_mean(sums[mean]), _mean(sums[variance])) for key, (mean, variance) in statistics.items()},
+        extents=largest,
     )
 
 

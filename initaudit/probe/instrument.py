@@ -148,6 +148,19 @@ def tap(editor: GraphEditor, wanted: Tap) -> None:
         editor.output(wanted.name(what))
 
 
+def extent(editor: GraphEditor, value: str) -> str:
+    """Add an output with the largest magnitude of a value, float32; its name."""
+    result, floats, sizes = (f"{PREFIX}{what}/{value}" for what in ("extent", "real", "magnitude"))
+    editor.behind(
+        value,
+        helper.make_node("Cast", [value], [floats], to=TensorProto.FLOAT),
+        helper.make_node("Abs", [floats], [sizes]),
+        editor.reduce("ReduceMax", sizes, result, None),
+    )
+    editor.output(result)
+    return result
+
+
 def unit_axes(editor: GraphEditor, channel_axis: int | None) -> list[int] | None:
     """Axes to reduce over, once `_arrange` has been applied, to keep the units; None where that cannot be written."""
     if channel_axis == -1:

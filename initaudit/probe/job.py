@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,8 @@ def run_job(
         ProbeError: with the reason where there are no measurements.
         UsageError: where --input-shape or --input-data does not fit the model.
     """
+    from initaudit.probe.flatten import flatten
+    from initaudit.probe.float16 import half_values
     from initaudit.probe.inputs import InputOptions
     from initaudit.probe.inputs.varying import varying, why_nothing_varies
     from initaudit.probe.measure import measure
@@ -60,6 +63,8 @@ def run_job(
     limit_memory(job["max_memory"], external_bytes(model))
     folder = Path(job["folder"]) if job.get("folder") else None
     progress("making inputs")
+    model = flatten(model)
+    half = half_values(model)
     model, feeds, notes = prepare(model, folder, InputOptions.from_json(job["options"]))
 
     varies = varying(feeds)
@@ -76,7 +81,7 @@ def run_job(
         progress("measuring gradients")
 
     progress("measuring the forward signal")
-    return complete(measure(model, folder, feeds, job["plan"], job["options"], forward_done))
+    return complete(measure(model, folder, feeds, job["plan"], job["options"], forward_done, half=half))
 
 
 def prepare(model: ModelProto, folder: Path | None, options: InputOptions) -> tuple[ModelProto, Feeds, list[str]]:
@@ -86,16 +91,36 @@ def prepare(model: ModelProto, folder: Path | None, options: InputOptions) -> tu
     """
     from initaudit.probe.adapt import adapt, lower_opset
     from initaudit.probe.flatten import flatten
-    from initaudit.probe.inputs import make_feeds
     from initaudit.probe.shadow import shadow
 
     model, notes = adapt(flatten(model))
     for remedy in (lower_opset, shadow):
         try:
-            return model, make_feeds(model, folder, options), notes
+            return *_fed(model, folder, options), notes
         except NoKernelError:
             notes += remedy(model)
-    return model, make_feeds(model, folder, options), notes
+    return *_fed(model, folder, options), notes
+
+
+def _fed(model: ModelProto, folder: Path | None, options: InputOptions) -> tuple[ModelProto, Feeds]:
+    """The model with inputs for it; where its file fixes more inputs than are wanted, one that takes as many, if the graph allows."""
+    from initaudit.probe.free_batch import fixed_batch, free_batch
+    from initaudit.probe.inputs import make_feeds
+    from initaudit.probe.inputs.feeds import DEFAULT_BATCH
+
+    batch = fixed_batch(model)
+    if batch is not None and batch > (options.batch or DEFAULT_BATCH):
+        freed = free_batch(model, batch)
+        try:
+            feeds = make_feeds(freed, folder, options)
+        except NoKernelError:
+            raise
+        except ProbeError:
+            return model, make_feeds(model, folder, options)
+        if feeds.batch_is_free:
+            note = f"the file fixes its batch at {batch}; the network takes any, and was fed {feeds.batch}"
+            return freed, replace(feeds, notes=[*feeds.notes, note])
+    return model, make_feeds(model, folder, options)
 
 
 def read_model(job: dict[str, Any], blobs: Sequence[bytes]) -> ModelProto:

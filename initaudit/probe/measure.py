@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from onnx import ModelProto
+from onnx import ModelProto, TensorProto
 
 from initaudit.errors import ProbeError
 from initaudit.model.operators import operator_spec
 from initaudit.probe.backward import Backward
+from initaudit.probe.float16 import Ranges
 from initaudit.probe.forward import observe
 from initaudit.probe.gradient import Gradient, spread_of
 from initaudit.probe.inputs.tails import RARE, WIDER, heavy_tailed
@@ -19,8 +20,9 @@ from initaudit.probe.nonfinite import first_nonfinite
 from initaudit.probe.norms import batch_norms, restore_folded
 from initaudit.probe.outputs import constant_outputs
 from initaudit.probe.plan import LayerPlan
-from initaudit.probe.runs import Runs, batched_runs, single_runs
+from initaudit.probe.runs import Runs, batched_runs, single_runs, widened
 from initaudit.probe.segments import Network
+from initaudit.probe.shadow import shadow, uses
 from initaudit.probe.stacking import Stack
 from initaudit.probe.summary import departures, summarise
 
@@ -45,6 +47,8 @@ def measure(
     plan: Mapping[str, Any],
     options: Mapping[str, Any],
     checkpoint: Callable[[dict[str, Any]], None] | None = None,
+    *,
+    half: frozenset[str] = frozenset(),
 ) -> dict[str, Any]:
     """Signals of the planned layers.
 
@@ -56,10 +60,12 @@ def measure(
         options: `ProbeOptions.to_json()`.
         checkpoint: called with the answer as far as it is known when the forward signal is measured; the way back
             may need more time or memory than there is.
+        half: values that the file computes in float16, whatever `model` does.
 
     Returns:
         {"signals": {layer: fields of `Signal`}, "skipped": {layer: reason}, "batch", "batch_norm": "batch" | "running" |
-        None, "norms_restored": bool, "nonfinite_node": str | None, "constant_outputs": [str], "tails": {layer: ratio}, "notes": [str]}.
+        None, "norms_restored": bool, "nonfinite_node": str | None, "constant_outputs": [str], "float16": `Ranges.verdict` | None,
+        "tails": {layer: ratio}, "notes": [str]}.
 
     Raises:
         ProbeError: the network cannot be run.
@@ -68,7 +74,10 @@ def measure(
     layers, restored = restore_folded(model, layers, folder)
     norms = batch_norms(model, folder)
     runs = batched_runs(feeds) if norms.by_batch else single_runs(feeds)
-    forward = _forward(model, folder, layers, runs, norms=norms, seed=options["seed"])
+    ranges = Ranges(model)
+    forward, extents = _forward_with_extents(
+        model, folder, layers, runs, ranges.wanted, norms=norms, seed=options["seed"]
+    )
     signals: dict[str, Any] = {}
     skipped: dict[str, str] = {}
     for layer in layers:
@@ -85,6 +94,7 @@ def measure(
         "norms_restored": restored,
         "nonfinite_node": _nonfinite_node(model, folder, layers, signals, runs),
         "constant_outputs": [],
+        "float16": None if extents is None else ranges.verdict(extents, half),
         "tails": {},
         "notes": [RESTORED] if restored else [],
     }
@@ -110,14 +120,48 @@ def measure(
     return answer
 
 
+def _forward_with_extents(
+    model: ModelProto,
+    folder: Path | None,
+    layers: Sequence[LayerPlan],
+    runs: Runs,
+    wanted: Sequence[str],
+    *,
+    norms: BatchNorms,
+    seed: int,
+) -> tuple[Forward, Mapping[str, float] | None]:
+    """What `_forward` gives, and the extents of the values `wanted` where the network computes in float32; None where they cannot be had."""
+    if uses(model, frozenset((TensorProto.FLOAT16,))):
+        forward = _forward(model, folder, layers, runs, norms=norms, seed=seed)
+        wide = ModelProto()
+        wide.CopyFrom(model)
+        shadow(wide)
+        try:
+            return forward, _forward(wide, folder, (), widened(runs), norms=norms, seed=seed, extents=wanted).extents
+        except ProbeError:
+            return forward, None
+    try:
+        forward = _forward(model, folder, layers, runs, norms=norms, seed=seed, extents=wanted)
+    except ProbeError:  # an empty value has no largest element
+        return _forward(model, folder, layers, runs, norms=norms, seed=seed), None
+    return forward, forward.extents
+
+
 def _forward(
-    model: ModelProto, folder: Path | None, layers: Sequence[LayerPlan], runs: Runs, *, norms: BatchNorms, seed: int
+    model: ModelProto,
+    folder: Path | None,
+    layers: Sequence[LayerPlan],
+    runs: Runs,
+    *,
+    norms: BatchNorms,
+    seed: int,
+    extents: Iterable[str] = (),
 ) -> Forward:
     """What `observe` brings out of a copy of the model."""
     copy = ModelProto()
     copy.CopyFrom(model)
     untouched = [n for n in copy.graph.node if n.op_type == "BatchNormalization" and n.output[0] in norms.by_batch]
-    return observe(copy, folder, layers, runs, seed=seed, batch_norms=untouched)
+    return observe(copy, folder, layers, runs, seed=seed, batch_norms=untouched, extents=extents)
 
 
 def _backward(

@@ -45,3 +45,5 @@ class Forward:
     values: Mapping[str, Observed]
     statistics: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
     """Batch mean and variance of each BatchNormalization that normalised by its batch, by its first output."""
+    extents: Mapping[str, float] = field(default_factory=dict)
+    """Largest magnitude over all inputs, of the values for which it was asked."""

@@ -54,3 +54,13 @@ def _rows(feeds: Feeds, start: int, stop: int) -> dict[str, np.ndarray]:
         axis = feeds.batch_axes[name]
         cut[name] = array if axis is None else np.ascontiguousarray(array.take(range(start, stop), axis=axis))
     return cut
+
+
+def widened(runs: Runs) -> Runs:
+    """The same inputs with float32 in place of float16."""
+    return Runs(
+        feeds=[
+            {n: a.astype(np.float32) if a.dtype == np.float16 else a for n, a in feed.items()} for feed in runs.feeds
+        ],
+        rows=runs.rows,
+    )

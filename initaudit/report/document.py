@@ -143,6 +143,7 @@ def _probe(probe: ProbeResult, depth_scale: float | None) -> dict[str, Any]:
         "inputs": [dict(i) for i in probe.inputs],
         "batch_norm": probe.batch_norm,
         "nonfinite_node": probe.nonfinite_node,
+        "float16": None if probe.float16 is None else _plain(dict(probe.float16)),
         "depth_scale": number(depth_scale),
         "notes": list(probe.notes),
     }

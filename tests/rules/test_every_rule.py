@@ -69,8 +69,8 @@ def half_precision(scale: float) -> Callable[[], onnx.ModelProto]:
     return build
 
 
-def convolution(running_mean: float) -> Callable[[], onnx.ModelProto]:
-    """Conv and BatchNormalization with these running means."""
+def convolution(running_mean: float, variance: float = 1.0) -> Callable[[], onnx.ModelProto]:
+    """Conv and BatchNormalization with these running means and variances."""
 
     def build() -> onnx.ModelProto:
         rng = np.random.default_rng(0)
@@ -80,7 +80,7 @@ def convolution(running_mean: float) -> Callable[[], onnx.ModelProto]:
             "gamma": rng.normal(1, 0.2, 16).astype(np.float32),
             "beta": rng.normal(0, 0.2, 16).astype(np.float32),
             "mean": zeros + np.float32(running_mean),
-            "var": ones,
+            "var": variance * ones,
         }
         nodes = [
             helper.make_node("Conv", ["x", "w"], ["z"], "conv", kernel_shape=[3, 3]),
@@ -161,6 +161,7 @@ CASES = {
     "INI104": Case(edited(np.abs), SOUND),
     "INI105": Case(edited(with_values((3, 5), 300.0)), SOUND),
     "INI106": Case(normalised(0.125, scale=1e-3), normalised(0.125), probe="full"),
+    "INI107": Case(convolution(0.0, variance=-0.1), convolution(0.0)),
     "INI201": Case(edited(lambda w: np.outer(w[:, 0], w[0]) + 1e-4 * w), SOUND),
     "INI301": Case(edited(lambda b: b - 100, "fc1.bias"), SOUND),
     "INI302": Case(convolution(0.0), convolution(0.3), context="trained"),
@@ -172,6 +173,7 @@ CASES = {
         lambda: mlp((64, *(64,) * 30, 10), "Sigmoid", xavier), lambda: mlp(SHALLOW, "Relu", he), probe="full"
     ),
     "INI406": Case(lambda: mlp(WIDTHS, draw=normal(1e20)), SOUND, probe="forward"),
+    "INI408": Case(lambda: mlp(WIDTHS, draw=normal(100)), SOUND, probe="forward"),
     "INI409": Case(lambda: gated(4), lambda: gated(4, norm=True), probe="forward"),
     "INI501": Case(lambda: mlp(DEEP, "Tanh", normal(0.01)), lambda: mlp(DEEP, "Tanh", xavier), probe="full"),
     "INI502": Case(lambda: mlp(DEEP, "Tanh", normal(2.0)), lambda: mlp(DEEP, "Tanh", xavier), probe="full"),
