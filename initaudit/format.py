@@ -22,7 +22,7 @@ class FormatOptions:
     verbose: bool = False
     """Show information-level findings and every layer."""
     statistics: bool = False
-    """Append counts per rule."""
+    """Append counts per rule, and chi of each layer."""
 
 
 class Format(abc.ABC):

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     help="Lowest severity for exit code 1 (default error).",
 )
 @click.option("--exit-zero", is_flag=True, help="Exit 0 even with findings (2 is kept for failures).")
-@click.option("--statistics", is_flag=True, help="Count findings per rule.")
+@click.option("--statistics", is_flag=True, help="Count findings per rule, and list chi of each layer.")
 @click.option("-j", "--jobs", type=click.IntRange(min=1), default=1, help="Models audited at the same time.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary on stderr.")
 @click.option("-v", "--verbose", is_flag=True, help="Show information-level findings and every layer.")

@@ -181,9 +181,8 @@ def _layers(console: Console, report: Part, options: FormatOptions) -> None:
 
 def _row(layer: Part) -> tuple[str, ...]:
     std, target, signal = layer["stats"]["std"], layer["target"] or {}, layer["signal"] or {}
-    title = full_title(name=layer["name"], title=layer["title"], op_type=layer["op_type"], part=layer["weight"]["part"])
     return (
-        visible(title),
+        visible(_title(layer)),
         str(layer["fan_in"]),
         _measured(std, known=True),
         number(target.get("std")),
@@ -192,6 +191,10 @@ def _row(layer: Part) -> tuple[str, ...]:
         _measured(signal.get("variance"), known=bool(signal)),
         number(signal.get("gradient_rms")),
     )
+
+
+def _title(layer: Part) -> str:
+    return full_title(name=layer["name"], title=layer["title"], op_type=layer["op_type"], part=layer["weight"]["part"])
 
 
 def _measured(value: float | None, *, known: bool) -> str:
@@ -227,6 +230,15 @@ def _coverage(console: Console, report: Part, options: FormatOptions) -> None:
         where = f", on {visible(provider)}" if provider != DEFAULT_PROVIDER else ""
         told = f"{probe['mode']}{batch}, seed {probe['seed']}{where}"
         console.print(Text(f"Signal {note} ({told}){reason}.", style="dim"))
+    scale = probe.get("depth_scale")
+    if scale is not None:
+        changes = "falls" if scale > 0 else "grows"
+        console.print(
+            Text(
+                f"Depth scale {number(abs(scale))}: layers over which the signal's variance {changes} by e.",
+                style="dim",
+            )
+        )
 
 
 def _statistics(console: Console, reports: Sequence[Part]) -> None:
@@ -234,3 +246,20 @@ def _statistics(console: Console, reports: Sequence[Part]) -> None:
     console.print()
     for (code, name, severity), count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
         console.print(f"{count:6} {code} {name} [{severity}]")
+    for report in reports:
+        _chi(console, report)
+
+
+def _chi(console: Console, report: Part) -> None:
+    """chi of the layers where theory or measurement has it."""
+    rows = []
+    for layer in report["layers"]:
+        signal = layer["signal"] or {}
+        theory, measured = signal.get("chi"), signal.get("chi_measured")
+        if theory is not None or measured is not None:
+            rows.append((visible(_title(layer)), number(theory), number(measured)))
+    if rows:
+        console.print()
+        console.print(Text(visible(report["model"]["path"]), style="bold"))
+        headings = ("layer", "chi by theory", "measured")
+        console.print(layer_table(headings, rows, console.width, right=headings[1:]))

@@ -44,6 +44,8 @@ class Moments:
     """E[(phi(z) - mean)^2]; computed centred, so it is exact where it is tiny against the mean."""
     derivative_second_moment: float
     """E[phi'(z)^2], of the derivative almost everywhere (jumps count nothing, as in backpropagation)."""
+    derivative_fourth_moment: float
+    """E[phi'(z)^4], likewise."""
 
     @property
     def second_moment(self) -> float:
@@ -102,12 +104,17 @@ def moments(phi: Function, mean: float = 0.0, variance: float = 1.0) -> Moments:
         at_edges, at_middle = np.asarray(phi(z), np.float64), np.asarray(phi(middle), np.float64)
         if not variance:
             slope = _quotient(phi, middle[:1], 0.0)
-            return Moments(mean=float(at_edges[0]), variance=0.0, derivative_second_moment=float(slope[0] ** 2))
+            return Moments(
+                mean=float(at_edges[0]),
+                variance=0.0,
+                derivative_second_moment=float(slope[0] ** 2),
+                derivative_fourth_moment=float(slope[0] ** 4),
+            )
         centre = float(np.sum(weight * _simpson(at_edges, at_middle)))
         spread = float(np.sum(weight * _simpson((at_edges - centre) ** 2, (at_middle - centre) ** 2)))
         slope = _slopes(phi, z, at_edges, middle)
-        steepness = float(np.sum(weight * slope**2))
-    return Moments(mean=centre, variance=spread, derivative_second_moment=steepness)
+        steepness, fourth = (float(np.sum(weight * slope**power)) for power in (2, 4))
+    return Moments(mean=centre, variance=spread, derivative_second_moment=steepness, derivative_fourth_moment=fourth)
 
 
 def _simpson(at_edges: NDArray[Any], at_middle: NDArray[Any]) -> NDArray[Any]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from initaudit.kind import Kind
+from initaudit.measuring.chi import chi_of, measured_chi, weight_gain
 
 if TYPE_CHECKING:
     from initaudit.extraction.layer import Layer
@@ -31,15 +32,21 @@ def with_theory(graph: Graph, layers: Sequence[LayerAudit], signals: Mapping[str
     """The layers with their signals, and in these what needs the weights: prediction, growth, relative gradient."""
     probed = [audit.layer for audit in layers if audit.layer.kind.is_drawn and audit.layer.name in signals]
     before = previous_layers(graph, probed)
+    by_name = {audit.layer.name: audit for audit in layers}
     audits = []
     for audit in layers:
         signal = signals.get(audit.layer.name)
         if signal is not None:
-            earlier = before.get(audit.layer.name)
+            earlier = by_name.get(before.get(audit.layer.name, ""))
+            known = signals[earlier.layer.name] if earlier is not None else None
             signal = replace(
                 signal,
                 predicted_variance=predicted_variance(audit.layer, audit.stats, signal),
-                growth=_ratio(signal.variance, signals[earlier].variance) if earlier is not None else None,
+                growth=_ratio(signal.variance, known.variance) if known is not None else None,
+                chi=None
+                if earlier is None or known is None
+                else chi_of(earlier.layer, known, audit.layer, audit.stats),
+                chi_measured=None if known is None else measured_chi(known, signal),
                 weight_gradient_ratio=_ratio(signal.weight_gradient, frobenius(audit.stats)),
             )
         drawn = audit.layer.kind.is_drawn
@@ -74,8 +81,7 @@ def previous_layers(graph: Graph, layers: Sequence[Layer]) -> dict[str, str]:
 def predicted_variance(layer: Layer, stats: WeightStats, signal: Signal) -> float | None:
     """fan_in E[W^2] s_in, with the variance s_in measured at the layer's input; for an embedding E[W^2].
 
-    None where the operator is no plain product, or a normalisation follows before the place of measurement. Each output
-    of a transposed convolution sums over fan_in / prod(stride) products.
+    None where the operator is no plain product, or a normalisation follows before the place of measurement.
     """
     if signal.own is not None:
         return None
@@ -84,10 +90,7 @@ def predicted_variance(layer: Layer, stats: WeightStats, signal: Signal) -> floa
         return _finite(stats.std**2)
     if not layer.kind.is_product or signal.input is None:
         return None
-    paths: float = layer.fan_in
-    if layer.kind is Kind.CONV_TRANSPOSE:
-        paths /= math.prod(layer.node.attr("strides", [1]))
-    return _finite(paths * square * signal.input.variance)
+    return _finite(weight_gain(layer, square) * signal.input.variance)
 
 
 def frobenius(stats: WeightStats) -> float:

@@ -72,6 +72,10 @@ class Signal:
     """Variance that mean-field theory expects from the weights and from what was measured at the layer's input."""
     growth: float | None = None
     """Variance over that of the previous layer on the path."""
+    chi: float | None = None
+    """Squared gradient at the previous layer over that here, as mean-field theory expects it from the weights and the activation between."""
+    chi_measured: float | None = None
+    """The same as measured, over all elements of both outputs and on every way between them."""
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Signal:

@@ -56,6 +56,32 @@ def test_relative_weight_gradient_of_a_single_layer():
     assert signal.weight_gradient_ratio == pytest.approx(expected, rel=0.15)
 
 
+@pytest.mark.parametrize(("activation", "draw", "expected"), [("Relu", he, 1.0), ("Identity", normal(0.06), 0.72)])
+def test_chi_of_a_chain_is_the_gain_of_the_weights_times_the_square_slope(activation, draw, expected):
+    """200 N(0, 2/200) weights and half of the slopes 1: He's chi is 1. Without an activation it is 200 * 0.06^2."""
+    audits = audited(mlp((200,) * 5, activation, draw), mode="full")
+
+    assert audits[0].signal.chi is None
+    assert [a.signal.chi for a in audits[1:]] == pytest.approx([expected] * 3, rel=0.03)
+    assert [a.signal.chi_measured for a in audits[1:]] == pytest.approx([expected] * 3, rel=0.3)
+
+
+def test_theory_says_nothing_of_what_is_added_on_the_way():
+    """Behind a skip connection the layer reads a sum, and chi of a chain does not describe it; the measurement stands."""
+    weights = {f"w{i}": np.random.default_rng(i).normal(0, 0.1, (64, 64)).astype(np.float32) for i in range(2)}
+    nodes = [
+        helper.make_node("MatMul", ["x", "w0"], ["z"], "first"),
+        helper.make_node("Relu", ["z"], ["a"]),
+        helper.make_node("Add", ["a", "x"], ["s"]),
+        helper.make_node("MatMul", ["s", "w1"], ["y"], "second"),
+    ]
+
+    second = audited(model(nodes, {"x": ["N", 64]}, ["y"], weights), mode="full")[1].signal
+
+    assert second.chi is None
+    assert second.chi_measured == pytest.approx(64 * 0.1**2 / 2, rel=0.4)
+
+
 def test_the_way_back_to_the_previous_layer():
     """Through activations and additions to the nearest layer; the first layers have none before them."""
     rng = np.random.default_rng(0)

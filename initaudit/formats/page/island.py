@@ -29,6 +29,8 @@ SERIES = {
     "gradientError": "signal.gradient_error",
     "resolved": "signal.gradient_resolved",
     "weightGradient": "signal.weight_gradient_ratio",
+    "chi": "signal.chi",
+    "chiMeasured": "signal.chi_measured",
     "fanIn": "fan_in",
     "fanOut": "fan_out",
     "parameters": "parameters",
@@ -101,6 +103,8 @@ FACTS = {
         "Relative error of the gradient": "signal.gradient_error",
         "Gradient above the float resolution": "signal.gradient_resolved",
         "Weight gradient / weight": "signal.weight_gradient_ratio",
+        "χ by theory": "signal.chi",
+        "χ measured": "signal.chi_measured",
     },
 }
 """What the details of a layer list: heading -> label -> path in the report."""

@@ -14,7 +14,7 @@ from initaudit.formats.page.island import SERIES, at, island
 SEVERITIES = ("error", "warning", "info")
 
 MODEL = dict.fromkeys(("path", "sha256", "bytes", "ir_version", "opset", "producer", "parameters"))
-PROBE = dict.fromkeys(("mode", "status", "reason", "batch", "seed", "provider", "batch_norm")) | {
+PROBE = dict.fromkeys(("mode", "status", "reason", "batch", "seed", "provider", "batch_norm", "depth_scale")) | {
     "inputs": (),
     "notes": (),
 }
@@ -121,6 +121,8 @@ def _row(layer: Mapping[str, Any], position: int, findings: Sequence[Mapping[str
         "untrained": at(layer, "provenance.untrained"),
         "variance": at(layer, "signal.variance"),
         "gradient": at(layer, "signal.gradient_rms"),
+        "chi": at(layer, "signal.chi"),
+        "chi_measured": at(layer, "signal.chi_measured"),
         "unresolved": at(layer, "signal.gradient_resolved") is False,
         "findings": findings,
         "codes": list(dict.fromkeys(finding["code"] for finding in findings)),
