@@ -25,7 +25,7 @@ from initaudit.probe import ProbeOptions, start_probe
 from initaudit.probe.isolation import prestart
 from initaudit.redrawing.twin import to_redraw
 from initaudit.report.report import Report
-from initaudit.rule import Rule, all_rules
+from initaudit.rule import Rule, all_rules, check_selectors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -50,6 +50,8 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         UsageError: an option cannot be followed.
     """
     config = config or Config()
+    check_selectors(config)
+    baseline = load_baseline(config.baseline)
     deadline = time.monotonic() + config.timeout
     if config.probe != "none":
         prestart()  # its imports run while the weights are measured
@@ -78,7 +80,7 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         untouched=untouched_layers(layers, config.against) if config.against else {},
     )
     found, failed_rules = _judge(all_rules(), findings_input)
-    findings = apply_filters(found, config, load_baseline(config.baseline), layers, model.label)
+    findings = apply_filters(found, config, baseline, layers, model.label)
     return Report(
         path=model.label,
         verdict=verdict_for(findings, context, learning, slow, None if unjudged else first_lost(layers), unjudged),

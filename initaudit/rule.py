@@ -5,16 +5,17 @@ from __future__ import annotations
 import abc
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar
 
-from initaudit.errors import UsageError
-from initaudit.findings import Confidence, Finding, Remedy, Severity
+from initaudit.errors import UsageError, similar
+from initaudit.findings import Confidence, Finding, Remedy, Severity, selects
 from initaudit.registry import discover
 
 if TYPE_CHECKING:
+    from initaudit.config import Config
     from initaudit.judgement.model_audit import ModelAudit
     from initaudit.measuring.layer_audit import LayerAudit
 
@@ -130,3 +131,22 @@ def find_rule(word: str) -> Rule | None:
         if word.lower() in (rule.code.lower(), rule.name):
             return rule
     return None
+
+
+def nearest(word: str) -> str:
+    """`; did you mean INI4?` where the code, the beginning of it or the name of a rule is nearly `word`."""
+    words = {w: None for rule in all_rules() for w in (rule.code[:4], rule.code, rule.name)}
+    return similar(word, words)
+
+
+def check_selectors(config: Config) -> None:
+    """Raises UsageError where `select` or `ignore` means a rule that there is not: a gate must not open by a typing error."""
+    check_words("select", config.select)
+    check_words("ignore", [ignore.rule for ignore in config.ignore])
+
+
+def check_words(option: str, words: Iterable[str]) -> None:
+    """Raises UsageError naming `option` and the word that means no rule."""
+    for word in words:
+        if not any(selects(word, rule.code, rule.name) for rule in all_rules()):
+            raise UsageError(f"{option}: no rule is called {word!r}{nearest(word) or '; see `initaudit rules`'}")

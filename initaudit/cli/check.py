@@ -55,6 +55,8 @@ def command(models: tuple[str, ...], **options: Any) -> int:
     Reports go to stdout or to the files given with -o; progress and the summary go to stderr.
     """
     from initaudit.cli.output import pair_outputs, write_reports
+    from initaudit.judgement.baseline import load_baseline
+    from initaudit.judgement.filtering import notes
 
     formats, outputs = options.pop("formats"), options.pop("outputs")
     exit_zero, statistics, jobs = options.pop("exit_zero"), options.pop("statistics"), options.pop("jobs")
@@ -73,6 +75,10 @@ def command(models: tuple[str, ...], **options: Any) -> int:
             click.echo(f"initaudit: error: {visible(report.error)}", err=True)
         for line in report.failed_rules:
             click.echo(f"initaudit: error: {visible(report.path)}: {visible(line)}", err=True)
+    if not quiet:
+        audited = [(report.path, report.findings) for report in reports if report.error is None]
+        for note in notes(config, load_baseline(config.baseline), audited):
+            click.echo(f"initaudit: note: {visible(note)}", err=True)
     return exit_code(reports, config.fail_on, exit_zero=exit_zero)
 
 

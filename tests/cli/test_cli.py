@@ -52,6 +52,9 @@ def test_an_ignored_finding_is_shown_with_its_reason(tmp_path: Path, capfd: pyte
     assert [f["suppressed"] for f in findings if f["code"] == "INI003"] == ["cut on purpose"]
 
 
+ZERO = {"fc0.weight": np.zeros_like}
+
+
 def test_a_baseline_accepts_todays_findings_and_no_others(tmp_path: Path):
     """A new fault in the next export fails again."""
     zero = {"fc0.weight": np.zeros_like}
@@ -253,3 +256,73 @@ def test_a_terminal_shows_what_the_probe_is_doing_and_a_pipe_does_not(tmp_path: 
     assert "measuring" in shown[Terminal]
     assert "\x1b[31m" not in shown[Terminal]
     assert "\r" not in shown[io.StringIO]
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--select", "INI999"], "select: no rule is called 'INI999'"),
+        (["--select", "vanishing-sgnal"], "did you mean vanishing-signal?"),
+        (["--select", "INI1,INI4*"], "no rule is called 'INI4*'; did you mean INI4"),
+        (["--ignore", "INI999:fc*=why"], "ignore: no rule is called 'INI999'"),
+        (["--ignore", ":fc1"], "names no rule"),
+        (["--seed", "-1"], "--seed"),
+    ],
+)
+def test_a_selection_that_means_nothing_is_an_error(
+    options: list[str], complaint: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    """A gate must not go green by a typing error."""
+    path = save(mlp([8, 8, 4]), tmp_path / "m.onnx")
+
+    assert run(["check", "--isolated", "--probe", "none", *options, path]) == 2
+    assert complaint in capfd.readouterr().err
+
+
+def test_an_unset_variable_ignores_nothing(tmp_path: Path):
+    """`--ignore "$NOBODY_SET_IT"` leaves the gate closed."""
+    path = save(mlp([8, 8, 4], change=ZERO), tmp_path / "m.onnx")
+
+    codes = {
+        value: run(["check", "--isolated", "--probe", "none", "--context", "fresh", "-q", "--ignore", value, path])
+        for value in ("", "INI0,INI1,INI9")
+    }
+
+    assert codes == {"": 1, "INI0,INI1,INI9": 0}
+
+
+def test_a_baseline_in_force_does_not_hide_what_is_accepted_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Writing a baseline looks at all findings; pruning takes out what was mended."""
+    path = save(mlp([8, 8, 4], change=ZERO), tmp_path / "m.onnx")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "initaudit.toml").write_text('baseline = "accepted.json"\nprobe = "none"\ncontext = "fresh"\n')
+    write = ["baseline", path, "-o", "accepted.json"]
+    (tmp_path / "accepted.json").write_text('{"version": 2, "models": {}}')
+
+    assert run(write) == 0
+    first = (tmp_path / "accepted.json").read_text()
+    assert run(write) == 0
+    assert (tmp_path / "accepted.json").read_text() == first
+    assert run(["check", "-q", path]) == 0
+    save(mlp([8, 8, 4]), tmp_path / "m.onnx")
+    assert run([*write, "--prune"]) == 0
+
+    assert "INI003" in first
+    assert "INI003" not in (tmp_path / "accepted.json").read_text()
+
+
+def test_another_network_is_nothing_to_compare_with(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    """--against a file of which no layer matches compares nothing: it says so instead of passing."""
+    path = save(mlp([8, 8, 4]), tmp_path / "m.onnx")
+    other = save(mlp([5, 7, 3]), tmp_path / "other.onnx")
+
+    assert run(["check", "--isolated", "--probe", "none", "--against", other, path]) == 2
+    assert "no layer of the model has a counterpart in" in capfd.readouterr().err
+
+
+def test_fixing_a_layer_that_there_is_not_is_an_error(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    """A misspelt layer must not end in an unchanged copy."""
+    path = save(mlp([8, 8, 4]), tmp_path / "m.onnx")
+
+    assert run(["fix", "--isolated", "--probe", "none", "--layers", "/fc1/Gem", path, "--dry-run"]) == 2
+    assert "did you mean /fc1/Gemm?" in capfd.readouterr().err
