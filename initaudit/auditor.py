@@ -24,13 +24,13 @@ from initaudit.model.load import load_model
 from initaudit.probe import ProbeOptions, start_probe
 from initaudit.probe.isolation import prestart
 from initaudit.redrawing.twin import to_redraw
+from initaudit.registry import faults
 from initaudit.report.report import Report
 from initaudit.rule import Rule, all_rules, check_selectors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from initaudit.errors import InitauditError
     from initaudit.model.load import Source
 
 
@@ -86,7 +86,7 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         verdict=verdict_for(findings, context, learning, slow, None if unjudged else first_lost(layers), unjudged),
         audit=findings_input,
         findings=findings,
-        failed_rules=failed_rules,
+        failed_rules=(*faults(), *failed_rules),
         skipped=(*extraction.skipped, *unreadable),
         parameters=extraction.parameters,
         audited=extraction.audited - sum(s.parameters for s in unreadable),
@@ -129,8 +129,8 @@ def _findings(rule: Rule, audit: ModelAudit) -> list[Finding]:
     return findings
 
 
-def failed(path: str, error: InitauditError) -> Report:
+def failed(path: str, reason: str) -> Report:
     """The report of a model that could not be audited."""
     unknown = Slowness(factor=None, why="the model could not be audited")
-    verdict = Verdict(status="error", context="unknown", trainability=None, slowness=unknown, reason=str(error))
-    return Report(path=path, verdict=verdict, error=str(error))
+    verdict = Verdict(status="error", context="unknown", trainability=None, slowness=unknown, reason=reason)
+    return Report(path=path, verdict=verdict, error=reason)

@@ -7,12 +7,11 @@ import inspect
 import re
 from collections.abc import Iterable, Iterator
 from functools import cache
-from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar
 
 from initaudit.errors import UsageError, similar
 from initaudit.findings import Confidence, Finding, Remedy, Severity, selects
-from initaudit.registry import discover
+from initaudit.registry import discover, tell
 
 if TYPE_CHECKING:
     from initaudit.config import Config
@@ -104,25 +103,31 @@ class Rule(abc.ABC):
 
 @cache
 def all_rules() -> tuple[Rule, ...]:
-    """Every rule, built in and from entry points, in the order of their codes."""
-    rules = sorted((_checked(rule) for rule in discover("initaudit.rules", Rule)), key=lambda r: r.code)
-    for first, second in pairwise(rules):
-        if first.code == second.code:
-            raise UsageError(
-                f"two rules have the code {first.code}: {type(first).__name__} and {type(second).__name__}"
-            )
-    return tuple(rules)
+    """Every rule, built in and from entry points, in the order of their codes; without those that `registry.faults` tells of."""
+    rules: dict[str, Rule] = {}
+    for kind in discover("initaudit.rules", Rule):
+        rule = _made(kind)
+        if rule is None:
+            continue
+        if rule.code in rules:
+            tell(f"two rules have the code {rule.code}: {type(rules[rule.code]).__name__} and {kind.__name__}")
+        else:
+            rules[rule.code] = rule
+    return tuple(rules[code] for code in sorted(rules))
 
 
-def _checked(rule: type[Rule]) -> Rule:
-    """An instance. Raises UsageError where the class lacks what every rule has, or cannot be made."""
-    missing = [name for name in ("code", "name", "severity") if not hasattr(rule, name)]
+def _made(kind: type[Rule]) -> Rule | None:
+    """An instance; None where the class lacks what every rule has, or cannot be made."""
+    home = f"{kind.__module__}.{kind.__name__}"
+    missing = [name for name in ("code", "name", "severity") if not hasattr(kind, name)]
     if missing:
-        raise UsageError(f"rule {rule.__module__}.{rule.__name__} has no {missing[0]}")
+        tell(f"rule {home} has no {missing[0]}")
+        return None
     try:
-        return rule()
-    except Exception as error:
-        raise UsageError(f"rule {rule.__module__}.{rule.__name__} cannot be made: {error}") from error
+        return kind()
+    except Exception as error:  # noqa: BLE001  rules of other packages raise whatever they raise
+        tell(f"rule {home} cannot be made: {error}")
+        return None
 
 
 def find_rule(word: str) -> Rule | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,11 @@ import numpy as np
 import pytest
 from onnx import helper
 
+import initaudit.cli.check
+from initaudit.api import audit
 from initaudit.cli import run
+from initaudit.cli.check import expand
+from initaudit.errors import UsageError
 from tests.networks import mlp, model, normal, save, trained_like
 
 QUICK = ("--isolated", "--probe", "none")
@@ -68,8 +73,8 @@ def test_a_baseline_accepts_todays_findings_and_no_others(tmp_path: Path):
     assert run(["check", *options, "-q", "--baseline", baseline, path]) == 1
 
 
-def test_reports_go_to_files_by_suffix_and_text_to_stdout(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
-    """Report on stdout, summary on stderr."""
+def test_reports_go_to_files_by_suffix_and_not_to_stdout(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    """Who asks for files gets files; the summary is on stderr."""
     path = save(mlp([32, 32, 4]), tmp_path / "m.onnx")
 
     run(["check", *QUICK, path, "-o", str(tmp_path / "r.json"), "-o", str(tmp_path / "r.html")])
@@ -77,8 +82,137 @@ def test_reports_go_to_files_by_suffix_and_text_to_stdout(tmp_path: Path, capfd:
 
     assert json.loads((tmp_path / "r.json").read_text())["schema_version"] == "1"
     assert (tmp_path / "r.html").read_text().startswith("<!doctype html>")
-    assert "PASS" in output.out
+    assert output.out == ""
     assert "1 model: 0 errors" in output.err
+
+
+def test_quiet_keeps_the_report(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    """-q silences what is on the way, not what was asked for."""
+    path = save(mlp([32, 32, 4]), tmp_path / "m.onnx")
+
+    run(["check", *QUICK, "-q", path])
+    output = capfd.readouterr()
+
+    assert "PASS" in output.out
+    assert output.err == ""
+
+
+@pytest.mark.parametrize(
+    ("target", "complaint"), [("", "is a directory"), ("missing/r.json", "there is no directory")], ids=str
+)
+def test_a_file_that_cannot_appear_is_refused_before_the_work(
+    target: str, complaint: str, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    """An hour of auditing must not end in an error that was there from the start."""
+    path = save(mlp([32, 32, 4]), tmp_path / "m.onnx")
+    monkeypatch.setattr(initaudit.cli.check, "audit_one", pytest.fail)
+
+    code = run(["check", *QUICK, path, "--output-format", "json", "-o", str(tmp_path / target)])
+
+    assert code == 2
+    assert complaint in capfd.readouterr().err
+
+
+def test_a_bug_in_one_model_costs_that_model_alone(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    """The others have their reports; the one is named with the place of the bug; the exit code is 2."""
+    import initaudit.auditor
+
+    paths = [save(mlp([32, 32, 4]), tmp_path / name) for name in ("a.onnx", "b.onnx", "c.onnx")]
+    really = initaudit.auditor.load_model
+
+    def sometimes(source: str):
+        if "b.onnx" in source:
+            raise ZeroDivisionError("oops")
+        return really(source)
+
+    monkeypatch.setattr(initaudit.auditor, "load_model", sometimes)
+    monkeypatch.delenv("INITAUDIT_DEBUG", raising=False)
+
+    code = run(["check", *QUICK, "--output-format", "json", *paths])
+    output = capfd.readouterr()
+    statuses = [report["verdict"]["status"] for report in json.loads(output.out)["reports"]]
+
+    assert code == 2
+    assert statuses == ["pass", "error", "pass"]
+    assert "b.onnx: internal error at test_cli.py" in output.err
+    assert "ZeroDivisionError: oops" in output.err
+
+
+def test_each_report_comes_as_soon_as_it_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The first of many models is read while the others are audited."""
+    from initaudit.cli.output import Writer
+    from initaudit.format import FormatOptions
+
+    class Stream:
+        def __init__(self) -> None:
+            self.buffer, self.text = self, ""
+
+        def write(self, piece: bytes) -> None:
+            self.text += piece.decode()
+
+        def flush(self) -> None:
+            pass
+
+        def isatty(self) -> bool:
+            return False
+
+    def reports():
+        for name in ("a.onnx", "b.onnx"):
+            seen.append((name, stream.text.count("onnx")))
+            yield audit(save(mlp([8, 8, 4]), tmp_path / name), probe="none")
+
+    for name in ("text", "json"):
+        monkeypatch.setattr(sys, "stdout", stream := Stream())
+        seen: list[tuple[str, int]] = []
+        Writer([(name, None)], FormatOptions(), color=None, quiet=True).write(reports())
+
+        assert seen == [("a.onnx", 0), ("b.onnx", 1)]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_what_is_finished_survives_an_interruption(number: int, code: int, tmp_path: Path):
+    """A run that is ended writes a whole document of the models it got to, to files as well."""
+    paths = [save(mlp([32, 32, 4], seed=i), tmp_path / f"{i:03}.onnx") for i in range(200)]
+    command = [
+        sys.executable,
+        "-m",
+        "initaudit",
+        "check",
+        "--isolated",
+        "--output-format",
+        "json",
+        "--output-format",
+        "text",
+    ]
+    command += ["-o", "-", "-o", str(tmp_path / "r.txt"), *paths]
+    with subprocess.Popen(command, bufsize=0, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        first = b""
+        while b"failed_rules" not in first:
+            first += process.stdout.read(2000)
+        process.send_signal(number)
+        rest, error = process.communicate()
+
+    reports = json.loads(first + rest)["reports"]
+    assert process.returncode == code
+    assert 1 <= len(reports) < 200
+    assert f"interrupted: {len(reports)} of 200 models audited" in error.decode()
+    assert (tmp_path / "r.txt").read_text().count("PASS") == len(reports)
+
+
+def test_a_file_is_audited_once_whatever_leads_to_it(tmp_path: Path):
+    """Links, circles of links and names given twice; suffixes in capitals are models too; exclusions hold."""
+    path = save(mlp([8, 8, 4]), tmp_path / "m.ONNX")
+    (tmp_path / "circle").symlink_to(tmp_path)
+    (tmp_path / "same.onnx").symlink_to(path)
+    (tmp_path / "old").mkdir()
+    other = save(mlp([8, 8, 4]), tmp_path / "old" / "n.onnx")
+
+    assert expand([str(tmp_path), path]) == [path, other]
+    assert expand([str(tmp_path)], ["old/*"]) == [path]
+    with pytest.raises(UsageError, match="all 3 models are excluded"):
+        expand([str(tmp_path)], ["*"])
 
 
 def test_text_fits_80_columns_and_hides_control_characters(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
@@ -175,7 +309,7 @@ def test_an_internal_error_is_one_line_and_exit_code_2(
     """A traceback shown to a user is a bug of its own."""
     import initaudit.cli.check
 
-    def broken(models: object) -> list[str]:
+    def broken(*_: object) -> list[str]:
         raise ZeroDivisionError("oops")
 
     monkeypatch.setattr(initaudit.cli.check, "expand", broken)
