@@ -11,36 +11,50 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 class Interruption:
     """Whether the run was ended, and by which signal."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
+        self._waiting = False
 
     def until(self, items: Iterable[T]) -> Iterator[T]:
-        """The items up to the signal; what was under way then is given up."""
+        """The items up to the signal; the one under way then is given up."""
+        iterator = iter(items)
         try:
-            yield from items
+            while self.signal is None:
+                self._waiting = True
+                item = next(iterator)
+                self._waiting = False
+                yield item
+        except StopIteration:
+            pass
         except KeyboardInterrupt:
             self.signal = self.signal or int(signal.SIGINT)
+        finally:
+            self._waiting = False
+
+    def end(self, number: int, frame: FrameType | None) -> None:
+        """The handler: at once where an item is waited for or nobody heeded the signal before, else before the next item."""
+        del frame
+        again, self.signal = self.signal is not None, number
+        if self._waiting or again:
+            raise KeyboardInterrupt
 
 
 @contextmanager
 def interruptible() -> Iterator[Interruption]:
-    """SIGTERM is taken as Ctrl-C is, inside the block."""
+    """Both signals end the items inside the block, and nothing else of it."""
     interruption = Interruption()
-
-    def end(number: int, frame: FrameType | None) -> None:
-        del frame
-        interruption.signal = number
-        raise KeyboardInterrupt
-
     if threading.current_thread() is not threading.main_thread():  # no signal arrives here
         yield interruption
         return
-    before = signal.signal(signal.SIGTERM, end)
+    before = [signal.signal(number, interruption.end) for number in SIGNALS]
     try:
         yield interruption
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in zip(SIGNALS, before, strict=True):
+            signal.signal(number, handler)
