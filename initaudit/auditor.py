@@ -25,13 +25,13 @@ from initaudit.model.load import load_model
 from initaudit.probe import ProbeOptions, start_probe
 from initaudit.probe.isolation import prestart
 from initaudit.redrawing.twin import to_redraw
+from initaudit.registry import faults
 from initaudit.report.report import Report
-from initaudit.rule import Rule, all_rules
+from initaudit.rule import Rule, all_rules, check_selectors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from initaudit.errors import InitauditError
     from initaudit.model.load import Source
 
 
@@ -51,6 +51,8 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         UsageError: an option cannot be followed.
     """
     config = config or Config()
+    check_selectors(config)
+    baseline = load_baseline(config.baseline)
     deadline = time.monotonic() + config.timeout
     if config.probe != "none":
         prestart()  # its imports run while the weights are measured
@@ -79,13 +81,13 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         untouched=untouched_layers(layers, config.against) if config.against else {},
     )
     found, failed_rules = _judge(all_rules(), findings_input)
-    findings = apply_filters(found, config, load_baseline(config.baseline), layers, model.label)
+    findings = apply_filters(found, config, baseline, layers, model.label)
     return Report(
         path=model.label,
         verdict=verdict_for(findings, context, learning, slow, None if unjudged else first_lost(layers), unjudged),
         audit=findings_input,
         findings=findings,
-        failed_rules=failed_rules,
+        failed_rules=(*faults(), *failed_rules),
         skipped=(*extraction.skipped, *unreadable),
         parameters=extraction.parameters,
         audited=extraction.audited - sum(s.parameters for s in unreadable),
@@ -128,8 +130,8 @@ def _findings(rule: Rule, audit: ModelAudit) -> list[Finding]:
     return findings
 
 
-def failed(path: str, error: InitauditError) -> Report:
+def failed(path: str, reason: str) -> Report:
     """The report of a model that could not be audited."""
     unknown = Slowness(factor=None, why="the model could not be audited")
-    verdict = Verdict(status="error", context="unknown", trainability=None, slowness=unknown, reason=str(error))
-    return Report(path=path, verdict=verdict, error=str(error))
+    verdict = Verdict(status="error", context="unknown", trainability=None, slowness=unknown, reason=reason)
+    return Report(path=path, verdict=verdict, error=reason)

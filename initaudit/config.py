@@ -1,7 +1,8 @@
 """Config: every option of an audit, and where it may come from.
 
 Later wins: defaults, then `[tool.initaudit]` in the nearest pyproject.toml or the nearest initaudit.toml (going up from the
-working directory), then environment variables `INITAUDIT_<OPTION>` (text options only), then the command line.
+working directory), then environment variables `INITAUDIT_<OPTION>`, then the command line. Every source, the Python interface
+among them, goes through the same readers, in `options`.
 """
 
 from __future__ import annotations
@@ -12,13 +13,19 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from initaudit.errors import UsageError
-from initaudit.findings import matches
-
-if TYPE_CHECKING:
-    from initaudit.findings import Finding
+from initaudit.errors import UsageError, similar
+from initaudit.options import (
+    Ignore,
+    read_ignores,
+    read_number,
+    read_seconds,
+    read_shapes,
+    read_size,
+    read_text,
+    read_words,
+)
 
 CONTEXTS = ("auto", "fresh", "trained")
 PROBES = ("full", "forward", "none")
@@ -32,23 +39,10 @@ DEFAULT_TIMEOUT = 120.0
 """Seconds for the probe. A judgement: networks of the size of ResNet-18 need a few (`benchmarks/probe.py`), and a CI job can
 wait for two minutes."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ignore:
-    """A finding that is accepted, and why."""
-
-    rule: str
-    """Code, beginning of a code, name, or ALL."""
-    layer: str = "*"
-    """Glob over the layer's name or title."""
-    reason: str = "ignored by configuration"
-
-    def applies(self, finding: Finding) -> bool:
-        """Whether this entry suppresses `finding`."""
-        from fnmatch import fnmatchcase
-
-        subjects = [s for s in (finding.layer, finding.subject, finding.initializer) if s] or [""]
-        return matches(finding, self.rule) and any(fnmatchcase(s, self.layer) for s in subjects)
+PREFIX = "INITAUDIT_"
+"""Of the environment variables that are options."""
+DEBUG = "INITAUDIT_DEBUG"
+"""The one variable with this prefix that is no option of an audit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +62,7 @@ class Config:
     batch: int | None = None
     """Inputs fed at once; None lets the probe choose (16 or more where the model allows)."""
     seed: int = 0
+    """Of inputs, samples and draws; 0 or more."""
     max_memory: int = DEFAULT_MAX_MEMORY
     """Bytes for the probe's process."""
     timeout: float = DEFAULT_TIMEOUT
@@ -86,11 +81,15 @@ class Config:
     """The model before training; layers equal to it are reported (INI602)."""
 
     def __post_init__(self) -> None:
-        """Raises UsageError where a value is not allowed."""
+        """Raises UsageError where a value is not allowed; what may be written as text is read."""
+        for option in dataclasses.fields(self):
+            object.__setattr__(self, option.name, _read(option.name, getattr(self, option.name)))
         _one_of("context", self.context, CONTEXTS)
         _one_of("probe", self.probe, PROBES)
         _one_of("input-spectrum", self.input_spectrum, SPECTRA)
         _one_of("fail-on", self.fail_on, FAIL_ON)
+        if not self.select:
+            raise UsageError("select names no rule; ALL selects every one")
         if self.provider != DEFAULT_PROVIDER:
             from onnxruntime import get_available_providers
 
@@ -99,14 +98,31 @@ class Config:
                 raise UsageError(f"provider {self.provider!r} is not installed; onnxruntime has {', '.join(installed)}")
         if self.batch is not None and self.batch < 1:
             raise UsageError("batch must be at least 1")
+        if self.seed < 0:
+            raise UsageError("seed must be at least 0")
         if self.max_memory < 64 << 20:
             raise UsageError("max-memory must be at least 64MiB")
         if self.timeout <= 0:
             raise UsageError("timeout must be positive")
 
 
+_READERS = {
+    "select": read_words,
+    "ignore": read_ignores,
+    "batch": read_number,
+    "seed": read_number,
+    "max_memory": read_size,
+    "timeout": read_seconds,
+    "input_shapes": read_shapes,
+}
+"""How the value of an option is read; of the others, as text."""
+_PATHS = ("input_data", "baseline", "against")
+_OPTIONAL = ("batch", *_PATHS)
+"""May be None."""
+
+
 def load_config(start: Path | None = None, *, file: Path | None = None, isolated: bool = False) -> Config:
-    """Configuration from file and environment. Raises UsageError naming the file and the key."""
+    """Configuration from file and environment. Raises UsageError naming the file or the variable, and the key."""
     values: dict[str, Any] = {}
     path = file or (None if isolated else _find(start or Path.cwd()))
     if path is not None:
@@ -116,22 +132,13 @@ def load_config(start: Path | None = None, *, file: Path | None = None, isolated
     return Config(**values)
 
 
-def parse_size(text: str) -> int:
-    """Bytes from `512MiB`, `4GiB`, `4GB` or a plain number. Raises UsageError."""
-    import re
-
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?\s*", text, re.IGNORECASE)
-    if not match:
-        raise UsageError(f"{text!r} is not a size such as 512MiB or 4GiB")
-    base = 1024 if match[3] or not match[2] else 1000
-    return int(float(match[1]) * base ** " KMGT".index(match[2].upper() or " "))
-
-
-def parse_ignore(text: str) -> Ignore:
-    """`INI103`, `INI103:encoder.*` or `INI103:encoder.*=tied on purpose`."""
-    selector, _, reason = text.partition("=")
-    rule, _, layer = selector.partition(":")
-    return Ignore(rule=rule.strip(), layer=layer.strip() or "*", reason=reason.strip() or "ignored by configuration")
+def option_named(raw: str) -> str:
+    """The field of `Config` that a key such as `fail-on` means. Raises UsageError with the nearest one where there is none."""
+    names = [option.name for option in dataclasses.fields(Config)]
+    key = raw.replace("-", "_")
+    if key not in names:
+        raise UsageError(f"unknown option {raw!r}{similar(key, names)}")
+    return key
 
 
 def _find(folder: Path) -> Path | None:
@@ -156,46 +163,43 @@ def _table(path: Path) -> dict[str, Any]:
 
 
 def _from_file(path: Path) -> dict[str, Any]:
-    return {key: value for raw, item in _table(path).items() for key, value in [_entry(str(path), raw, item)]}
+    """The table's entries; a path in it is relative to the file, wherever the command is run."""
+    values = {}
+    for raw, item in _table(path).items():
+        key, value = _entry(f"{path}: ", raw, item)
+        values[key] = str(path.parent / value) if key in _PATHS and value is not None else value
+    return values
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for field_ in dataclasses.fields(Config):
-        text = environment.get(f"INITAUDIT_{field_.name.upper()}")
-        if text is not None and field_.name not in ("ignore", "input_shapes"):
-            item: Any = text.split(",") if field_.name == "select" else text
-            key, value = _entry("environment", field_.name, item)
+    """Options from variables; one that is set to nothing counts as not set, as the shell has it."""
+    values = {}
+    for variable, text in environment.items():
+        if variable.startswith(PREFIX) and variable != DEBUG and text.strip():
+            key, value = _entry(f"environment variable {variable}: ", variable.removeprefix(PREFIX).lower(), text)
             values[key] = value
     return values
 
 
 def _entry(where: str, raw: str, item: Any) -> tuple[str, Any]:
-    """One key of the configuration, checked and converted."""
-    key = raw.replace("-", "_")
-    kinds = {f.name for f in dataclasses.fields(Config)}
-    if key not in kinds:
-        raise UsageError(f"{where}: unknown option {raw!r}")
+    """One option, read. Raises UsageError that begins with `where`."""
     try:
-        if key == "select":
-            return key, tuple(str(s) for s in ([item] if isinstance(item, str) else item))
-        if key == "ignore":
-            return key, tuple(parse_ignore(i) if isinstance(i, str) else Ignore(**i) for i in item)
-        if key == "max_memory":
-            return key, item if isinstance(item, int) else parse_size(item)
-        if key in ("batch", "seed"):
-            return key, int(item)
-        if key == "timeout":
-            return key, float(item)
-        if key == "input_shapes":
-            return key, {name: tuple(int(d) for d in shape) for name, shape in item.items()}
-    except (TypeError, ValueError, AttributeError) as error:
-        raise UsageError(f"{where}: option {raw!r}: {error}") from error
-    if not isinstance(item, str):
-        raise UsageError(f"{where}: option {raw!r} must be text")
-    return key, item
+        key = option_named(raw)
+        return key, _read(key, item)
+    except UsageError as error:
+        raise UsageError(f"{where}{error}") from error
+
+
+def _read(key: str, value: Any) -> Any:
+    """The value of an option. Raises UsageError naming it."""
+    if value is None and key in _OPTIONAL:
+        return None
+    try:
+        return _READERS.get(key, read_text)(value)
+    except UsageError as error:
+        raise UsageError(f"option {key.replace('_', '-')!r}: {error}") from error
 
 
 def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
-        raise UsageError(f"{option} must be one of {', '.join(allowed)}, not {value!r}")
+        raise UsageError(f"{option} must be one of {', '.join(allowed)}, not {value!r}{similar(value, allowed)}")

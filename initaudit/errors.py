@@ -13,6 +13,9 @@ InitauditError
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class InitauditError(Exception):
     """Base of every error that initaudit raises on purpose; its text is one line for the user."""
@@ -51,3 +54,10 @@ class FixRefused(InitauditError):
 
 class UsageError(InitauditError):
     """Options or configuration that cannot be followed."""
+
+
+def similar(word: str, known: Iterable[str]) -> str:
+    """`; did you mean batch?` where one of `known` is nearly `word`; nothing where none is."""
+    by_lower = {name.lower(): name for name in known}
+    close = get_close_matches(word.lower(), by_lower, n=1)
+    return f"; did you mean {by_lower[close[0]]}?" if close else ""

@@ -72,6 +72,8 @@ class Finding:
     """Why the finding does not count (ignored by configuration, known from a baseline), or None."""
     subject: str = ""
     """What the fingerprint is made from beside the code: the layer's title, which survives a re-export."""
+    occurrence: int = 0
+    """How many findings of the same code and subject stand before it in the order of the graph."""
 
     def __post_init__(self) -> None:
         """Raises ValueError or TypeError where a rule (of another package, say) gives what no report can show."""
@@ -81,15 +83,25 @@ class Finding:
                 raise TypeError(f"evidence {key!r} is no number: {value!r}")
 
     @property
+    def identity(self) -> str:
+        """What it is about, by the name that is the most likely to last."""
+        return self.subject or self.layer or self.initializer or ""
+
+    @property
     def fingerprint(self) -> str:
         """Equal for the same finding in the next export of the same model; 16 hexadecimal digits."""
-        subject = self.subject or self.layer or self.initializer or ""
-        return hashlib.sha256(f"{self.code}\0{subject}".encode()).hexdigest()[:16]
+        again = f"\0{self.occurrence}" if self.occurrence else ""
+        return hashlib.sha256(f"{self.code}\0{self.identity}{again}".encode()).hexdigest()[:16]
 
 
-def matches(finding: Finding, selector: str) -> bool:
-    """Whether a code, a name, or the beginning of a code (`INI4`) selects this finding; `ALL` selects every one."""
-    return selector.upper() == "ALL" or finding.code.startswith(selector.upper()) or finding.name == selector.lower()
+def selects(word: str, code: str, name: str) -> bool:
+    """Whether a code, a name, or the beginning of a code (`INI4`) means the rule; `ALL` means every one."""
+    return word.upper() == "ALL" or (word != "" and code.startswith(word.upper())) or name == word.lower()
+
+
+def matches(finding: Finding, word: str) -> bool:
+    """Whether `word` means the rule that found `finding`."""
+    return selects(word, finding.code, finding.name)
 
 
 def fix_acts_on(remedy: str, severity: str, *, selected: bool = False, force: bool = False) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar
 
-from initaudit.errors import UsageError
-from initaudit.registry import discover
+from initaudit.errors import UsageError, similar
+from initaudit.registry import discover, tell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,18 +37,30 @@ class Format(abc.ABC):
     def render(self, document: Mapping[str, Any], options: FormatOptions) -> str:
         """What is to be read, ending in a newline, of a document as `initaudit/schema.json` describes it."""
 
+    def pieces(
+        self, head: Mapping[str, Any], reports: Iterable[Mapping[str, Any]], options: FormatOptions
+    ) -> Iterator[str]:
+        """The same in pieces, each as soon as the report that it shows is there; in one where the format needs them all.
+
+        Args:
+            head: the document without its `reports`.
+            reports: its `reports`, which may be made while they are read.
+            options: as for `render`.
+        """
+        yield self.render({**head, "reports": list(reports)}, options)
+
 
 @cache
 def all_formats() -> dict[str, Format]:
-    """Every format by name. Raises UsageError where two share a name or a suffix."""
+    """Every format by name; one that shares name or suffix with one before is left out and told by `registry.faults`."""
     formats: dict[str, Format] = {}
-    for cls in discover("initaudit.formats", Format):
-        for known in formats.values():
-            if cls.name == known.name or cls.suffix == known.suffix:
-                raise UsageError(
-                    f"two output formats are called {cls.name!r} or write {cls.suffix!r}: {type(known).__name__}, {cls.__name__}"
-                )
-        formats[cls.name] = cls()
+    for kind in discover("initaudit.formats", Format):
+        twin = next((f for f in formats.values() if kind.name == f.name or kind.suffix == f.suffix), None)
+        if twin is None:
+            formats[kind.name] = kind()
+        else:
+            names = f"{type(twin).__name__}, {kind.__name__}"
+            tell(f"two output formats are called {kind.name!r} or write {kind.suffix!r}: {names}")
     return formats
 
 
@@ -56,5 +68,7 @@ def find_format(name: str) -> Format:
     """The format called `name`. Raises UsageError."""
     formats = all_formats()
     if name not in formats:
-        raise UsageError(f"unknown output format {name!r}; there are {', '.join(sorted(formats))}")
+        raise UsageError(
+            f"unknown output format {name!r}{similar(name, formats)}; there are {', '.join(sorted(formats))}"
+        )
     return formats[name]

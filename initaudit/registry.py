@@ -15,8 +15,6 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
-from initaudit.errors import UsageError
-
 T = TypeVar("T")
 
 
@@ -24,7 +22,7 @@ T = TypeVar("T")
 def discover(package: str, interface: type[T]) -> tuple[type[T], ...]:
     """Concrete subclasses of `interface` in the modules of `package` (by module name), then those of entry point group `package`.
 
-    Raises UsageError where an entry point cannot be loaded or is no such class.
+    An entry point that cannot be loaded or is no such class is left out and told by `faults`.
     """
     found: dict[type[Any], None] = {}
     for module_info in sorted(pkgutil.iter_modules(importlib.import_module(package).__path__), key=lambda m: m.name):
@@ -34,21 +32,35 @@ def discover(package: str, interface: type[T]) -> tuple[type[T], ...]:
                 found[member] = None
     for name, member in contributed(package).items():
         if not _is_part(member, interface):
-            raise UsageError(f"entry point {name!r} of {package} is not a {interface.__name__}")
-        found[member] = None
+            tell(f"entry point {name!r} of {package} is not a {interface.__name__}")
+        else:
+            found[member] = None
     return tuple(found)
 
 
 @cache
 def contributed(group: str) -> dict[str, Any]:
-    """What other distributions name in an entry point group, by the name they give it. Raises UsageError where one cannot be loaded."""
+    """What other distributions name in an entry point group, by the name they give it; without what cannot be loaded, see `faults`."""
     loaded = {}
     for entry in sorted(entry_points(group=group), key=lambda e: e.name):
         try:
             loaded[entry.name] = entry.load()
-        except (Exception, SystemExit) as error:
-            raise UsageError(f"entry point {entry.name!r} of {group} cannot be loaded: {error}") from error
+        except (Exception, SystemExit) as error:  # noqa: BLE001  modules of other packages raise whatever they raise
+            tell(f"entry point {entry.name!r} of {group} cannot be loaded: {type(error).__name__}: {error}")
     return loaded
+
+
+def tell(fault: str) -> None:
+    """Remember what is wrong with a part of another distribution: it costs that part alone, and is said with every result."""
+    _FAULTS[" ".join(fault.split())] = None
+
+
+def faults() -> tuple[str, ...]:
+    """What is wrong with parts of other distributions, as far as they were looked for, a line each."""
+    return tuple(_FAULTS)
+
+
+_FAULTS: dict[str, None] = {}
 
 
 def _is_part(member: Any, interface: type[Any]) -> bool:

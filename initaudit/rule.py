@@ -5,16 +5,16 @@ from __future__ import annotations
 import abc
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
-from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar
 
-from initaudit.errors import UsageError
-from initaudit.findings import Confidence, Finding, Remedy, Severity
-from initaudit.registry import discover
+from initaudit.errors import UsageError, similar
+from initaudit.findings import Confidence, Finding, Remedy, Severity, selects
+from initaudit.registry import discover, tell
 
 if TYPE_CHECKING:
+    from initaudit.config import Config
     from initaudit.judgement.model_audit import ModelAudit
     from initaudit.measuring.layer_audit import LayerAudit
 
@@ -103,25 +103,31 @@ class Rule(abc.ABC):
 
 @cache
 def all_rules() -> tuple[Rule, ...]:
-    """Every rule, built in and from entry points, in the order of their codes."""
-    rules = sorted((_checked(rule) for rule in discover("initaudit.rules", Rule)), key=lambda r: r.code)
-    for first, second in pairwise(rules):
-        if first.code == second.code:
-            raise UsageError(
-                f"two rules have the code {first.code}: {type(first).__name__} and {type(second).__name__}"
-            )
-    return tuple(rules)
+    """Every rule, built in and from entry points, in the order of their codes; without those that `registry.faults` tells of."""
+    rules: dict[str, Rule] = {}
+    for kind in discover("initaudit.rules", Rule):
+        rule = _made(kind)
+        if rule is None:
+            continue
+        if rule.code in rules:
+            tell(f"two rules have the code {rule.code}: {type(rules[rule.code]).__name__} and {kind.__name__}")
+        else:
+            rules[rule.code] = rule
+    return tuple(rules[code] for code in sorted(rules))
 
 
-def _checked(rule: type[Rule]) -> Rule:
-    """An instance. Raises UsageError where the class lacks what every rule has, or cannot be made."""
-    missing = [name for name in ("code", "name", "severity") if not hasattr(rule, name)]
+def _made(kind: type[Rule]) -> Rule | None:
+    """An instance; None where the class lacks what every rule has, or cannot be made."""
+    home = f"{kind.__module__}.{kind.__name__}"
+    missing = [name for name in ("code", "name", "severity") if not hasattr(kind, name)]
     if missing:
-        raise UsageError(f"rule {rule.__module__}.{rule.__name__} has no {missing[0]}")
+        tell(f"rule {home} has no {missing[0]}")
+        return None
     try:
-        return rule()
-    except Exception as error:
-        raise UsageError(f"rule {rule.__module__}.{rule.__name__} cannot be made: {error}") from error
+        return kind()
+    except Exception as error:  # noqa: BLE001  rules of other packages raise whatever they raise
+        tell(f"rule {home} cannot be made: {error}")
+        return None
 
 
 def find_rule(word: str) -> Rule | None:
@@ -130,3 +136,22 @@ def find_rule(word: str) -> Rule | None:
         if word.lower() in (rule.code.lower(), rule.name):
             return rule
     return None
+
+
+def nearest(word: str) -> str:
+    """`; did you mean INI4?` where the code, the beginning of it or the name of a rule is nearly `word`."""
+    words = {w: None for rule in all_rules() for w in (rule.code[:4], rule.code, rule.name)}
+    return similar(word, words)
+
+
+def check_selectors(config: Config) -> None:
+    """Raises UsageError where `select` or `ignore` means a rule that there is not: a gate must not open by a typing error."""
+    check_words("select", config.select)
+    check_words("ignore", [ignore.rule for ignore in config.ignore])
+
+
+def check_words(option: str, words: Iterable[str]) -> None:
+    """Raises UsageError naming `option` and the word that means no rule."""
+    for word in words:
+        if not any(selects(word, rule.code, rule.name) for rule in all_rules()):
+            raise UsageError(f"{option}: no rule is called {word!r}{nearest(word) or '; see `initaudit rules`'}")

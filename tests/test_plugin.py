@@ -191,7 +191,7 @@ def test_an_operator_family_that_fails_costs_its_own_weights(tmp_path: Path, den
     ("entry", "head", "said"),
     [
         ("rules=Gone", HEAD, "entry point 'bad' of initaudit.rules cannot be loaded"),
-        ("rules=Bad", "import nowhere", "cannot be loaded: No module named 'nowhere'"),
+        ("rules=Bad", "import nowhere", "cannot be loaded: ModuleNotFoundError: No module named 'nowhere'"),
         ("rules=Bad", HEAD.replace('"BAD001"', '"INI101"'), "two rules have the code INI101"),
         ("rules=Bad", HEAD.replace('code, name, severity = "BAD001", "bad-rule", Severity.WARNING', ""), "has no code"),
         ("formats=Loud", HEAD.replace('".loud"', '".json"'), "write '.json'"),
@@ -200,14 +200,16 @@ def test_an_operator_family_that_fails_costs_its_own_weights(tmp_path: Path, den
         ("ops=HEAD", HEAD + "\nHEAD = 3\n", "entry point 'bad' of initaudit.ops"),
     ],
 )  # fmt: skip
-def test_a_package_that_cannot_be_used_is_named(tmp_path: Path, dense: str, entry: str, head: str, said: str):
-    """One line with the entry point and what is wrong with it, exit code 2, no traceback."""
+def test_a_package_that_cannot_be_used_costs_itself_alone(tmp_path: Path, dense: str, entry: str, head: str, said: str):
+    """It is named with what is wrong with it, in the report too; the report is written; exit code 2, no traceback."""
     done = run(faulty(tmp_path, entry, "pass", head), "--output-format", "json", dense)
 
+    (report,) = json.loads(done.stdout)["reports"]
     assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
     assert said in done.stderr
-    assert done.stdout == ""
+    assert all(line.startswith("initaudit: error: ") for line in done.stderr.splitlines())
+    assert report["coverage"]["parameters"] > 0
+    assert any(said in line for line in report["failed_rules"])
 
 
 def test_a_format_that_fails_is_named(tmp_path: Path, dense: str):

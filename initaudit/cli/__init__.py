@@ -24,6 +24,8 @@ COMMANDS = {
 
 EXIT_FINDINGS = 1
 """Findings at or above --fail-on, as linters have it."""
+EXIT_INTERRUPTED = 130
+"""As shells have it: 128 and the number of SIGINT."""
 EXIT_ERROR = 2
 """Usage, unreadable input or an internal error: click's own code for a wrong command line."""
 
@@ -51,7 +53,7 @@ class _LazyGroup(click.Group):
 @click.command(
     cls=_LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 nothing found at or above --fail-on; 1 findings; 2 usage, unreadable input or internal error.",
+    epilog="Exit codes: 0 nothing found at or above --fail-on; 1 findings; 2 usage, unreadable input or internal error; 130 interrupted.",
 )
 @click.version_option(__version__, prog_name="initaudit", message="%(prog)s %(version)s")
 def cli() -> None:
@@ -71,17 +73,14 @@ def run(arguments: list[str]) -> int:
 
     try:
         code: Any = cli.main(args=arguments, prog_name="initaudit", standalone_mode=False)
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
-        return EXIT_ERROR
+        return EXIT_INTERRUPTED
     except click.ClickException as error:
         error.show()
         return EXIT_ERROR
     except InitauditError as error:
         click.echo(f"initaudit: error: {visible(str(error))}", err=True)
-        return EXIT_ERROR
-    except KeyboardInterrupt:
-        click.echo("interrupted", err=True)
         return EXIT_ERROR
     except BrokenPipeError:
         sys.stderr.close()  # the reader went away; nothing more can be said
@@ -90,11 +89,13 @@ def run(arguments: list[str]) -> int:
         click.echo("initaudit: error: out of memory", err=True)
         return EXIT_ERROR
     except Exception as error:  # noqa: BLE001 - the last resort: a bug, still one line
-        return _internal(error)
+        click.echo(f"initaudit: {internal_error(error)}", err=True)
+        return EXIT_ERROR
     return code if isinstance(code, int) else 0
 
 
-def _internal(error: Exception) -> int:
+def internal_error(error: Exception) -> str:
+    """A bug in one line: where and what."""
     import traceback
     from pathlib import Path
 
@@ -103,7 +104,4 @@ def _internal(error: Exception) -> int:
     frame = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{Path(frame.filename).name}:{frame.lineno}"
     detail = visible(f"{type(error).__name__}: {error}")
-    click.echo(
-        f"initaudit: internal error at {where}: {detail} (a bug; INITAUDIT_DEBUG=1 shows the traceback)", err=True
-    )
-    return EXIT_ERROR
+    return f"internal error at {where}: {detail} (a bug; INITAUDIT_DEBUG=1 shows the traceback)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +22,28 @@ from initaudit.cli.options import audit_options, make_config
     metavar="FILE",
     help="File to write.",
 )
+@click.option(
+    "--update", is_flag=True, help="Keep what FILE accepts of other models, and accept what these have today."
+)
+@click.option("--prune", is_flag=True, help="Only take out of FILE what these models do not have any more.")
 @audit_options
-def command(models: tuple[str, ...], output: Path, **options: Any) -> int:
-    """Write today's findings on MODELS to a file; `initaudit check --baseline FILE` then fails only on new ones."""
+def command(models: tuple[str, ...], output: Path, *, update: bool, prune: bool, **options: Any) -> int:
+    """Write today's findings on MODELS to a file; `initaudit check --baseline FILE` then fails only on new ones.
+
+    Models are known by their path as seen from the folder of FILE. A baseline that is configured is not applied while one is written.
+    """
     from initaudit.cli import EXIT_ERROR
     from initaudit.cli.check import audit_one, expand
+    from initaudit.errors import UsageError
     from initaudit.files import write_atomically
     from initaudit.formats.printing import visible
-    from initaudit.judgement.baseline import render_baseline
+    from initaudit.judgement.baseline import Baseline, load_baseline
 
-    config = make_config(options)
+    if update and prune:
+        raise UsageError("give either --update or --prune")
+    config = dataclasses.replace(make_config(options), baseline=None)
+    before = load_baseline(output) if update or prune else Baseline(output, {})
+    assert before is not None
     reports = [audit_one(path, config) for path in expand(models)]
     unreadable = [report for report in reports if report.error is not None]
     for report in unreadable:
@@ -40,7 +53,10 @@ def command(models: tuple[str, ...], output: Path, **options: Any) -> int:
         click.echo(f"initaudit: error: {visible(path)}: {visible(line)}", err=True)
     if unreadable or failed:  # what was not judged cannot be accepted
         return EXIT_ERROR
-    write_atomically(output, render_baseline((r.path, r.active) for r in reports).encode())
-    accepted = sum(f.severity.rank > 0 for r in reports for f in r.active)
-    click.echo(f"wrote {output}: {accepted} accepted findings", err=True)
+    if prune:
+        after = before.pruned({report.path: report.findings for report in reports})
+    else:
+        after = before.replaced({report.path: report.active for report in reports})
+    write_atomically(output, after.render().encode())
+    click.echo(f"wrote {output}: {after.size} accepted findings", err=True)
     return 0

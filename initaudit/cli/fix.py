@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     show_default=True,
     help="Draw anew, or multiply the weights and keep their direction and the biases.",
 )
-@click.option("--layers", multiple=True, metavar="GLOB", help="Change only layers with such a name. Repeatable.")
+@click.option(
+    "--layers", multiple=True, metavar="GLOB", help="Change only layers with this name (or glob). Repeatable."
+)
 @click.option("--all", "every", is_flag=True, help="Change every layer that has a target, flagged or not.")
 @click.option("--dry-run", "--diff", "dry_run", is_flag=True, help="Say what would change; write nothing.")
 @click.option("--force", is_flag=True, help="Also change trained layers, and overwrite OUT.")
@@ -50,6 +52,7 @@ def command(model: str, output: Path | None, **options: Any) -> int:
     """
     from initaudit.errors import FixRefused, UsageError
     from initaudit.fixing.fixer import FixOptions, exit_code, fix
+    from initaudit.options import read_words
 
     in_place, quiet = options.pop("in_place"), options.pop("quiet")
     if in_place:
@@ -63,7 +66,7 @@ def command(model: str, output: Path | None, **options: Any) -> int:
         every=options.pop("every"),
         force=options.pop("force"),
         dry_run=options.pop("dry_run"),
-        select=tuple(part.strip() for item in options["select"] for part in item.split(",")),
+        select=read_words(options["select"]),
     )
     options["select"] = ()
     if output is None and not fix_options.dry_run:

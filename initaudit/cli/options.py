@@ -23,15 +23,15 @@ def audit_options(function: F) -> F:
 
 
 _AUDIT_OPTIONS = (
-    click.option("--select", multiple=True, metavar="CODE", help="Run only these rules (code, beginning of a code, or name). Repeatable."),
-    click.option("--ignore", multiple=True, metavar="CODE[:LAYER][=REASON]", help="Suppress findings; LAYER is a glob. Repeatable."),
+    click.option("--select", multiple=True, metavar="CODE[,CODE]", help="Run only these rules (code, beginning of a code, or name). Repeatable."),
+    click.option("--ignore", multiple=True, metavar="CODE[,CODE][:LAYER][=REASON]", help="Suppress findings; LAYER is a name or a glob. Repeatable."),
     click.option("--context", type=click.Choice(["auto", "fresh", "trained"]), help="Judge as a fresh or a trained network (default: by the evidence)."),
     click.option("--probe", type=click.Choice(["full", "forward", "none"]), help="Measure the signal forward and backward (full), forward, or not at all."),
     click.option("--input-shape", "input_shapes", multiple=True, metavar="NAME:2x3x224x224", help="Shape of a graph input. Repeatable."),
     click.option("--input-data", type=click.Path(dir_okay=False), metavar="FILE.npz", help="Real inputs, one array per graph input."),
     click.option("--input-spectrum", type=click.Choice(["natural", "white"]), help="Of synthetic images and sound: as in nature (default), or white noise."),
     click.option("--batch", type=click.IntRange(min=1), help="Inputs fed at once."),
-    click.option("--seed", type=int, help="Seed of inputs, samples and draws (default 0)."),
+    click.option("--seed", type=click.IntRange(min=0), help="Seed of inputs, samples and draws (default 0)."),
     click.option("--provider", metavar="NAME", help="Execution provider of the installed onnxruntime for the probe (default: the CPU's)."),
     click.option("--max-memory", metavar="SIZE", help="Memory the probe may use, e.g. 4GiB (default)."),
     click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Time the probe may take (default 120)."),
@@ -43,42 +43,41 @@ _AUDIT_OPTIONS = (
 
 
 def make_config(options: dict[str, Any], **more: Any) -> Config:
-    """Configuration file and environment, overridden by what the command line gives. Removes what it reads from `options`."""
-    from initaudit.config import load_config, parse_ignore, parse_size
-    from initaudit.errors import UsageError
+    """Configuration file and environment, overridden by what the command line gives. Removes what it reads from `options`.
+
+    Raises UsageError; also where a rule is meant that there is not.
+    """
+    from initaudit.config import load_config
+    from initaudit.options import read_ignores, read_shapes, read_words
+    from initaudit.rule import check_selectors
 
     config = load_config(file=options.pop("config_file"), isolated=options.pop("isolated"))
-    changes: dict[str, Any] = {}
-    for key in (
-        "context",
-        "probe",
-        "input_data",
-        "input_spectrum",
-        "batch",
-        "seed",
-        "provider",
-        "timeout",
-        "baseline",
-        "against",
-    ):
-        value = options.pop(key)
-        if value is not None:
-            changes[key] = value
-    if select := options.pop("select"):
-        changes["select"] = tuple(part.strip() for item in select for part in item.split(","))
-    if ignore := options.pop("ignore"):
-        changes["ignore"] = (*config.ignore, *(parse_ignore(item) for item in ignore))
-    if size := options.pop("max_memory"):
-        changes["max_memory"] = parse_size(size)
-    shapes = dict(config.input_shapes)
-    for item in options.pop("input_shapes"):
-        name, _, dims = item.rpartition(":")
-        try:
-            shapes[name] = tuple(int(d) for d in dims.lower().replace(",", "x").split("x") if d)
-        except ValueError:
-            name = ""
-        if not name:
-            raise UsageError(f"--input-shape {item!r} is not of the form NAME:2x3x224x224")
-    changes["input_shapes"] = shapes
-    changes |= {key: value for key, value in more.items() if value is not None}
-    return dataclasses.replace(config, **changes)
+    given = {name: options.pop(name) for name in _NAMES} | more
+    select, ignore, shapes = given.pop("select"), given.pop("ignore"), given.pop("input_shapes")
+    changes = {key: value for key, value in given.items() if value is not None}
+    if words := read_words(select):
+        changes["select"] = words
+    changes["ignore"] = (*config.ignore, *read_ignores(ignore))
+    changes["input_shapes"] = {**config.input_shapes, **read_shapes(shapes)}
+    config = dataclasses.replace(config, **changes)
+    check_selectors(config)
+    return config
+
+
+_NAMES = (
+    "select",
+    "ignore",
+    "context",
+    "probe",
+    "input_shapes",
+    "input_data",
+    "input_spectrum",
+    "batch",
+    "seed",
+    "provider",
+    "max_memory",
+    "timeout",
+    "baseline",
+    "against",
+)
+"""Of the options above that are fields of `Config`."""

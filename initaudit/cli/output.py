@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +16,7 @@ from initaudit.errors import UsageError
 from initaudit.files import write_atomically
 from initaudit.findings import Severity
 from initaudit.format import FormatOptions, all_formats, find_format
-from initaudit.report.document import document
+from initaudit.report.document import head
 
 if TYPE_CHECKING:
     from initaudit.report.report import Report
@@ -24,7 +26,7 @@ MAX_WIDTH = 120
 
 
 def pair_outputs(formats: Sequence[str], outputs: Sequence[Path]) -> list[tuple[str, Path | None]]:
-    """(format, file or None for stdout). Raises UsageError where two would share stdout, a file has no format, or there is no such format."""
+    """(format, file or None for stdout). Raises UsageError where two would share stdout, a file has no format, there is no such format, or a file cannot appear there."""
     if not formats and outputs:
         by_suffix = {f.suffix: f.name for f in all_formats().values()}
         formats = [by_suffix.get(path.suffix.lower(), "") for path in outputs]
@@ -38,50 +40,82 @@ def pair_outputs(formats: Sequence[str], outputs: Sequence[Path]) -> list[tuple[
     ]
     for name in formats:
         find_format(name)
+    for path in outputs:
+        if str(path) != "-":
+            check_writable(path)
     if sum(path is None or str(path) == "-" for _, path in pairs) > 1:
         raise UsageError("only one format can go to stdout; give each of the others its own -o FILE")
     return pairs
 
 
-def rendered(name: str, whole: Mapping[str, Any], options: FormatOptions) -> bytes:
-    """What a format makes of the document. Raises UsageError naming the format where it fails."""
-    output_format = find_format(name)
-    try:
-        return output_format.render(whole, options).encode()
-    except Exception as error:
-        home = f"{type(output_format).__module__}.{type(output_format).__name__}"
-        raise UsageError(f"output format {name!r} ({home}) failed: {type(error).__name__}: {error}") from error
+def check_writable(path: Path) -> None:
+    """Raises UsageError where no file can appear at `path`: before the work, not after it."""
+    folder = path.parent
+    if path.is_dir():
+        raise UsageError(f"{path}: is a directory")
+    if not folder.is_dir():
+        raise UsageError(f"{path}: there is no directory {folder}")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(f"{path}: cannot be written: Permission denied")
 
 
-def write_reports(
-    reports: Sequence[Report],
-    pairs: Sequence[tuple[str, Path | None]],
-    *,
-    quiet: bool,
-    verbose: bool,
-    statistics: bool,
-    color: bool | None,
-) -> None:
-    """Files first; then the report for stdout, text where no other format asked for it. Raises UsageError."""
-    plain = FormatOptions(verbose=verbose, statistics=statistics)
-    whole = document([report.entry() for report in reports])
-    on_stdout = [name for name, path in pairs if path is None or str(path) == "-"]
-    for name, path in pairs:
-        if path is not None and str(path) != "-":
-            write_atomically(path, rendered(name, whole, plain))
-            if not quiet:
+class Writer:
+    """Takes reports as they are finished: to stdout at once, to files at the end."""
+
+    def __init__(
+        self, pairs: Sequence[tuple[str, Path | None]], options: FormatOptions, *, color: bool | None, quiet: bool
+    ) -> None:
+        """Text goes to stdout where nothing else was asked for."""
+        self._files = [(name, path) for name, path in pairs if path is not None and str(path) != "-"]
+        self._stdout = next((name for name, path in pairs if path is None or str(path) == "-"), None)
+        if not pairs:
+            self._stdout = "text"
+        self._options, self._color, self._quiet = options, color, quiet
+
+    def write(self, reports: Iterable[Report]) -> list[Report]:
+        """All of them, written. Raises UsageError naming the format or the file that failed."""
+        finished: list[Report] = []
+        entries: list[dict[str, Any]] = []
+
+        def taken() -> Iterator[dict[str, Any]]:
+            for report in reports:
+                finished.append(report)
+                entries.append(report.entry())
+                yield entries[-1]
+
+        if self._stdout is None:
+            for _ in taken():
+                pass
+        else:
+            for piece in _pieces(self._stdout, taken(), self._for_terminal()):
+                sys.stdout.buffer.write(piece)
+                sys.stdout.flush()
+        for name, path in self._files:
+            write_atomically(path, b"".join(_pieces(name, entries, self._options)))
+            if not self._quiet:
                 click.echo(f"wrote {path}", err=True)
-    if not on_stdout and not quiet:
-        on_stdout = ["text"]
-    for name in on_stdout:
-        options = plain
-        if name == "text":
-            columns = min(shutil.get_terminal_size().columns, MAX_WIDTH)
-            options = FormatOptions(width=columns, color=_wants_color(color), verbose=verbose, statistics=statistics)
-        sys.stdout.buffer.write(rendered(name, whole, options))
-        sys.stdout.flush()
-    if not quiet:
-        click.echo(summary(reports), err=True)
+        return finished
+
+    def _for_terminal(self) -> FormatOptions:
+        if self._stdout != "text":
+            return self._options
+        columns = min(shutil.get_terminal_size().columns, MAX_WIDTH)
+        return replace(self._options, width=columns, color=_wants_color(self._color))
+
+
+def _pieces(name: str, entries: Iterable[Mapping[str, Any]], options: FormatOptions) -> Iterator[bytes]:
+    """What a format makes of the reports. Raises UsageError naming the format where it fails."""
+    output_format = find_format(name)
+    pieces = output_format.pieces(head(), entries, options)
+    while True:
+        try:
+            piece = next(pieces).encode()
+        except StopIteration:
+            return
+        except Exception as error:
+            home = f"{type(output_format).__module__}.{type(output_format).__name__}"
+            raise UsageError(f"output format {name!r} ({home}) failed: {type(error).__name__}: {error}") from error
+        yield piece
 
 
 def summary(reports: Sequence[Report]) -> str:
@@ -101,8 +135,9 @@ def _plural(count: int, noun: str) -> str:
 
 
 def _wants_color(color: bool | None) -> bool:
-    import os
-
+    """The option, then NO_COLOR and FORCE_COLOR (no-color.org, force-color.org), then whether a person reads it."""
     if color is not None:
         return color
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or sys.stdout.isatty()

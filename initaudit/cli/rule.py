@@ -13,17 +13,11 @@ def command(code: str) -> int:
     import textwrap
 
     from initaudit.errors import UsageError
-    from initaudit.rule import DOC_SECTIONS, all_rules, find_rule
+    from initaudit.rule import DOC_SECTIONS, find_rule, nearest
 
     rule = find_rule(code)
     if rule is None:
-        from difflib import get_close_matches
-
-        names = [n for r in all_rules() for n in (r.code, r.name)]
-        close = get_close_matches(code, names, n=1)
-        raise UsageError(
-            f"no rule is called {code!r}" + (f"; did you mean {close[0]}?" if close else "; see `initaudit rules`")
-        )
+        raise UsageError(f"no rule is called {code!r}{nearest(code) or '; see `initaudit rules`'}")
     width = min(shutil.get_terminal_size().columns, 100)
     documentation = rule.documentation()
     click.echo(f"{rule.code} {rule.name} ({rule.severity.value})\n")

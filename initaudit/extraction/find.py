@@ -29,7 +29,9 @@ def operators() -> Mapping[str, tuple[Operator, ...]]:
     table: dict[str, list[Operator]] = {}
     for family in discover("initaudit.ops", Operator):
         instance = family()
-        for name in family.types:
+        for name in (
+            family.types if isinstance(family.types, tuple) else ()
+        ):  # what is none is told as a fault of its package
             table.setdefault(name, []).append(instance)
     return {name: tuple(instances) for name, instances in table.items()}
 

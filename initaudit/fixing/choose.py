@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from initaudit.errors import UsageError, similar
 from initaudit.findings import Remedy, fix_acts_on, matches
 from initaudit.judgement.score import SUFFICES
+from initaudit.options import names
 from initaudit.redrawing.centring import readers
 from initaudit.redrawing.choice import Choice, Refusal
 from initaudit.redrawing.misfit import is_misfit
+from initaudit.rule import check_words
 
 if TYPE_CHECKING:
     from initaudit.findings import Finding
@@ -22,8 +24,13 @@ TRAINED = "it was trained, and a new draw does not bring back what it learned; -
 
 
 def choose(report: Report, options: FixOptions) -> tuple[list[Choice], list[Refusal]]:
-    """The layers that findings, or names among the options, ask for, in topological order; and those of them that training forbids."""
+    """The layers that findings, or names among the options, ask for, in topological order; and those of them that training forbids.
+
+    Raises UsageError where a rule or a layer is asked for that there is not.
+    """
     assert report.audit is not None
+    check_words("select", options.select)
+    _check_layers(report, options)
     findings = [f for f in report.active if not options.select or any(matches(f, s) for s in options.select)]
     named: dict[str, set[str]] = {}
     for finding in findings:
@@ -36,7 +43,7 @@ def choose(report: Report, options: FixOptions) -> tuple[list[Choice], list[Refu
     for layer in report.audit.layers:
         facts = layer.layer
         gain = centred.get(facts.name)
-        if options.layers and not any(fnmatchcase(n, g) for n in (facts.name, facts.title) for g in options.layers):
+        if options.layers and not any(names(g, n) for n in (facts.name, facts.title) for g in options.layers):
             continue
         if facts.name in named:
             codes = named[facts.name].union(network if gain is not None else ())
@@ -49,6 +56,14 @@ def choose(report: Report, options: FixOptions) -> tuple[list[Choice], list[Refu
     trained = [] if options.force else [choice for choice in chosen if choice.audit.trained]
     refusals = [Refusal(layer=choice.audit.layer.name, reason=TRAINED) for choice in trained]
     return [choice for choice in chosen if choice not in trained], refusals
+
+
+def _check_layers(report: Report, options: FixOptions) -> None:
+    assert report.audit is not None
+    known = [name for layer in report.audit.layers for name in (layer.layer.title, layer.layer.name)]
+    for pattern in options.layers:
+        if not any(names(pattern, name) for name in known):
+            raise UsageError(f"layers: {report.path} has no layer {pattern!r}{similar(pattern, known)}")
 
 
 def _network_faults(findings: Iterable[Finding]) -> list[str]:

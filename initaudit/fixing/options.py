@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from initaudit.errors import UsageError
+from initaudit.errors import UsageError, similar
 from initaudit.initialisation.schemes import SCHEMES
 from initaudit.redrawing.choice import Recipe
 
@@ -16,7 +16,7 @@ class FixOptions(Recipe):
     """What to change and how."""
 
     layers: tuple[str, ...] = ()
-    """Globs over names and titles; only these layers are changed."""
+    """Names, titles or globs over them; only these layers are changed."""
     every: bool = False
     """Change every layer that has a target, flagged or not."""
     select: tuple[str, ...] = ()
@@ -29,6 +29,9 @@ class FixOptions(Recipe):
     def __post_init__(self) -> None:
         """Raises UsageError."""
         if self.scheme != "auto" and self.scheme not in SCHEMES:
-            raise UsageError(f"unknown scheme {self.scheme!r}; there are auto, {', '.join(sorted(SCHEMES))}")
+            known = ("auto", *sorted(SCHEMES))
+            raise UsageError(
+                f"unknown scheme {self.scheme!r}{similar(self.scheme, known)}; there are {', '.join(known)}"
+            )
         if self.mode not in MODES:
             raise UsageError(f"mode must be one of {', '.join(MODES)}, not {self.mode!r}")

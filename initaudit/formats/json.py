@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from initaudit.format import Format, FormatOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 
 class JsonFormat(Format):
@@ -19,12 +19,24 @@ class JsonFormat(Format):
 
     def render(self, document: Mapping[str, Any], options: FormatOptions) -> str:
         """Keys in the order of the contract; a line per layer and per finding, which the fast encoder writes and `diff` reads."""
-        entries = [_members(report, "  ") for report in document["reports"]]
-        head = ", ".join(f"{_text(key)}: {_text(value)}" for key, value in document.items() if key != "reports")
-        return f'{{{head}, "reports": [\n' + ",\n".join(entries) + "\n]}\n"
+        head = {key: value for key, value in document.items() if key != "reports"}
+        return "".join(self.pieces(head, document["reports"], options))
+
+    def pieces(
+        self, head: Mapping[str, Any], reports: Iterable[Mapping[str, Any]], options: FormatOptions
+    ) -> Iterator[str]:
+        """The head, then a piece a report."""
+        del options
+        members = ", ".join(f"{_text(key)}: {_text(value)}" for key, value in head.items())
+        yield f'{{{members}, "reports": ['
+        between = "\n"
+        for report in reports:
+            yield between + _members(report, "  ")
+            between = ",\n"
+        yield "\n]}\n"
 
 
-def _members(report: dict[str, Any], indent: str) -> str:
+def _members(report: Mapping[str, Any], indent: str) -> str:
     lines = []
     for key, value in report.items():
         if isinstance(value, list) and value:

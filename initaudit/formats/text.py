@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 from rich.console import Console
@@ -51,8 +52,28 @@ class TextFormat(Format):
 
     def render(self, document: Part, options: FormatOptions) -> str:
         """Plain or coloured text, `options.width` columns."""
-        out = io.StringIO()
-        console = Console(
+        return "".join(self.pieces({}, document["reports"], options))
+
+    def pieces(self, head: Part, reports: Iterable[Part], options: FormatOptions) -> Iterator[str]:
+        """A piece a report, then the counts."""
+        del head
+        counts: Counter[tuple[str, str, str]] = Counter()
+        between = ""
+        for report in reports:
+            yield between + _printed(options, partial(_report, report, options))
+            between = "\n"
+            counts.update((f["code"], f["name"], f["severity"]) for f in _active(report))
+        if not between:
+            yield "No models.\n"
+        if options.statistics:
+            yield _printed(options, partial(_statistics, counts))
+
+
+def _printed(options: FormatOptions, show: Callable[[Console], None]) -> str:
+    """What `show` prints, without blanks at the ends of the lines."""
+    out = io.StringIO()
+    show(
+        Console(
             file=out,
             width=options.width,
             force_terminal=options.color,
@@ -62,16 +83,11 @@ class TextFormat(Format):
             markup=False,
             legacy_windows=False,
         )
-        for index, report in enumerate(document["reports"]):
-            if index:
-                console.print()
-            _report(console, report, options)
-        if options.statistics:
-            _statistics(console, document["reports"])
-        return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+    )
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
 
-def _report(console: Console, report: Part, options: FormatOptions) -> None:
+def _report(report: Part, options: FormatOptions, console: Console) -> None:
     console.print(Text(visible(report["model"]["path"]), style="bold"))
     verdict = report["verdict"]
     head = Text.assemble((verdict["status"].upper(), STYLES[verdict["status"]]))
@@ -241,8 +257,7 @@ def _coverage(console: Console, report: Part, options: FormatOptions) -> None:
         )
 
 
-def _statistics(console: Console, reports: Sequence[Part]) -> None:
-    counts = Counter((f["code"], f["name"], f["severity"]) for r in reports for f in _active(r))
+def _statistics(counts: Mapping[tuple[str, str, str], int], console: Console) -> None:
     console.print()
     for (code, name, severity), count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
         console.print(f"{count:6} {code} {name} [{severity}]")

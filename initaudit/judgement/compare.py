@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from initaudit.errors import UnsupportedWeight
+from initaudit.errors import UnsupportedWeight, UsageError
 
 if TYPE_CHECKING:
     from initaudit.extraction.layer import Layer
@@ -49,12 +49,17 @@ def compare(before: Sequence[Layer], after: Sequence[Layer]) -> tuple[LayerChang
 
 
 def untouched_layers(layers: Sequence[LayerAudit], against: str) -> dict[str, str]:
-    """Layers whose weights equal those of the model at `against`: name here -> name there. Raises ModelError."""
+    """Layers whose weights equal those of the model at `against`: name here -> name there.
+
+    Raises ModelError, and UsageError where no layer has its counterpart there: that file is another network.
+    """
     from initaudit.extraction.extract import extract_layers
     from initaudit.model.load import load_model
 
     before = extract_layers(load_model(against)).layers
     changes = compare(before, [a.layer for a in layers])
+    if layers and not any(c.before and c.after for c in changes):
+        raise UsageError(f"against: no layer of the model has a counterpart in {against}")
     return {c.after: c.before for c in changes if c.change == 0.0 and c.after and c.before}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -20,10 +21,9 @@ def apply_filters(
 ) -> tuple[Finding, ...]:
     """Drop what was not selected, mark what is ignored or known; most severe first, then by depth of the layer, then code."""
     depth = {audit.layer.name: audit.layer.depth for audit in layers}
+    selected = [finding for finding in found if any(matches(finding, word) for word in config.select)]
     kept = []
-    for finding in found:
-        if not any(matches(finding, selector) for selector in config.select):
-            continue
+    for finding in _told_apart(selected, depth):
         reason = next((i.reason for i in config.ignore if i.applies(finding)), None)
         if reason is None and baseline is not None:
             reason = baseline.reason(model, finding)
@@ -32,3 +32,40 @@ def apply_filters(
         key=lambda f: (-f.severity.rank, depth.get(f.layer or "", -1), f.code, f.layer or "", f.initializer or "")
     )
     return tuple(kept)
+
+
+def _told_apart(found: Iterable[Finding], depth: dict[str, int]) -> list[Finding]:
+    """Findings that code and subject do not tell apart (of layers without a name, say) numbered by the depth of their layers."""
+    seen: Counter[tuple[str, str]] = Counter()
+    numbered = []
+    for finding in sorted(
+        found,
+        key=lambda f: (depth.get(f.layer or "", -1), f.layer or "", f.initializer or "", -f.severity.rank, f.message),
+    ):
+        numbered.append(replace(finding, occurrence=seen[finding.code, finding.identity]))
+        seen[finding.code, finding.identity] += 1
+    return numbered
+
+
+def notes(config: Config, baseline: Baseline | None, found: Sequence[tuple[str, Sequence[Finding]]]) -> tuple[str, ...]:
+    """What is accepted but was not found in a whole run, as sentences: an exception that nobody needs any more hides the next fault.
+
+    Args:
+        config: options of the run.
+        baseline: the accepted findings.
+        found: path and findings of each model that could be audited.
+    """
+    if config.select != ("ALL",) or config.probe != "full":
+        return ()  # not everything was looked for
+    everything = [finding for _, findings in found for finding in findings]
+    lines = [f"ignore {i}: no finding is of that kind" for i in config.ignore if not any(map(i.applies, everything))]
+    if baseline is not None:
+        for model, findings in found:
+            stale = baseline.stale(model, findings)
+            if stale:
+                what = ", ".join(sorted({entry["code"] for entry in stale}))
+                lines.append(
+                    f"{baseline.path.name} accepts {len(stale)} that {model} does not have any more ({what}); "
+                    "`initaudit baseline --prune` takes them out"
+                )
+    return tuple(lines)

@@ -12,8 +12,7 @@ from enum import Enum, auto
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from initaudit.errors import UsageError
-from initaudit.registry import contributed
+from initaudit.registry import contributed, tell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -267,26 +266,23 @@ UNKNOWN: Final = OperatorSpec()
 
 @cache
 def operator_spec(op_type: str, domain: str = "") -> OperatorSpec:
-    """What an operator does; `UNKNOWN` where nobody says.
-
-    Raises UsageError where the entry point of another package cannot be loaded.
-    """
+    """What an operator does; `UNKNOWN` where nobody says."""
     full = f"{domain}:{op_type}" if domain else op_type
     return TABLE.get(full) or _contributed().get(full) or TABLE.get(op_type) or UNKNOWN
 
 
 @cache
 def _contributed() -> Mapping[str, OperatorSpec]:
-    """Rows of the operator families that other packages bring. Raises UsageError where they are not rows, or a row is there already."""
+    """Rows of the operator families that other packages bring. `registry.faults` tells of those that are none, or are there already."""
     rows: dict[str, OperatorSpec] = {}
     for entry, family in contributed("initaudit.ops").items():
         types, specs = getattr(family, "types", None), getattr(family, "specs", {})
         if not isinstance(types, tuple) or not all(isinstance(row, OperatorSpec) for row in specs.values()):
-            raise UsageError(
-                f"entry point {entry!r} of initaudit.ops: types must be a tuple of names, specs hold OperatorSpec"
-            )
+            tell(f"entry point {entry!r} of initaudit.ops: types must be a tuple of names, specs hold OperatorSpec")
+            continue
         taken = sorted(TABLE.keys() & specs.keys())
         if taken:
-            raise UsageError(f"entry point {entry!r} of initaudit.ops: initaudit itself says what {taken[0]} does")
+            tell(f"entry point {entry!r} of initaudit.ops: initaudit itself says what {taken[0]} does")
+            continue
         rows |= dict.fromkeys((name for name in types if name not in TABLE), PLAIN_PRODUCT) | dict(specs)
     return rows

@@ -26,11 +26,12 @@ SCHEMA_VERSION = "1"
 
 def document(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """One document for the entries of any number of models."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "tool": {"name": "initaudit", "version": __version__},
-        "reports": list(entries),
-    }
+    return {**head(), "reports": list(entries)}
+
+
+def head() -> dict[str, Any]:
+    """What a document says before its `reports`."""
+    return {"schema_version": SCHEMA_VERSION, "tool": {"name": "initaudit", "version": __version__}}
 
 
 def entry(

@@ -23,7 +23,7 @@ class Report:
     findings: tuple[Finding, ...] = ()
     """All findings, suppressed ones included, most severe first, then by depth."""
     failed_rules: tuple[str, ...] = ()
-    """Rules that raised instead of judging, each with its error in one line."""
+    """Rules that raised instead of judging, and parts of other packages that could not be used, each with its error in one line."""
     skipped: tuple[Skipped, ...] = ()
     parameters: int = 0
     audited: int = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,11 @@ import numpy as np
 import pytest
 from onnx import helper
 
+import initaudit.cli.check
+from initaudit.api import audit
 from initaudit.cli import run
+from initaudit.cli.check import expand
+from initaudit.errors import UsageError
 from tests.networks import mlp, model, normal, save, trained_like
 
 QUICK = ("--isolated", "--probe", "none")
@@ -52,6 +57,9 @@ def test_an_ignored_finding_is_shown_with_its_reason(tmp_path: Path, capfd: pyte
     assert [f["suppressed"] for f in findings if f["code"] == "INI003"] == ["cut on purpose"]
 
 
+ZERO = {"fc0.weight": np.zeros_like}
+
+
 def test_a_baseline_accepts_todays_findings_and_no_others(tmp_path: Path):
     """A new fault in the next export fails again."""
     zero = {"fc0.weight": np.zeros_like}
@@ -65,8 +73,8 @@ def test_a_baseline_accepts_todays_findings_and_no_others(tmp_path: Path):
     assert run(["check", *options, "-q", "--baseline", baseline, path]) == 1
 
 
-def test_reports_go_to_files_by_suffix_and_text_to_stdout(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
-    """Report on stdout, summary on stderr."""
+def test_reports_go_to_files_by_suffix_and_not_to_stdout(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    """Who asks for files gets files; the summary is on stderr."""
     path = save(mlp([32, 32, 4]), tmp_path / "m.onnx")
 
     run(["check", *QUICK, path, "-o", str(tmp_path / "r.json"), "-o", str(tmp_path / "r.html")])
@@ -74,8 +82,137 @@ def test_reports_go_to_files_by_suffix_and_text_to_stdout(tmp_path: Path, capfd:
 
     assert json.loads((tmp_path / "r.json").read_text())["schema_version"] == "1"
     assert (tmp_path / "r.html").read_text().startswith("<!doctype html>")
-    assert "PASS" in output.out
+    assert output.out == ""
     assert "1 model: 0 errors" in output.err
+
+
+def test_quiet_keeps_the_report(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    """-q silences what is on the way, not what was asked for."""
+    path = save(mlp([32, 32, 4]), tmp_path / "m.onnx")
+
+    run(["check", *QUICK, "-q", path])
+    output = capfd.readouterr()
+
+    assert "PASS" in output.out
+    assert output.err == ""
+
+
+@pytest.mark.parametrize(
+    ("target", "complaint"), [("", "is a directory"), ("missing/r.json", "there is no directory")], ids=str
+)
+def test_a_file_that_cannot_appear_is_refused_before_the_work(
+    target: str, complaint: str, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    """An hour of auditing must not end in an error that was there from the start."""
+    path = save(mlp([32, 32, 4]), tmp_path / "m.onnx")
+    monkeypatch.setattr(initaudit.cli.check, "audit_one", pytest.fail)
+
+    code = run(["check", *QUICK, path, "--output-format", "json", "-o", str(tmp_path / target)])
+
+    assert code == 2
+    assert complaint in capfd.readouterr().err
+
+
+def test_a_bug_in_one_model_costs_that_model_alone(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    """The others have their reports; the one is named with the place of the bug; the exit code is 2."""
+    import initaudit.auditor
+
+    paths = [save(mlp([32, 32, 4]), tmp_path / name) for name in ("a.onnx", "b.onnx", "c.onnx")]
+    really = initaudit.auditor.load_model
+
+    def sometimes(source: str):
+        if "b.onnx" in source:
+            raise ZeroDivisionError("oops")
+        return really(source)
+
+    monkeypatch.setattr(initaudit.auditor, "load_model", sometimes)
+    monkeypatch.delenv("INITAUDIT_DEBUG", raising=False)
+
+    code = run(["check", *QUICK, "--output-format", "json", *paths])
+    output = capfd.readouterr()
+    statuses = [report["verdict"]["status"] for report in json.loads(output.out)["reports"]]
+
+    assert code == 2
+    assert statuses == ["pass", "error", "pass"]
+    assert "b.onnx: internal error at test_cli.py" in output.err
+    assert "ZeroDivisionError: oops" in output.err
+
+
+def test_each_report_comes_as_soon_as_it_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The first of many models is read while the others are audited."""
+    from initaudit.cli.output import Writer
+    from initaudit.format import FormatOptions
+
+    class Stream:
+        def __init__(self) -> None:
+            self.buffer, self.text = self, ""
+
+        def write(self, piece: bytes) -> None:
+            self.text += piece.decode()
+
+        def flush(self) -> None:
+            pass
+
+        def isatty(self) -> bool:
+            return False
+
+    def reports():
+        for name in ("a.onnx", "b.onnx"):
+            seen.append((name, stream.text.count("onnx")))
+            yield audit(save(mlp([8, 8, 4]), tmp_path / name), probe="none")
+
+    for name in ("text", "json"):
+        monkeypatch.setattr(sys, "stdout", stream := Stream())
+        seen: list[tuple[str, int]] = []
+        Writer([(name, None)], FormatOptions(), color=None, quiet=True).write(reports())
+
+        assert seen == [("a.onnx", 0), ("b.onnx", 1)]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_what_is_finished_survives_an_interruption(number: int, code: int, tmp_path: Path):
+    """A run that is ended writes a whole document of the models it got to, to files as well."""
+    paths = [save(mlp([32, 32, 4], seed=i), tmp_path / f"{i:03}.onnx") for i in range(200)]
+    command = [
+        sys.executable,
+        "-m",
+        "initaudit",
+        "check",
+        "--isolated",
+        "--output-format",
+        "json",
+        "--output-format",
+        "text",
+    ]
+    command += ["-o", "-", "-o", str(tmp_path / "r.txt"), *paths]
+    with subprocess.Popen(command, bufsize=0, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        first = b""
+        while b"failed_rules" not in first:
+            first += process.stdout.read(2000)
+        process.send_signal(number)
+        rest, error = process.communicate()
+
+    reports = json.loads(first + rest)["reports"]
+    assert process.returncode == code
+    assert 1 <= len(reports) < 200
+    assert f"interrupted: {len(reports)} of 200 models audited" in error.decode()
+    assert (tmp_path / "r.txt").read_text().count("PASS") == len(reports)
+
+
+def test_a_file_is_audited_once_whatever_leads_to_it(tmp_path: Path):
+    """Links, circles of links and names given twice; suffixes in capitals are models too; exclusions hold."""
+    path = save(mlp([8, 8, 4]), tmp_path / "m.ONNX")
+    (tmp_path / "circle").symlink_to(tmp_path)
+    (tmp_path / "same.onnx").symlink_to(path)
+    (tmp_path / "old").mkdir()
+    other = save(mlp([8, 8, 4]), tmp_path / "old" / "n.onnx")
+
+    assert expand([str(tmp_path), path]) == [path, other]
+    assert expand([str(tmp_path)], ["old/*"]) == [path]
+    with pytest.raises(UsageError, match="all 3 models are excluded"):
+        expand([str(tmp_path)], ["*"])
 
 
 def test_text_fits_80_columns_and_hides_control_characters(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
@@ -172,7 +309,7 @@ def test_an_internal_error_is_one_line_and_exit_code_2(
     """A traceback shown to a user is a bug of its own."""
     import initaudit.cli.check
 
-    def broken(models: object) -> list[str]:
+    def broken(*_: object) -> list[str]:
         raise ZeroDivisionError("oops")
 
     monkeypatch.setattr(initaudit.cli.check, "expand", broken)
@@ -253,3 +390,73 @@ def test_a_terminal_shows_what_the_probe_is_doing_and_a_pipe_does_not(tmp_path: 
     assert "measuring" in shown[Terminal]
     assert "\x1b[31m" not in shown[Terminal]
     assert "\r" not in shown[io.StringIO]
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--select", "INI999"], "select: no rule is called 'INI999'"),
+        (["--select", "vanishing-sgnal"], "did you mean vanishing-signal?"),
+        (["--select", "INI1,INI4*"], "no rule is called 'INI4*'; did you mean INI4"),
+        (["--ignore", "INI999:fc*=why"], "ignore: no rule is called 'INI999'"),
+        (["--ignore", ":fc1"], "names no rule"),
+        (["--seed", "-1"], "--seed"),
+    ],
+)
+def test_a_selection_that_means_nothing_is_an_error(
+    options: list[str], complaint: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    """A gate must not go green by a typing error."""
+    path = save(mlp([8, 8, 4]), tmp_path / "m.onnx")
+
+    assert run(["check", "--isolated", "--probe", "none", *options, path]) == 2
+    assert complaint in capfd.readouterr().err
+
+
+def test_an_unset_variable_ignores_nothing(tmp_path: Path):
+    """`--ignore "$NOBODY_SET_IT"` leaves the gate closed."""
+    path = save(mlp([8, 8, 4], change=ZERO), tmp_path / "m.onnx")
+
+    codes = {
+        value: run(["check", "--isolated", "--probe", "none", "--context", "fresh", "-q", "--ignore", value, path])
+        for value in ("", "INI0,INI1,INI9")
+    }
+
+    assert codes == {"": 1, "INI0,INI1,INI9": 0}
+
+
+def test_a_baseline_in_force_does_not_hide_what_is_accepted_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Writing a baseline looks at all findings; pruning takes out what was mended."""
+    path = save(mlp([8, 8, 4], change=ZERO), tmp_path / "m.onnx")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "initaudit.toml").write_text('baseline = "accepted.json"\nprobe = "none"\ncontext = "fresh"\n')
+    write = ["baseline", path, "-o", "accepted.json"]
+    (tmp_path / "accepted.json").write_text('{"version": 2, "models": {}}')
+
+    assert run(write) == 0
+    first = (tmp_path / "accepted.json").read_text()
+    assert run(write) == 0
+    assert (tmp_path / "accepted.json").read_text() == first
+    assert run(["check", "-q", path]) == 0
+    save(mlp([8, 8, 4]), tmp_path / "m.onnx")
+    assert run([*write, "--prune"]) == 0
+
+    assert "INI003" in first
+    assert "INI003" not in (tmp_path / "accepted.json").read_text()
+
+
+def test_another_network_is_nothing_to_compare_with(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    """--against a file of which no layer matches compares nothing: it says so instead of passing."""
+    path = save(mlp([8, 8, 4]), tmp_path / "m.onnx")
+    other = save(mlp([5, 7, 3]), tmp_path / "other.onnx")
+
+    assert run(["check", "--isolated", "--probe", "none", "--against", other, path]) == 2
+    assert "no layer of the model has a counterpart in" in capfd.readouterr().err
+
+
+def test_fixing_a_layer_that_there_is_not_is_an_error(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    """A misspelt layer must not end in an unchanged copy."""
+    path = save(mlp([8, 8, 4]), tmp_path / "m.onnx")
+
+    assert run(["fix", "--isolated", "--probe", "none", "--layers", "/fc1/Gem", path, "--dry-run"]) == 2
+    assert "did you mean /fc1/Gemm?" in capfd.readouterr().err
