@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from initaudit.judgement.freshness import survey
+from initaudit.judgement.groups import vote_of
 from initaudit.judgement.running_statistics import never_updated
+from initaudit.judgement.untrained import weigh_evidence, with_evidence
 from initaudit.kind import Kind
 
 if TYPE_CHECKING:
+    from initaudit.judgement.groups import Group
     from initaudit.measuring.layer_audit import LayerAudit
+    from initaudit.stats.provenance import Provenance
 
-FRESH_SHARE = 0.8
-"""Share of decided layers at a known law from which a network without trained layers counts as fresh although a few layers
-escape recognition. A judgement: of fresh tensors fewer than 2 % escape (`benchmarks/provenance.py`), but a scheme of the user's
-own may start a fifth of the layers."""
 TRAINED_SHARE = 0.1
 """Below this share of untrained layers a network is called trained; at or above it, mixed. Only the word differs: INI601 names the layers in both."""
 MANY_WEIGHTS = 8
@@ -24,6 +25,9 @@ networks 32 fit one without deciding, a quarter; were they independent, eight wo
 MANY_VALUES = 1000
 """Values that they must hold together: what one weight needs to be taken for a draw (`stats.provenance.BELL_LAW`)."""
 
+KNOWN_SCALE = 192
+"""Values from which a law is named with some confidence in a fresh network: their scale is known to 5 % then."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
@@ -31,6 +35,8 @@ class Context:
 
     name: str
     evidence: tuple[str, ...] = ()
+    hardly_moved: int = 0
+    """Layers that were trained and whose weights still fit their law, where these are most of the trained ones; else 0."""
 
     @property
     def has_training(self) -> bool:
@@ -40,48 +46,70 @@ class Context:
 
 def infer_context(layers: Sequence[LayerAudit], override: str = "auto") -> Context:
     """Judge by the provenance of the weights that are large enough to decide, by the biases and by the norm parameters."""
+    network = survey(layers)
+    groups, moved = network.groups, network.moved
+    hardly = [group for group in moved if not group.rejected]
+    hardly_moved = len(hardly) if 2 * len(hardly) > len(moved) else 0
     if override != "auto":
-        return Context(name=override, evidence=(f"given as {override}",))
-    weights = [
-        a for a in layers if a.provenance is not None and a.layer.untrainable is None and a.layer.kind is not Kind.OTHER
-    ]  # a vector that is only added may start at any pattern: the decay of a recurrence, the slopes of a position bias
-    stored = _by_tensor(weights)  # the gates of a recurrent layer are one witness, not four
-    untrained = [a for a in stored if a.provenance and a.provenance.untrained is True]
-    trained = [a for a in stored if a.provenance and a.provenance.untrained is False]
-    convincing = [a for a in trained if a.provenance and a.provenance.confidence == "high"]
-    guessed = [a for a in untrained if a.provenance and a.provenance.confidence == "low"]
-    if len(guessed) == len(untrained) < len(convincing):  # a trained layer that is bell-shaped by accident
-        untrained = []
-    decided = len(untrained) + len(trained)
+        return Context(name=override, evidence=(f"given as {override}",), hardly_moved=hardly_moved)
+    weighed = weigh_evidence(network)
+    votes = [vote_of([weighed.get(id(a), a.provenance) for a in group.parts if a.provenance]) for group in groups]
+    untrained = sum(vote.untrained is True for vote in votes)
+    trained = sum(vote.untrained is False for vote in votes)
+    decided = untrained + trained
     evidence = []
     if decided:
-        evidence.append(f"{len(untrained)} of {decided} decidable weights follow an initialisation scheme")
-    marks = _training_marks(layers)
+        evidence.append(f"{untrained} of {decided} decidable weights follow an initialisation scheme")
+    marks = _training_marks(layers, hardly)
     evidence += marks.evidence
-    if not decided:
-        if weights and all(a.stats.std == 0 for a in weights):  # no training leaves every weight of a layer equal
-            return Context(name="fresh", evidence=(*evidence, "all weights are constant"))
-        if not marks.trained and _fit_together(stored):
-            return Context(
-                name="fresh", evidence=(*evidence, f"none of {len(stored)} small weights departs from a law")
-            )
-        return Context(name="trained" if marks.trained else "unknown", evidence=tuple(evidence))
-    share = len(untrained) / decided
-    if not trained or (share >= FRESH_SHARE and not marks.trained and len(convincing) < len(untrained)):
-        name = "fresh"
-    elif share < TRAINED_SHARE:
-        name = "trained"
-    else:
-        name = "mixed"
-    return Context(name=name, evidence=tuple(evidence))
+    fresh = network.freshness > 0 and not marks.trained
+    name = _named(untrained, trained + len(hardly), fresh=fresh)
+    if name is None:
+        name, why = _of_small_ones(groups, marks)
+        evidence += why
+    return Context(
+        name=name, evidence=tuple(evidence), hardly_moved=hardly_moved if name in ("trained", "mixed") else 0
+    )
+
+
+def _named(untrained: int, trained: int, *, fresh: bool) -> str | None:
+    """By the weights that decide, and by what all say together; None where there is no such weight."""
+    if not untrained + trained:
+        return None
+    if untrained and (fresh or not trained):
+        return "fresh"
+    return "trained" if untrained < TRAINED_SHARE * (untrained + trained) else "mixed"
+
+
+def _of_small_ones(groups: Sequence[Group], marks: _Marks) -> tuple[str, list[str]]:
+    """Where no weight decides alone: by all of them together."""
+    stored = [part for group in groups for part in group.parts[:1]]
+    if stored and all(a.stats.std == 0 for a in stored):  # no training leaves every weight of a layer equal
+        return "fresh", ["all weights are constant"]
+    if marks.trained:
+        return "trained", []
+    if _fit_together(stored):
+        return "fresh", [f"none of {len(stored)} small weights departs from a law"]
+    return "fresh" if marks.still else "unknown", []
 
 
 def with_training(layers: Sequence[LayerAudit], context: Context) -> tuple[LayerAudit, ...]:
-    """The layers, with what the context and their provenance together say of whether they were trained."""
+    """The layers, with what the context and all evidence together say of whether they were trained."""
+    if context.name == "fresh":
+        return tuple(replace(a, provenance=_in_fresh_network(a)) for a in layers)
+    if not context.has_training:
+        return tuple(layers)
     return tuple(
-        replace(a, trained=context.has_training and (a.provenance is None or a.provenance.untrained is not True))
-        for a in layers
+        replace(a, trained=a.provenance is None or a.provenance.untrained is not True) for a in with_evidence(layers)
     )
+
+
+def _in_fresh_network(audit: LayerAudit) -> Provenance | None:
+    """Where all is drawn, a law that fits values enough to know their scale is the law."""
+    origin = audit.provenance
+    if origin is None or origin.law is None or origin.confidence != "low" or audit.stats.count < KNOWN_SCALE:
+        return origin
+    return replace(origin, confidence="medium")
 
 
 def _fit_together(stored: Sequence[LayerAudit]) -> bool:
@@ -92,39 +120,32 @@ def _fit_together(stored: Sequence[LayerAudit]) -> bool:
     return len(fitting) == len(varied) >= MANY_WEIGHTS and values >= MANY_VALUES
 
 
-def _by_tensor(weights: Sequence[LayerAudit]) -> list[LayerAudit]:
-    """One layer or part for each stored tensor: the one that most of its parts agree with, trained ones first."""
-    groups: dict[int, list[LayerAudit]] = {}
-    for audit in weights:
-        key = id(audit.layer.weight.tensors[0]) if audit.layer.weight.tensors else id(audit)
-        groups.setdefault(key, []).append(audit)
-    return [_majority(group) for group in groups.values()]
-
-
-def _majority(group: Sequence[LayerAudit]) -> LayerAudit:
-    votes = {
-        value: [a for a in group if a.provenance and a.provenance.untrained is value] for value in (False, True, None)
-    }
-    return max(votes.values(), key=len)[0]
-
-
 @dataclass(frozen=True, slots=True)
 class _Marks:
     trained: bool
+    """Most norm scales, or the biases of some layers that fit their law, have moved."""
+    still: bool
+    """Many biases, and all of them, are constant."""
     evidence: list[str]
 
 
-def _training_marks(layers: Sequence[LayerAudit]) -> _Marks:
-    """Norm parameters and biases that left the constants at which frameworks start them."""
+def _training_marks(layers: Sequence[LayerAudit], hardly: Sequence[Group]) -> _Marks:
+    """Norm parameters and biases that left the constants, or the laws, at which frameworks start them."""
     norms = [
         a for a in layers if a.layer.kind is Kind.NORM and not (a.stats.std > 0 and never_updated(a.layer))
     ]  # scales of a norm that never saw data were drawn: RepVGG starts them at N(0.1, 0.1) (timm)
     moved = [a for a in norms if a.stats.std > 0]
-    biases = [a for a in layers if a.bias is not None and a.bias.count > 1]
-    zero = [a for a in biases if a.bias is not None and a.bias.std == 0]
+    biases = [a.bias for a in layers if a.bias is not None and a.bias.count > 1]
+    constant = [bias for bias in biases if bias.std == 0]
     evidence = []
     if norms:
         evidence.append(f"{len(moved)} of {len(norms)} normalisation vectors have left their constant start")
     if biases:
-        evidence.append(f"{len(zero)} of {len(biases)} biases are constant, as at initialisation")
-    return _Marks(trained=bool(norms) and len(moved) > len(norms) / 2, evidence=evidence)
+        evidence.append(f"{len(constant)} of {len(biases)} biases are constant, as at initialisation")
+    if hardly:
+        evidence.append(f"{len(hardly)} layers whose weights fit a law have biases, or bounds, that training moved")
+    return _Marks(
+        trained=len(moved) > len(norms) / 2 or bool(hardly),
+        still=len(constant) == len(biases) >= MANY_WEIGHTS,
+        evidence=evidence,
+    )

@@ -233,6 +233,7 @@ def _provenance(origin: Provenance | None) -> dict[str, Any] | None:
         "p_value": number(origin.p_value),
         "untrained": origin.untrained,
         "confidence": origin.confidence,
+        "odds": number(origin.odds),
         "why": origin.why,
     }
 

@@ -35,13 +35,14 @@ class SchemeMismatch(Rule):
     remedy = Remedy.DRAW_LAYER
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
-        """Only where a law with a fixed scale was recognised in a fresh network."""
+        """Only where a law with a fixed scale was recognised, with some confidence, in a network that shows no training."""
         origin, target = layer.provenance, layer.target
         if (
             audit.context.has_training
             or origin is None
             or target is None
             or origin.law is None
+            or origin.confidence == "low"
             or not origin.std
             or not target.std
         ):

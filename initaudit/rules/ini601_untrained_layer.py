@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from initaudit.findings import Confidence, Finding, Remedy, Severity
 from initaudit.rule import Rule
-from initaudit.stats.provenance import CERTAIN_BELL
+from initaudit.stats.provenance import CERTAIN_BELL, SHARP_LAW
 
 if TYPE_CHECKING:
     from initaudit.judgement.model_audit import ModelAudit
     from initaudit.measuring.layer_audit import LayerAudit
+    from initaudit.stats.provenance import Provenance
 
-STRUCTURED = frozenset({"orthogonal", "identity"})
-"""Laws that training leaves at once, whatever their scale. An independent draw of unknown scale is only information: a short
-training widens a uniform law without bending it much. A uniform law per unit, as a folded BatchNorm leaves it, comes with
-medium confidence: of 600 trained layers only those of 320 and fewer values have one (`benchmarks/thresholds.py trained`)."""
+STRUCTURED: Final = frozenset({"orthogonal", "identity"})
+"""Laws that training leaves at once, whatever their scale. A bell shape of unknown scale is only information; a uniform law of unknown
+scale is more where it is not wider than a published one, as a short training leaves it. A uniform law per unit, as a folded BatchNorm
+leaves it, comes with medium confidence: of 600 trained layers only those of 320 and fewer values have one (`benchmarks/thresholds.py
+trained`)."""
+
+WORTH_SAYING: Final = 0.1
+"""Odds, to one, from which it is said that a layer may be untrained. A judgement: one in eleven is worth a look where a layer fits its
+law, as it costs one."""
 
 
 class UntrainedLayer(Rule):
@@ -33,30 +39,65 @@ class UntrainedLayer(Rule):
     severity = Severity.ERROR
     remedy = Remedy.CHECK
 
+    def check(self, audit: ModelAudit) -> Iterator[Finding]:
+        """Each layer; or, of a network that training hardly moved, one word for all that cannot be told from their start."""
+        if not audit.context.has_training:
+            return
+        if audit.context.hardly_moved:
+            yield self.finding(
+                None,
+                f"Training hardly moved this network: the weights of {audit.context.hardly_moved} layers still fit the law of their "
+                "initialisation, but their biases or bounds have left it. A layer that was never trained cannot be told from these.",
+                severity=Severity.INFO,
+                confidence=Confidence.MEDIUM,
+                suggestion="Compare with the checkpoint before the training (`--against`) to see which layers changed.",
+                remedy=Remedy.NONE,
+            )
+        yield from super().check(audit)
+
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
         """Provenance decides; a constant or zero layer is named by INI002 and INI003."""
         origin = layer.provenance
-        if (
-            not audit.context.has_training
-            or origin is None
-            or origin.untrained is not True
-            or origin.distribution == "constant"
-        ):
+        if origin is None or origin.distribution == "constant":
             return
-        if origin.confidence == "low":
-            return
+        if origin.untrained is True and origin.confidence != "low":
+            yield self._untrained(layer, origin)
+        elif not audit.context.hardly_moved and _may_be(origin, layer):
+            yield self.finding(
+                layer,
+                f"Its {layer.stats.count} weights may still be as {origin.law} draws them ({origin.why}); that does not decide it.",
+                measured=layer.stats.std,
+                expected=origin.std,
+                severity=Severity.INFO,
+                confidence=Confidence.MEDIUM,
+                suggestion="Compare with the checkpoint it was loaded from (`--against`).",
+                odds=origin.odds,
+            )
+
+    def _untrained(self, layer: LayerAudit, origin: Provenance) -> Finding:
+        """A layer that still is as it was drawn."""
         named = origin.law is not None or origin.distribution in STRUCTURED
         sure = named and origin.confidence == "high"
-        enough = origin.distribution == "uniform" or layer.stats.count >= CERTAIN_BELL
-        named = named or (enough and origin.confidence == "medium")
-        law = origin.law or f"an independent {origin.distribution} law"
-        severity = Severity.ERROR if sure else Severity.WARNING if named else Severity.INFO
-        yield self.finding(
+        uniform = origin.distribution == "uniform"
+        enough = uniform or layer.stats.count >= CERTAIN_BELL
+        told = enough and origin.confidence == "medium"
+        narrower = uniform and origin.confidence == "high" and origin.odds is not None
+        severity = Severity.ERROR if sure else Severity.WARNING if named or told or narrower else Severity.INFO
+        return self.finding(
             layer,
-            f"Its {layer.stats.count} weights are still distributed as {law} draws them ({origin.why}); the rest of the network was trained.",
+            f"Its {layer.stats.count} weights are still distributed as {origin.law or f'an independent {origin.distribution} law'} "
+            f"draws them ({origin.why}); the rest of the network was trained.",
             measured=layer.stats.std,
             expected=origin.std,
             severity=severity,
             confidence=Confidence.HIGH if sure else Confidence.MEDIUM,
             suggestion="Load the missing weights or train the layer; if it is frozen on purpose, ignore it with that reason.",
+            odds=origin.odds,
         )
+
+
+def _may_be(origin: Provenance, layer: LayerAudit) -> bool:
+    """Whether values enough fit a law and the odds, from all evidence, are worth a word."""
+    if origin.law is None or layer.stats.count < SHARP_LAW:
+        return False
+    return origin.untrained is True or (origin.odds is not None and origin.odds >= WORTH_SAYING)

@@ -29,3 +29,5 @@ class Provenance:
     why: str
     candidates: tuple[str, ...] = ()
     """Other laws that fit."""
+    odds: float | None = None
+    """To one, that the layer is as drawn, from all evidence of its network; None where the values alone are judged."""

@@ -86,6 +86,7 @@ FACTS = {
         "p-value": "provenance.p_value",
         "Still untrained": "provenance.untrained",
         "Confidence": "provenance.confidence",
+        "Odds that it is untrained": "provenance.odds",
         "Why": "provenance.why",
     },
     "Signal": {

@@ -1,0 +1,251 @@
+"""Whether a layer of a trained network still is as it was drawn: the evidence of its weights, its bias and its place, added up.
+
+Each piece of evidence is a log-likelihood ratio in nats, ln P(seen | untrained) - ln P(seen | trained); with the logarithm of the
+odds before anything was seen they add up to the logarithm of the odds that the layer is untrained. The frequencies are those of
+`benchmarks/untrained`, which trains networks, draws heads and blocks anew, and prints the errors that come of it. Layers that
+training moves together (the gates of a cell, the users of one tensor) are weighed together.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from initaudit.judgement.freshness import Network, survey
+from initaudit.judgement.siblings import siblings_of
+from initaudit.measuring.measure import facts_of
+from initaudit.stats.laws import candidate_laws
+
+if TYPE_CHECKING:
+    from initaudit.judgement.groups import Group
+    from initaudit.measuring.layer_audit import LayerAudit
+    from initaudit.stats.bias_origin import BiasOrigin
+    from initaudit.stats.provenance import Provenance
+
+HEAD, INNER = 0.2, 0.02
+"""Share of the heads, and of the other layers, that were never trained where a trained network is audited. A judgement: a new head on
+a loaded body is the usual accident, and whoever audits a trained network has a reason to."""
+
+FITS: Final = 0.98
+"""Share of the layers as drawn whose weights fit a law, from 48 values on (`benchmarks/provenance.py`)."""
+
+CERTAIN_FIT: Final = 1e-4
+"""Share of the trained layers for which the values alone are taken for certain. A judgement, of what no simulation reaches: see
+`stats.provenance.CERTAIN_BELL` and SHARP_LAW."""
+
+BELL_FITS: Final = ((192, 0.3), (768, 0.15), (1536, 0.06), (4000, 0.02))
+"""Up to how many values which share of the trained layers fits a bell-shaped law, where their network was trained beyond its start
+(`benchmarks/untrained`)."""
+UNIFORM_FITS: Final = ((96, 0.1), (192, 0.03))
+"""The same for uniform laws."""
+
+GOODNESS: Final = (0.7, 0.35)
+"""Exponents a of the density a p^(a-1) of the p-values of untrained, and of trained, layers that fit a law: by their medians of 0.37 and
+0.14 (`benchmarks/untrained`)."""
+
+PSEUDO_LAYERS: Final = 2.0
+"""Layers that the shares of other networks count for beside those of this one. A judgement: what two layers of the network itself
+show weighs as much."""
+
+COMPARABLE: Final = 4
+"""How many times smaller such a layer may be. A judgement: half the resolution of the tests."""
+
+SAME_SCALE: Final = 0.03
+"""Relative difference up to which a trained layer still has the scale of its law: after the short trainings of `benchmarks/untrained` most
+have it, after long ones one in ten."""
+
+STILL: Final = 0.1
+"""Share of the trained layers whose bias is one constant, before a layer of the network itself was looked at. A judgement: most
+frameworks' converters write zeros for biases that were never there, and then in every layer."""
+
+BIAS: Final[dict[str, dict[BiasOrigin, tuple[float, float]]]] = {
+    "torch": {"constant": (0.05, math.nan), "drawn": (0.9, 0.6), "open": (0.04, 0.2), "moved": (0.01, 0.2)},
+    "other": {"constant": (0.9, math.nan), "drawn": (0.05, 0.6), "open": (0.04, 0.2), "moved": (0.01, 0.2)},
+}
+"""Share of the untrained, and of the trained, layers whose bias is so, by the law of the weights: torch draws both. Of the trained
+ones `benchmarks/untrained` gives them; the untrained ones that do not keep to the habit are a judgement."""
+
+SHARED: Final = 0.5
+"""Part of the evidence for the layers of its module that counts for a layer too: half, as a checkpoint lacks some weights alone."""
+MOST_OF_SIBLINGS: Final = 3.7
+"""Nats that they can add: a factor of 40. A judgement, so that they alone never make a layer untrained."""
+
+CELL: Final = (0.02, 0.9)
+"""Share of the untrained, and of the trained, weights of a recurrent cell whose fellow was trained. A judgement, after
+`benchmarks/untrained`: no framework freezes one of the two."""
+
+WIDER, NARROWER = (0.02, 0.5), (0.5, 0.05)
+"""Share of the untrained, and of the barely trained, layers whose uniform law, at no published scale, is a little wider or is narrower
+than a published one. A judgement: an author's own scale can lie there by chance, and training widens (`benchmarks/untrained`)."""
+
+LIKELY: Final = 10.0
+"""Odds from which a layer is called untrained: of the layers called so for less than certain, at most one in eleven was trained."""
+CERTAIN: Final = 100.0
+"""Odds from which that is certain."""
+MOST: Final = 46.0
+"""Nats beyond which odds are the same to anyone: 10^20 to one."""
+
+
+class Piece(NamedTuple):
+    """One piece of evidence."""
+
+    nats: float
+    words: str = ""
+
+
+def with_evidence(layers: Sequence[LayerAudit]) -> tuple[LayerAudit, ...]:
+    """The layers, each that fits a law with what all evidence says of it, where the network shows any training."""
+    weighed = weigh_evidence(survey(layers))
+    return tuple(replace(a, provenance=weighed[id(a)]) if id(a) in weighed else a for a in layers)
+
+
+def weigh_evidence(network: Network) -> dict[int, Provenance]:
+    """By the identity of the layer: what all evidence says of those that fit a law; of none in a fresh network."""
+    groups, moved = network.groups, network.moved
+    weighed: dict[int, Provenance] = {}
+    for group in (group for group in groups if moved and group.fits):
+        others = Moved.of(group, moved)
+        pieces = [
+            _place(group),
+            _weights(group, others),
+            _goodness(group),
+            _width(group),
+            _bias(group, others),
+            _siblings(group, groups, others),
+            _cell(group, groups),
+        ]
+        odds = math.exp(min(sum(piece.nats for piece in pieces), MOST))
+        words = [piece.words for piece in pieces if piece.words]
+        doubted = group.bias == "moved" or (group.bias in ("drawn", "open") and not group.default)
+        weighed |= {id(a): _judged(a.provenance, odds, words, doubted) for a in group.parts if a.provenance is not None}
+    return weighed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """Of the other layers of the network, those that training moved."""
+
+    comparable: int
+    """That are not much smaller: one that is says nothing of how well a larger one would fit."""
+    fitting: int
+    """Of these, whose weights fit a law all the same."""
+    biases: int
+    constant: int
+    """Whose bias is one constant all the same."""
+
+    @classmethod
+    def of(cls, group: Group, moved: Iterable[Group]) -> Moved:
+        """Beside this layer."""
+        others = [other for other in moved if other is not group]
+        comparable = [other for other in others if other.count >= group.count / COMPARABLE]
+        biases = [other.bias for other in others if other.bias is not None]
+        fitting = sum(other.fits for other in comparable)
+        near = sum(_keeps_scale(other, group) for other in comparable)
+        if 2 * near > len(comparable) > 1:
+            fitting = max(fitting, near)
+        return cls(comparable=len(comparable), fitting=fitting, biases=len(biases), constant=biases.count("constant"))
+
+
+def _keeps_scale(other: Group, group: Group) -> bool:
+    """Whether another layer still has the scale of the law that this one fits, as after a short training, whatever became of its shape."""
+    law = next((a.provenance.law for a in group.parts if a.provenance is not None), None)
+    first = other.parts[0]
+    laws = candidate_laws(facts_of(first.layer, first.target))
+    return any(law == candidate.name and abs(first.stats.std / candidate.std - 1.0) < SAME_SCALE for candidate in laws)
+
+
+def _place(group: Group) -> Piece:
+    """A head is what a new task draws anew."""
+    head = any(a.layer.is_head for a in group.parts)
+    share = HEAD if head else INNER
+    return Piece(math.log(share / (1.0 - share)), "it is a head" if head else "")
+
+
+def _weights(group: Group, others: Moved) -> Piece:
+    """A law fits the weights: by how much less often that happens to trained layers, in this network too."""
+    share = _share_that_fits(group)
+    if not others.fitting:
+        return Piece(math.log(FITS / share))
+    share = (PSEUDO_LAYERS * share + others.fitting) / (PSEUDO_LAYERS + others.comparable)
+    return Piece(
+        math.log(FITS / share),
+        f"but {others.fitting} of {others.comparable} layers that training moved fit one as well",
+    )
+
+
+def _share_that_fits(group: Group) -> float:
+    """Of trained layers of this size."""
+    if group.certain:
+        return CERTAIN_FIT
+    uniform = all(a.provenance is None or a.provenance.distribution == "uniform" for a in group.parts)
+    count = sum(a.stats.count for a in group.parts)
+    table = UNIFORM_FITS if uniform else BELL_FITS
+    return next((share for limit, share in table if count <= limit), CERTAIN_FIT if uniform else table[-1][1])
+
+
+def _goodness(group: Group) -> Piece:
+    """How well the law fits: draws fit as well as chance has it, trained layers mostly barely."""
+    p_value = min(a.provenance.p_value or 1.0 for a in group.parts if a.provenance is not None)
+    untrained, trained = GOODNESS
+    return Piece(math.log(untrained / trained) + (untrained - trained) * math.log(p_value))
+
+
+def _width(group: Group) -> Piece:
+    """A uniform law is a little wider than a published one, as a short training leaves it, or narrower, as decay without a gradient does."""
+    if group.width is None:
+        return Piece(0.0)
+    untrained, trained = WIDER if group.wide else NARROWER
+    words = (
+        "but it is a little wider than a published law, as after a short training"
+        if group.wide
+        else f"{group.width:.2g} times as wide as a published law: weight decay narrows it, training never does"
+    )
+    return Piece(math.log(untrained / trained), words)
+
+
+def _bias(group: Group, others: Moved) -> Piece:
+    """A bias that is still one constant, or still drawn, where those of other layers have moved; or one that has moved itself."""
+    if group.bias is None:
+        return Piece(0.0)
+    untrained, trained = BIAS["torch" if group.default else "other"][group.bias]
+    if group.bias == "constant":
+        trained = (STILL + others.constant) / (1.0 + others.biases)
+    changed = others.biases - others.constant
+    words = {
+        "constant": f"its bias is one constant, as at the start, while {changed} of {others.biases} others have changed",
+        "drawn": "its bias still fits a law as well" if group.default else "",
+        "open": "",
+        "moved": "but its bias has left every law at which one starts",
+    }
+    return Piece(math.log(untrained / trained), words[group.bias])
+
+
+def _siblings(group: Group, groups: Sequence[Group], others: Moved) -> Piece:
+    """Every other layer of its module fits a law as well: a checkpoint lacks a module rather than a weight."""
+    family = siblings_of(group.title, [(other.title, other) for other in groups])
+    if not family or not all(other.fits and not other.moved for other in family):
+        return Piece(0.0)
+    nats = sum(_weights(other, others).nats for other in family)
+    return Piece(min(SHARED * nats, MOST_OF_SIBLINGS), f"the {len(family)} others of its module fit one as well")
+
+
+def _cell(group: Group, groups: Sequence[Group]) -> Piece:
+    """Another weight of the same recurrent cell was trained, and nobody trains one of the two."""
+    if not any(other.rejected and other.cell == group.cell for other in groups):
+        return Piece(0.0)
+    untrained, trained = CELL
+    return Piece(math.log(untrained / trained), "but the other weights of its cell were trained")
+
+
+def _judged(origin: Provenance, odds: float, words: Sequence[str], doubted: bool) -> Provenance:
+    """`doubted`: its bias speaks against it, so that it is never certain."""
+    certain = odds >= CERTAIN and not doubted and (origin.law is not None or origin.confidence == "high")
+    return replace(
+        origin,
+        untrained=True if odds >= LIKELY else None,
+        confidence="high" if certain else "medium" if odds >= LIKELY else "low",
+        odds=odds,
+        why="; ".join((origin.why, *words)),
+    )
