@@ -139,6 +139,11 @@ def main() -> None:
         for i in range(options.tensors):
             rng = np.random.default_rng([options.seed, number, i])
             about = layer(rng)
+            while scheme == "identity" and about.kind in {
+                Kind.EMBEDDING,
+                Kind.DEPTHWISE_CONV,
+            }:  # there one-hot codes, one tap
+                about = layer(rng)
             array = draw(scheme, about, rng).astype(DTYPES[i % len(DTYPES)])
             about = LayerFacts(
                 **{f: getattr(about, f) for f in about.__slots__ if f != "dtype"}, dtype=array.dtype.name

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from initaudit.extraction.layer import Extraction, Layer
     from initaudit.model.load import Model, Source
 
@@ -70,10 +72,28 @@ def as_text(found: Inspection, width: int) -> str:
     console.print(
         f"{len(extraction.layers)} layers; {extraction.audited:,} of {extraction.parameters:,} parameters belong to them."
     )
+    for what, names in _shared(extraction.layers):
+        console.print(visible(f"  {what}: {', '.join(names)}"))
     for skipped in extraction.skipped:
         if skipped.is_parameter:
             console.print(visible(f"  not a layer: {skipped.initializer} ({skipped.parameters:,}): {skipped.reason}"))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+
+
+def _shared(layers: Sequence[Layer]) -> Iterator[tuple[str, list[str]]]:
+    """What layers have in common, in words, and the names of those that read one stored weight, or the same part of one."""
+    from initaudit.extraction.copies import stored_once
+
+    groups: dict[tuple[int, str | None], list[Layer]] = {}
+    for layer in layers:
+        for tensor in layer.weight.tensors[: layer.kind.is_drawn]:  # norms that start alike have nothing in common
+            groups.setdefault((id(tensor), layer.weight.part), []).append(layer)
+    for first, *others in groups.values():
+        copies = [layer for layer in others if stored_once(first, layer)]
+        tied = [layer for layer in others if layer not in copies]
+        for what, group in (("one weight", tied), ("equal weights, stored once", copies)):
+            if group:
+                yield what, list(dict.fromkeys(layer.name for layer in (first, *group)))
 
 
 def _cells(layer: Layer) -> tuple[str, ...]:

@@ -346,7 +346,7 @@ def _untrained(values: Values, fit: _Fit) -> tuple[bool | None, Confidence]:
     if n < (BELL_LAW if bell else SHARP_LAW):
         return None, "low"
     if fit.odds < LIKELY_ODDS or (bell and n < CERTAIN_BELL):
-        return True, "low"
+        return True, "medium" if bell and n >= CERTAIN_SCALE_FREE else "low"
     return True, "high" if fit.odds >= SURE_ODDS and n >= CERTAIN_SHARP else "medium"
 
 
