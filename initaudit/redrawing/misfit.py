@@ -30,7 +30,7 @@ def is_misfit(layer: LayerAudit) -> bool:
 
 def _has_wild_bias(layer: LayerAudit) -> bool:
     """Whether the bias is neither zero nor what a new draw would make it."""
-    bias = layer.bias
-    return (
-        bias is not None and not bias.nonfinite and (bias.std > 0 or bias.mean not in (0.0, new_bias(layer, Recipe())))
-    )
+    bias, new = layer.bias, new_bias(layer, Recipe())
+    if bias is None or new is None or bias.nonfinite:
+        return False
+    return bias.std > 0 or bias.mean not in (0.0, new)
