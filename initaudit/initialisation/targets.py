@@ -45,6 +45,9 @@ _OWN_SCHEMES = {
     ),
 }
 """Activations for which their authors, or a closed form, give the weights: scheme, gain, and the reason."""
+HARMLESS_OFFSET = 0.1
+"""Pixels by which the taps of a convolution may be moved at random. A judgement: bilinear sampling then takes nine tenths of a value from
+the pixel that is meant."""
 SAME_FACTOR = 0.01
 """A factor this close to 1 is the rounding of a quantiser, not a scale: 8 bits leave 0.4 %."""
 MAX_GAIN = 10.0
@@ -80,6 +83,8 @@ def target_for(layer: Layer, *, residual_branches: int = 1, gain_before: float =
         return _embedding(layer)
     if layer.kind.is_recurrent and layer.role == "R":
         return _recurrent(layer)
+    if layer.gives_offsets:
+        return _of_offsets(layer)
     target = _by_activation(layer)
     factor = _factor_before_activation(layer)
     if layer.activation == SINE and factor > 1.0 and reads_the_input(layer):
@@ -194,6 +199,17 @@ def _rescaled(target: Target, factor: float, what: str) -> Target:
         gain=target.gain / factor,
         std=target.std / factor,
         why=f"{target.why[:-1]}; {named}, so {target.std:.3g}/{factor:.4g} = {target.std / factor:.3g}.",
+    )
+
+
+def _of_offsets(layer: Layer) -> Target:
+    std = HARMLESS_OFFSET / math.sqrt(layer.fan_in)
+    return Target(
+        scheme="lecun_normal",
+        gain=HARMLESS_OFFSET,
+        std=std,
+        why=f"Offsets of a deformable convolution start at zero (Dai et al. 2017, section 2.1); up to {HARMLESS_OFFSET:g} pixels, "
+        f"std = {HARMLESS_OFFSET:g}/sqrt({layer.fan_in}) = {std:.3g}, its taps stay in place.",
     )
 
 

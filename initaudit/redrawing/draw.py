@@ -24,6 +24,8 @@ FORGET_BIAS = 1.0
 
 ONES = "ones"
 """What stands for a scheme where the scale of a norm is reset."""
+ZEROS = "zeros"
+"""The same where the offsets of a deformable convolution are reset."""
 KEPT = "kept"
 """The same where the weights stay and only the bias is set."""
 
@@ -43,6 +45,8 @@ def new_weights(choice: Choice, layer: Layer, seed: int, recipe: Recipe) -> tupl
     known, gain = choice.audit, choice.centred_gain
     if not layer.kind.is_drawn:
         return np.ones(layer.weight.shape), ONES
+    if layer.gives_offsets:
+        return np.zeros(layer.weight.shape), ZEROS
     if known.target is None:
         raise FixRefused("no scale is better than another here; nothing to draw")
     rng = np.random.default_rng([seed, layer.depth])

@@ -22,8 +22,8 @@ def is_misfit(layer: LayerAudit) -> bool:
     facts, ratio = layer.layer, layer.ratio
     if not facts.kind.is_mixing or facts.untrainable is not None or ratio is None:
         return False
-    if ratio == 0:
-        return not (facts.is_head or facts.ends_residual_branch)
+    if ratio == 0 or (facts.gives_offsets and ratio < 1):
+        return not (facts.is_head or facts.ends_residual_branch or facts.gives_offsets)
     fits = ADDED_FITS if facts.ends_residual_branch else FITS
     return not 1 / fits <= ratio <= fits or _has_wild_bias(layer)
 
