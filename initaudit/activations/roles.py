@@ -28,6 +28,8 @@ class Role(Enum):
     ATTENTION = "attention"
     LAYER = "layer"
     RECURRENT = "recurrent_cell"
+    OFFSETS = "offsets"
+    """It moves the taps of a convolution."""
     OTHER = "other"
     NOTHING = "nothing"
     """The value itself is not used, only its shape."""
@@ -65,6 +67,8 @@ def _product(node: Node, position: int) -> Role:
     """A weight layer, or a product of two values that both depend on the data."""
     spec = node.spec
     factors = range(len(node.inputs)) if spec.operands is None else spec.operands
+    if position == spec.offsets:
+        return Role.OFFSETS
     if position not in factors:
         return Role.ADD if position == spec.addend else Role.OTHER
     others = [v for i in factors if i != position and (v := node.input(i)) is not None]

@@ -84,12 +84,13 @@ def command(model: str, output: Path | None, **options: Any) -> int:
 
 def _print(result: FixResult, model: str, dry_run: bool) -> None:
     from initaudit.formats.printing import number
-    from initaudit.redrawing.draw import ONES
+    from initaudit.redrawing.draw import KEPT, ONES
 
     for change in result.changes:
         bias = f", bias {visible(change.bias)} reset" if change.bias else ""
         stds = f"std {number(change.std_before)} -> {number(change.std_after)} ({change.scheme}{bias})"
-        what = "set to 1" if change.scheme == ONES else stds
+        set_to = {ONES: "set to 1", KEPT: f"weights kept{bias}"}
+        what = set_to.get(change.scheme, stds)
         click.echo(f"{visible(change.title)}: {what} [{change.reason}]")
     for refusal in result.refusals:
         click.echo(f"{visible(refusal.layer)}: left as it is: {refusal.reason}")

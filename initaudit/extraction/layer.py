@@ -42,7 +42,7 @@ class Layer:
     normalized_by: str | None = None
     """batch_norm, layer_norm, group_norm, instance_norm, rms_norm: a normalisation between output and activation (or next layer)."""
     feeds: tuple[str, ...] = ()
-    """What consumes the output first: an activation, `norm:layer_norm`, `residual_add`, `gate`, `softmax`, `attention`, `layer`, `output`, `recurrent_cell`."""
+    """What consumes the output first: an activation, `norm:layer_norm`, `residual_add`, `gate`, `softmax`, `attention`, `layer`, `output`, `recurrent_cell`, `offsets`."""
     bias: Tensor | None = None
     """Stored bias added to the output, if any."""
     bias_slice: tuple[int, int] | None = None
@@ -93,6 +93,11 @@ class Layer:
         for n in self.weight.shape:
             size *= n
         return size
+
+    @property
+    def gives_offsets(self) -> bool:
+        """Whether its output only moves the taps of a deformable convolution, in pixels."""
+        return self.feeds == ("offsets",)
 
     @property
     def is_forget_gate(self) -> bool:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from initaudit.fixing.options import FixOptions
     from initaudit.report.report import Report
 
+BIAS_OFF = "INI301"
+"""The rule that blames the bias alone: where no other names the layer, its weights stay."""
 TRAINED = "it was trained, and a new draw does not bring back what it learned; --force does it all the same"
 """Why a layer is not drawn anew unless that is asked for."""
 
@@ -47,7 +49,9 @@ def choose(report: Report, options: FixOptions) -> tuple[list[Choice], list[Refu
             continue
         if facts.name in named:
             codes = named[facts.name].union(network if gain is not None else ())
-            chosen.append(Choice(audit=layer, reason=", ".join(sorted(codes)), centred_gain=gain))
+            alone = codes == {BIAS_OFF}
+            reason = ", ".join(sorted(codes))
+            chosen.append(Choice(audit=layer, reason=reason, centred_gain=gain, bias_alone=alone))
         elif options.every or (options.layers and not options.select):
             if layer.target is not None and facts.untrainable is None:
                 chosen.append(Choice(audit=layer, reason="asked for", centred_gain=gain))

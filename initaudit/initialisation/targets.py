@@ -22,8 +22,32 @@ if TYPE_CHECKING:
 
 SIGMOIDAL = frozenset({"tanh", "sigmoid", "softsign", "hardtanh", "hardsigmoid"})
 """Activations that are nearly linear around zero and flat on both sides: Glorot & Bengio 2010 derive their scheme for these."""
+SINE = "sin"
+"""The activation of SIREN, whose own scheme is known to fit: He's bound, and 1/n in the first layer (Sitzmann et al. 2020, section 3.2)."""
 GLU_SHARE = 0.29338
 """E[sigmoid(z)^2] for z ~ N(0, 1), by quadrature: the share of the second moment that a gated linear unit lets through."""
+_OWN_SCHEMES = {
+    "selu": (
+        "lecun_normal",
+        1.0,
+        "selu keeps mean 0 and variance 1 only for weights of variance 1/fan_in (Klambauer et al. 2017, section 3)",
+    ),
+    "glu": (
+        "he_normal",
+        GLU_SHARE**-0.5,
+        f"The gate of glu lets {GLU_SHARE:.2g} of the second moment through (Gehring et al. 2017, section 3.5)",
+    ),
+    "maxout": ("lecun_normal", 1.0, "The larger of two normal values has second moment 1, so maxout needs no gain"),
+    SINE: (
+        "he_uniform",
+        math.sqrt(2.0),
+        "U(+-sqrt(6/n)) gives sines the same law at each layer (Sitzmann et al. 2020, theorem 1.8)",
+    ),
+}
+"""Activations for which their authors, or a closed form, give the weights: scheme, gain, and the reason."""
+HARMLESS_OFFSET = 0.1
+"""Pixels by which the taps of a convolution may be moved at random. A judgement: bilinear sampling then takes nine tenths of a value from
+the pixel that is meant."""
 SAME_FACTOR = 0.01
 """A factor this close to 1 is the rounding of a quantiser, not a scale: 8 bits leave 0.4 %."""
 MAX_GAIN = 10.0
@@ -59,8 +83,12 @@ def target_for(layer: Layer, *, residual_branches: int = 1, gain_before: float =
         return _embedding(layer)
     if layer.kind.is_recurrent and layer.role == "R":
         return _recurrent(layer)
+    if layer.gives_offsets:
+        return _of_offsets(layer)
     target = _by_activation(layer)
     factor = _factor_before_activation(layer)
+    if layer.activation == SINE and factor > 1.0 and reads_the_input(layer):
+        return _first_of_sines(layer, factor)
     if factor not in (0.0, 1.0):
         target = _rescaled(target, factor, "the output is multiplied by {} before the activation")
     if gain_before != 1.0:
@@ -101,25 +129,8 @@ def _by_activation(layer: Layer) -> Target:
         return _balanced(
             layer, f"{name} is bounded and nearly linear around zero, so forward and backward signal are balanced"
         )
-    if name == "selu":
-        return _kept(
-            layer,
-            "lecun_normal",
-            1.0,
-            "selu keeps mean 0 and variance 1 only for weights of variance 1/fan_in (Klambauer et al. 2017, section 3)",
-        )
-    if name == "glu":
-        gain = GLU_SHARE**-0.5
-        return _kept(
-            layer,
-            "he_normal",
-            gain,
-            f"The gate of glu lets {GLU_SHARE:.2g} of the second moment through (Gehring et al. 2017, section 3.5)",
-        )
-    if name == "maxout":
-        return _kept(
-            layer, "lecun_normal", 1.0, "The larger of two normal values has second moment 1, so maxout needs no gain"
-        )
+    if name in _OWN_SCHEMES:
+        return _kept(layer, *_OWN_SCHEMES[name])
     found = gain_of(layer)
     if found is None or not math.isfinite(found.forward) or not 0 < found.forward < MAX_GAIN:
         return _balanced(
@@ -189,6 +200,39 @@ def _rescaled(target: Target, factor: float, what: str) -> Target:
         std=target.std / factor,
         why=f"{target.why[:-1]}; {named}, so {target.std:.3g}/{factor:.4g} = {target.std / factor:.3g}.",
     )
+
+
+def _of_offsets(layer: Layer) -> Target:
+    std = HARMLESS_OFFSET / math.sqrt(layer.fan_in)
+    return Target(
+        scheme="lecun_normal",
+        gain=HARMLESS_OFFSET,
+        std=std,
+        why=f"Offsets of a deformable convolution start at zero (Dai et al. 2017, section 2.1); up to {HARMLESS_OFFSET:g} pixels, "
+        f"std = {HARMLESS_OFFSET:g}/sqrt({layer.fan_in}) = {std:.3g}, its taps stay in place.",
+    )
+
+
+def _first_of_sines(layer: Layer, factor: float) -> Target:
+    std = 1.0 / (math.sqrt(3.0) * layer.fan_in)
+    return Target(
+        scheme="lecun_uniform",
+        gain=std * math.sqrt(layer.fan_in),
+        std=std,
+        why=f"The first of a network of sines is drawn from U(+-1/{layer.fan_in}) whatever the factor of {factor:.4g} behind it, so that it "
+        f"spans several periods over coordinates of [-1, 1] (Sitzmann et al. 2020, section 3.2): std = {std:.3g}.",
+    )
+
+
+def reads_the_input(layer: Layer) -> bool:
+    """Whether the layer's data are an input of the model, moved at most."""
+    value = layer.input
+    while value is not None and not value.is_input:
+        node = value.producer
+        if node is None or not node.spec.only_moves:
+            return False
+        value = node.inputs[0]
+    return value is not None and value.graph.owner is None
 
 
 def _branch_end(target: Target, branches: int) -> Target:

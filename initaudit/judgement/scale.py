@@ -48,6 +48,7 @@ def scale_severity(layer: LayerAudit, audit: ModelAudit, bound: float, *, smalle
         or layer.stats.std == 0
         or layer.stats.nonfinite
         or facts.kind is Kind.EMBEDDING
+        or (facts.gives_offsets and (smaller or audit.context.has_training))
     ):
         return None
     off = 1 / ratio if smaller else ratio

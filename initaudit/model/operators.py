@@ -100,6 +100,8 @@ class OperatorSpec:
     """Of a product: its factors; None for all inputs."""
     addend: int | None = None
     """Of a product: a further signal that is added to it."""
+    offsets: int | None = None
+    """Of a product: pixels by which its taps are moved."""
     output_zero_point: int | None = None
     """Zero point of the output where the operator quantises it itself."""
     is_linear_in_weight: bool = False
@@ -218,7 +220,8 @@ TABLE: Final[Mapping[str, OperatorSpec]] = {
     "ConvInteger": replace(_CONV, rounds=True),
     "ConvTranspose": replace(_CONV, axis_map=AxisMap.CONV_TRANSPOSE, is_linear_in_weight=True),
     "ConvTransposeWithDynamicPads": replace(_CONV, axis_map=AxisMap.CONV_TRANSPOSE),
-    **_rows(replace(_CONV, operands=(0,)), "DeformConv MMCVModulatedDeformConv2d"),
+    "DeformConv": replace(_CONV, operands=(0,), offsets=2),
+    "MMCVModulatedDeformConv2d": replace(_CONV, operands=(0,), offsets=1),
     "QLinearConv": replace(_CONV, weights=(3,), operands=(0, 3), output_zero_point=7, rounds=True),
     "QLinearMatMul": replace(PLAIN_PRODUCT, operands=(0, 3), output_zero_point=7, rounds=True),
     "QGemm": replace(PLAIN_PRODUCT, output_zero_point=8),

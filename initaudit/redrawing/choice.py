@@ -28,6 +28,8 @@ class Choice:
     """Codes of the findings that ask for it, or that it was asked for."""
     centred_gain: float | None = None
     """Gain of weights that are to sum to zero over each unit's inputs; None where they need not."""
+    bias_alone: bool = False
+    """Whether the weights are sound, and only the bias is set anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

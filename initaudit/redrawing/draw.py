@@ -9,6 +9,7 @@ import numpy as np
 
 from initaudit.errors import FixRefused
 from initaudit.initialisation.schemes import SCHEMES
+from initaudit.initialisation.targets import SINE
 from initaudit.redrawing.centring import centred
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ FORGET_BIAS = 1.0
 
 ONES = "ones"
 """What stands for a scheme where the scale of a norm is reset."""
+ZEROS = "zeros"
+"""The same where the offsets of a deformable convolution are reset."""
+KEPT = "kept"
+"""The same where the weights stay and only the bias is set."""
 
 
 def new_weights(choice: Choice, layer: Layer, seed: int, recipe: Recipe) -> tuple[np.ndarray, str]:
@@ -40,6 +45,8 @@ def new_weights(choice: Choice, layer: Layer, seed: int, recipe: Recipe) -> tupl
     known, gain = choice.audit, choice.centred_gain
     if not layer.kind.is_drawn:
         return np.ones(layer.weight.shape), ONES
+    if layer.gives_offsets:
+        return np.zeros(layer.weight.shape), ZEROS
     if known.target is None:
         raise FixRefused("no scale is better than another here; nothing to draw")
     rng = np.random.default_rng([seed, layer.depth])
@@ -56,9 +63,12 @@ def new_weights(choice: Choice, layer: Layer, seed: int, recipe: Recipe) -> tupl
 
 
 def new_bias(known: LayerAudit, recipe: Recipe) -> float | None:
-    """What the bias of a layer that is drawn anew should be: zero, or one for the input weights of an LSTM's forget gate; None leaves it, as rescaling does."""
+    """What the bias of a layer that is drawn anew should be: zero, or one for the input weights of an LSTM's forget gate.
+
+    None leaves it, as rescaling does, and in front of a sine, where biases shift the phases that make its functions more than odd ones.
+    """
     layer = known.layer
-    if recipe.mode == "rescale" or not layer.kind.is_mixing or known.bias is None:
+    if recipe.mode == "rescale" or not layer.kind.is_mixing or known.bias is None or layer.activation == SINE:
         return None
     return FORGET_BIAS if layer.is_forget_gate and layer.role == "W" else 0.0
 

@@ -22,15 +22,15 @@ def is_misfit(layer: LayerAudit) -> bool:
     facts, ratio = layer.layer, layer.ratio
     if not facts.kind.is_mixing or facts.untrainable is not None or ratio is None:
         return False
-    if ratio == 0:
-        return not (facts.is_head or facts.ends_residual_branch)
+    if ratio == 0 or (facts.gives_offsets and ratio < 1):
+        return not (facts.is_head or facts.ends_residual_branch or facts.gives_offsets)
     fits = ADDED_FITS if facts.ends_residual_branch else FITS
     return not 1 / fits <= ratio <= fits or _has_wild_bias(layer)
 
 
 def _has_wild_bias(layer: LayerAudit) -> bool:
     """Whether the bias is neither zero nor what a new draw would make it."""
-    bias = layer.bias
-    return (
-        bias is not None and not bias.nonfinite and (bias.std > 0 or bias.mean not in (0.0, new_bias(layer, Recipe())))
-    )
+    bias, new = layer.bias, new_bias(layer, Recipe())
+    if bias is None or new is None or bias.nonfinite:
+        return False
+    return bias.std > 0 or bias.mean not in (0.0, new)

@@ -10,11 +10,11 @@ from initaudit.errors import FixRefused
 from initaudit.extraction.extract import extract_layers
 from initaudit.redrawing.choice import Change, Refusal
 from initaudit.redrawing.contents import Contents
-from initaudit.redrawing.draw import new_bias, new_weights
+from initaudit.redrawing.draw import KEPT, new_bias, new_weights
 from initaudit.redrawing.positions import positions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from initaudit.extraction.layer import Layer
     from initaudit.model.load import Model
@@ -35,6 +35,12 @@ def redraw(
     for choice in chosen:
         layer = layers[choice.audit.layer.depth]
         tensor = layer.weight.tensors[0] if layer.weight.tensors else None
+        if choice.bias_alone:
+            try:
+                changes.append(_with_new_bias(choice, layer, layers.values(), recipe, contents))
+            except FixRefused as refusal:
+                refusals.append(Refusal(layer=layer.name, reason=str(refusal)))
+            continue
         if tensor is not None and (id(tensor), layer.weight.part) in drawn:
             continue  # a tied weight: one change serves all its uses
         try:
@@ -55,17 +61,47 @@ def redraw(
                 reason=choice.reason,
                 std_before=choice.audit.stats.std,
                 std_after=float(fresh.std()),
-                bias=_reset_bias(layer, new_bias(choice.audit, recipe), contents),
+                bias=_reset_bias(layer, new_bias(choice.audit, recipe), layers.values(), contents),
             )
         )
     return tuple(changes), tuple(refusals), contents
 
 
-def _reset_bias(layer: Layer, value: float | None, contents: Contents) -> str | None:
-    """The name of the bias that is set to `value`; None where there is none to set."""
+def _with_new_bias(choice: Choice, layer: Layer, layers: Iterable[Layer], recipe: Recipe, contents: Contents) -> Change:
+    """The layer with its weights as they are. Raises FixRefused where its bias cannot be set."""
+    bias = _reset_bias(layer, new_bias(choice.audit, recipe), layers, contents)
+    if bias is None:
+        raise FixRefused("only its bias is off, and that is left as it is")
+    return Change(
+        layer=layer.name,
+        title=layer.title,
+        initializer=bias,
+        scheme=KEPT,
+        reason=choice.reason,
+        std_before=choice.audit.stats.std,
+        std_after=choice.audit.stats.std,
+        bias=bias,
+    )
+
+
+def _reset_bias(layer: Layer, value: float | None, layers: Iterable[Layer], contents: Contents) -> str | None:
+    """The name of the bias that is set to `value`; None where there is none to set.
+
+    A forget gate adds a second bias, that of its recurrent weights, which is set to zero so that the sum is `value`.
+    """
     bias = layer.bias
     if value is None or bias is None or not bias.is_floating or bias.proto is None:
         return None
-    index = None if layer.bias_slice is None else np.arange(*layer.bias_slice)
-    contents.put(bias, index, np.full(bias.shape if index is None else index.shape, value))
+    _set(layer, value, contents)
+    if layer.is_forget_gate:
+        for other in layers:
+            if other.node is layer.node and other.weight.part == layer.weight.part and other.role == "R":
+                _set(other, 0.0, contents)
     return bias.name
+
+
+def _set(layer: Layer, value: float, contents: Contents) -> None:
+    """Every element of the layer's bias to `value`."""
+    assert layer.bias is not None
+    index = None if layer.bias_slice is None else np.arange(*layer.bias_slice)
+    contents.put(layer.bias, index, np.full(layer.bias.shape if index is None else index.shape, value))

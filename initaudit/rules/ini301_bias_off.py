@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initaudit.findings import Finding, Remedy, Severity
+from initaudit.initialisation.layer_gain import gain_of
+from initaudit.judgement.input_scale import is_linear_in_the_input
 from initaudit.kind import Kind
 from initaudit.rule import Rule
 from initaudit.rules.ini404_dead_units import RECTIFIERS
@@ -23,11 +25,13 @@ SMOOTH_RECTIFIERS = frozenset({"softplus", "gelu", "gelu_tanh", "quick_gelu", "s
 TAIL = 10.0
 """Below minus this a smooth rectifier passes less than 10^-3 of a gradient (SiLU, whose slope is the largest there). State space models
 start the bias before softplus at -2 to -7, for step sizes of 0.001 to 0.1 (Gu & Dao 2023)."""
+BYTES = 255.0
+"""Factor that a trained network's inputs may have over unit size: pixels from 0 to 255. The file does not say what it was trained on."""
 FORGET = 0.5
 """Mean forget-gate bias (input and recurrent one together) below which the gate is half closed; the recommended start is 1."""
 
 CLOSED = -3.0
-"""The same below which the gate is shut: less than a twentieth of the state is left a step later, and the gate's slope is as small. A judgement."""
+"""The same down to which the gate counts as shut: less than a twentieth of the state is left a step later, and the gate's slope is as small. A judgement."""
 
 
 class BiasOff(Rule):
@@ -36,7 +40,8 @@ class BiasOff(Rule):
     Why: a bias far outside the range that the weighted inputs can reach decides the unit alone, for every input: a ReLU unit is dead,
         a sigmoid unit is stuck; no gradient brings it back. An LSTM whose forget gate starts at zero forgets half of its state each step.
     Harmless when: the head's bias encodes class frequencies (Lin et al. 2017), or a gate is meant to start closed.
-    Fix: set the bias to zero (forget gate: one): `initaudit fix --select INI301`; in a trained network check how it was loaded.
+    Fix: `initaudit fix --select INI301` sets the bias to zero (a forget gate's two biases to a sum of one) and leaves the weights; in a
+        trained network check how it was loaded.
     References: Jozefowicz, Zaremba & Sutskever 2015 (forget bias); He et al. 2015; Lu et al. 2020 (dying ReLU).
     """
 
@@ -59,7 +64,7 @@ class BiasOff(Rule):
                     f"{1 - 1 / (1 + math.exp(-level)):.0%} of the state at each step.",
                     measured=level,
                     expected=1.0,
-                    severity=Severity.WARNING if level < CLOSED else Severity.INFO,
+                    severity=Severity.WARNING if level <= CLOSED else Severity.INFO,
                     suggestion="Start the forget gate's bias at 1.",
                 )
             return
@@ -74,10 +79,14 @@ class BiasOff(Rule):
             else 1.0
         )
         reach = DECISIVE * math.sqrt(facts.fan_in * (stats.std**2 + stats.mean**2)) * input_rms
+        if audit.context.has_training and is_linear_in_the_input(layer, audit):
+            reach *= BYTES
         values = bias.sample.astype("float64")
+        below, above = _flat_sides(layer)
+        # a straight line, or a wave, passes on what comes however far it is shifted
+        values = values.clip(-math.inf if below else 0.0, math.inf if above else 0.0)
         if facts.activation in SMOOTH_RECTIFIERS:
             reach = max(reach, TAIL)
-            values = values.clip(max=0.0)  # above zero they are straight lines
         share = float((abs(values) > reach).mean()) if reach > 0 and values.size else 0.0
         if share > MANY:
             lost = float((values < -reach).mean())
@@ -93,6 +102,14 @@ class BiasOff(Rule):
                 if layer.trained
                 else "Set the bias to zero.",
             )
+
+
+def _flat_sides(layer: LayerAudit) -> tuple[bool, bool]:
+    """Whether what follows the layer is flat far below and far above zero; both where that is unknown, or nothing follows."""
+    gain = gain_of(layer.layer) if layer.layer.activation is not None else None
+    if gain is None:
+        return True, True
+    return any(low == -math.inf for low, _ in gain.saturated), any(high == math.inf for _, high in gain.saturated)
 
 
 def _cell_bias(layer: LayerAudit, audit: ModelAudit) -> float:

@@ -190,7 +190,7 @@ def test_a_trained_layer_is_drawn_anew_by_force(tmp_path: Path):
 
 
 def test_of_a_mixed_network_only_what_was_not_trained_is_drawn(tmp_path: Path):
-    """A layer at its initialisation whose bias stops every unit is drawn anew; a zero layer between trained ones is left, with the reason."""
+    """A layer at its initialisation whose bias stops every unit gets a new bias; a zero layer between trained ones is left, with the reason."""
     change = {
         "fc1.weight": np.zeros_like,
         "fc2.weight": lambda w: he(w.shape, np.random.default_rng(1)),
@@ -200,7 +200,7 @@ def test_of_a_mixed_network_only_what_was_not_trained_is_drawn(tmp_path: Path):
 
     result = initaudit.fix(path, tmp_path / "out.onnx", config=initaudit.Config(probe="none", context="trained"))
 
-    assert [c.initializer for c in result.changes] == ["fc2.weight"]
+    assert [c.initializer for c in result.changes] == ["fc2.bias"]
     assert [(r.layer, "--force" in r.reason) for r in result.refusals] == [("/fc1/Gemm", True)]
 
 

@@ -178,10 +178,17 @@ def test_a_function_without_a_gain_is_treated_as_linear() -> None:
     assert "no gain" in found.why
 
 
-@pytest.mark.parametrize(("nodes", "std"), [("Sin(s)", 1.5209 / math.sqrt(8)), ("Tanh(s)", math.sqrt(2 / 40))])
+@pytest.mark.parametrize(("nodes", "std"), [("Softplus(s)", 0.36849), ("Tanh(s)", math.sqrt(2 / 40))])
 def test_a_factor_before_the_activation_is_taken_off_the_weights(nodes: str, std: float) -> None:
-    """sin(30 (Wx + b)) sees a unit signal only if W is 30 times smaller (Sitzmann et al. 2020)."""
+    """What follows sees a unit signal only if W is 30 times smaller."""
     found = target(f"k = Constant <value = float {{30.0}}> () s = Mul(k, h) y = {nodes}")
 
     assert found.std == pytest.approx(std / 30, rel=1e-3)
     assert "30" in found.why
+
+
+def test_the_first_of_sines_is_drawn_from_a_law_of_its_own() -> None:
+    """U(+-1/n) where the coordinates enter, whatever the factor behind it (Sitzmann et al. 2020, section 3.2)."""
+    found = target("k = Constant <value = float {30.0}> () s = Mul(k, h) y = Sin(s)")
+
+    assert found.std == pytest.approx(1 / (math.sqrt(3) * 8), rel=1e-6)

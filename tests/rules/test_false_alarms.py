@@ -40,16 +40,18 @@ def test_xavier_with_the_fans_of_a_framework_fits_a_strided_convolution() -> Non
 
 
 def gate(context: str) -> set[str]:
-    """u * (W v + 1) with a tiny W, as the spatial gating unit of gMLP starts."""
+    """u * (W v + 1) with a tiny W behind a norm, as the spatial gating unit of gMLP starts."""
     rng = np.random.default_rng(0)
     tensors = {
         "wu": he((64, 32), rng).astype(np.float32),
         "w": rng.uniform(-0.001, 0.001, (64, 32)).astype(np.float32),
         "b": np.ones(64, np.float32),
+        "scale": rng.normal(1, 0.1, 32).astype(np.float32),
     }
     nodes = [
-        helper.make_node("Gemm", ["x", "wu"], ["u"], "up", transB=1),
-        helper.make_node("Gemm", ["x", "w", "b"], ["g"], "gate", transB=1),
+        helper.make_node("LayerNormalization", ["x", "scale"], ["n"], "norm"),
+        helper.make_node("Gemm", ["n", "wu"], ["u"], "up", transB=1),
+        helper.make_node("Gemm", ["n", "w", "b"], ["g"], "gate", transB=1),
         helper.make_node("Mul", ["u", "g"], ["y"]),
     ]
     return serious(model(nodes, {"x": ["N", 32]}, ["y"], tensors), context=context)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
@@ -10,8 +11,10 @@ import pytest
 from onnx import helper
 
 import initaudit
-from initaudit.findings import Finding
 from tests.networks import model, trained_like
+
+if TYPE_CHECKING:
+    from initaudit.findings import Finding
 
 DEPTH = 4
 WIDTH = 32
