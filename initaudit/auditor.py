@@ -11,10 +11,12 @@ from initaudit.findings import Finding
 from initaudit.judgement.baseline import load_baseline
 from initaudit.judgement.compare import untouched_layers
 from initaudit.judgement.context import infer_context, with_training
+from initaudit.judgement.entrance import entrance_layers
 from initaudit.judgement.filtering import apply_filters
 from initaudit.judgement.folded import why_unjudged
 from initaudit.judgement.lost import first_lost
 from initaudit.judgement.model_audit import ModelAudit
+from initaudit.judgement.pixels import with_pixels
 from initaudit.judgement.slowness import Slowness, slowness
 from initaudit.judgement.trainability import trainability
 from initaudit.judgement.unreached import why_unreached
@@ -64,7 +66,7 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
     context = infer_context(layers, config.context)
     if config.probe == "full" and context.name == "fresh" and to_redraw(layers, centre=False):
         prestart()  # for the recommended start
-    probed = probing()
+    probed = with_pixels(model, layers, context, probing(), options, progress)
     layers = with_training(with_theory(model.graph, layers, probed.signals), context)
     unjudged = why_unjudged(layers, context, probed) or why_unreached(model.graph, layers, probed)
     learning = None if unjudged else trainability(layers)
@@ -78,6 +80,7 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         trainability=learning,
         slowness=slow,
         depth_scale=depth_scale(layers),
+        entrance=frozenset(entrance_layers(layers)),
         untouched=untouched_layers(layers, config.against) if config.against else {},
     )
     found, failed_rules = _judge(all_rules(), findings_input)

@@ -37,6 +37,8 @@ WIDE = 100
 """Columns from which the target is shown beside the ratio to it."""
 NOT_FINITE = "inf/nan"
 """What stands for a measured value that JSON cannot hold."""
+INPUTS_SHOWN = 4
+"""Inputs of the probe that are listed without --verbose. A judgement: what one glance takes in."""
 OTHERS_NAMED = 4
 """Further layers named under a finding that repeats."""
 
@@ -246,6 +248,12 @@ def _coverage(console: Console, report: Part, options: FormatOptions) -> None:
         where = f", on {visible(provider)}" if provider != DEFAULT_PROVIDER else ""
         told = f"{probe['mode']}{batch}, seed {probe['seed']}{where}"
         console.print(Text(f"Signal {note} ({told}){reason}.", style="dim"))
+    shown = probe["inputs"] if options.verbose else probe["inputs"][:INPUTS_SHOWN]
+    for entry in shown:
+        console.print(Padding(Text(visible(f"{entry['name']}: {entry['how']}"), style="dim"), (0, 0, 0, 2)))
+    if len(probe["inputs"]) > len(shown):
+        more = len(probe["inputs"]) - len(shown)
+        console.print(Text(f"  ... {more} more inputs (--verbose shows them)", style="dim"))
     scale = probe.get("depth_scale")
     if scale is not None:
         changes = "falls" if scale > 0 else "grows"

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from initaudit.extraction.layer import Layer
     from initaudit.model.load import Model
 
+NO_INPUT = "the network has no input"
+"""Why the signal of a network that reads nothing is not measured."""
+
 __all__ = ["ProbeOptions", "ProbeResult", "Signal", "probe", "start_probe"]
 
 
@@ -56,6 +59,12 @@ class ProbeResult:
     """Layer name -> how many times larger the root mean square of its pre-activation is where the inputs have heavy tails (infinite where it
     leaves the finite numbers); empty where no such inputs were fed."""
     notes: tuple[str, ...] = ()
+
+    @property
+    def is_for_want_of_inputs(self) -> bool:
+        """Whether other inputs than those that were made might give a measurement."""
+        reason = self.reason or ""
+        return "input" in reason and "--input" not in reason and reason != NO_INPUT
 
 
 def probe(

@@ -27,6 +27,8 @@ class ProbeOptions:
     seed: int = 0
     input_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     input_data: str | None = None
+    input_ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Input -> the lowest and the highest value of the pixels that it takes, where the network showed it."""
     input_spectrum: str = "natural"
     """natural or white, of synthetic images and sound."""
     max_memory: int = DEFAULT_MAX_MEMORY

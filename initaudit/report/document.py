@@ -142,6 +142,7 @@ def _probe(probe: ProbeResult, depth_scale: float | None) -> dict[str, Any]:
         "seed": probe.seed,
         "provider": probe.provider,
         "inputs": [dict(i) for i in probe.inputs],
+        "constant_outputs": list(probe.constant_outputs),
         "batch_norm": probe.batch_norm,
         "nonfinite_node": probe.nonfinite_node,
         "float16": None if probe.float16 is None else _plain(dict(probe.float16)),

@@ -38,5 +38,5 @@ class ProbeIncomplete(Rule):
             measured=float(unprobed),
             expected=0.0,
             severity=Severity.WARNING if unprobed == len(audit.layers) else Severity.INFO,
-            suggestion="Give --input-shape or --input-data." if "input" in (probe.reason or "") else "",
+            suggestion="Give --input-shape or --input-data." if probe.is_for_want_of_inputs else "",
         )

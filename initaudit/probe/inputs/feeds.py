@@ -27,6 +27,8 @@ class InputOptions:
     """Bytes for the whole process."""
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """--input-shape, by input."""
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Input -> lowest and highest value, where the layers showed them."""
     spectrum: str = "natural"
     """--input-spectrum: natural or white."""
     data: str | None = None
@@ -40,6 +42,7 @@ class InputOptions:
             seed=options.get("seed", 0),
             max_memory=options.get("max_memory", DEFAULT_MAX_MEMORY),
             shapes={name: tuple(shape) for name, shape in (options.get("input_shapes") or {}).items()},
+            ranges={name: (low, high) for name, (low, high) in (options.get("input_ranges") or {}).items()},
             spectrum=options.get("input_spectrum", "natural"),
             data=options.get("input_data"),
         )

@@ -20,6 +20,7 @@ from initaudit.probe.inputs.feeds import DEFAULT_BATCH, Feeds, InputOptions, des
 from initaudit.probe.inputs.follow import facts_of
 from initaudit.probe.inputs.ports import Port, ports_of
 from initaudit.probe.inputs.real import real_feeds
+from initaudit.probe.inputs.scale import within
 from initaudit.probe.inputs.search import read_hint, search
 from initaudit.probe.inputs.states import mark_states
 from initaudit.probe.inputs.values import UNKNOWN, Drawn, Setting, draw
@@ -74,6 +75,8 @@ def make_feeds(model: ModelProto, folder: Path | None, options: InputOptions) ->
     facts = {port.name: facts_of(graph.values[port.name], len(port.dims)) for port in ports}
     _refuse_weights(facts)
     mark_states(graph, facts)
+    for name, (low, high) in options.ranges.items():
+        facts[name].scale = within(low, high, "as the first layers show")
     batch = options.batch or DEFAULT_BATCH
     layout = layout_of(
         {port.name: port.dims for port in ports},
