@@ -24,3 +24,10 @@ def walk_nodes(graph: GraphProto) -> Iterator[NodeProto]:
         for attribute in node.attribute:
             for body in bodies_of(attribute):
                 yield from walk_nodes(body)
+
+
+def without_doubled_constants(nodes: Sequence[NodeProto]) -> Sequence[NodeProto]:
+    """The nodes of a graph without Constants whose value another Constant further on gives as well: onnxruntime takes the last."""
+    last = {node.output[0]: i for i, node in enumerate(nodes) if node.op_type == "Constant" and node.output}
+    kept = [n for i, n in enumerate(nodes) if n.op_type != "Constant" or not n.output or last[n.output[0]] == i]
+    return nodes if len(kept) == len(nodes) else kept

@@ -8,7 +8,7 @@ import onnx
 from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto, ValueInfoProto
 
 from initaudit.errors import InvalidModel
-from initaudit.model.bodies import bodies_of
+from initaudit.model.bodies import bodies_of, without_doubled_constants
 from initaudit.model.graph import Graph, Node, Value
 from initaudit.model.operators import Use
 from initaudit.model.order import sort_nodes
@@ -16,7 +16,7 @@ from initaudit.model.scope import Scope
 from initaudit.model.tensors import Tensor, dtype_name, literal_tensor, sparse_tensor, tensor_from_proto
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from onnx import ModelProto
@@ -91,10 +91,10 @@ class Builder:
             tensor = self.constants[id(proto)] = make()
         return tensor
 
-    def nodes(self, protos: Iterable[NodeProto], scope: Scope) -> None:
+    def nodes(self, protos: Sequence[NodeProto], scope: Scope) -> None:
         """Create outputs first, then link inputs: files need not be sorted."""
         made: list[tuple[NodeProto, Mapping[str, AttributeProto], Node | None]] = []
-        for proto in protos:
+        for proto in without_doubled_constants(protos):
             self.count += 1
             if self.count > MAX_NODES:
                 raise InvalidModel(f"more than {MAX_NODES} nodes once functions are inlined")

@@ -135,3 +135,20 @@ class MatMul(Operator):
             doubt=int(left is not None and right is not None),
             place=place,
         )
+
+
+class GemmFastGelu(Operator):
+    """gelu(A·B + C), with the tanh approximation; B is the weight, C may be missing."""
+
+    types = ("com.microsoft:GemmFastGelu",)
+
+    def find(self, node: Node, constants: Constants) -> Iterator[Found]:
+        """One linear layer whose output has gone through the activation."""
+        weight, bias = constants.get(node.input(1)), constants.get(node.input(2))
+        if weight is not None and weight.rank > 0:
+            yield linear(
+                weight,
+                source=node.input(0),
+                output=node.outputs[0],
+                auxiliary=() if bias is None else (AuxiliaryConstant(operand=bias, role="bias"),),
+            )

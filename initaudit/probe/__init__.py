@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from initaudit.config import DEFAULT_PROVIDER
 from initaudit.errors import ProbeError
 from initaudit.probe.growth import is_superlinear
-from initaudit.probe.plan import ProbeOptions, make_plan
+from initaudit.probe.merging import merged
+from initaudit.probe.plan import Plan, ProbeOptions, make_plans
 from initaudit.probe.signal import Signal
 
 if TYPE_CHECKING:
@@ -73,15 +75,41 @@ def probe(
     """Measure the signal at every layer that lies in the main graph. Never raises for what the model does: see `status`."""
     if options.mode == "none":
         return ProbeResult(mode="none", status="skipped", reason="not asked for", seed=options.seed)
-    plan = make_plan(model.graph, layers)
-    if not plan.layers:
+    plans = make_plans(model.graph, layers)
+    skipped = plans[0].skipped
+    if not plans[0].layers:
         return ProbeResult(
             mode=options.mode,
-            status="partial" if plan.skipped else "skipped",
-            reason=_missing(plan.skipped) or "no layer to probe",
-            not_probed=plan.skipped,
+            status="partial" if skipped else "skipped",
+            reason=_missing(skipped) or "no layer to probe",
+            not_probed=skipped,
             seed=options.seed,
         )
+    deadline = time.monotonic() + options.timeout
+    try:
+        first = _probe_plan(model, plans[0], options, options.timeout, progress)
+    except ProbeError as error:
+        return ProbeResult(
+            mode=options.mode,
+            status="failed",
+            reason=str(error),
+            not_probed=skipped,
+            seed=options.seed,
+            provider=options.provider,
+        )
+    answers, missing = [first], dict(skipped)
+    for plan in plans[1:]:
+        try:
+            answers.append(_probe_plan(model, plan, options, max(1.0, deadline - time.monotonic()), progress))
+        except ProbeError as error:
+            missing |= {layer.name: str(error) for layer in plan.layers}
+    return _result(merged(answers), missing, options)
+
+
+def _probe_plan(
+    model: Model, plan: Plan, options: ProbeOptions, timeout: float, progress: Callable[[str], None] | None
+) -> dict[str, Any]:
+    """What a process of its own answers for one choice of branches. Raises ProbeError."""
     from initaudit.probe.isolation import run_child
 
     superlinear = is_superlinear(model.graph, [layer.output for layer in plan.layers])
@@ -94,18 +122,7 @@ def probe(
         "options": options.to_json(),
     }
     blobs = [model.proto.SerializeToString()] if path is None else []
-    try:
-        answer = run_child(job, blobs, timeout=options.timeout, max_memory=options.max_memory, progress=progress)
-    except ProbeError as error:
-        return ProbeResult(
-            mode=options.mode,
-            status="failed",
-            reason=str(error),
-            not_probed=plan.skipped,
-            seed=options.seed,
-            provider=options.provider,
-        )
-    return _result(answer, plan.skipped, options)
+    return run_child(job, blobs, timeout=timeout, max_memory=options.max_memory, progress=progress)
 
 
 def start_probe(

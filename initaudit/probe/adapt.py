@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import onnx
-from onnx import TensorProto
+from onnx import NodeProto, TensorProto
 
 from initaudit.model.bodies import walk_nodes
 from initaudit.model.graph import DEFAULT_DOMAINS
 from initaudit.probe.shadow import shadow, uses
 
 if TYPE_CHECKING:
-    from onnx import ModelProto, NodeProto
+    from onnx import GraphProto, ModelProto
 
 IR_VERSION = 10
 """Highest IR version that every supported onnxruntime (1.20 and later) loads. Later ones add notes for devices and
@@ -48,6 +48,7 @@ def adapt(model: ModelProto) -> tuple[ModelProto, list[str]]:
     for node in walk_nodes(model.graph):
         _spell_out_padding(node)
         _drop_nothing(node)
+    _take_apart(model.graph)
     if uses(model, frozenset((TensorProto.BFLOAT16,))):
         notes += shadow(model)
     return model, notes
@@ -93,6 +94,24 @@ def _convert(model: ModelProto) -> tuple[ModelProto, list[str]]:
     return converted, [
         f"converted from opset {version} to {CONVERTED_OPSET}: onnxruntime runs nothing older than {OLDEST_OPSET}"
     ]
+
+
+def _take_apart(graph: GraphProto) -> None:
+    """Write GemmFastGelu, for which only GPUs have a kernel, as the product and the activation that it is."""
+    if not any(node.op_type == "GemmFastGelu" for node in graph.node):
+        return
+    nodes: list[NodeProto] = []
+    for node in graph.node:
+        if node.op_type != "GemmFastGelu":
+            nodes.append(NodeProto.FromString(node.SerializeToString()))
+            continue
+        product = f"{node.output[0]}__product"
+        nodes += [
+            onnx.helper.make_node("MatMul", list(node.input[:2]), [product], f"{node.name}__product"),
+            onnx.helper.make_node("FastGelu", [product, *node.input[2:]], node.output, node.name, domain=node.domain),
+        ]
+    del graph.node[:]
+    graph.node.extend(nodes)
 
 
 def _drop_nothing(node: NodeProto) -> None:

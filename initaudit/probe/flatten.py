@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import onnx
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto
 
-from initaudit.model.bodies import walk_nodes
+from initaudit.model.bodies import walk_nodes, without_doubled_constants
 from initaudit.model.build import build_graph
 from initaudit.model.unique import distinct
 
@@ -38,6 +38,11 @@ def flatten(model: ModelProto) -> ModelProto:
         _import_domains(model, graph)
         del model.functions[:]
     _drop_constant_inputs(model)
+    kept = without_doubled_constants(model.graph.node)
+    if kept is not model.graph.node:
+        copies = [NodeProto.FromString(node.SerializeToString()) for node in kept]
+        del model.graph.node[:]
+        model.graph.node.extend(copies)
     _distinguish(walk_nodes(model.graph))
     return model
 

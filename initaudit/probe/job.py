@@ -50,6 +50,7 @@ def run_job(
         ProbeError: with the reason where there are no measurements.
         UsageError: where --input-shape or --input-data does not fit the model.
     """
+    from initaudit.probe.branches import take_branches
     from initaudit.probe.flatten import flatten
     from initaudit.probe.float16 import half_values
     from initaudit.probe.inputs import InputOptions
@@ -64,6 +65,7 @@ def run_job(
     folder = Path(job["folder"]) if job.get("folder") else None
     progress("making inputs")
     model = flatten(model)
+    take_branches(model, job["plan"]["branches"])
     half = half_values(model)
     model, feeds, notes = prepare(model, folder, InputOptions.from_json(job["options"]))
 

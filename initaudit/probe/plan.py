@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from initaudit.config import DEFAULT_MAX_MEMORY, DEFAULT_PROVIDER, DEFAULT_TIMEOUT
 from initaudit.initialisation.gains import saturation
 from initaudit.kind import Kind
+from initaudit.probe.branches import combinations, inlined_name, leads, never_taken, way_to
 
 if TYPE_CHECKING:
     from initaudit.extraction.layer import Layer
@@ -88,52 +89,66 @@ class LayerPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What to measure, and what cannot be."""
+    """What to measure in one run through the network, and what cannot be."""
 
     layers: tuple[LayerPlan, ...]
     skipped: Mapping[str, str]
-    """Layer name -> why it is not probed."""
+    """Layer name -> why no plan has it; in the first plan."""
+    branches: Mapping[str, str] = field(default_factory=dict)
+    """The branches that take the place of their If, see `initaudit.probe.branches`."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return {"layers": [asdict(layer) for layer in self.layers]}
+        return {"layers": [asdict(layer) for layer in self.layers], "branches": dict(self.branches)}
 
 
-def make_plan(graph: Graph, layers: Sequence[Layer]) -> Plan:
-    """What to look at for each layer of the main graph, and why nothing is looked at for the others."""
-    planned: list[LayerPlan] = []
+def make_plans(graph: Graph, layers: Sequence[Layer]) -> list[Plan]:
+    """What to look at for each layer, one plan for each choice of branches that is needed, and why nothing is looked at for the others."""
+    ways: list[tuple[Layer, Mapping[str, str]]] = []
     skipped: dict[str, str] = {}
-    flat: dict[tuple[int, int], tuple[tuple[float, float], ...]] = {}
     for layer in layers:
         if not layer.kind.is_drawn and layer.untrainable:
             continue
+        way = None if layer.output is None else way_to(layer.output.graph)
         if layer.output is None:
             skipped[layer.name] = "its output is not a value of the graph"
-        elif layer.output.graph is not graph or layer.output.name not in graph.values:
-            skipped[layer.name] = "it lies inside a loop or branch, whose values cannot be brought out"
+        elif way is None:
+            skipped[layer.name] = "it lies inside a loop, whose values cannot be brought out"
+        elif never_taken(layer.output.graph):
+            skipped[layer.name] = "it lies in a branch that is never taken"
         else:
-            planned.append(_layer_plan(graph, layer, flat))
-    return Plan(layers=tuple(planned), skipped=skipped)
+            ways.append((layer, way))
+    plans: list[Plan] = []
+    flat: dict[tuple[int, int], tuple[tuple[float, float], ...]] = {}
+    for choice in combinations([way for _, way in ways]):
+        here = [layer for layer, way in ways if leads(way, choice)]
+        ways = [(layer, way) for layer, way in ways if not leads(way, choice)]
+        planned = tuple(_layer_plan(layer, choice, flat) for layer in here)
+        plans.append(Plan(layers=planned, skipped={} if plans else skipped, branches=choice))
+    skipped |= {layer.name: "it lies in one of too many branches" for layer, _ in ways}
+    return plans
 
 
-def _layer_plan(graph: Graph, layer: Layer, flat: dict[tuple[int, int], tuple[tuple[float, float], ...]]) -> LayerPlan:
+def _layer_plan(
+    layer: Layer, branches: Mapping[str, str], flat: dict[tuple[int, int], tuple[tuple[float, float], ...]]
+) -> LayerPlan:
     output, place = layer.output, layer.place
     assert output is not None
     is_factor = not layer.kind.is_drawn
-    before = layer.preactivation if _visible(layer.preactivation, graph) and not is_factor else output
-    after = layer.postactivation if _visible(layer.postactivation, graph) and not is_factor else None
+    before = layer.preactivation if _visible(layer.preactivation, branches) and not is_factor else output
+    after = layer.postactivation if _visible(layer.postactivation, branches) and not is_factor else None
     assert before is not None
     key = (id(before), id(after))
     if key not in flat:
         flat[key] = _flat(before, after) if after is not None else ()
     return LayerPlan(
         name=layer.name,
-        output=output.name,
-        preactivation=before.name,
-        postactivation=after.name if after is not None else None,
-        input=layer.input.name if layer.input is not None and _visible(layer.input, graph) else None,
+        output=inlined_name(output),
+        preactivation=inlined_name(before),
+        postactivation=inlined_name(after) if after is not None else None,
+        input=inlined_name(layer.input) if layer.input is not None and _visible(layer.input, branches) else None,
         weight=place.position if place is not None else None,
-        node_output=output.name if output in layer.node.outputs else _first_output(layer),
+        node_output=inlined_name(output) if output in layer.node.outputs else _first_output(layer),
         weight_shape=place.shape if place is not None else layer.weight.shape,
         weight_window=place.window if place is not None else None,
         is_factor=is_factor,
@@ -147,7 +162,7 @@ def _layer_plan(graph: Graph, layer: Layer, flat: dict[tuple[int, int], tuple[tu
 
 
 def _first_output(layer: Layer) -> str:
-    return next((v.name for v in layer.node.outputs if v is not None), "")
+    return next((inlined_name(v) for v in layer.node.outputs if v is not None), "")
 
 
 def _folded_units(layer: Layer) -> int | None:
@@ -155,9 +170,12 @@ def _folded_units(layer: Layer) -> int | None:
     return math.prod(weight.shape[axis] for axis in weight.unit_axes) if layer.folded_norm else None
 
 
-def _visible(value: Value | None, graph: Graph) -> bool:
-    """Whether the value is data of the main graph."""
-    return value is not None and value.graph is graph and not value.is_static
+def _visible(value: Value | None, branches: Mapping[str, str]) -> bool:
+    """Whether the value is data of the main graph once these branches are in their places."""
+    if value is None or value.is_static:
+        return False
+    way = way_to(value.graph)
+    return way is not None and leads(way, branches)
 
 
 def _flat(before: Value, after: Value) -> tuple[tuple[float, float], ...]:

@@ -10,10 +10,11 @@ from onnx import ModelProto
 
 from initaudit.extraction.extract import extract_layers
 from initaudit.model.load import load_model
+from initaudit.probe.branches import take_branches
 from initaudit.probe.flatten import flatten
 from initaudit.probe.inputs import InputOptions, make_feeds
 from initaudit.probe.measure import measure
-from initaudit.probe.plan import ProbeOptions, make_plan
+from initaudit.probe.plan import ProbeOptions, make_plans
 from initaudit.probe.runs import single_runs
 from initaudit.probe.signal import Signal
 
@@ -49,8 +50,10 @@ def probed(
     flat = ModelProto()
     flat.CopyFrom(proto)
     flat = flatten(flat)
+    plan = make_plans(model.graph, layers)[0]
+    take_branches(flat, plan.branches)
     feeds = make_feeds(flat, None, InputOptions.from_json(options))
-    answer = measure(flat, None, feeds, make_plan(model.graph, layers).to_json(), options)
+    answer = measure(flat, None, feeds, plan.to_json(), options)
     known = [layer for layer in layers if layer.name in answer["signals"] and (layer.kind.is_drawn or factors)]
     return Probed(
         layers=known,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from onnx import helper
 
-from tests.networks import he, mlp, model, normal
+from tests.networks import mlp, model, normal
 from tests.probe.probing import probed
 
 
@@ -132,33 +132,6 @@ def test_overflow_names_the_node_that_makes_it():
 
     assert [signal.nonfinite > 0 for signal in result.signals] == [False, False, True, True]
     assert result.answer["nonfinite_node"] == "/fc2/Gemm"
-
-
-def test_layers_inside_a_branch_are_listed():
-    """What lies in a body of If cannot be tapped, and is said to be not probed."""
-    from initaudit.extraction.extract import extract_layers
-    from initaudit.model.load import load_model
-    from initaudit.probe.plan import make_plan
-
-    body = helper.make_graph(
-        [helper.make_node("MatMul", ["x", "w"], ["inner"], "/inner")],
-        "body", [], [helper.make_tensor_value_info("inner", 1, None)],
-    )  # fmt: skip
-    other = helper.make_graph(
-        [helper.make_node("Identity", ["x"], ["same"])], "other", [], [helper.make_tensor_value_info("same", 1, None)]
-    )
-    nodes = [
-        helper.make_node("ReduceSum", ["x"], ["sum"], keepdims=0),
-        helper.make_node("Greater", ["sum", "zero"], ["positive"]),
-        helper.make_node("If", ["positive"], ["y"], then_branch=body, else_branch=other),
-    ]
-    tensors = {"w": he((8, 8), np.random.default_rng(0)).astype(np.float32), "zero": np.float32(0)}
-    loaded = load_model(model(nodes, {"x": ["N", 8]}, ["y"], tensors))
-
-    plan = make_plan(loaded.graph, extract_layers(loaded).layers)
-
-    assert not plan.layers
-    assert list(plan.skipped.values()) == ["it lies inside a loop or branch, whose values cannot be brought out"]
 
 
 def test_same_seed_same_answer():
