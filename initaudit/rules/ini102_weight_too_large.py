@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initaudit.findings import Finding, Remedy, Severity
+from initaudit.judgement.offsets import HALF_PIXEL, moves_taps, shift
 from initaudit.rule import Rule
 from initaudit.rules.off_scale import scale_findings
 
@@ -21,9 +22,13 @@ class WeightTooLarge(Rule):
     """The weights are much larger than their fan-in and activation call for.
 
     Why: each such layer multiplies the signal by more than one: it explodes, or drives sigmoid-like units into their flat ends.
-    Harmless when: a normalisation follows (the scale is then immaterial to the forward signal); then the finding is information.
-    Fix: `initaudit fix --select INI102`; in a trained network check the scale of its inputs, and how the weights were loaded.
-    References: Glorot & Bengio 2010, eq. 12; He et al. 2015, eq. 10.
+        The offsets of a deformable convolution are too large from half a pixel on: its taps then read at random places.
+    Harmless when: a normalisation follows (the scale is then immaterial to the forward signal), or the network is trained and the
+        layer reads inputs of small values; then the finding is information. Of trained layers those are named that leave the
+        range of all trained ones and drown their own bias.
+    Fix: `initaudit fix --select INI102`; start offsets at zero; in a trained network check the scale of its inputs, and how the
+        weights were loaded.
+    References: Glorot & Bengio 2010, eq. 12; He et al. 2015, eq. 10; Dai et al. 2017, section 2.1 (offsets).
     """
 
     code = "INI102"
@@ -33,4 +38,20 @@ class WeightTooLarge(Rule):
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
         """Judged together with what the probe saw."""
-        yield from scale_findings(self, layer, audit, TOO_LARGE, smaller=False)
+        if not layer.trained and layer.target is not None and moves_taps(layer):
+            yield from self._wandering(layer)
+        else:
+            yield from scale_findings(self, layer, audit, TOO_LARGE, smaller=False)
+
+    def _wandering(self, layer: LayerAudit) -> Iterator[Finding]:
+        pixels = shift(layer)
+        if pixels > HALF_PIXEL:
+            yield self.finding(
+                layer,
+                f"The taps of the deformable convolution are moved by {pixels:.2g} pixels (root mean square) at random, "
+                "and should start on their grid: it reads noise.",
+                measured=pixels,
+                expected=0.0,
+                suggestion="Start the offsets at zero, weights and bias.",
+                remedy=Remedy.CHECK,
+            )
