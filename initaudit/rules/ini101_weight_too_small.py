@@ -22,7 +22,8 @@ class WeightTooSmall(Rule):
 
     Why: each such layer multiplies the signal, and the gradient on its way back, by less than one; through depth that is geometric.
     Harmless when: a normalisation follows (the scale is then immaterial to the forward signal), the layer ends a residual branch
-        or is the head, or the network is shallow; then the finding is information.
+        or is the head, or the network is trained and the layer reads pixels of 0 to 255; then the finding is information.
+        Of trained layers those are named that leave the range of all trained ones and are drowned by their own bias.
     Fix: `initaudit fix --select INI101`; in a trained network check the scale of its inputs, and how the weights were loaded.
     References: Glorot & Bengio 2010, eq. 12; He et al. 2015, eq. 10.
     """

@@ -21,9 +21,13 @@ class WeightTooLarge(Rule):
     """The weights are much larger than their fan-in and activation call for.
 
     Why: each such layer multiplies the signal by more than one: it explodes, or drives sigmoid-like units into their flat ends.
-    Harmless when: a normalisation follows (the scale is then immaterial to the forward signal); then the finding is information.
-    Fix: `initaudit fix --select INI102`; in a trained network check the scale of its inputs, and how the weights were loaded.
-    References: Glorot & Bengio 2010, eq. 12; He et al. 2015, eq. 10.
+        The offsets of a deformable convolution are too large from half a pixel on: its taps then read at random places.
+    Harmless when: a normalisation follows (the scale is then immaterial to the forward signal), or the network is trained and the
+        layer reads inputs of small values; then the finding is information. Of trained layers those are named that leave the
+        range of all trained ones and drown their own bias.
+    Fix: `initaudit fix --select INI102`; start offsets at zero; in a trained network check the scale of its inputs, and how the
+        weights were loaded.
+    References: Glorot & Bengio 2010, eq. 12; He et al. 2015, eq. 10; Dai et al. 2017, section 2.1 (offsets).
     """
 
     code = "INI102"

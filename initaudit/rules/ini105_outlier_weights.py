@@ -1,9 +1,12 @@
-"""INI105 outlier-weights: one weight, or a handful, dominates the layer."""
+"""INI105 outlier-weights: one weight, or a handful, dominates the layer, or is no number that training gives."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from initaudit.findings import Finding, Remedy, Severity
 from initaudit.rule import Rule
@@ -14,21 +17,29 @@ if TYPE_CHECKING:
 
 DOMINANT = 0.2
 """Share of the layer's energy (sum of squares) in its largest weight. A judgement: a normal law of n values has 2 ln(n)/n, 0.4
-% for 4,096; of 490 trained layers ten exceed this and FAR, eight of them copies of one fixed filter (`benchmarks/thresholds.py
-trained`)."""
+% for 4,096."""
 MIN_COUNT = 100
 """With fewer values one of them may well dominate."""
 FAR = 30.0
 """Multiple of the robust std that the largest weight must exceed as well, so that pruned layers are not named."""
+HANDFUL = 3
+"""Values beyond ten robust stds (`stats.summaries.OUTLIER_MULTIPLE`) up to which they stand alone. A judgement: bit flips are single; of 450 trained layers those whose largest weight
+holds a tenth of the energy have a tail of 16 to thousands, and so have the taps of a filter."""
+AMPLIFIED = 2.0
+"""Factor between the size of the layer's output and what the bulk of the weights gives it, from which the outlier is felt. A judgement: four times
+the energy."""
+GARBAGE = 1e6
+"""Size of a weight, and multiple of the robust std, that is neither learned nor drawn: memory that nobody wrote (`torch.empty`) holds
+any number up to 3e38."""
 
 
 class OutlierWeights(Rule):
-    """One weight, or a handful, dominates the layer.
+    """One weight, or a handful, dominates the layer, or is no number that training gives.
 
-    Why: an output that hangs on a single weight follows a single input; such values come from bit flips, overflow or a diverged step,
-        and they ruin the scale of quantisation.
-    Harmless when: the layer selects or scales one input on purpose.
-    Fix: `initaudit fix --select INI105`; in a trained network restore the value from another checkpoint, or clip it.
+    Why: an output that hangs on a single weight follows a single input; such values come from bit flips, overflow, a diverged step or memory
+        that was never filled, and they ruin the scale of quantisation.
+    Harmless when: the layer selects or scales one input on purpose. The long tails of trained layers and the taps of filters are no outliers.
+    Fix: `initaudit fix --select INI105`; in a trained network compare with another checkpoint, or with the file before the conversion.
     References: Dettmers et al. 2022 (LLM.int8) on outliers of trained transformers, which stay far below this bound.
     """
 
@@ -38,23 +49,62 @@ class OutlierWeights(Rule):
     remedy = Remedy.DRAW_LAYER
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
-        """By the share of energy that the largest weight holds."""
+        """By the share of energy that the largest weight holds, and by what it does to the output."""
         del audit
         stats, facts = layer.stats, layer.layer
-        if not facts.kind.has_target or facts.untrainable or stats.count < MIN_COUNT or stats.nonfinite:
+        if not facts.kind.is_drawn or facts.untrainable or stats.nonfinite or stats.outliers is None:
+            return
+        largest, multiple = max(abs(stats.min), abs(stats.max)), stats.outliers.largest
+        if largest > GARBAGE and multiple > GARBAGE:
+            yield self._garbage(layer, largest)
             return
         energy = stats.count * (stats.std**2 + stats.mean**2)
-        largest = max(abs(stats.min), abs(stats.max))
-        if not energy > 0 or stats.outliers is None or stats.outliers.largest < FAR:
+        if not facts.kind.has_target or stats.count < MIN_COUNT or not energy > 0 or multiple < FAR:
             return
         share = largest**2 / energy
-        if share < DOMINANT:
+        alone = stats.outliers.share * stats.sample.size <= HANDFUL
+        felt = _amplification(layer)
+        if share < DOMINANT or not alone or (felt is not None and felt < AMPLIFIED):
             return
+        effect = "its unit follows one input alone"
+        if felt is not None and math.isfinite(felt):
+            effect = f"the layer's output is {felt:.2g} times as large as with the other weights alone"
         yield self.finding(
             layer,
-            f"The largest weight, {largest:.4g}, holds {share:.0%} of the layer's energy ({stats.outliers.largest:.3g} robust "
-            "standard deviations): its unit follows one input alone.",
+            f"The largest weight, {largest:.4g}, holds {share:.0%} of the layer's energy ({multiple:.3g} robust "
+            f"standard deviations): {effect}.",
             measured=share,
             expected=0.0,
-            suggestion="Restore or clip the value." if layer.trained else "Re-initialise the layer, or clip the value.",
+            suggestion=_suggestion(layer),
         )
+
+    def _garbage(self, layer: LayerAudit, largest: float) -> Finding:
+        values = np.abs(layer.stats.sample)
+        shown = np.count_nonzero(values > GARBAGE) / values.size
+        much = f"{shown:.2g} of its values are" if shown else "a few of its values are"
+        return self.finding(
+            layer,
+            f"The largest value is {largest:.3g}, and {much} beyond {GARBAGE:g} where the others are of size "
+            f"{layer.stats.outliers.scale if layer.stats.outliers else 0.0:.2g}: memory that was never filled. What reads them "
+            "is ruined, or hidden by the normalisation behind.",
+            measured=largest,
+            expected=layer.stats.outliers.scale if layer.stats.outliers else None,
+            suggestion=_suggestion(layer),
+        )
+
+
+def _suggestion(layer: LayerAudit) -> str:
+    if layer.trained:
+        return "Compare it with another checkpoint, or with the file before the conversion, and restore it where they differ."
+    return "Re-initialise the layer."
+
+
+def _amplification(layer: LayerAudit) -> float | None:
+    """Root mean square of the layer's output over that which the bulk of its weights and its bias give; None where not probed."""
+    signal, outliers = layer.signal, layer.stats.outliers
+    if signal is None or signal.input is None or outliers is None or layer.layer.kind.is_recurrent:
+        return None
+    behind = signal.own.mean_square if signal.own is not None else signal.mean_square
+    bulk = outliers.scale**2 * layer.layer.fan_in * signal.input.mean_square
+    bias = layer.bias.mean**2 + layer.bias.std**2 if layer.bias is not None else 0.0
+    return math.sqrt(behind / (bulk + bias)) if bulk + bias > 0 and math.isfinite(behind) else None

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initaudit.findings import Finding, Remedy, Severity
+from initaudit.judgement.gain import signal_gain
 from initaudit.judgement.lost import EXPLODED
-from initaudit.judgement.scale import signal_gain
 from initaudit.rule import Rule
 from initaudit.rules.limiting_factor import limiting_factors
 

@@ -16,7 +16,7 @@ ADAM_TRAINS = "Plain SGD would not train it; Adam does."
 
 
 def limiting_factors(rule: Rule, audit: ModelAudit, *, suggestion: str) -> Iterator[Finding]:
-    """Findings for the factors of `rule` in a network whose own standard is trainability (fresh or unknown).
+    """Findings for the factors of `rule` in a network whose own standard is trainability (not known to be trained).
 
     An error where the network as a whole is not trainable and this factor is (nearly) the worst; else a warning.
     """
@@ -29,7 +29,7 @@ def limiting_factors(rule: Rule, audit: ModelAudit, *, suggestion: str) -> Itera
     for factor in learning.factors:
         if factor.rule != rule.code or factor.score >= SUFFICES or learning.score >= SUFFICES:
             continue
-        doomed = learning.score < TRAINABLE and audit.context.name == "fresh"  # an unknown network may be trained
+        doomed = learning.score < TRAINABLE
         fatal = doomed and (factor.score < TRAINABLE or factor.score == worst)
         subject = next((a for a in audit.layers if a.layer.name == factor.layer), None)
         yield rule.finding(

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from initaudit.findings import Severity
+from initaudit.judgement.gain import signal_gain
 from initaudit.judgement.scale import MIN_COUNT, effect_of, scale_severity
+from initaudit.judgement.trained_scale import ORDINARY
 
 if TYPE_CHECKING:
     from initaudit.findings import Finding
@@ -18,6 +21,11 @@ TRAINED = (
     "and whether a normalisation that the layer was trained with is missing from the file."
 )
 """What to do about the scale of a layer that was trained: no scheme has anything to say of it."""
+INPUTS = (
+    "Nothing, where the inputs have that scale (pixels of 0 to 255 call for small weights); "
+    "`--input-data` gives the probe real ones."
+)
+"""What to do where the units of the inputs explain the scale of the first layer."""
 
 
 def scale_findings(
@@ -31,12 +39,26 @@ def scale_findings(
     if severity is None:
         return
     times = f"{ratio:.2g}" if smaller else f"{ratio:.3g}"
+    effect = effect_of(layer, smaller=smaller)
+    if layer.trained:
+        low, high = ORDINARY
+        message = f"std {layer.stats.std:.3g} is {times} times the {target.std:.3g} of a fresh layer, where trained ones have {low:g} to {high:g}"
+        suggestion = TRAINED if severity is Severity.WARNING else INPUTS
+    else:
+        message = f"std {layer.stats.std:.3g} is {times} times the {target.std:.3g} that fits"
+        suggestion = f"{target.scheme} with std {target.std:.3g}."
     yield rule.finding(
         layer,
-        f"std {layer.stats.std:.3g} is {times} times the {target.std:.3g} that fits: {effect_of(layer, smaller=smaller)}.",
+        f"{message}: {effect}{_inputs_that_fit(layer) if severity is Severity.INFO and layer.trained else ''}.",
         measured=layer.stats.std,
         expected=target.std,
         severity=severity,
         ratio=ratio,
-        suggestion=TRAINED if layer.trained else f"{target.scheme} with std {target.std:.3g}.",
+        suggestion=suggestion,
     )
+
+
+def _inputs_that_fit(layer: LayerAudit) -> str:
+    """What a first layer tells of the units of the inputs it was trained on."""
+    gain = signal_gain(layer)
+    return f", which suits inputs with a std of about {1 / gain:.2g}" if gain else ""

@@ -1,0 +1,125 @@
+"""The scale of a trained layer: what is ordinary, and what is a fault of loading or conversion rather than of learning.
+
+No scheme has a say in what a layer learned. A first layer takes the units of the inputs, and between two layers a factor may move
+freely, into the biases as well. What learning does not do is to leave the range of all trained layers and at the same time the size of the layer's
+own bias: then the answers depend on the bias alone, or not on it at all.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from initaudit.findings import Severity
+from initaudit.judgement.gain import signal_gain
+from initaudit.kind import Kind
+
+if TYPE_CHECKING:
+    from initaudit.extraction.layer import Layer
+    from initaudit.judgement.model_audit import ModelAudit
+    from initaudit.measuring.layer_audit import LayerAudit
+
+ORDINARY = (0.1, 10.0)
+"""Ratio to the target's std that trained layers keep within. The 1st percentile of the std's ratio and the 99th of the bulk's, of the
+hidden layers of real files, are 0.1 and 9.3 (`benchmarks/ordinary_scales.py`)."""
+BEYOND = 2.0
+"""Factor beyond ORDINARY from which a layer is suspicious. A judgement: none of those hidden layers is there; the smallest has 0.095, the largest 9.7."""
+PIXELS = 255.0
+"""Factor by which the inputs of a network for images may be larger than the probe's: 8-bit pixels that are not normalised."""
+SMALL_UNITS = 10.0
+"""Factor by which the inputs of any network may be smaller than the probe's. A judgement: pixels in [0, 1] have a std of 0.3, and the edges that a
+first layer looks for a few hundredths; audio is quieter still."""
+IMAGE_CHANNELS = (1, 3, 4)
+"""Channels of an image: grey, colours, colours and transparency."""
+IMAGE_WEIGHT_RANK = 4
+"""Axes of the weight of a convolution over images: units, channels, height, width."""
+TRAINED_GAIN = 8.0
+"""Factor between the signal's std that enters and leaves a trained layer, in the same direction, that the probe must confirm:
+one trained layer in fifty has more (`benchmarks/thresholds.py trained`)."""
+LEAST_GAIN = 2.0
+"""The same for a std that is very far off. A judgement: what is four times the variance is not noise."""
+FOLDED_GAIN = 50.0
+"""The same where a BatchNorm was folded into the layer: what leaves it has the std that the norm learned, and starts at 1 in training. A
+judgement: far beyond what norms learn."""
+OVER_BIAS = 100.0
+"""Multiple of the bias from which what depends on the input leaves the bias without effect. A judgement: under a hundredth; of 350 trained
+layers one in twenty has 37, and those beyond 100 have an ordinary std."""
+UNDER_BIAS = 2.0
+"""Multiple of the bias below which the bias counts as much as what depends on the input."""
+
+
+def trained_severity(layer: LayerAudit, audit: ModelAudit, *, smaller: bool) -> Severity | None:
+    """None where the scale of a trained layer is ordinary, or off without a consequence; information where the units of the inputs explain it."""
+    facts = layer.layer
+    ratio = layer.ratio if smaller else bulk_ratio(layer)
+    if ratio is None or facts.normalized_before_use:
+        return None
+    low, high = ORDINARY
+    off = low / ratio if smaller else ratio / high
+    if off < BEYOND or not _has_consequence(layer, off, smaller=smaller):
+        return None
+    first = reads_inputs(layer, audit) and not has_real_inputs(audit)
+    return Severity.INFO if first and off < BEYOND * _units_of_inputs(facts, smaller=smaller) else Severity.WARNING
+
+
+def bulk_ratio(layer: LayerAudit) -> float | None:
+    """Ratio of the weights' std to the target's, or of the std of their bulk where that is smaller: a few large weights are no scale."""
+    outliers, target = layer.stats.outliers, layer.target
+    if layer.ratio is None or target is None or outliers is None:
+        return layer.ratio
+    return min(layer.ratio, outliers.scale / target.std)
+
+
+def reads_inputs(layer: LayerAudit, audit: ModelAudit) -> bool:
+    """Whether inputs of the model reach the layer past no other weight layer and no learned normalisation."""
+    owners = {id(a.layer.node) for a in audit.layers if a.layer.kind.is_drawn or a.layer.kind is Kind.NORM}
+    start = layer.layer.input
+    queue, seen = [start] if start is not None else [], set()
+    while queue:
+        value = queue.pop()
+        if value.is_input:
+            return True
+        node = value.producer
+        if id(value) in seen or value.is_static or node is None or id(node) in owners:
+            continue
+        seen.add(id(value))
+        queue += [operand for operand in node.inputs if operand is not None]
+    return False
+
+
+def has_real_inputs(audit: ModelAudit) -> bool:
+    """Whether the probe was given data, so that the scale of the inputs is known."""
+    return any(str(entry["how"]).startswith("from ") for entry in audit.probe.inputs)
+
+
+def _units_of_inputs(facts: Layer, *, smaller: bool) -> float:
+    """Factor by which the scale of the inputs alone may explain that of the weights."""
+    if not smaller:
+        return 1.0 if facts.kind.is_recurrent else SMALL_UNITS
+    shape = facts.weight.shape
+    channels = shape[1] * facts.groups if len(shape) == IMAGE_WEIGHT_RANK and facts.kind.is_convolution else 0
+    return PIXELS if channels in IMAGE_CHANNELS else 1.0
+
+
+def _has_consequence(layer: LayerAudit, off: float, *, smaller: bool) -> bool:
+    """Whether the probe saw the signal change as the weights say, and leave the size of the bias."""
+    if layer.layer.kind.is_recurrent:
+        return True  # the gain of the signal says nothing of the weights of a cell
+    gain = signal_gain(layer)
+    if gain is None:
+        return False
+    needed = FOLDED_GAIN if layer.layer.folded_norm else max(LEAST_GAIN, TRAINED_GAIN * BEYOND / off)
+    if (gain >= 1 / needed) if smaller else (gain <= needed):
+        return False
+    level = _over_bias(layer)
+    return level is None or (level < UNDER_BIAS if smaller else level > OVER_BIAS)
+
+
+def _over_bias(layer: LayerAudit) -> float | None:
+    """Std over inputs of the layer's output, over the root mean square of its bias; None where there is no bias."""
+    bias, signal = layer.bias, layer.signal
+    if bias is None or signal is None:
+        return None
+    size = math.hypot(bias.mean, bias.std)
+    behind = signal.own if signal.own is not None else signal
+    return math.sqrt(behind.variance) / size if size > 0 else None
