@@ -89,6 +89,9 @@ def _report(console: Console, report: Part, options: FormatOptions) -> None:
     lost = verdict["first_lost"]
     if lost is not None:
         console.print(Text(visible(f"The signal is lost at {lost['layer']}: {lost['cause']}.")))
+    obstacle = verdict.get("obstacle")
+    if obstacle is not None:
+        console.print(Text(visible(f"{obstacle['message']} {obstacle['advice']}")))
     _findings(console, report, options)
     for line in report["failed_rules"]:
         console.print(Text(visible(f"Not judged: {line}"), style=STYLES["error"]))
@@ -115,7 +118,8 @@ def _findings(console: Console, report: Part, options: FormatOptions) -> None:
                 _finding(console, finding)
         elif group[1:]:
             _others(console, group[1:])
-    if any(fix_acts_on(f["remedy"], f["severity"]) for f in active):
+    obstacle = report["verdict"].get("obstacle")
+    if (obstacle is None or obstacle["fix_helps"]) and any(fix_acts_on(f["remedy"], f["severity"]) for f in active):
         console.print()
         console.print(Text(FIX, style="dim"))
     hidden = len(active) - len(shown)
