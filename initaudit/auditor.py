@@ -16,6 +16,7 @@ from initaudit.judgement.filtering import apply_filters
 from initaudit.judgement.folded import why_unjudged
 from initaudit.judgement.lost import first_lost
 from initaudit.judgement.model_audit import ModelAudit
+from initaudit.judgement.obstacle import obstacle_to
 from initaudit.judgement.pixels import with_pixels
 from initaudit.judgement.slowness import Slowness, slowness
 from initaudit.judgement.trainability import trainability
@@ -71,6 +72,7 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
     unjudged = why_unjudged(layers, context, probed) or why_unreached(model.graph, layers, probed)
     learning = None if unjudged else trainability(layers)
     slow = slowness(model, layers, context, learning, options, deadline=deadline)
+    obstacle = obstacle_to(model, layers, context, learning, slow, options, deadline=deadline)
     findings_input = ModelAudit(
         model=model,
         extraction=extraction,
@@ -79,15 +81,25 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         probe=probed,
         trainability=learning,
         slowness=slow,
+        obstacle=obstacle,
         depth_scale=depth_scale(layers),
         entrance=frozenset(entrance_layers(layers)),
         untouched=untouched_layers(layers, config.against) if config.against else {},
     )
     found, failed_rules = _judge(all_rules(), findings_input)
     findings = apply_filters(found, config, baseline, layers, model.label)
+    blameless = unjudged or (obstacle is not None and obstacle.is_everywhere)
     return Report(
         path=model.label,
-        verdict=verdict_for(findings, context, learning, slow, None if unjudged else first_lost(layers), unjudged),
+        verdict=verdict_for(
+            findings,
+            context,
+            learning,
+            slow,
+            None if blameless else first_lost(layers),
+            unjudged=unjudged,
+            obstacle=obstacle,
+        ),
         audit=findings_input,
         findings=findings,
         failed_rules=(*faults(), *failed_rules),

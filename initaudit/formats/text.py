@@ -107,6 +107,9 @@ def _report(report: Part, options: FormatOptions, console: Console) -> None:
     lost = verdict["first_lost"]
     if lost is not None:
         console.print(Text(visible(f"The signal is lost at {lost['layer']}: {lost['cause']}.")))
+    obstacle = verdict.get("obstacle")
+    if obstacle is not None:
+        console.print(Text(visible(f"{obstacle['message']} {obstacle['advice']}")))
     _findings(console, report, options)
     for line in report["failed_rules"]:
         console.print(Text(visible(f"Not judged: {line}"), style=STYLES["error"]))
@@ -115,6 +118,8 @@ def _report(report: Part, options: FormatOptions, console: Console) -> None:
         _layers(console, report, options)
     console.print()
     _coverage(console, report, options)
+    if options.statistics:
+        _chi(console, report)
 
 
 def _slowness(verdict: Part) -> str:
@@ -133,7 +138,8 @@ def _findings(console: Console, report: Part, options: FormatOptions) -> None:
                 _finding(console, finding)
         elif group[1:]:
             _others(console, group[1:])
-    if any(fix_acts_on(f["remedy"], f["severity"]) for f in active):
+    obstacle = report["verdict"].get("obstacle")
+    if (obstacle is None or obstacle["fix_helps"]) and any(fix_acts_on(f["remedy"], f["severity"]) for f in active):
         console.print()
         console.print(Text(FIX, style="dim"))
     hidden = len(active) - len(shown)
@@ -269,8 +275,6 @@ def _statistics(counts: Mapping[tuple[str, str, str], int], console: Console) ->
     console.print()
     for (code, name, severity), count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
         console.print(f"{count:6} {code} {name} [{severity}]")
-    for report in reports:
-        _chi(console, report)
 
 
 def _chi(console: Console, report: Part) -> None:

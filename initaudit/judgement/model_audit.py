@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from initaudit.extraction.layer import Extraction
     from initaudit.judgement.context import Context
+    from initaudit.judgement.obstacle import Obstacle
     from initaudit.judgement.slowness import Slowness
     from initaudit.judgement.trainability import Trainability
     from initaudit.measuring.layer_audit import LayerAudit
@@ -30,6 +31,8 @@ class ModelAudit:
     """None where the backward probe did not run, or what it ran is not what will be trained."""
     slowness: Slowness
     """How it compares with the recommended start."""
+    obstacle: Obstacle | None = None
+    """What keeps a fresh network from learning well, where that can be said."""
     depth_scale: float | None = None
     """Layers over which the signal variance falls by a factor e; None where that cannot be said."""
     entrance: frozenset[str] = frozenset()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from initaudit.findings import Finding
     from initaudit.judgement.context import Context
+    from initaudit.judgement.obstacle import Obstacle
     from initaudit.judgement.slowness import Slowness
     from initaudit.judgement.trainability import Trainability
 
@@ -37,6 +38,8 @@ class Verdict:
     """Why this context."""
     first_lost: tuple[str, str] | None = None
     """(layer, cause): the first layer where the signal is lost."""
+    obstacle: Obstacle | None = None
+    """Whether re-initialising mends a fresh network that does not learn well, or what else; None where nothing is to be said."""
 
 
 def verdict_for(
@@ -45,7 +48,9 @@ def verdict_for(
     trainability: Trainability | None,
     slowness: Slowness,
     first_lost: tuple[str, str] | None,
+    *,
     unjudged: str | None = None,
+    obstacle: Obstacle | None = None,
 ) -> Verdict:
     """Status from the findings that count, and the sentence of the worst of them.
 
@@ -60,21 +65,29 @@ def verdict_for(
         context=context.name,
         trainability=None if trainability is None else round(trainability.score, 4),
         slowness=slowness,
-        reason=_reason(errors, warnings, context, unjudged),
+        reason=_reason(errors, warnings, context, unjudged, obstacle),
         optimisers=None
         if trainability is None
         else {"sgd": round(trainability.sgd, 4), "adam": round(trainability.adam, 4)},
         evidence=context.evidence,
         first_lost=first_lost,
+        obstacle=obstacle if errors or warnings else None,
     )
 
 
-def _reason(errors: Sequence[Finding], warnings: Sequence[Finding], context: Context, unjudged: str | None) -> str:
+def _reason(
+    errors: Sequence[Finding],
+    warnings: Sequence[Finding],
+    context: Context,
+    unjudged: str | None,
+    obstacle: Obstacle | None,
+) -> str:
     for findings in (errors, warnings):
         if findings:
             others = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
+            told = f" {obstacle.message}" if obstacle is not None else ""
             where = f" at {findings[0].layer}" if findings[0].layer else ""
-            return f"{findings[0].code} {findings[0].name}{where}: {findings[0].message}{others}"
+            return f"{findings[0].code} {findings[0].name}{where}: {findings[0].message}{others}{told}"
     kind = {"fresh": "freshly initialised", "trained": "trained", "mixed": "partly trained"}.get(context.name)
     found = f"No problem found in this {kind} network." if kind else "No problem found."
     return f"{found} {unjudged}" if unjudged else found

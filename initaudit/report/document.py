@@ -66,6 +66,7 @@ def entry(
             "slowness_why": verdict.slowness.why,
             "reason": verdict.reason,
             "evidence": list(verdict.evidence),
+            "obstacle": asdict(verdict.obstacle) if verdict.obstacle is not None else None,
             "first_lost": dict(zip(("layer", "cause"), verdict.first_lost, strict=True))
             if verdict.first_lost
             else None,

@@ -54,6 +54,10 @@ class DeadUnits(Rule):
             return
         if signal.input is not None and signal.input.mean_square == 0:  # what silences it stands in front of it
             return
+        if (
+            audit.obstacle is not None and audit.obstacle.is_everywhere
+        ):  # chance kills some layer of a network too deep for its width
+            return
         trained = audit.context.has_training
         units = facts.parameters // max(1, facts.fan_in)
         if signal.dead < (NEARLY_ALL if trained else DEAD) or units < MIN_UNITS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from initaudit.findings import Finding, Severity
+from initaudit.findings import Finding, Remedy, Severity
 from initaudit.judgement.score import SUFFICES, TRAINABLE
 
 if TYPE_CHECKING:
@@ -25,13 +25,15 @@ def limiting_factors(rule: Rule, audit: ModelAudit, *, suggestion: str) -> Itera
         return
     if any(factor.name == "symmetry" and factor.rule != rule.code for factor in learning.factors):
         return  # units that are copies are the cause of all else; INI002 to INI004 name them
+    obstacle = audit.obstacle if audit.obstacle is not None and audit.obstacle.name != "scale" else None
     worst = min(factor.score for factor in learning.factors)
     for factor in learning.factors:
         if factor.rule != rule.code or factor.score >= SUFFICES or learning.score >= SUFFICES:
             continue
         doomed = learning.score < TRAINABLE
         fatal = doomed and (factor.score < TRAINABLE or factor.score == worst)
-        subject = next((a for a in audit.layers if a.layer.name == factor.layer), None)
+        blamed = None if obstacle is not None and obstacle.is_everywhere else factor.layer
+        subject = next((a for a in audit.layers if a.layer.name == blamed), None)
         yield rule.finding(
             subject,
             f"{factor.message} {ADAM_TRAINS}" if learning.takes_adam else factor.message,
@@ -39,5 +41,6 @@ def limiting_factors(rule: Rule, audit: ModelAudit, *, suggestion: str) -> Itera
             expected=None,
             trainability=factor.score,
             severity=Severity.ERROR if fatal else Severity.WARNING,
-            suggestion=suggestion,
+            suggestion=suggestion if obstacle is None else obstacle.advice,
+            remedy=None if obstacle is None or obstacle.fix_helps else Remedy.CHECK,
         )

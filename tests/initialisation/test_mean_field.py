@@ -22,6 +22,15 @@ def test_relu_brings_inputs_closer_by_the_arc_cosine_kernel(contrast):
     assert contrast_behind(RELU, 2.0, contrast) == pytest.approx(expected, rel=0.02)
 
 
+def test_relu_forgets_by_a_power_of_the_depth():
+    """1 - c approaches 9 pi^2 / 2 l^2 (from the arc-cosine kernel's expansion, 2 sqrt 2 / 3 pi times (1 - c)^(3/2) a layer)."""
+    signal = Signal()
+    for _ in range(150):
+        signal = passage(signal, 2.0, RELU).behind
+
+    assert signal.contrast == pytest.approx(9 * math.pi**2 / (2 * 150**2), rel=0.2)
+
+
 def test_without_an_activation_nothing_but_the_size_changes():
     """A linear layer keeps angles; of a normal gradient the square has a variance of twice its squared mean."""
     through = passage(Signal(second_moment=3.0, contrast=0.2), 0.5, None)

@@ -28,7 +28,7 @@ def verdict(*findings: Finding, context: str = "fresh", score: float | None = No
 
 def test_why_there_is_no_score_is_said() -> None:
     """A network that was probed and not judged passes with the reason in its sentence."""
-    told = verdict_for([], Context(name="fresh", evidence=()), None, SLOW, None, "The norms are folded.")
+    told = verdict_for([], Context(name="fresh", evidence=()), None, SLOW, None, unjudged="The norms are folded.")
 
     assert told.status == "pass"
     assert told.trainability is None

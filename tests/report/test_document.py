@@ -64,6 +64,7 @@ def test_an_unreadable_model_follows_the_schema():
         "slowness_why": "the model could not be audited",
         "reason": "m.onnx: the file is empty",
         "evidence": [],
+        "obstacle": None,
         "first_lost": None,
     }
 

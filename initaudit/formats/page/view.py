@@ -30,12 +30,16 @@ def report_view(report: Mapping[str, Any], index: int, rules: Mapping[str, Any])
     by_layer: dict[str, list[dict[str, Any]]] = {}
     for finding in kept:
         by_layer.setdefault(finding["layer"], []).append(finding)
-    rows = [_row(layer, position, by_layer.get(layer["name"], [])) for position, layer in enumerate(layers)]
+    obstacle = report["verdict"].get("obstacle")
+    helps = obstacle is None or obstacle["fix_helps"]
+    rows = [
+        _row(layer, position, by_layer.get(layer["name"], []), helps=helps) for position, layer in enumerate(layers)
+    ]
     lost = at(report, "verdict.first_lost")
     coverage = report["coverage"]
     path = report["model"]["path"]
     may_be_fresh = report["verdict"]["context"] in ("fresh", "unknown")
-    fixable = any(fix_acts_on(finding["remedy"], finding["severity"]) for finding in kept)
+    fixable = helps and any(fix_acts_on(finding["remedy"], finding["severity"]) for finding in kept)
     return {
         "id": f"r{index}",
         "path": path,
@@ -58,15 +62,20 @@ def report_view(report: Mapping[str, Any], index: int, rules: Mapping[str, Any])
             name: words.journey([at(layer, SERIES[name]) for layer in layers]) for name in ("variance", "gradient")
         },
         "drawable": _drawable(layers),
-        "advice": next(
-            (f["suggestion"] for s in ("error", "warning") for f in kept if f["severity"] == s and f["suggestion"]),
-            None,
-        ),
+        "advice": obstacle["advice"] if obstacle else _first_advice(kept),
         "fix": words.fix_command(path) if fixable else None,
         "island": island(
             layers=layers, rows=rows, anchors=anchors, path=path, lost=lost, context=report["verdict"]["context"]
         ),
     }
+
+
+def _first_advice(findings: Sequence[Mapping[str, Any]]) -> str | None:
+    """Of the worst finding that has any."""
+    return next(
+        (f["suggestion"] for s in ("error", "warning") for f in findings if f["severity"] == s and f["suggestion"]),
+        None,
+    )
 
 
 def _finding(finding: Mapping[str, Any], anchors: Mapping[str, str]) -> dict[str, Any]:
@@ -102,7 +111,10 @@ def _groups(findings: Iterable[Mapping[str, Any]], severity: str, rules: Mapping
     return groups
 
 
-def _row(layer: Mapping[str, Any], position: int, findings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _row(
+    layer: Mapping[str, Any], position: int, findings: Sequence[Mapping[str, Any]], *, helps: bool
+) -> dict[str, Any]:
+    """One line of the table; `helps` is whether new weights do."""
     severities = {finding["severity"] for finding in findings}
     return {
         "number": position + 1,
@@ -127,7 +139,8 @@ def _row(layer: Mapping[str, Any], position: int, findings: Sequence[Mapping[str
         "findings": findings,
         "codes": list(dict.fromkeys(finding["code"] for finding in findings)),
         "severity": next((severity for severity in SEVERITIES if severity in severities), None),
-        "fixable": any(f["remedy"] == Remedy.DRAW_LAYER and fix_acts_on(f["remedy"], f["severity"]) for f in findings),
+        "fixable": helps
+        and any(f["remedy"] == Remedy.DRAW_LAYER and fix_acts_on(f["remedy"], f["severity"]) for f in findings),
     }
 
 

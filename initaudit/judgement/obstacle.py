@@ -1,0 +1,193 @@
+"""Obstacle: whether re-initialising mends a fresh network that does not learn, or what else is in its way.
+
+Three things look alike in what the probe measures. Weights off their scale are drawn anew; an activation that forgets its input at any
+scale, and layers too narrow for their number, need another architecture.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from initaudit.errors import InitauditError
+from initaudit.judgement.dynamics import dynamics_of, log10
+from initaudit.judgement.optimisers import SGD
+from initaudit.judgement.outlook import STEEP_SQUARE, outlook_of
+from initaudit.judgement.score import SUFFICES, TRAINABLE, score_of
+from initaudit.judgement.trainability import trainability
+from initaudit.redrawing.misfit import FITS, is_misfit
+from initaudit.redrawing.twin import to_redraw, twin_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from initaudit.judgement.context import Context
+    from initaudit.judgement.outlook import Outlook
+    from initaudit.judgement.slowness import Slowness
+    from initaudit.judgement.trainability import Trainability
+    from initaudit.measuring.layer_audit import LayerAudit
+    from initaudit.model.load import Model
+    from initaudit.probe import ProbeOptions
+    from initaudit.redrawing.choice import Choice
+
+HOPELESS = 1 - SUFFICES
+"""Trainability with the recommended start below which that start is not offered: four such networks in five would not learn either."""
+CHANCE = 3.0
+"""Standard errors by which a layer's std may differ from that of the others: one in 400 does."""
+HOPELESSLY = " No initialisation mends that."
+CENTRED = ", or weights that sum to zero over the inputs of each unit, as initaudit fix draws them"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Obstacle:
+    """What is in the way."""
+
+    name: str
+    """scale (weights off their target), activation (its shape, at any scale) or width (depth against width)."""
+    message: str
+    """What it is and what it does, one sentence or two with numbers."""
+    advice: str
+    """What mends it."""
+    redrawn: float | None = None
+    """Trainability of the network drawn as recommended; None where it was not measured."""
+    fix_helps: bool = True
+    """Whether drawing the weights anew can be expected to help."""
+    is_everywhere: bool = False
+    """Whether all layers share in it alike, so that none is to blame."""
+
+
+def obstacle_to(
+    model: Model,
+    layers: Sequence[LayerAudit],
+    context: Context,
+    learning: Trainability | None,
+    slow: Slowness,
+    options: ProbeOptions,
+    *,
+    deadline: float,
+) -> Obstacle | None:
+    """What keeps a fresh network from learning well; None where nothing does, or what it is cannot be said.
+
+    Args:
+        model: the network.
+        layers: probed, in topological order.
+        context: only fresh networks can be drawn anew.
+        learning: its trainability.
+        slow: how it compares with its recommended start, where that was measured.
+        options: of its own probe; a recommended start of which theory doubts that it would do is probed likewise.
+        deadline: on `time.monotonic`'s clock, when that must have been measured.
+    """
+    if context.name != "fresh" or learning is None or learning.score >= SUFFICES or not learning.factors:
+        return None
+    if any(f.name == "symmetry" for f in learning.factors) or any(a.stats.nonfinite for a in layers):
+        return None  # other rules name these causes
+    outlook = outlook_of(model.graph, layers)
+    doubt = None if outlook is None else _doubt(outlook, layers)
+    if outlook is None or doubt is None:
+        return _scale(layers, outlook, redrawn=None)
+    chosen = to_redraw(layers, centre=True)
+    centred = any(choice.centred_gain is not None for choice in chosen)
+    redrawn = _redrawn(model, chosen, learning, slow, replace(options, timeout=deadline - time.monotonic()))
+    if redrawn is not None and redrawn >= TRAINABLE and not (doubt == "activation" and centred):
+        return _scale(layers, outlook, redrawn=redrawn)
+    fix_helps = bool(chosen) and (redrawn is None or redrawn >= HOPELESS)
+    message, advice = _activation(outlook) if doubt == "activation" else _width(outlook)
+    return Obstacle(
+        name=doubt,
+        message=f"{message}{'' if fix_helps else HOPELESSLY}{_score(redrawn)}",
+        advice=f"{advice}{CENTRED if fix_helps and centred else ''}.",
+        redrawn=redrawn,
+        fix_helps=fix_helps,
+        is_everywhere=_is_uniform(outlook.layers),
+    )
+
+
+def _doubt(outlook: Outlook, layers: Sequence[LayerAudit]) -> str | None:
+    """What theory holds against the network at its recommended start.
+
+    Where layers are few units wide, that counts before an activation that loses its input by a power of the depth, as ReLU does.
+    """
+    if outlook.is_steep:
+        return "activation"
+    if outlook.is_scattered:
+        return "width"
+    dynamics = dynamics_of(layers)
+    if dynamics is None:
+        return None
+    calm = replace(dynamics, answer_scale=1.0)
+    return "activation" if SGD.suffices(calm, log10(outlook.mean_contrast)) < TRAINABLE else None
+
+
+def _redrawn(
+    model: Model, chosen: Sequence[Choice], learning: Trainability, slow: Slowness, options: ProbeOptions
+) -> float | None:
+    """Trainability of the recommended start; None where it is the network itself, or cannot be measured."""
+    if slow.compared is not None:
+        return score_of(slow.compared[1])
+    if not chosen or learning.score >= TRAINABLE or options.timeout <= 0:
+        return None
+    try:
+        twin = trainability(twin_of(model, chosen, options))
+    except (InitauditError, MemoryError):
+        return None
+    return None if twin is None else twin.score
+
+
+def _scale(layers: Sequence[LayerAudit], outlook: Outlook | None, *, redrawn: float | None) -> Obstacle | None:
+    """That weights are off their target; None where they are not, not even together."""
+    judged = [a for a in layers if a.layer.kind.is_mixing and a.ratio]
+    off = [a for a in judged if is_misfit(a)]
+    if off:
+        worst = max(off, key=lambda a: abs(math.log(a.ratio or 1.0)))
+        assert worst.ratio is not None
+        message = f"It is the scale: {len(off)} of {len(judged)} layers start off their target, {worst.layer.title} at {worst.ratio:.2g} times its std."
+        return Obstacle(
+            name="scale", message=message + _score(redrawn), advice="Draw them anew: initaudit fix.", redrawn=redrawn
+        )
+    chain = [] if outlook is None else [a.ratio for a in outlook.layers if a.ratio]
+    together = 2 * math.fsum(map(math.log, chain))
+    if abs(together) < math.log(STEEP_SQUARE):
+        return None
+    return Obstacle(
+        name="scale",
+        message=f"It is the scale: each layer starts near its target, but {len(chain)} in a row multiply the variance by {math.exp(together):.1g}.",
+        advice="Draw all layers anew: initaudit fix --all.",
+    )
+
+
+def _activation(outlook: Outlook) -> tuple[str, str]:
+    name, depth = outlook.activation, len(outlook.layers)
+    if abs(outlook.log_chi) > math.log(STEEP_SQUARE):
+        does = f"changes the squared gradient by a factor e over {outlook.depth_scale:.2g} layers, and there are {depth} in a row"
+    else:
+        does = f"leaves {outlook.contrast:.1g} of what tells inputs apart after {depth} layers in a row"
+    message = f"It is the shape of the activation: even with weights at the recommended scale, {name} {does}."
+    return message, f"Another activation than {name}, skip connections or normalisation"
+
+
+def _width(outlook: Outlook) -> tuple[str, str]:
+    message = (
+        f"It is too deep for its width: in {len(outlook.layers)} layers of {outlook.width:.3g} units chance adds up, and one draw's squared gradients "
+        f"differ from the next one's by a factor of e^{math.sqrt(outlook.scatter):.1f}."
+    )
+    return message, "Skip connections, normalisation, wider or fewer layers"
+
+
+def _score(redrawn: float | None) -> str:
+    return "" if redrawn is None else f" Drawn as recommended it would score {redrawn:.2f}."
+
+
+def _is_uniform(layers: Sequence[LayerAudit]) -> bool:
+    """Whether no layer stands out by the scale of its weights, beyond what chance does to few of them, or by its bias."""
+    judged = [a for a in layers if a.ratio is not None and not a.layer.is_head]
+    if not judged or not all(a.ratio for a in judged):
+        return False
+    logs = [math.log(a.ratio or 1.0) for a in judged]
+    middle = math.fsum(logs) / len(logs)
+    return all(
+        abs(log - middle) <= math.log(FITS) + CHANCE / math.sqrt(2 * a.stats.count)
+        and (a.bias is None or abs(a.bias.mean) <= a.stats.std)
+        for a, log in zip(judged, logs, strict=True)
+    )
