@@ -111,7 +111,8 @@ def _bias_origin(audit: LayerAudit) -> BiasOrigin | None:
     """Where the values of the layer's bias came from; None where it has none, or it is that of a folded norm."""
     if audit.bias is None or audit.layer.folded_norm or _is_rescaled(audit):
         return None
-    return origin_of_bias(audit.bias, facts_of(audit.layer, audit.target), decay=min(_width(audit) or 1.0, 1.0))
+    facts = facts_of(audit.layer, audit.target)
+    return origin_of_bias(audit.bias, facts, audit.provenance, decay=min(_width(audit) or 1.0, 1.0))
 
 
 def _cell(audit: LayerAudit) -> int:
@@ -121,7 +122,7 @@ def _cell(audit: LayerAudit) -> int:
 
 def _group(parts: Sequence[LayerAudit], biases: set[BiasOrigin | None]) -> Group:
     origins = [a.provenance for a in parts if a.provenance is not None]
-    fits = all(_is_draw(origin) for origin in origins)
+    fits = all(is_draw(origin) for origin in origins)
     return Group(
         parts=tuple(parts),
         vote=vote_of(origins),
@@ -142,7 +143,7 @@ def vote_of(origins: Sequence[Provenance]) -> Provenance:
     return next(origin for origin in origins if origin.untrained is majority)
 
 
-def _is_draw(origin: Provenance) -> bool:
+def is_draw(origin: Provenance) -> bool:
     """Whether the values may be those of a draw."""
     if origin.untrained is not None:
         return origin.untrained

@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from initaudit.judgement.freshness import Network, survey
+from initaudit.judgement.groups import Group, is_draw
 from initaudit.judgement.siblings import siblings_of
 from initaudit.measuring.measure import facts_of
 from initaudit.stats.laws import candidate_laws
 
 if TYPE_CHECKING:
-    from initaudit.judgement.groups import Group
     from initaudit.measuring.layer_audit import LayerAudit
     from initaudit.stats.bias_origin import BiasOrigin
     from initaudit.stats.provenance import Provenance
@@ -105,7 +105,10 @@ def weigh_evidence(network: Network) -> dict[int, Provenance]:
     """By the identity of the layer: what all evidence says of those that fit a law; of none in a fresh network."""
     groups, moved = network.groups, network.moved
     weighed: dict[int, Provenance] = {}
-    for group in (group for group in groups if moved and group.fits):
+    for group in groups if moved else ():
+        drawn = [(a, a.provenance) for a in group.parts if a.provenance is not None and is_draw(a.provenance)]
+        if not drawn:
+            continue
         others = Moved.of(group, moved)
         pieces = [
             _place(group),
@@ -119,7 +122,7 @@ def weigh_evidence(network: Network) -> dict[int, Provenance]:
         odds = math.exp(min(sum(piece.nats for piece in pieces), MOST))
         words = [piece.words for piece in pieces if piece.words]
         doubted = group.bias == "moved" or (group.bias in ("drawn", "open") and not group.default)
-        weighed |= {id(a): _judged(a.provenance, odds, words, doubted) for a in group.parts if a.provenance is not None}
+        weighed |= {id(a): _judged(origin, odds, words, doubted) for a, origin in drawn}
     return weighed
 
 
@@ -232,11 +235,11 @@ def _siblings(group: Group, groups: Sequence[Group], others: Moved) -> Piece:
 
 
 def _cell(group: Group, groups: Sequence[Group]) -> Piece:
-    """Another weight of the same recurrent cell was trained, and nobody trains one of the two."""
+    """Another part of the same weight, or another weight of the same recurrent cell, was trained, and nobody trains one of the two."""
     if not any(other.rejected and other.cell == group.cell for other in groups):
         return Piece(0.0)
     untrained, trained = CELL
-    return Piece(math.log(untrained / trained), "but the other weights of its cell were trained")
+    return Piece(math.log(untrained / trained), "but other weights beside it in the same tensor or cell were trained")
 
 
 def _judged(origin: Provenance, odds: float, words: Sequence[str], doubted: bool) -> Provenance:

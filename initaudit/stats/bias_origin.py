@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from initaudit.stats.facts import LayerFacts
+    from initaudit.stats.verdicts import Provenance
     from initaudit.stats.weigh import WeightStats
 
 BiasOrigin = Literal["constant", "drawn", "moved", "open"]
@@ -54,8 +55,10 @@ ROUNDING: Final = 2.0**-10
 """By how much, relatively, storing in float16 may move the bound of a law, and the folding of a fresh BatchNorm with its epsilon."""
 
 
-def origin_of_bias(bias: WeightStats, facts: LayerFacts, decay: float = 1.0) -> BiasOrigin:
-    """`constant`: one value, or a single zero; `drawn`: by torch's default; `moved`: by no law in use; else `open`.
+def origin_of_bias(
+    bias: WeightStats, facts: LayerFacts, weights: Provenance | None = None, *, decay: float = 1.0
+) -> BiasOrigin:
+    """`constant`: one value, or a single zero; `drawn`: by torch's default or the law of the weights; `moved`: by no law in use; else `open`.
 
     `decay` is the factor by which weight decay narrowed the law of the weights, and would have narrowed torch's default for the bias.
     """
@@ -66,9 +69,17 @@ def origin_of_bias(bias: WeightStats, facts: LayerFacts, decay: float = 1.0) -> 
     values = bias.sample
     bounds = _default_bounds(facts)
     default = max((_uniform_p(values, bound * factor) for bound in bounds for factor in {1.0, decay}), default=0.0)
-    if default >= FITS:
+    if default >= FITS or (values.size >= FEW and _fits_law_of(weights, values)):
         return "drawn"
     return "moved" if max((default, *_other_fits(values))) < MOVED else "open"
+
+
+def _fits_law_of(weights: Provenance | None, values: np.ndarray) -> bool:
+    """Whether the author drew weights and biases alike, by a law that leaves the fans out."""
+    if weights is None or not weights.std or not (weights.law or "").startswith(("normal_", "uniform_")):
+        return False
+    bound = math.sqrt(3.0) * weights.std if weights.distribution == "uniform" else math.inf
+    return _fixed_p(values, bound, weights.std) >= FITS
 
 
 def _default_bounds(facts: LayerFacts) -> list[float]:
