@@ -42,7 +42,7 @@ class Group:
 
     parts: tuple[LayerAudit, ...]
     vote: Provenance
-    """What the values of most of the parts say; in a tie, that they were trained."""
+    """What the values of most of the parts say that say anything; in a tie, that they were trained."""
     fits: bool
     """Whether the values of every part may be those of a draw."""
     certain: bool
@@ -137,9 +137,9 @@ def _group(parts: Sequence[LayerAudit], biases: set[BiasOrigin | None]) -> Group
 
 
 def vote_of(origins: Sequence[Provenance]) -> Provenance:
-    """What most say; in a tie, that they were trained."""
-    says = [origin.untrained for origin in origins]
-    majority = max((False, True, None), key=says.count)
+    """What most of those say that say anything; in a tie, that they were trained."""
+    says = [origin.untrained for origin in origins if origin.untrained is not None]
+    majority = max((False, True), key=says.count) if says else None
     return next(origin for origin in origins if origin.untrained is majority)
 
 

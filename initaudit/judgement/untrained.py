@@ -17,6 +17,7 @@ from initaudit.judgement.freshness import Network, survey
 from initaudit.judgement.groups import Group, is_draw
 from initaudit.judgement.siblings import siblings_of
 from initaudit.measuring.measure import facts_of
+from initaudit.stats.evidence import FAMILIES
 from initaudit.stats.laws import candidate_laws
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ COMPARABLE: Final = 4
 SAME_SCALE: Final = 0.03
 """Relative difference up to which a trained layer still has the scale of its law: after the short trainings of `benchmarks/untrained` most
 have it, after long ones one in ten."""
+SAME_SHAPE: Final = 0.1
+"""Relative difference up to which it has the kurtosis. A judgement: that of a uniform law after one of normal steps of a quarter its scale."""
 
 STILL: Final = 0.1
 """Share of the trained layers whose bias is one constant, before a layer of the network itself was looked at. A judgement: most
@@ -145,18 +148,24 @@ class Moved:
         comparable = [other for other in others if other.count >= group.count / COMPARABLE]
         biases = [other.bias for other in others if other.bias is not None]
         fitting = sum(other.fits for other in comparable)
-        near = sum(_keeps_scale(other, group) for other in comparable)
+        near = sum(_is_near(other, group) for other in comparable)
         if 2 * near > len(comparable) > 1:
             fitting = max(fitting, near)
         return cls(comparable=len(comparable), fitting=fitting, biases=len(biases), constant=biases.count("constant"))
 
 
-def _keeps_scale(other: Group, group: Group) -> bool:
-    """Whether another layer still has the scale of the law that this one fits, as after a short training, whatever became of its shape."""
+def _is_near(other: Group, group: Group) -> bool:
+    """Whether another layer still has the scale and the kurtosis of the law that this one fits, as after a short training."""
     law = next((a.provenance.law for a in group.parts if a.provenance is not None), None)
     first = other.parts[0]
-    laws = candidate_laws(facts_of(first.layer, first.target))
-    return any(law == candidate.name and abs(first.stats.std / candidate.std - 1.0) < SAME_SCALE for candidate in laws)
+    laws = [known for known in candidate_laws(facts_of(first.layer, first.target)) if known.name == law]
+    return any(
+        abs(first.stats.std / candidate.std - 1.0) < SAME_SCALE
+        and abs(first.stats.kurtosis / family.m4 - 1.0) < SAME_SHAPE
+        for candidate in laws
+        for family in FAMILIES
+        if family.name == candidate.distribution
+    )
 
 
 def _place(group: Group) -> Piece:

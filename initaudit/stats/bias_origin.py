@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 
 from initaudit.initialisation.schemes import TRUNCATED_STD, TRUNCATION
-from initaudit.stats.distributions import ks_distance, ks_p_value, normal_cdf, truncated_normal_cdf, uniform_cdf
+from initaudit.stats.distributions import (
+    ks_distance,
+    ks_p_value,
+    normal_cdf,
+    normal_tail,
+    truncated_normal_cdf,
+    uniform_cdf,
+)
 from initaudit.stats.laws import FIXED_BOUNDS, FIXED_NORMALS
 
 if TYPE_CHECKING:
@@ -99,7 +106,9 @@ def _fixed_p(values: np.ndarray, bound: float, std: float) -> float:
     """p-value under U(+-bound) or, where that is infinite, under N(0, std), cut at two of its sigmas or not."""
     if bound < math.inf:
         return _uniform_p(values, bound)
-    whole = ks_p_value(ks_distance(values / std, normal_cdf, 10.0), values.size)
+    square = float(np.square(values, dtype=np.float64).mean())
+    scale = normal_tail((square / (std * std) - 1.0) * math.sqrt(values.size / 2.0))  # the variance of x^2 is 2
+    whole = min(scale, ks_p_value(ks_distance(values / std, normal_cdf, 10.0), values.size))
     cut = values / (std * TRUNCATED_STD)
     if np.abs(cut).max() > TRUNCATION / TRUNCATED_STD:
         return whole
@@ -119,11 +128,10 @@ SharedLaw = Literal["published", "own"]
 def shared_law(biases: Sequence[WeightStats], fans: Sequence[float]) -> SharedLaw | None:
     """Whether all biases are draws from one law: a published one, or any, the same for all or falling with the root of the fan in."""
     parts = [bias.sample for bias in biases]
-    if sum(part.size for part in parts) < TELLING:
+    size = sum(part.size for part in parts)
+    if size < TELLING:
         return None
-    if sum(part.size for part in parts) >= PUBLISHED and any(
-        all(_fixed_p(part, bound, std) >= FITS for part in parts) for bound, std in FIXED
-    ):
+    if size >= PUBLISHED and any(p_value >= FITS for p_value in _other_fits(np.concatenate(parts))):
         return "published"
     by_fan = [part * math.sqrt(fan) for part, fan in zip(parts, fans, strict=True)]
     return "own" if len(parts) > 1 and (_one_law(parts) or _one_law(by_fan)) else None
