@@ -16,6 +16,7 @@ import math
 import random
 import warnings
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,11 @@ class Mlp(nn.Module):
     def __init__(self, width: int, classes: int) -> None:
         super().__init__()
         widths = [INPUTS, width, width, *([width // 2] if width > 64 else [])]
-        self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
         self.head = nn.Linear(widths[-1], classes)
 
     def forward(self, x: Tensor) -> Tensor:
+        """The answers."""
         for layer in self.hidden:
             x = torch.relu(layer(x))
         return self.head(x)
@@ -50,13 +52,12 @@ class Convolutional(nn.Module):
     def __init__(self, width: int, classes: int, *, norm: bool) -> None:
         super().__init__()
         channels = [1, width // 4, width // 2, width // 2]
-        self.convs = nn.ModuleList(
-            nn.Conv2d(a, b, 3, padding=1, bias=not norm) for a, b in zip(channels, channels[1:], strict=False)
-        )
+        self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1, bias=not norm) for a, b in pairwise(channels))
         self.norms = nn.ModuleList(nn.BatchNorm2d(c) if norm else nn.Identity() for c in channels[1:])
         self.head = nn.Linear(channels[-1], classes)
 
     def forward(self, x: Tensor) -> Tensor:
+        """The answers."""
         x = x.reshape(-1, 1, 4, 12)
         for conv, norm in zip(self.convs, self.norms, strict=True):
             x = torch.relu(norm(conv(x)))
@@ -73,6 +74,7 @@ class Block(nn.Module):
         self.fc, self.out = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
+        """The answers."""
         y = self.ln1(x)
         scores = self.q(y) @ self.k(y).transpose(1, 2) / math.sqrt(x.shape[-1])
         x = x + self.proj(torch.softmax(scores, -1) @ self.v(y))
@@ -90,6 +92,7 @@ class Transformer(nn.Module):
         self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, classes)
 
     def forward(self, x: Tensor) -> Tensor:
+        """The answers."""
         x = self.embed(x.reshape(-1, 12, 4)) + self.positions(torch.arange(12))
         for block in self.blocks:
             x = block(x)
@@ -105,6 +108,7 @@ class Recurrent(nn.Module):
         self.head = nn.Linear(width // 2, classes)
 
     def forward(self, x: Tensor) -> Tensor:
+        """The answers."""
         return self.head(self.cell(x.reshape(-1, 12, 4))[0][:, -1])
 
 
@@ -205,6 +209,7 @@ def main() -> None:
     parser.add_argument("directory", type=Path)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--architectures", nargs="+", choices=list(ARCHITECTURES), default=list(ARCHITECTURES))
     options = parser.parse_args()
     options.directory.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
@@ -218,7 +223,7 @@ def main() -> None:
         model.train()
         truth[name] = about
 
-    runs = [(a, s, o) for a in ARCHITECTURES for s in STARTS for o in OPTIMISERS]
+    runs = [(a, s, o) for a in options.architectures for s in STARTS for o in OPTIMISERS]
     for architecture, start, optimiser in runs * options.rounds:
         classes = random.choice(CLASSES)
         model = ARCHITECTURES[architecture](random.choice((32, 64, 96, 160)), classes)

@@ -36,7 +36,7 @@ class Context:
     name: str
     evidence: tuple[str, ...] = ()
     hardly_moved: int = 0
-    """Layers that were trained and whose weights still fit their law, where these are most of the trained ones; else 0."""
+    """Layers large enough to tell that were trained and whose weights still fit their law, where these are most of such ones; else 0."""
 
     @property
     def has_training(self) -> bool:
@@ -49,7 +49,9 @@ def infer_context(layers: Sequence[LayerAudit], override: str = "auto") -> Conte
     network = survey(layers)
     groups, moved = network.groups, network.moved
     hardly = [group for group in moved if not group.rejected]
-    hardly_moved = len(hardly) if 2 * len(hardly) > len(moved) else 0
+    telling = [group for group in moved if group.count >= MANY_VALUES]
+    still_fit = sum(not group.rejected for group in telling)
+    hardly_moved = still_fit if 2 * still_fit > len(telling) else 0
     if override != "auto":
         return Context(name=override, evidence=(f"given as {override}",), hardly_moved=hardly_moved)
     weighed = weigh_evidence(network)

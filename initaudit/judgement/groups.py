@@ -42,7 +42,7 @@ class Group:
 
     parts: tuple[LayerAudit, ...]
     vote: Provenance
-    """What the values of most of the parts say; in a tie, that they were trained."""
+    """What the values of most of the parts say that say anything; in a tie, that they were trained."""
     fits: bool
     """Whether the values of every part may be those of a draw."""
     certain: bool
@@ -111,7 +111,8 @@ def _bias_origin(audit: LayerAudit) -> BiasOrigin | None:
     """Where the values of the layer's bias came from; None where it has none, or it is that of a folded norm."""
     if audit.bias is None or audit.layer.folded_norm or _is_rescaled(audit):
         return None
-    return origin_of_bias(audit.bias, facts_of(audit.layer, audit.target), decay=min(_width(audit) or 1.0, 1.0))
+    facts = facts_of(audit.layer, audit.target)
+    return origin_of_bias(audit.bias, facts, audit.provenance, decay=min(_width(audit) or 1.0, 1.0))
 
 
 def _cell(audit: LayerAudit) -> int:
@@ -121,7 +122,7 @@ def _cell(audit: LayerAudit) -> int:
 
 def _group(parts: Sequence[LayerAudit], biases: set[BiasOrigin | None]) -> Group:
     origins = [a.provenance for a in parts if a.provenance is not None]
-    fits = all(_is_draw(origin) for origin in origins)
+    fits = all(is_draw(origin) for origin in origins)
     return Group(
         parts=tuple(parts),
         vote=vote_of(origins),
@@ -136,13 +137,13 @@ def _group(parts: Sequence[LayerAudit], biases: set[BiasOrigin | None]) -> Group
 
 
 def vote_of(origins: Sequence[Provenance]) -> Provenance:
-    """What most say; in a tie, that they were trained."""
-    says = [origin.untrained for origin in origins]
-    majority = max((False, True, None), key=says.count)
+    """What most of those say that say anything; in a tie, that they were trained."""
+    says = [origin.untrained for origin in origins if origin.untrained is not None]
+    majority = max((False, True), key=says.count) if says else None
     return next(origin for origin in origins if origin.untrained is majority)
 
 
-def _is_draw(origin: Provenance) -> bool:
+def is_draw(origin: Provenance) -> bool:
     """Whether the values may be those of a draw."""
     if origin.untrained is not None:
         return origin.untrained

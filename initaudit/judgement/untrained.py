@@ -14,12 +14,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from initaudit.judgement.freshness import Network, survey
+from initaudit.judgement.groups import Group, is_draw
 from initaudit.judgement.siblings import siblings_of
 from initaudit.measuring.measure import facts_of
+from initaudit.stats.evidence import FAMILIES
 from initaudit.stats.laws import candidate_laws
 
 if TYPE_CHECKING:
-    from initaudit.judgement.groups import Group
     from initaudit.measuring.layer_audit import LayerAudit
     from initaudit.stats.bias_origin import BiasOrigin
     from initaudit.stats.provenance import Provenance
@@ -55,6 +56,8 @@ COMPARABLE: Final = 4
 SAME_SCALE: Final = 0.03
 """Relative difference up to which a trained layer still has the scale of its law: after the short trainings of `benchmarks/untrained` most
 have it, after long ones one in ten."""
+SAME_SHAPE: Final = 0.1
+"""Relative difference up to which it has the kurtosis. A judgement: that of a uniform law after one of normal steps of a quarter its scale."""
 
 STILL: Final = 0.1
 """Share of the trained layers whose bias is one constant, before a layer of the network itself was looked at. A judgement: most
@@ -105,7 +108,10 @@ def weigh_evidence(network: Network) -> dict[int, Provenance]:
     """By the identity of the layer: what all evidence says of those that fit a law; of none in a fresh network."""
     groups, moved = network.groups, network.moved
     weighed: dict[int, Provenance] = {}
-    for group in (group for group in groups if moved and group.fits):
+    for group in groups if moved else ():
+        drawn = [(a, a.provenance) for a in group.parts if a.provenance is not None and is_draw(a.provenance)]
+        if not drawn:
+            continue
         others = Moved.of(group, moved)
         pieces = [
             _place(group),
@@ -119,7 +125,7 @@ def weigh_evidence(network: Network) -> dict[int, Provenance]:
         odds = math.exp(min(sum(piece.nats for piece in pieces), MOST))
         words = [piece.words for piece in pieces if piece.words]
         doubted = group.bias == "moved" or (group.bias in ("drawn", "open") and not group.default)
-        weighed |= {id(a): _judged(a.provenance, odds, words, doubted) for a in group.parts if a.provenance is not None}
+        weighed |= {id(a): _judged(origin, odds, words, doubted) for a, origin in drawn}
     return weighed
 
 
@@ -142,18 +148,24 @@ class Moved:
         comparable = [other for other in others if other.count >= group.count / COMPARABLE]
         biases = [other.bias for other in others if other.bias is not None]
         fitting = sum(other.fits for other in comparable)
-        near = sum(_keeps_scale(other, group) for other in comparable)
+        near = sum(_is_near(other, group) for other in comparable)
         if 2 * near > len(comparable) > 1:
             fitting = max(fitting, near)
         return cls(comparable=len(comparable), fitting=fitting, biases=len(biases), constant=biases.count("constant"))
 
 
-def _keeps_scale(other: Group, group: Group) -> bool:
-    """Whether another layer still has the scale of the law that this one fits, as after a short training, whatever became of its shape."""
+def _is_near(other: Group, group: Group) -> bool:
+    """Whether another layer still has the scale and the kurtosis of the law that this one fits, as after a short training."""
     law = next((a.provenance.law for a in group.parts if a.provenance is not None), None)
     first = other.parts[0]
-    laws = candidate_laws(facts_of(first.layer, first.target))
-    return any(law == candidate.name and abs(first.stats.std / candidate.std - 1.0) < SAME_SCALE for candidate in laws)
+    laws = [known for known in candidate_laws(facts_of(first.layer, first.target)) if known.name == law]
+    return any(
+        abs(first.stats.std / candidate.std - 1.0) < SAME_SCALE
+        and abs(first.stats.kurtosis / family.m4 - 1.0) < SAME_SHAPE
+        for candidate in laws
+        for family in FAMILIES
+        if family.name == candidate.distribution
+    )
 
 
 def _place(group: Group) -> Piece:
@@ -232,11 +244,11 @@ def _siblings(group: Group, groups: Sequence[Group], others: Moved) -> Piece:
 
 
 def _cell(group: Group, groups: Sequence[Group]) -> Piece:
-    """Another weight of the same recurrent cell was trained, and nobody trains one of the two."""
+    """Another part of the same weight, or another weight of the same recurrent cell, was trained, and nobody trains one of the two."""
     if not any(other.rejected and other.cell == group.cell for other in groups):
         return Piece(0.0)
     untrained, trained = CELL
-    return Piece(math.log(untrained / trained), "but the other weights of its cell were trained")
+    return Piece(math.log(untrained / trained), "but other weights beside it in the same tensor or cell were trained")
 
 
 def _judged(origin: Provenance, odds: float, words: Sequence[str], doubted: bool) -> Provenance:

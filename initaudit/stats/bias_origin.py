@@ -8,13 +8,21 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 
 from initaudit.initialisation.schemes import TRUNCATED_STD, TRUNCATION
-from initaudit.stats.distributions import ks_distance, ks_p_value, normal_cdf, truncated_normal_cdf, uniform_cdf
+from initaudit.stats.distributions import (
+    ks_distance,
+    ks_p_value,
+    normal_cdf,
+    normal_tail,
+    truncated_normal_cdf,
+    uniform_cdf,
+)
 from initaudit.stats.laws import FIXED_BOUNDS, FIXED_NORMALS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from initaudit.stats.facts import LayerFacts
+    from initaudit.stats.verdicts import Provenance
     from initaudit.stats.weigh import WeightStats
 
 BiasOrigin = Literal["constant", "drawn", "moved", "open"]
@@ -54,8 +62,10 @@ ROUNDING: Final = 2.0**-10
 """By how much, relatively, storing in float16 may move the bound of a law, and the folding of a fresh BatchNorm with its epsilon."""
 
 
-def origin_of_bias(bias: WeightStats, facts: LayerFacts, decay: float = 1.0) -> BiasOrigin:
-    """`constant`: one value, or a single zero; `drawn`: by torch's default; `moved`: by no law in use; else `open`.
+def origin_of_bias(
+    bias: WeightStats, facts: LayerFacts, weights: Provenance | None = None, *, decay: float = 1.0
+) -> BiasOrigin:
+    """`constant`: one value, or a single zero; `drawn`: by torch's default or the law of the weights; `moved`: by no law in use; else `open`.
 
     `decay` is the factor by which weight decay narrowed the law of the weights, and would have narrowed torch's default for the bias.
     """
@@ -66,9 +76,17 @@ def origin_of_bias(bias: WeightStats, facts: LayerFacts, decay: float = 1.0) -> 
     values = bias.sample
     bounds = _default_bounds(facts)
     default = max((_uniform_p(values, bound * factor) for bound in bounds for factor in {1.0, decay}), default=0.0)
-    if default >= FITS:
+    if default >= FITS or (values.size >= FEW and _fits_law_of(weights, values)):
         return "drawn"
     return "moved" if max((default, *_other_fits(values))) < MOVED else "open"
+
+
+def _fits_law_of(weights: Provenance | None, values: np.ndarray) -> bool:
+    """Whether the author drew weights and biases alike, by a law that leaves the fans out."""
+    if weights is None or not weights.std or not (weights.law or "").startswith(("normal_", "uniform_")):
+        return False
+    bound = math.sqrt(3.0) * weights.std if weights.distribution == "uniform" else math.inf
+    return _fixed_p(values, bound, weights.std) >= FITS
 
 
 def _default_bounds(facts: LayerFacts) -> list[float]:
@@ -88,7 +106,9 @@ def _fixed_p(values: np.ndarray, bound: float, std: float) -> float:
     """p-value under U(+-bound) or, where that is infinite, under N(0, std), cut at two of its sigmas or not."""
     if bound < math.inf:
         return _uniform_p(values, bound)
-    whole = ks_p_value(ks_distance(values / std, normal_cdf, 10.0), values.size)
+    square = float(np.square(values, dtype=np.float64).mean())
+    scale = normal_tail((square / (std * std) - 1.0) * math.sqrt(values.size / 2.0))  # the variance of x^2 is 2
+    whole = min(scale, ks_p_value(ks_distance(values / std, normal_cdf, 10.0), values.size))
     cut = values / (std * TRUNCATED_STD)
     if np.abs(cut).max() > TRUNCATION / TRUNCATED_STD:
         return whole
@@ -108,11 +128,10 @@ SharedLaw = Literal["published", "own"]
 def shared_law(biases: Sequence[WeightStats], fans: Sequence[float]) -> SharedLaw | None:
     """Whether all biases are draws from one law: a published one, or any, the same for all or falling with the root of the fan in."""
     parts = [bias.sample for bias in biases]
-    if sum(part.size for part in parts) < TELLING:
+    size = sum(part.size for part in parts)
+    if size < TELLING:
         return None
-    if sum(part.size for part in parts) >= PUBLISHED and any(
-        all(_fixed_p(part, bound, std) >= FITS for part in parts) for bound, std in FIXED
-    ):
+    if size >= PUBLISHED and any(p_value >= FITS for p_value in _other_fits(np.concatenate(parts))):
         return "published"
     by_fan = [part * math.sqrt(fan) for part, fan in zip(parts, fans, strict=True)]
     return "own" if len(parts) > 1 and (_one_law(parts) or _one_law(by_fan)) else None

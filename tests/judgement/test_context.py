@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from onnx import helper
 
-from initaudit.judgement.context import Context, infer_context
+from initaudit.judgement.context import Context, infer_context, with_training
 from initaudit.kind import Kind
 from initaudit.measuring.measure import measure
 from initaudit.stats.verdicts import Confidence, Provenance
@@ -145,36 +145,62 @@ def test_most_norms_must_have_moved(moved: int, still: int, context: str) -> Non
     assert infer_context([*fresh(9), *trained(1), *norms(moved, still)]).name == context
 
 
-@pytest.mark.parametrize(("guesses", "convincing", "context"), [(1, 2, "trained"), (2, 2, "mixed"), (3, 2, "mixed")])
-def test_guesses_count_only_where_nothing_convincing_outnumbers_them(
-    guesses: int, convincing: int, context: str
-) -> None:
-    """A trained layer may be bell-shaped by accident."""
+@pytest.mark.parametrize(("guesses", "context"), [(1, "trained"), (3, "trained"), (12, "fresh")])
+def test_guesses_count_only_where_nothing_convincing_outweighs_them(guesses: int, context: str) -> None:
+    """A trained layer may be bell-shaped by accident; a dozen beside one trained one are a fresh network with an exception."""
     guessed = witnesses(guesses, untrained=True, confidence="low")
 
-    assert infer_context([*guessed, *trained(convincing)]).name == context
+    assert infer_context([*guessed, *trained(1)]).name == context
 
 
-def test_one_layer_that_is_surely_fresh_lends_weight_to_the_guesses() -> None:
-    """With it, they are no accident."""
-    guessed = witnesses(1, untrained=True, confidence="low")
+def test_biases_tell_that_weights_which_fit_their_law_were_trained() -> None:
+    """A short training moves the weights by too little to see, and the biases away from zero."""
+    moved = mlp([64, 128, 128, 64], bias=lambda shape, rng: rng.exponential(3e-4, shape))
 
-    assert infer_context([*guessed, *fresh(1), *trained(4)]).name == "mixed"
+    context = infer_context(measured(moved))
+
+    assert context.name == "trained"
+    assert context.hardly_moved == 3
+    assert "3 layers whose weights fit a law" in context.evidence[-1]
 
 
-def test_trained_layers_that_are_not_convincing_do_not_overrule_guesses() -> None:
-    """Doubtful witnesses on both sides: both are heard."""
-    assert infer_context([*witnesses(1, untrained=True, confidence="low"), *trained(2, "medium")]).name == "mixed"
+@pytest.mark.parametrize("std", [0.05, 0.37])
+def test_one_law_for_all_biases_is_not_training(std: float) -> None:
+    """An author may draw them: by a published law, or by another beside as many weights as leave no doubt."""
+    published = std == 0.05
+    drawn = mlp([64, *[128] * (3 if published else 8), 64], bias=lambda shape, rng: rng.normal(0, std, shape))
+
+    assert infer_context(measured(drawn)).name == ("fresh" if published else "trained")
+
+
+def test_many_biases_that_are_all_zero_speak_for_a_fresh_network() -> None:
+    """Where the weights are too few to say anything: training moves a bias."""
+    assert infer_context(measured(mlp([3] * 10))).name == "fresh"
+    assert infer_context(measured(mlp([3] * 4))).name == "unknown"
+
+
+def test_in_a_fresh_network_a_law_needs_fewer_values() -> None:
+    """A matrix of 12 by 24 normal values fits He's law with low confidence alone; beside others that do, it is that law."""
+    layers = measured(mlp([64, 64, 64, 24, 12]))
+    context = infer_context(layers)
+
+    small, judged = layers[-1].provenance, with_training(layers, context)[-1].provenance
+
+    assert context.name == "fresh"
+    assert small is not None
+    assert small.confidence == "low"
+    assert judged is not None
+    assert judged.confidence == "medium"
 
 
 def test_the_gates_of_a_recurrent_layer_are_one_witness() -> None:
-    """Four gates of one stored tensor do not outvote two other layers. Most of them speak for it; in a tie, the trained ones."""
+    """Four gates of one stored tensor do not outvote two other layers. One that was certainly trained speaks for all: so was the cell."""
     first, *others = fresh(3)
     (drifted,) = trained(1)
     gates = [replace(part, layer=first.layer) for part in (drifted, first, first, first)]
     torn = [replace(part, layer=first.layer) for part in (first, first, drifted, drifted)]
 
-    assert infer_context([*gates, *others, *trained(1)]).evidence[0].startswith("3 of 4 decidable weights")
+    assert infer_context([*gates, *others, *trained(1)]).evidence[0].startswith("2 of 4 decidable weights")
     assert infer_context([*torn, *others, *trained(1)]).evidence[0].startswith("2 of 4 decidable weights")
 
 
