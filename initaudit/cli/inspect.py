@@ -19,7 +19,7 @@ import click
     help="Write to a file instead of stdout.",
 )
 def command(model: str, output_format: str, output: Path | None) -> int:
-    """Show what the layers of MODEL are: kind, shape, fans, activation, what they feed, parameters, dtype.
+    """Show what the layers of MODEL are: kind, shape, fans, activation, what they feed, parameters, dtype, and which of them share a weight.
 
     No weight is read; there is no verdict.
     """

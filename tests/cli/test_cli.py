@@ -19,6 +19,7 @@ from initaudit.cli import run
 from initaudit.cli.check import expand
 from initaudit.errors import UsageError
 from tests.networks import mlp, model, normal, save, trained_like
+from tests.redrawing.test_split import hidden_twice
 
 QUICK = ("--isolated", "--probe", "none")
 
@@ -242,6 +243,18 @@ def test_inspect_lists_layers_and_totals(tmp_path: Path, capfd: pytest.CaptureFi
 
     assert "2 layers" in text
     assert [(layer["fan_in"], layer["fan_out"]) for layer in document["layers"]] == [(32, 16), (16, 4)]
+
+
+def test_inspect_says_which_layers_share_a_weight(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    """Two uses of one parameter, and two parameters that the exporter stored once because they were equal."""
+    tied = save(hidden_twice(copied=False), tmp_path / "tied.onnx")
+    copied = save(hidden_twice(copied=True), tmp_path / "copied.onnx")
+
+    assert run(["inspect", tied, "-o", str(tmp_path / "tied.txt")]) == 0
+    assert run(["inspect", copied, "-o", str(tmp_path / "copied.txt")]) == 0
+
+    assert "one weight: /a/MatMul, /b/MatMul" in (tmp_path / "tied.txt").read_text()
+    assert "equal weights, stored once: /a/MatMul, /b/MatMul" in (tmp_path / "copied.txt").read_text()
 
 
 def test_diff_tells_changed_from_unchanged(tmp_path: Path, capfd: pytest.CaptureFixture[str]):

@@ -149,6 +149,17 @@ def test_equal_depthwise_kernels_are_a_filter_or_a_fault() -> None:
     assert "INI002" in depthwise(np.ones((32, 1, 3, 3)) * rng.uniform(0.5, 2, (32, 1, 1, 1)))
 
 
+def test_a_head_of_two_classes_has_two_units() -> None:
+    """Trained with softmax its rows are w and -w: the two sides of one plane, not one unit twice."""
+
+    def opposed(w: np.ndarray) -> np.ndarray:
+        return np.stack([w[0], -w[0]])
+
+    network = mlp((32, 48, 48, 2), draw=trained_like, change={"fc2.weight": opposed})
+
+    assert "INI004" not in serious(network, context="trained")
+
+
 def test_a_smooth_rectifier_may_start_far_below_zero() -> None:
     """Mamba's step sizes: softplus of a bias of -2 to -7, whatever the weights; at -100 nothing passes."""
 

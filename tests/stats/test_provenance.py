@@ -334,3 +334,36 @@ def test_a_bias_that_has_moved_speaks_for_a_small_layer() -> None:
     assert recognise(weight, about, weigh(start, (0,), ())).untrained is True
     assert recognise(weight, about, weigh(np.zeros(32, np.float32), (0,), ())).untrained is True
     assert recognise(weight, about, weigh(start + 0.1, (0,), ())).untrained is None
+
+
+def test_the_truncated_normal_of_haiku_and_sonnet() -> None:
+    """stddev = 1/sqrt(fan_in) before the cut at two of them, so that 0.88 of it are left; beyond the cut there is nothing."""
+    about = facts(shape=(96, 128))
+    values = drawn("lecun_truncated_normal", about) * np.float32(0.8796)
+    moved = values.copy()
+    moved[0, 0] = 2.05 / math.sqrt(128)
+
+    assert (verdict(values, about).law, verdict(values, about).untrained) == ("haiku_default", True)
+    assert verdict(moved, about).law != "haiku_default"
+
+
+def test_few_values_near_the_bound_of_a_rare_law_prove_nothing() -> None:
+    """72 values 4 % beyond torch's bound come within 2 % of that with both fans exchanged."""
+    about = facts(shape=(8, 9))
+    values = np.random.default_rng(0).uniform(-1, 1, (8, 9)).astype(np.float32)
+    values *= np.float32(1 / 3) / np.abs(values).max()
+
+    usual, coincidence = verdict(values * np.float32(0.99), about), verdict(values * np.float32(1.04), about)
+
+    assert (usual.law, usual.untrained, usual.confidence) == ("torch_default", True, "medium")
+    assert coincidence.confidence == "low"
+
+
+def test_units_of_a_layer_that_holds_no_norm_were_rescaled_by_training() -> None:
+    """Uniform rows at scales of their own speak for a folded BatchNorm only where one may have been folded."""
+    about = facts("conv", (40, 24, 3, 3))
+    factor = np.random.default_rng(1).uniform(0.4, 1.6, (40, 1, 1, 1)).astype(np.float32)
+    values = drawn("torch_default", about) * factor
+
+    assert verdict(values, about).untrained is True
+    assert verdict(values, dataclasses.replace(about, may_be_folded=False)).untrained is None

@@ -147,10 +147,11 @@ def test_one_nan_spoils_nothing_but_the_count() -> None:
 
 
 def test_duplicate_units_exact_and_scaled() -> None:
-    """Two equal rows of ten are a share of 0.2; a doubled and a negated one count as scaled only; zero rows never."""
+    """Two equal rows of ten are a share of 0.2; a doubled one counts as scaled only; a negated one and zero rows never."""
     array = RNG.standard_normal((10, 7)).astype(np.float32)
     array[3] = array[1]
-    array[5] = -2 * array[4]
+    array[5] = 2 * array[4]
+    array[7] = -array[6]
     array[8:] = 0
 
     stats = weigh(array)
@@ -164,7 +165,7 @@ def test_duplicate_units_of_a_streamed_tensor(transpose: bool) -> None:
     """The same in 400 x 700 values, units along rows or columns: 2 exact repeats, 2 up to scale, of 400."""
     array = RNG.standard_normal((400, 700)).astype(np.float32)
     array[399] = array[0]
-    array[200] = -3 * array[17]
+    array[200] = 3 * array[17]
     stored = np.ascontiguousarray(array.T) if transpose else array
 
     stats = weigh(stored, unit_axes=(1,) if transpose else (0,))
@@ -295,7 +296,7 @@ def test_long_rows_are_read_in_parts(transpose: bool) -> None:
     """[300, 40,000], as a vocabulary head lies in memory: repeats and the norm are found, and a NaN in a row's last part spoils neither."""
     array = RNG.standard_normal((300, 40_000)).astype(np.float32)
     array[:, 39_999] = array[:, 3]
-    array[299] = -array[8]
+    array[299] = 2 * array[8]
     spiked = array + np.float32(5) * np.outer(RNG.standard_normal(300), RNG.standard_normal(40_000)).astype(np.float32)
     axes = (1,) if transpose else (0,)
     units = 40_000 if transpose else 300
