@@ -9,7 +9,7 @@ from initaudit.config import Config
 from initaudit.extraction.extract import extract_layers
 from initaudit.findings import Finding
 from initaudit.judgement.baseline import load_baseline
-from initaudit.judgement.compare import untouched_layers
+from initaudit.judgement.compare import layers_of, untouched_layers, untouched_rows
 from initaudit.judgement.context import infer_context, with_training
 from initaudit.judgement.filtering import apply_filters
 from initaudit.judgement.folded import why_unjudged
@@ -66,6 +66,7 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
     unjudged = why_unjudged(layers, context, probed)
     learning = None if unjudged else trainability(layers)
     slow = slowness(model, layers, context, learning, options, deadline=deadline)
+    earlier = layers_of(config.against) if config.against else ()
     findings_input = ModelAudit(
         model=model,
         extraction=extraction,
@@ -75,7 +76,8 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         trainability=learning,
         slowness=slow,
         depth_scale=depth_scale(layers),
-        untouched=untouched_layers(layers, config.against) if config.against else {},
+        untouched=untouched_layers(layers, earlier),
+        untouched_rows=untouched_rows(layers, earlier),
     )
     found, failed_rules = _judge(all_rules(), findings_input)
     findings = apply_filters(found, config, load_baseline(config.baseline), layers, model.label)

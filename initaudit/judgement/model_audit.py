@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from initaudit.extraction.layer import Extraction
     from initaudit.judgement.context import Context
     from initaudit.judgement.slowness import Slowness
@@ -34,6 +37,8 @@ class ModelAudit:
     """Layers over which the signal variance falls by a factor e; None where that cannot be said."""
     untouched: Mapping[str, str] = field(default_factory=dict)
     """Layers that equal a layer of the `--against` model: name here -> name there."""
+    untouched_rows: Mapping[str, NDArray[np.intp]] = field(default_factory=dict)
+    """Of tables that do not equal theirs as a whole: the rows that do."""
 
     def by_name(self, name: str) -> LayerAudit:
         """The layer called `name`. Raises KeyError."""
