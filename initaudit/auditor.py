@@ -9,7 +9,7 @@ from initaudit.config import Config
 from initaudit.extraction.extract import extract_layers
 from initaudit.findings import Finding
 from initaudit.judgement.baseline import load_baseline
-from initaudit.judgement.compare import untouched_layers
+from initaudit.judgement.compare import earlier_layers, untouched_layers, untouched_rows
 from initaudit.judgement.context import infer_context, with_training
 from initaudit.judgement.entrance import entrance_layers
 from initaudit.judgement.filtering import apply_filters
@@ -73,6 +73,7 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
     learning = None if unjudged else trainability(layers)
     slow = slowness(model, layers, context, learning, options, deadline=deadline)
     obstacle = obstacle_to(model, layers, context, learning, slow, options, deadline=deadline)
+    earlier = earlier_layers(config.against, layers) if config.against else ()
     findings_input = ModelAudit(
         model=model,
         extraction=extraction,
@@ -84,7 +85,8 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         obstacle=obstacle,
         depth_scale=depth_scale(layers),
         entrance=frozenset(entrance_layers(layers)),
-        untouched=untouched_layers(layers, config.against) if config.against else {},
+        untouched=untouched_layers(layers, earlier),
+        untouched_rows=untouched_rows(layers, earlier),
     )
     found, failed_rules = _judge(all_rules(), findings_input)
     findings = apply_filters(found, config, baseline, layers, model.label)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from initaudit.errors import UsageError, similar
 from initaudit.findings import Confidence, Finding, Remedy, Severity, selects
+from initaudit.kind import Kind
 from initaudit.registry import discover, tell
 
 if TYPE_CHECKING:
@@ -85,7 +86,8 @@ class Rule(abc.ABC):
     def _remedy_for(cls, subject: LayerAudit | None) -> Remedy:
         if cls.remedy is not Remedy.DRAW_LAYER:
             return cls.remedy
-        if subject is None or (subject.target is None and not subject.trained):
+        drawable = subject is not None and (subject.target is not None or subject.layer.kind is Kind.EMBEDDING)
+        if subject is None or not (drawable or subject.trained):
             return Remedy.CHECK
         return Remedy.RESTORE_LAYER if subject.trained else Remedy.DRAW_LAYER
 

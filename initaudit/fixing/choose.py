@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from initaudit.errors import UsageError, similar
 from initaudit.findings import Remedy, fix_acts_on, matches
 from initaudit.judgement.score import SUFFICES
+from initaudit.kind import Kind
 from initaudit.options import names
 from initaudit.redrawing.centring import readers
 from initaudit.redrawing.choice import Choice, Refusal
@@ -53,7 +54,8 @@ def choose(report: Report, options: FixOptions) -> tuple[list[Choice], list[Refu
             reason = ", ".join(sorted(codes))
             chosen.append(Choice(audit=layer, reason=reason, centred_gain=gain, bias_alone=alone))
         elif options.every or (options.layers and not options.select):
-            if layer.target is not None and facts.untrainable is None:
+            drawable = layer.target is not None or (facts.kind is Kind.EMBEDDING and not options.every)
+            if drawable and facts.untrainable is None:
                 chosen.append(Choice(audit=layer, reason="asked for", centred_gain=gain))
         elif network and (is_misfit(layer) or (gain is not None and layer.ratio)):
             chosen.append(Choice(audit=layer, reason=", ".join(network), centred_gain=gain))

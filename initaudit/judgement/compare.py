@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from initaudit.errors import UnsupportedWeight, UsageError
+from initaudit.kind import Kind
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from initaudit.extraction.layer import Layer
     from initaudit.measuring.layer_audit import LayerAudit
 
@@ -48,19 +52,42 @@ def compare(before: Sequence[Layer], after: Sequence[Layer]) -> tuple[LayerChang
     return tuple(changes)
 
 
-def untouched_layers(layers: Sequence[LayerAudit], against: str) -> dict[str, str]:
-    """Layers whose weights equal those of the model at `against`: name here -> name there.
+def earlier_layers(path: str, layers: Sequence[LayerAudit]) -> tuple[Layer, ...]:
+    """The layers of an earlier model, in the file at `path`, of that whose layers are given.
 
-    Raises ModelError, and UsageError where no layer has its counterpart there: that file is another network.
+    Raises ModelError, and UsageError where none of them has its counterpart there: that file is another network.
     """
     from initaudit.extraction.extract import extract_layers
     from initaudit.model.load import load_model
 
-    before = extract_layers(load_model(against)).layers
-    changes = compare(before, [a.layer for a in layers])
-    if layers and not any(c.before and c.after for c in changes):
-        raise UsageError(f"against: no layer of the model has a counterpart in {against}")
+    earlier = extract_layers(load_model(path)).layers
+    if layers and not _pair(earlier, [a.layer for a in layers]):
+        raise UsageError(f"against: no layer of the model has a counterpart in {path}")
+    return earlier
+
+
+def untouched_layers(layers: Sequence[LayerAudit], earlier: Sequence[Layer]) -> dict[str, str]:
+    """Layers whose weights equal those of an earlier model: name here -> name there."""
+    changes = compare(earlier, [a.layer for a in layers])
     return {c.after: c.before for c in changes if c.change == 0.0 and c.after and c.before}
+
+
+def untouched_rows(layers: Sequence[LayerAudit], earlier: Sequence[Layer]) -> dict[str, NDArray[np.intp]]:
+    """Rows that equal those of an earlier model, of tables that as a whole do not, by the name of the layer here."""
+    import numpy as np
+
+    found = {}
+    for before, after in _pair(earlier, [a.layer for a in layers]):
+        if after.kind is not Kind.EMBEDDING or before.weight.shape != after.weight.shape:
+            continue
+        try:
+            equal = before.weight.array() == after.weight.array()
+        except UnsupportedWeight:
+            continue
+        rows = equal.all(axis=tuple(a for a in range(equal.ndim) if a not in after.weight.input_axes))
+        if not rows.all():
+            found[after.name] = np.flatnonzero(rows)
+    return found
 
 
 def _pair(before: Sequence[Layer], after: Sequence[Layer]) -> list[tuple[Layer, Layer]]:

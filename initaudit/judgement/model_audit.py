@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from initaudit.extraction.layer import Extraction
     from initaudit.judgement.context import Context
     from initaudit.judgement.obstacle import Obstacle
@@ -39,6 +42,8 @@ class ModelAudit:
     """Names of the layers that see the input itself, with nothing but linear steps in front of them."""
     untouched: Mapping[str, str] = field(default_factory=dict)
     """Layers that equal a layer of the `--against` model: name here -> name there."""
+    untouched_rows: Mapping[str, NDArray[np.intp]] = field(default_factory=dict)
+    """Of tables that do not equal theirs as a whole: the rows that do."""
 
     def guesses_scale_at(self, layer: LayerAudit) -> bool:
         """Whether what reaches a trained layer is on a scale that the probe made up: it sees inputs that no data gave."""

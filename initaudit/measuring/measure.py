@@ -11,6 +11,7 @@ from initaudit.errors import UnsupportedWeight
 from initaudit.extraction.layer import Layer, Skipped
 from initaudit.initialisation.input_gains import input_gains
 from initaudit.initialisation.targets import Target, target_for
+from initaudit.kind import Kind
 from initaudit.measuring.coincidence import without_coincidences
 from initaudit.measuring.forked import processes, share
 from initaudit.measuring.layer_audit import LayerAudit
@@ -111,7 +112,7 @@ def _weighings(
     except UnsupportedWeight as error:
         yield from [str(error)] * len(layers)
         return
-    summary = stats.summary()
+    summary = stats.summary(rows=any(layer.kind is Kind.EMBEDDING for layer in layers))
     for layer in layers:
         try:
             bias = _weigh_bias(layer, biases, seed)

@@ -10,6 +10,7 @@ import numpy as np
 from initaudit.errors import FixRefused
 from initaudit.initialisation.schemes import SCHEMES
 from initaudit.initialisation.targets import SINE
+from initaudit.kind import Kind
 from initaudit.redrawing.centring import centred
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ ONES = "ones"
 """What stands for a scheme where the scale of a norm is reset."""
 ZEROS = "zeros"
 """The same where the offsets of a deformable convolution are reset."""
+TABLE = "normal_0.02"
+"""Scheme of a table where no scale is better than another, as a norm or a second use takes it: that of BERT and GPT-2 (Devlin et al. 2019)."""
 KEPT = "kept"
 """The same where the weights stay and only the bias is set."""
 
@@ -47,9 +50,11 @@ def new_weights(choice: Choice, layer: Layer, seed: int, recipe: Recipe) -> tupl
         return np.ones(layer.weight.shape), ONES
     if layer.gives_offsets:
         return np.zeros(layer.weight.shape), ZEROS
+    rng = np.random.default_rng([seed, layer.depth])
+    if known.target is None and layer.kind is Kind.EMBEDDING:
+        return _drawn(layer, TABLE, rng), TABLE
     if known.target is None:
         raise FixRefused("no scale is better than another here; nothing to draw")
-    rng = np.random.default_rng([seed, layer.depth])
     if gain is not None:
         fresh = centred(_drawn(layer, "orthogonal", rng), layer.weight.unit_axes, layer.weight.input_axes)
         return fresh * (gain / math.sqrt(layer.fan_in) / fresh.std()), "orthogonal, centred"

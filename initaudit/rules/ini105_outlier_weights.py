@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from initaudit.findings import Finding, Remedy, Severity
+from initaudit.judgement.table_rows import garbage_rows, listed, row_sizes
 from initaudit.rule import Rule
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class OutlierWeights(Rule):
     """One weight, or a handful, dominates the layer, or is no number that training gives.
 
     Why: an output that hangs on a single weight follows a single input; such values come from bit flips, overflow, a diverged step or memory
-        that was never filled, and they ruin the scale of quantisation.
+        that was never filled, and they ruin the scale of quantisation. Rows of a table of a size beyond reason are named one by one.
     Harmless when: the layer selects or scales one input on purpose. The long tails of trained layers and the taps of filters are no outliers.
     Fix: `initaudit fix --select INI105`; in a trained network compare with another checkpoint, or with the file before the conversion.
     References: Dettmers et al. 2022 (LLM.int8) on outliers of trained transformers, which stay far below this bound.
@@ -51,6 +52,10 @@ class OutlierWeights(Rule):
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
         """By the share of energy that the largest weight holds, and by what it does to the output."""
         del audit
+        rows = tuple(self._garbage_rows(layer))
+        if rows:
+            yield from rows
+            return
         stats, facts = layer.stats, layer.layer
         if not facts.kind.is_drawn or facts.untrainable or stats.nonfinite or stats.outliers is None:
             return
@@ -74,6 +79,21 @@ class OutlierWeights(Rule):
             f"The largest weight, {largest:.4g}, holds {share:.0%} of the layer's energy ({multiple:.3g} robust "
             f"standard deviations): {effect}.",
             measured=share,
+            expected=0.0,
+            suggestion=_suggestion(layer),
+        )
+
+    def _garbage_rows(self, layer: LayerAudit) -> Iterator[Finding]:
+        """Rows of a table that hold what was in memory before: their share of the energy tells nothing where there are many."""
+        sizes = row_sizes(layer)
+        rows = garbage_rows(sizes) if sizes is not None else None
+        if sizes is None or rows is None or not rows.size:
+            return
+        yield self.finding(
+            layer,
+            f"Of {sizes.size} rows {listed(rows)} hold values of up to {max(abs(layer.stats.min), abs(layer.stats.max)):.2g}, as "
+            "memory that was never initialised does: what looks them up is lost.",
+            measured=rows.size / sizes.size,
             expected=0.0,
             suggestion=_suggestion(layer),
         )

@@ -75,6 +75,8 @@ class WeightStats:
     """Bound on the relative error of the spectral norm; holds with probability 0.999 where randomised."""
     histogram: Histogram | None
     outliers: Outliers | None
+    row_sizes: np.ndarray | None = field(default=None, repr=False, compare=False)
+    """Of a table: root mean square of each row, float64 [rows]; None elsewhere."""
     sample: np.ndarray = field(repr=False, compare=False)
     """Finite sampled values, float32, one axis; all of them for at most SAMPLE_SIZE elements."""
     block: np.ndarray = field(repr=False, compare=False)
@@ -90,9 +92,14 @@ class WeightStats:
         """Whether the block holds the whole tensor."""
         return self.block.size == self.count
 
-    def summary(self) -> WeightStats:
-        """The same without the arrays that only the search for a law needs: a large model has thousands of tensors."""
-        return replace(self, block=_NO_BLOCK, unit_energy=_NO_ENERGY, input_energy=_NO_ENERGY)
+    def summary(self, *, rows: bool = False) -> WeightStats:
+        """The same without the arrays that only the search for a law needs: a large model has thousands of tensors.
+
+        With `rows`, the inputs are the rows of a table, of which the sizes are kept.
+        """
+        energy = self.input_energy.sum(axis=0)
+        sizes = np.sqrt(energy * (energy.size / self.count)) if rows and self.count else None
+        return replace(self, row_sizes=sizes, block=_NO_BLOCK, unit_energy=_NO_ENERGY, input_energy=_NO_ENERGY)
 
 
 def weigh(
