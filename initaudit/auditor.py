@@ -11,7 +11,6 @@ from initaudit.findings import Finding
 from initaudit.judgement.baseline import load_baseline
 from initaudit.judgement.compare import untouched_layers
 from initaudit.judgement.context import infer_context, with_training
-from initaudit.judgement.entrance import entrance_layers
 from initaudit.judgement.filtering import apply_filters
 from initaudit.judgement.folded import why_unjudged
 from initaudit.judgement.lost import first_lost
@@ -78,7 +77,6 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         trainability=learning,
         slowness=slow,
         depth_scale=depth_scale(layers),
-        entrance=frozenset(entrance_layers(layers)),
         untouched=untouched_layers(layers, config.against) if config.against else {},
     )
     found, failed_rules = _judge(all_rules(), findings_input)

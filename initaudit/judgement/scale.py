@@ -52,7 +52,7 @@ def scale_severity(layer: LayerAudit, audit: ModelAudit, bound: float, *, smalle
         return None
     off = 1 / ratio if smaller else ratio
     if audit.context.has_training:
-        return _trained(layer, off / _scale_of_input(layer, audit) if smaller else off, smaller=smaller)
+        return _trained(layer, off, smaller=smaller)
     if off <= (1 / bound if smaller else bound):
         return None
     # a small head or end of a branch adds little, and a gate that its bias holds open passes the other factor; only a chain
@@ -75,14 +75,6 @@ def scale_severity(layer: LayerAudit, audit: ModelAudit, bound: float, *, smalle
         )  # Xavier's std for a head of a large vocabulary is tiny; what counts is what leaves the layer
         harmful = (off > GROSS and (gain is None or gain > 1.0)) or _saturates(layer)
     return Severity.WARNING if harmful else Severity.INFO
-
-
-def _scale_of_input(layer: LayerAudit, audit: ModelAudit) -> float:
-    """Standard deviation, where it is above 1, of the raw inputs that a layer sees: its weights may be smaller by that."""
-    entered = layer.signal.input if layer.signal is not None else None
-    if entered is None or layer.layer.name not in audit.entrance or not math.isfinite(entered.variance):
-        return 1.0
-    return max(1.0, math.sqrt(entered.variance))
 
 
 def _held_open(layer: LayerAudit) -> bool:
