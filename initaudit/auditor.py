@@ -11,7 +11,6 @@ from initaudit.findings import Finding
 from initaudit.judgement.baseline import load_baseline
 from initaudit.judgement.compare import earlier_layers, untouched_layers, untouched_rows
 from initaudit.judgement.context import infer_context, with_training
-from initaudit.judgement.entrance import entrance_layers
 from initaudit.judgement.filtering import apply_filters
 from initaudit.judgement.folded import why_unjudged
 from initaudit.judgement.lost import first_lost
@@ -84,7 +83,6 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         slowness=slow,
         obstacle=obstacle,
         depth_scale=depth_scale(layers),
-        entrance=frozenset(entrance_layers(layers)),
         untouched=untouched_layers(layers, earlier),
         untouched_rows=untouched_rows(layers, earlier),
     )

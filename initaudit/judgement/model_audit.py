@@ -38,17 +38,10 @@ class ModelAudit:
     """What keeps a fresh network from learning well, where that can be said."""
     depth_scale: float | None = None
     """Layers over which the signal variance falls by a factor e; None where that cannot be said."""
-    entrance: frozenset[str] = frozenset()
-    """Names of the layers that see the input itself, with nothing but linear steps in front of them."""
     untouched: Mapping[str, str] = field(default_factory=dict)
     """Layers that equal a layer of the `--against` model: name here -> name there."""
     untouched_rows: Mapping[str, NDArray[np.intp]] = field(default_factory=dict)
     """Of tables that do not equal theirs as a whole: the rows that do."""
-
-    def guesses_scale_at(self, layer: LayerAudit) -> bool:
-        """Whether what reaches a trained layer is on a scale that the probe made up: it sees inputs that no data gave."""
-        made = any(i["varies"] and not i["how"].startswith("from ") for i in self.probe.inputs) or not self.probe.inputs
-        return self.context.has_training and layer.layer.name in self.entrance and made
 
     def by_name(self, name: str) -> LayerAudit:
         """The layer called `name`. Raises KeyError."""

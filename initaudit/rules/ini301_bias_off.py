@@ -90,23 +90,15 @@ class BiasOff(Rule):
         share = float((abs(values) > reach).mean()) if reach > 0 and values.size else 0.0
         if share > MANY:
             lost = float((values < -reach).mean())
-            guessed = audit.guesses_scale_at(layer)
-            which = "for the probe's inputs, whose scale is a guess" if guessed else "for every input"
             effect = "dead" if lost > MANY and facts.activation in RECTIFIERS else "stuck"
             yield self.finding(
                 layer,
-                f"The bias of {share:.0%} of the units is beyond {reach:.3g}, more than their weighted inputs reach: they are {effect} {which}.",
+                f"The bias of {share:.0%} of the units is beyond {reach:.3g}, more than their weighted inputs reach: they are {effect} for every input.",
                 measured=float(abs(values).max()),
                 expected=reach,
-                severity=Severity.INFO
-                if guessed
-                else Severity.ERROR
-                if facts.activation in RECTIFIERS and lost > MANY
-                else Severity.WARNING,
+                severity=Severity.ERROR if facts.activation in RECTIFIERS and lost > MANY else Severity.WARNING,
                 initializer=facts.bias.name if facts.bias else None,
-                suggestion="Give real inputs (`--input-data`): the network may expect others, such as pixels of 0 to 255."
-                if guessed
-                else "Check how the bias was loaded and converted; units that training drove there are lost to it."
+                suggestion="Check how the bias was loaded and converted; units that training drove there are lost to it."
                 if layer.trained
                 else "Set the bias to zero.",
             )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from initaudit.findings import Finding, Remedy, Severity
 from initaudit.judgement.score import SUFFICES, TRAINABLE
+from initaudit.rules.ini504_slow_start import SLOW
 
 if TYPE_CHECKING:
     from initaudit.judgement.model_audit import ModelAudit
@@ -18,7 +19,8 @@ ADAM_TRAINS = "Plain SGD would not train it; Adam does."
 def limiting_factors(rule: Rule, audit: ModelAudit, *, suggestion: str) -> Iterator[Finding]:
     """Findings for the factors of `rule` in a network whose own standard is trainability (not known to be trained).
 
-    An error where the network as a whole is not trainable and this factor is (nearly) the worst; else a warning.
+    An error where the network as a whole is not trainable and this factor is (nearly) the worst; else a warning, or information where
+    Adam trains the network and INI504 says how slowly.
     """
     learning = audit.trainability
     if learning is None or audit.context.has_training or not learning.factors:
@@ -26,6 +28,8 @@ def limiting_factors(rule: Rule, audit: ModelAudit, *, suggestion: str) -> Itera
     if any(factor.name == "symmetry" and factor.rule != rule.code for factor in learning.factors):
         return  # units that are copies are the cause of all else; INI002 to INI004 name them
     obstacle = audit.obstacle if audit.obstacle is not None and audit.obstacle.name != "scale" else None
+    slow = audit.slowness.factor
+    otherwise = Severity.INFO if learning.takes_adam and slow is not None and slow >= SLOW else Severity.WARNING
     worst = min(factor.score for factor in learning.factors)
     for factor in learning.factors:
         if factor.rule != rule.code or factor.score >= SUFFICES or learning.score >= SUFFICES:
@@ -40,7 +44,7 @@ def limiting_factors(rule: Rule, audit: ModelAudit, *, suggestion: str) -> Itera
             measured=None,
             expected=None,
             trainability=factor.score,
-            severity=Severity.ERROR if fatal else Severity.WARNING,
+            severity=Severity.ERROR if fatal else otherwise,
             suggestion=suggestion if obstacle is None else obstacle.advice,
             remedy=None if obstacle is None or obstacle.fix_helps else Remedy.CHECK,
         )
