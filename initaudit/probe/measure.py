@@ -19,8 +19,10 @@ from initaudit.probe.instrument import freeze_statistics
 from initaudit.probe.nonfinite import first_nonfinite
 from initaudit.probe.norms import batch_norms, restore_folded
 from initaudit.probe.plan import LayerPlan
+from initaudit.probe.real_numbers import RealNumbers, has_integer_layers, is_rounded, real_numbers
 from initaudit.probe.runs import Runs, batched_runs, single_runs, widened
 from initaudit.probe.segments import Network
+from initaudit.probe.session import open_session, trial_options
 from initaudit.probe.shadow import shadow, uses
 from initaudit.probe.stacking import Stack
 from initaudit.probe.summary import departures, summarise
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from initaudit.probe.norms import BatchNorms
     from initaudit.probe.observed import Forward
 
+REAL = "the network computes with integers; it was measured in the real numbers that they stand for, without rounding"
+STRAIGHT = "the network rounds its values; gradients pass the rounding as in quantisation-aware training"
 RESTORED = "the exporter folded fresh BatchNorms into the layers before them; they were put back, as in training"
 HEAVY = (
     "values that depend on the input are multiplied: inputs with heavy tails "
@@ -70,6 +74,12 @@ def measure(
         ProbeError: the network cannot be run.
     """
     layers = tuple(LayerPlan.from_json(layer) for layer in plan["layers"])
+    notes: list[str] = []
+    if has_integer_layers(model, layers):
+        real = _in_real_numbers(model, folder)
+        if real is not None:
+            model, layers = real.model, real.plans(layers)
+            notes.append(REAL)
     layers, restored = restore_folded(model, layers, folder)
     norms = batch_norms(model, folder)
     runs = batched_runs(feeds) if norms.by_batch else single_runs(feeds)
@@ -94,7 +104,7 @@ def measure(
         "nonfinite_node": _nonfinite_node(model, folder, layers, signals, runs),
         "float16": None if extents is None else ranges.verdict(extents, half),
         "tails": {},
-        "notes": [RESTORED] if restored else [],
+        "notes": [*notes, RESTORED] if restored else notes,
     }
     if checkpoint is not None:
         checkpoint(answer)
@@ -177,6 +187,11 @@ def _backward(
     copy.CopyFrom(model)
     freeze_statistics(copy, forward.statistics)
     network = Network(copy)
+    if is_rounded(network):
+        real = _in_real_numbers(copy, folder)
+        if real is not None:
+            network, layers = Network(real.model), real.plans(layers)
+            notes.append(STRAIGHT)
     reason = _no_gradient(network)
     runs = single_runs(feeds)
     if runs.rows == 1:
@@ -207,6 +222,17 @@ def _backward(
     if reason is not None:
         notes.append(f"gradients were not measured: {reason}")
     return {}
+
+
+def _in_real_numbers(model: ModelProto, folder: Path | None) -> RealNumbers | None:
+    """The network in real numbers, where it has a meaning in them that onnxruntime takes."""
+    real = real_numbers(model)
+    try:
+        if real is not None:
+            open_session(real.model, folder, trial_options())
+    except ProbeError:
+        return None
+    return real
 
 
 def _nonfinite_node(
