@@ -260,7 +260,7 @@ TABLE: Final[Mapping[str, OperatorSpec]] = {
         "RandomNormal RandomUniform RandomNormalLike RandomUniformLike Multinomial",
     ),
     "Bernoulli": OperatorSpec(use=Use.RANDOM, axis_map=AxisMap.SAME),
-    "Quant": replace(_MOVE, axis_map=AxisMap.SAME, values=Values.RECODED, rounds=True),
+    **_rows(replace(_MOVE, axis_map=AxisMap.SAME, values=Values.RECODED, rounds=True), "Quant IntQuant BipolarQuant"),
 }
 """By `op_type`, or `domain:op_type` where a domain has its own operator of that name."""
 

@@ -20,8 +20,10 @@ from initaudit.probe.nonfinite import first_nonfinite
 from initaudit.probe.norms import batch_norms, restore_folded
 from initaudit.probe.outputs import constant_outputs
 from initaudit.probe.plan import LayerPlan
+from initaudit.probe.real_numbers import RealNumbers, has_integer_layers, is_rounded, real_numbers
 from initaudit.probe.runs import Runs, batched_runs, single_runs, widened
 from initaudit.probe.segments import Network
+from initaudit.probe.session import open_session, trial_options
 from initaudit.probe.shadow import shadow, uses
 from initaudit.probe.stacking import Stack
 from initaudit.probe.summary import departures, summarise
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from initaudit.probe.norms import BatchNorms
     from initaudit.probe.observed import Forward
 
+REAL = "the network computes with integers; it was measured in the real numbers that they stand for, without rounding"
+STRAIGHT = "the network rounds its values; gradients pass the rounding as in quantisation-aware training"
 RESTORED = "the exporter folded fresh BatchNorms into the layers before them; they were put back, as in training"
 HEAVY = (
     "values that depend on the input are multiplied: inputs with heavy tails "
@@ -71,6 +75,12 @@ def measure(
         ProbeError: the network cannot be run.
     """
     layers = tuple(LayerPlan.from_json(layer) for layer in plan["layers"])
+    notes: list[str] = []
+    if has_integer_layers(model, layers):
+        real = _in_real_numbers(model, folder)
+        if real is not None:
+            model, layers = real.model, real.plans(layers)
+            notes.append(REAL)
     layers, restored = restore_folded(model, layers, folder)
     norms = batch_norms(model, folder)
     runs = batched_runs(feeds) if norms.by_batch else single_runs(feeds)
@@ -96,7 +106,7 @@ def measure(
         "constant_outputs": [],
         "float16": None if extents is None else ranges.verdict(extents, half),
         "tails": {},
-        "notes": [RESTORED] if restored else [],
+        "notes": [*notes, RESTORED] if restored else notes,
     }
     if any(signal["variance"] == 0.0 for signal in signals.values()):
         answer["constant_outputs"] = constant_outputs(model, folder, single_runs(feeds))
@@ -181,6 +191,11 @@ def _backward(
     copy.CopyFrom(model)
     freeze_statistics(copy, forward.statistics)
     network = Network(copy)
+    if is_rounded(network):
+        real = _in_real_numbers(copy, folder)
+        if real is not None:
+            network, layers = Network(real.model), real.plans(layers)
+            notes.append(STRAIGHT)
     reason = _no_gradient(network)
     runs = single_runs(feeds)
     if runs.rows == 1:
@@ -211,6 +226,17 @@ def _backward(
     if reason is not None:
         notes.append(f"gradients were not measured: {reason}")
     return {}
+
+
+def _in_real_numbers(model: ModelProto, folder: Path | None) -> RealNumbers | None:
+    """The network in real numbers, where it has a meaning in them that onnxruntime takes."""
+    real = real_numbers(model)
+    try:
+        if real is not None:
+            open_session(real.model, folder, trial_options())
+    except ProbeError:
+        return None
+    return real
 
 
 def _nonfinite_node(

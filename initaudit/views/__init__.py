@@ -8,7 +8,7 @@ import numpy as np
 
 from initaudit.errors import InitauditError
 from initaudit.model.operators import Use
-from initaudit.views.arithmetic import ARITHMETIC, evaluated, qonnx_quant
+from initaudit.views.arithmetic import ARITHMETIC, QONNX, evaluated
 from initaudit.views.operand import MAX_INDEX_TABLE, MAX_INDEX_WORK, MAX_STEPS, Operand, leaf
 from initaudit.views.shapes import MAX_VECTOR, Dims, Vector, dims_of_outputs, vector_of_output
 from initaudit.views.steps import step_of
@@ -126,8 +126,8 @@ class Constants:
             step = ARITHMETIC.get(node.op_type) or step_of(node)
             if step is not None:
                 return list(step(node, inputs))
-        if node.domain in _QONNX and node.op_type == "Quant":
-            return qonnx_quant(node, inputs)
+        if node.domain in _QONNX and node.op_type in QONNX:
+            return list(QONNX[node.op_type](node, inputs))
         if node.is_standard:
             return evaluated(node, inputs, self._opset)
         raise ValueError(f"unknown operator of domain {node.domain}")

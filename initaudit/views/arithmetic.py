@@ -119,6 +119,21 @@ def qonnx_quant(node: Node, inputs: Inputs) -> list[Operand]:
     return [values.then("quant", values.shape, compute, exact=False, with_=scale.tensors if scale.size > 1 else ())]
 
 
+def qonnx_bipolar(node: Node, inputs: Inputs) -> list[Operand]:
+    """BipolarQuant of qonnx: the sign of the values, zero counted as positive, times a scale."""
+    del node
+    values, scale = need(inputs, 0), need(inputs, 1)
+
+    def compute(array: np.ndarray) -> np.ndarray:
+        return np.asarray(np.where(array >= 0, 1.0, -1.0) * scale.array().astype(np.float32)).astype(array.dtype)
+
+    return [values.then("sign", values.shape, compute, exact=False, with_=scale.tensors if scale.size > 1 else ())]
+
+
+QONNX: dict[str, Step] = {"Quant": qonnx_quant, "IntQuant": qonnx_quant, "BipolarQuant": qonnx_bipolar}
+"""Quantisers of qonnx and Brevitas, by operator."""
+
+
 def evaluated(node: Node, inputs: Sequence[Operand | None], opset: Mapping[str, int]) -> list[Operand]:
     """Outputs of any standard operator whose inputs are all constant. Raises UnsupportedWeight where ONNX cannot infer its shape."""
     import onnx
