@@ -65,7 +65,7 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
     probed = probing()
     layers = with_training(with_theory(model.graph, layers, probed.signals), context)
     unjudged = why_unjudged(layers, context, probed)
-    learning = None if unjudged else trainability(layers)
+    learning = None if unjudged else trainability(layers, with_error=config.exact)
     slow = slowness(model, layers, context, learning, options, deadline=deadline)
     obstacle = obstacle_to(model, layers, context, learning, slow, options, deadline=deadline)
     findings_input = ModelAudit(
@@ -109,6 +109,7 @@ def _probe_options(config: Config) -> ProbeOptions:
         mode=config.probe,
         batch=config.batch,
         seed=config.seed,
+        exact=config.exact,
         input_shapes=dict(config.input_shapes),
         input_data=config.input_data,
         input_spectrum=config.input_spectrum,

@@ -68,6 +68,8 @@ class Config:
     batch: int | None = None
     """Inputs fed at once; None lets the probe choose (16 or more where the model allows)."""
     seed: int = 0
+    exact: bool = False
+    """Measure gradients until each is known within 2 % (standard error), as far as the time limit allows."""
     max_memory: int = DEFAULT_MAX_MEMORY
     """Bytes for the probe's process."""
     timeout: float = DEFAULT_TIMEOUT
@@ -185,6 +187,8 @@ def _entry(where: str, raw: str, item: Any) -> tuple[str, Any]:
             return key, item if isinstance(item, int) else parse_size(item)
         if key in ("batch", "seed"):
             return key, int(item)
+        if key == "exact":
+            return key, _truth(item)
         if key == "timeout":
             return key, float(item)
         if key == "input_shapes":
@@ -194,6 +198,15 @@ def _entry(where: str, raw: str, item: Any) -> tuple[str, Any]:
     if not isinstance(item, str):
         raise UsageError(f"{where}: option {raw!r} must be text")
     return key, item
+
+
+def _truth(item: Any) -> bool:
+    """A TOML boolean, or the words for one that an environment variable may hold. Raises ValueError."""
+    known = {"true": True, "1": True, "false": False, "0": False}
+    word = str(item).lower()
+    if word not in known:
+        raise ValueError(f"{item!r} is neither true nor false")
+    return known[word]
 
 
 def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:

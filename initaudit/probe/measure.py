@@ -18,6 +18,7 @@ from initaudit.probe.instrument import freeze_statistics
 from initaudit.probe.nonfinite import first_nonfinite
 from initaudit.probe.norms import batch_norms, restore_folded
 from initaudit.probe.plan import LayerPlan
+from initaudit.probe.precision import precision_of
 from initaudit.probe.runs import Runs, batched_runs, single_runs
 from initaudit.probe.segments import Network
 from initaudit.probe.stacking import Stack
@@ -152,6 +153,7 @@ def _backward(
                 stack=stack,
                 seed=options["seed"],
                 seconds=options["timeout"],
+                precision=precision_of(exact=options.get("exact", False)),
             )
             gradients = backward.measure()
         except ProbeError as error:
