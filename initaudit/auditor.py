@@ -68,8 +68,10 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         prestart()  # for the recommended start
     probed = with_pixels(model, layers, context, probing(), options, progress)
     layers = with_training(with_theory(model.graph, layers, probed.signals), context)
-    unjudged = why_unjudged(layers, context, probed) or why_unreached(model.graph, layers, probed)
-    learning = None if unjudged else trainability(layers)
+    unjudged = (
+        why_unjudged(layers, context, probed) or why_unreached(model.graph, layers, probed) or _weights_only(probed)
+    )
+    learning = None if unjudged else trainability(layers, with_error=config.exact)
     slow = slowness(model, layers, context, learning, options, deadline=deadline)
     obstacle = obstacle_to(model, layers, context, learning, slow, options, deadline=deadline)
     earlier = earlier_layers(config.against, layers) if config.against else ()
@@ -115,6 +117,7 @@ def _probe_options(config: Config) -> ProbeOptions:
         mode=config.probe,
         batch=config.batch,
         seed=config.seed,
+        exact=config.exact,
         input_shapes=dict(config.input_shapes),
         input_data=config.input_data,
         input_spectrum=config.input_spectrum,

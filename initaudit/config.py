@@ -18,6 +18,7 @@ from typing import Any
 from initaudit.errors import UsageError, similar
 from initaudit.options import (
     Ignore,
+    read_flag,
     read_ignores,
     read_number,
     read_seconds,
@@ -63,6 +64,8 @@ class Config:
     """Inputs fed at once; None lets the probe choose (16 or more where the model allows)."""
     seed: int = 0
     """Of inputs, samples and draws; 0 or more."""
+    exact: bool = False
+    """Measure gradients until each is known within 2 % (standard error), as far as the time limit allows."""
     max_memory: int = DEFAULT_MAX_MEMORY
     """Bytes for the probe's process."""
     timeout: float = DEFAULT_TIMEOUT
@@ -111,6 +114,7 @@ _READERS = {
     "ignore": read_ignores,
     "batch": read_number,
     "seed": read_number,
+    "exact": read_flag,
     "max_memory": read_size,
     "timeout": read_seconds,
     "input_shapes": read_shapes,

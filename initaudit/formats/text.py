@@ -100,7 +100,9 @@ def _report(report: Part, options: FormatOptions, console: Console) -> None:
     if verdict["trainability"] is not None and verdict["context"] in ("fresh", "unknown"):
         parts = verdict["optimisers"]
         each = f" (SGD {parts['sgd']:.2f}, Adam {parts['adam']:.2f})" if parts is not None else ""
-        head.append(f", trainability {verdict['trainability']:.2f}{each}")
+        error = verdict.get("trainability_error")
+        within = "" if error is None else f" ± {error:.1g}"
+        head.append(f", trainability {verdict['trainability']:.2f}{within}{each}")
     console.print(head)
     if verdict["context"] in ("fresh", "unknown"):
         console.print(Text(visible(f"Slowness {_slowness(verdict)}."), style="dim"))
@@ -252,7 +254,9 @@ def _coverage(console: Console, report: Part, options: FormatOptions) -> None:
         reason = f": {visible(probe['reason'])}" if probe["reason"] else ""
         provider = probe.get("provider", DEFAULT_PROVIDER)
         where = f", on {visible(provider)}" if provider != DEFAULT_PROVIDER else ""
-        told = f"{probe['mode']}{batch}, seed {probe['seed']}{where}"
+        error = probe.get("error")
+        sure = f", gradients within {error:.1%}" if probe.get("exact") and error is not None else ""
+        told = f"{probe['mode']}{batch}, seed {probe['seed']}{where}{sure}"
         console.print(Text(f"Signal {note} ({told}){reason}.", style="dim"))
     shown = probe["inputs"] if options.verbose else probe["inputs"][:INPUTS_SHOWN]
     for entry in shown:

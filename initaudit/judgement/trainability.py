@@ -9,6 +9,7 @@ from initaudit.judgement.dynamics import dynamics_of
 from initaudit.judgement.factors import Factor, limits, overflow
 from initaudit.judgement.optimisers import ADAM, SGD
 from initaudit.judgement.score import ADAM_SURE, TRAINABLE, better_of, learns
+from initaudit.judgement.uncertainty import uncertainty
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +28,8 @@ class Trainability:
     """Score with SGD alone."""
     adam: float
     """Score with Adam alone."""
+    error: float | None = None
+    """What the errors of the measured gradients leave open of the score, a standard deviation; None where that was not asked for."""
 
     @property
     def takes_adam(self) -> bool:
@@ -34,12 +37,13 @@ class Trainability:
         return self.sgd < TRAINABLE and self.adam >= ADAM_SURE
 
 
-def trainability(layers: Sequence[LayerAudit]) -> Trainability | None:
+def trainability(layers: Sequence[LayerAudit], *, with_error: bool = False) -> Trainability | None:
     """Judge probed layers in topological order; None where nothing was probed backward, unless the way forward already ends."""
     dynamics = dynamics_of(layers)
     if dynamics is not None:
         sgd, adam = (learns(dynamics, optimiser) for optimiser in (SGD, ADAM))
-        return Trainability(score=better_of(sgd, adam), factors=limits(dynamics), sgd=sgd, adam=adam)
+        error = uncertainty(dynamics, layers) if with_error else None
+        return Trainability(score=better_of(sgd, adam), factors=limits(dynamics), sgd=sgd, adam=adam, error=error)
     broken = next((a.layer.name for a in layers if a.signal is not None and a.signal.nonfinite > 0), None)
     if broken is None:
         return None

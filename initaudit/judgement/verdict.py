@@ -34,6 +34,8 @@ class Verdict:
     """One sentence."""
     optimisers: Mapping[str, float] | None = None
     """Trainability with each optimiser alone, `sgd` and `adam`; None where not measured."""
+    trainability_error: float | None = None
+    """What the errors of an exact probe leave open of it, a standard deviation."""
     evidence: tuple[str, ...] = ()
     """Why this context."""
     first_lost: tuple[str, str] | None = None
@@ -69,6 +71,7 @@ def verdict_for(
         optimisers=None
         if trainability is None
         else {"sgd": round(trainability.sgd, 4), "adam": round(trainability.adam, 4)},
+        trainability_error=None if trainability is None else trainability.error,
         evidence=context.evidence,
         first_lost=first_lost,
         obstacle=obstacle if errors or warnings else None,

@@ -45,6 +45,8 @@ class ProbeResult:
     batch: int | None = None
     """Number of inputs that were compared."""
     seed: int = 0
+    exact: bool = False
+    """Whether gradients were measured until little of their error is left."""
     provider: str = DEFAULT_PROVIDER
     """Execution provider that ran the network."""
     batch_norm: str | None = None
@@ -67,6 +69,18 @@ class ProbeResult:
         """Whether other inputs than those that were made might give a measurement."""
         reason = self.reason or ""
         return "input" in reason and "--input" not in reason and reason != NO_INPUT
+
+    @property
+    def error(self) -> float | None:
+        """Largest relative standard error of a gradient or weight gradient, over the layers that got one; None where there is none."""
+        errors = [
+            error
+            for signal in self.signals.values()
+            if signal.gradient_resolved is not False
+            for error in (signal.gradient_error, signal.weight_gradient_error)
+            if error is not None
+        ]
+        return max(errors, default=None)
 
 
 def probe(
@@ -176,6 +190,7 @@ def _result(answer: Mapping[str, Any], skipped: Mapping[str, str], options: Prob
         inputs=tuple(answer["inputs"]),
         batch=answer["batch"],
         seed=options.seed,
+        exact=options.exact,
         provider=options.provider,
         batch_norm=answer["batch_norm"],
         norms_restored=answer["norms_restored"],

@@ -15,6 +15,7 @@ in single precision, for every operator that the runtime knows.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -23,11 +24,12 @@ import numpy as np
 
 from initaudit.probe.alone import LinearAlone
 from initaudit.probe.alone_recurrent import RecurrentAlone
-from initaudit.probe.budget import MAX_DRAWS, MAX_REPEATS, WORK_LIMIT, budget_for
+from initaudit.probe.budget import budget_for
 from initaudit.probe.gradient import MIN_DRAWS, Gradient, settled
 from initaudit.probe.moments import moments_of
 from initaudit.probe.perturbation import Perturbation, random_signs
 from initaudit.probe.pieces import Pieces
+from initaudit.probe.precision import USUAL, Precision
 from initaudit.probe.propagation import Propagation
 from initaudit.probe.squares import square
 from initaudit.probe.weight_change import layers_alone
@@ -44,6 +46,9 @@ if TYPE_CHECKING:
 WEIGHTS_EVERY = 2
 """Perturbations of a large network's outputs per perturbation of its weights. Of the passes behind the first, each takes every other
 layer only, so that two of them are one for each layer; the spread between draws is then known from those."""
+LATEST = 2.0
+"""Times the planned seconds after which an exact probe ends with the error it has reached: half of the time limit, so that a machine under
+load does not lose what was measured. A judgement."""
 HELD_BYTES = 1 << 28
 """Deviations held at once: 256 MiB. A judgement: a sixteenth of the default memory limit."""
 
@@ -51,7 +56,7 @@ HELD_BYTES = 1 << 28
 class Backward:
     """Perturbs one network; `measure` gives the gradients."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what is perturbed, and how, as keywords
         self,
         network: Network,
         folder: Path | None,
@@ -62,6 +67,7 @@ class Backward:
         stack: Stack,
         seed: int,
         seconds: float,
+        precision: Precision = USUAL,
     ) -> None:
         """`runs` feed one input each where the model allows; `stack` knows how to feed several at once.
 
@@ -73,7 +79,8 @@ class Backward:
         self.stack = stack
         self.seed = seed
         elements = {layer.output: math.prod(forward.values[layer.output].shape) for layer in layers}
-        self.budget = budget_for(layers, elements, seconds)
+        self.budget = budget_for(layers, elements, seconds, precision)
+        self.precision = precision
         self.layers = self.budget.affordable(layers, len(runs.feeds))
         dtypes = {layer.output: forward.values[layer.output].dtype for layer in self.layers}
         self.alone = layers_alone(network, self.layers, folder, self.budget.threads)
@@ -88,9 +95,13 @@ class Backward:
         self.layers = self.budget.in_time(self.layers, seconds)
         self.stack.learn(self.pieces, self.runs.feeds, rows=self.budget.most_rows(self.layers))
         cost = self.budget.pass_cost(self.layers, self.pieces, self.stack.rows)
-        gradients = {layer.name: Gradient() for layer in self.layers}
-        for draw in range(MAX_DRAWS):
-            if draw >= MIN_DRAWS and (settled(gradients) or (draw + 1) * cost > WORK_LIMIT):
+        inputs = len(self.runs.feeds) if self.precision.is_exact else 1
+        gradients = {layer.name: Gradient(inputs=inputs) for layer in self.layers}
+        start = time.monotonic()
+        for draw in range(self.precision.draws):
+            if draw >= MIN_DRAWS and (settled(gradients, self.precision) or (draw + 1) * cost > self.budget.limit):
+                break
+            if self.precision.is_exact and time.monotonic() - start > LATEST * self.budget.seconds:
                 break
             several = self.stack.rows > 1
             if several or draw > 0:
@@ -141,7 +152,7 @@ class Backward:
         for layer in layers if sources is not None else ():
             alone = self.alone.get(layer.name)
             gradient = gradients[layer.name]
-            settled = bool(gradient.weight_squares) and gradient.is_weight_settled
+            settled = bool(gradient.weight_squares) and gradient.is_weight_settled(self.precision)
             if alone is None or sources is None or settled or self._is_outer_product(layer):
                 continue
             dtype = self.forward.values[layer.output].dtype
@@ -170,7 +181,7 @@ class Backward:
     @property
     def _repeats(self) -> int:
         """Perturbations of each layer in one pass."""
-        return max(1, min(MAX_REPEATS, self.stack.rows // len(self.layers)))
+        return max(1, min(self.precision.repeats, self.stack.rows // len(self.layers)))
 
     def _mean_response(self, perturbations: Sequence[Perturbation]) -> float | None:
         """Mean of |J d|^2 over those that went through; None where none did."""

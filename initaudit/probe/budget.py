@@ -12,6 +12,7 @@ import numpy as np
 
 from initaudit.errors import ProbeError
 from initaudit.probe.gradient import MIN_DRAWS
+from initaudit.probe.precision import USUAL, Precision
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,13 +20,10 @@ if TYPE_CHECKING:
     from initaudit.probe.pieces import Pieces
     from initaudit.probe.plan import LayerPlan
 
-MAX_DRAWS = 32
-"""Passes at most, each on one input."""
-MAX_REPEATS = 4
-"""Perturbations of each layer in one pass of a small network. With 32 passes they bring the error of a network with a
-single output, where |J v|^2 is chi-squared with one degree of freedom, to 6 %."""
 WORK_LIMIT = 3e10
 """Products spent on more than MIN_DRAWS passes: below half a second on two cores."""
+PRODUCTS_PER_SECOND = WORK_LIMIT / 0.5
+"""The same, for the passes of an exact probe, which has as long as the time limit leaves."""
 MOST_WORK = 1.5e11
 """Products spent on MIN_DRAWS passes, about two seconds; of a larger network only some layers are perturbed."""
 LAYERS_PER_RUN = 2
@@ -70,6 +68,12 @@ class Budget:
     """The same with all that comes besides products."""
     seconds: float
     """What the backward probe may take."""
+    precision: Precision = USUAL
+
+    @property
+    def limit(self) -> float:
+        """Products that may be spent on more than MIN_DRAWS passes: no clock is asked, so that the same file gives the same report."""
+        return max(WORK_LIMIT, self.seconds * PRODUCTS_PER_SECOND) if self.precision.is_exact else WORK_LIMIT
 
     @property
     def is_small(self) -> bool:
@@ -87,7 +91,7 @@ class Budget:
         In each pass two rows per layer (its output, its weight) run through half the network on average.
         """
         each = MIN_DRAWS * max(1.0, self.effort)
-        most = min(MOST_WORK / each, max(WORK_LIMIT / each, LAYERS_PER_RUN * forward_runs))
+        most = min(max(MOST_WORK, self.limit) / each, max(self.limit / each, LAYERS_PER_RUN * forward_runs))
         if len(layers) > most:
             layers = [layer for layer in layers if not layer.is_factor] or layers
         return _even(layers, most)
@@ -99,7 +103,7 @@ class Budget:
         """
         if draw == 0:
             return layers
-        is_last = (MIN_DRAWS + 1) * cost > WORK_LIMIT
+        is_last = (MIN_DRAWS + 1) * cost > self.limit
         every = max(OTHER, min(SPREAD_EVERY, len(layers) // FEWEST_SPREAD)) if is_last else OTHER
         return layers[draw % every :: every]
 
@@ -118,7 +122,7 @@ class Budget:
     def most_rows(self, layers: Sequence[LayerPlan]) -> int:
         """Perturbations in one run, where the network takes several inputs at once."""
         affordable = SMALL_NETWORK / max(1.0, self.work)
-        return int(min(MAX_ROWS, MAX_REPEATS * len(layers), affordable))
+        return int(min(MAX_ROWS, self.precision.repeats * len(layers), affordable))
 
     def pass_cost(self, layers: Sequence[LayerPlan], pieces: Pieces, rows: int) -> float:
         """Products and calls of one pass with `rows` perturbations in a run: each goes from its layer's piece to the end."""
@@ -128,17 +132,20 @@ class Budget:
         return runs * (self.effort + ROW_COST * count + calls / rows)
 
 
-def budget_for(layers: Sequence[LayerPlan], elements: Mapping[str, int], seconds: float) -> Budget:
+def budget_for(
+    layers: Sequence[LayerPlan], elements: Mapping[str, int], seconds: float, precision: Precision = USUAL
+) -> Budget:
     """The budget of a network with these layers.
 
     Args:
         layers: all that could be perturbed.
         elements: size of each layer's output for one run, by the output's name.
         seconds: the time limit of the whole probe.
+        precision: that is wanted.
     """
     work = float(sum(elements[layer.output] * layer.paths for layer in layers))
     effort = work + ELEMENT_COST * sum(elements[layer.output] for layer in layers)
-    return Budget(work=work, effort=effort, seconds=TIME_SHARE * seconds)
+    return Budget(work=work, effort=effort, seconds=TIME_SHARE * seconds, precision=precision)
 
 
 def _even(layers: Sequence[LayerPlan], most: float) -> list[LayerPlan]:

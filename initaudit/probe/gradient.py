@@ -11,12 +11,10 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from initaudit.probe.precision import Precision
+
 MIN_DRAWS = 2
 """Samples that an error estimate takes."""
-WANTED_ERROR = 0.08
-"""Relative standard error of the gradient at which drawing ends. A judgement: no verdict turns on a tenth."""
-WANTED_WEIGHT_ERROR = 0.1
-"""The same of the weight gradient, which enters all that is judged on a logarithmic scale, and summed over layers. A judgement."""
 MIN_WEIGHT_DRAWS = 4
 """Samples of a weight gradient from which its error estimate is trusted enough to draw no more. A judgement."""
 
@@ -25,6 +23,8 @@ MIN_WEIGHT_DRAWS = 4
 class Gradient:
     """Samples of one layer, one per draw."""
 
+    inputs: int = 1
+    """Inputs that the draws take in turn and that are meant themselves; 1 where they are a sample, too."""
     squares: list[float] = field(default_factory=list)
     """Estimates of the mean square gradient per element of the layer's output."""
     weight_squares: list[float] = field(default_factory=list)
@@ -39,20 +39,19 @@ class Gradient:
     @property
     def error(self) -> float | None:
         """Relative standard error of the root of the mean of `squares`."""
-        return _error(self.squares)
+        return _error(self.squares, self.inputs)
 
     @property
     def weight_error(self) -> float | None:
         """The same of `weight_squares`."""
-        return _error(self.weight_squares)
+        return _error(self.weight_squares, self.inputs)
 
-    @property
-    def is_weight_settled(self) -> bool:
+    def is_weight_settled(self, precision: Precision) -> bool:
         """Whether that is small enough, by an estimate that is worth trusting."""
         if self.is_weight_exhausted:
             return True
         enough = len(self.weight_squares) >= MIN_WEIGHT_DRAWS or not self.weight_squares
-        return enough and (self.weight_error or 0.0) <= WANTED_WEIGHT_ERROR
+        return enough and (self.weight_error or 0.0) <= precision.weight_error
 
     def to_json(self, spread: float | None) -> dict[str, Any]:
         """The backward fields of `Signal`; `spread` is that of one draw in this network, for layers drawn only once."""
@@ -65,15 +64,20 @@ class Gradient:
             "gradient_error": error,
             "gradient_resolved": 2 * self.unresolved < len(self.squares) if self.squares else None,
             "weight_gradient": weight,
+            "weight_gradient_error": self.weight_error,
             "memory": math.sqrt(float(np.mean(np.square(self.memories)))) if self.memories else None,
         }
 
 
-def _error(squares: Sequence[float]) -> float | None:
+def _error(squares: Sequence[float], inputs: int) -> float | None:
+    """Relative standard error of the root of the mean; by the spread about each input's own mean once there are two draws of each."""
     mean = float(np.mean(squares)) if squares else 0.0
     if len(squares) < MIN_DRAWS or mean == 0.0:
         return None
-    return 0.5 * float(np.std(squares, ddof=1)) / math.sqrt(len(squares)) / mean
+    rounds, strata = (len(squares) // inputs, inputs) if len(squares) >= 2 * inputs else (len(squares), 1)
+    by_input = np.reshape(squares[: rounds * strata], (rounds, strata))
+    spread = math.sqrt(float(np.mean(np.var(by_input, axis=0, ddof=1))))
+    return 0.5 * spread / math.sqrt(len(squares)) / mean
 
 
 def spread_of(gradients: Mapping[str, Gradient]) -> float | None:
@@ -87,6 +91,6 @@ def spread_of(gradients: Mapping[str, Gradient]) -> float | None:
     return math.sqrt(float(np.mean([np.var(s, ddof=1) / np.mean(s) ** 2 for s in several])))
 
 
-def settled(gradients: Mapping[str, Gradient]) -> bool:
+def settled(gradients: Mapping[str, Gradient], precision: Precision) -> bool:
     """Whether the errors of every layer are small enough."""
-    return all((g.error or 0.0) <= WANTED_ERROR and g.is_weight_settled for g in gradients.values())
+    return all((g.error or 0.0) <= precision.error and g.is_weight_settled(precision) for g in gradients.values())

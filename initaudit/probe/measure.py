@@ -20,6 +20,7 @@ from initaudit.probe.nonfinite import first_nonfinite
 from initaudit.probe.norms import batch_norms, restore_folded
 from initaudit.probe.outputs import constant_outputs
 from initaudit.probe.plan import LayerPlan
+from initaudit.probe.precision import precision_of
 from initaudit.probe.real_numbers import RealNumbers, has_integer_layers, is_rounded, real_numbers
 from initaudit.probe.runs import Runs, batched_runs, single_runs, widened
 from initaudit.probe.segments import Network
@@ -215,6 +216,7 @@ def _backward(
                 stack=stack,
                 seed=options["seed"],
                 seconds=options["timeout"],
+                precision=precision_of(exact=options.get("exact", False)),
             )
             gradients = backward.measure()
         except ProbeError as error:

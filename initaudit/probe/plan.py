@@ -26,6 +26,8 @@ class ProbeOptions:
     batch: int | None = None
     """Inputs to feed; None for the default."""
     seed: int = 0
+    exact: bool = False
+    """Whether gradients are measured until little of their error is left."""
     input_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     input_data: str | None = None
     input_ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)

@@ -63,6 +63,8 @@ class Signal:
     """False where the response lies below float resolution: the gradient is smaller than any that was resolved."""
     weight_gradient: float | None = None
     """Frobenius norm of dL/dW for one input and the same cotangent."""
+    weight_gradient_error: float | None = None
+    """Relative standard error of `weight_gradient`."""
     weight_gradient_ratio: float | None = None
     """|dL/dW| / |W|, Frobenius norms."""
     memory: float | None = None

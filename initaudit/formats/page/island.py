@@ -104,6 +104,7 @@ FACTS = {
         "Relative error of the gradient": "signal.gradient_error",
         "Gradient above the float resolution": "signal.gradient_resolved",
         "Weight gradient / weight": "signal.weight_gradient_ratio",
+        "Relative error of the weight gradient": "signal.weight_gradient_error",
         "χ by theory": "signal.chi",
         "χ measured": "signal.chi_measured",
     },

@@ -14,7 +14,9 @@ from initaudit.formats.page.island import SERIES, at, island
 SEVERITIES = ("error", "warning", "info")
 
 MODEL = dict.fromkeys(("path", "sha256", "bytes", "ir_version", "opset", "producer", "parameters"))
-PROBE = dict.fromkeys(("mode", "status", "reason", "batch", "seed", "provider", "batch_norm", "depth_scale")) | {
+PROBE = dict.fromkeys(
+    ("mode", "status", "reason", "batch", "seed", "provider", "batch_norm", "depth_scale", "exact", "error")
+) | {
     "inputs": (),
     "notes": (),
 }
@@ -45,7 +47,7 @@ def report_view(report: Mapping[str, Any], index: int, rules: Mapping[str, Any])
         "path": path,
         "file": PurePath(path).name or path,
         "model": {**MODEL, **report["model"]},
-        "verdict": {"evidence": (), **report["verdict"]},
+        "verdict": {"evidence": (), "trainability_error": None, **report["verdict"]},
         "may_be_fresh": may_be_fresh,
         "failed_rules": report.get("failed_rules", ()),
         "lost": lost and {**lost, "anchor": anchors.get(lost["layer"])},
