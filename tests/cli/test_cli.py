@@ -231,6 +231,30 @@ def test_text_fits_80_columns_and_hides_control_characters(tmp_path: Path, capfd
     assert max(map(len, text.splitlines()[1:])) <= 80
 
 
+@pytest.mark.parametrize("command", ["check", "inspect", "fix", "diff"])
+def test_a_name_gives_no_orders_to_a_ci_system(command: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    """`::add-mask::` at the beginning of a line (GitHub) and `##vso[` anywhere (Azure) are shown, not obeyed."""
+    evil = "::add-mask::x"
+    azure = "##vso[task.complete]" + "a " * 30 + "::error::b"
+    nodes = [helper.make_node("Gemm", ["x", evil], ["z"], evil, transB=1), helper.make_node("Relu", ["z"], ["r"])]
+    nodes.append(helper.make_node("Gemm", ["r", azure], ["y"], azure, transB=1))
+    tensors = {evil: np.zeros((16, 16), np.float32), azure: np.zeros((4, 16), np.float32)}
+    path = save(model(nodes, {"x": ["N", 16]}, ["y"], tensors), tmp_path / "::debug::m.onnx")
+    arguments = {
+        "check": [*QUICK, "-v", "--context", "fresh", path],
+        "inspect": [path],
+        "fix": [*QUICK, "--context", "fresh", "--all", path, "-o", str(tmp_path / "out.onnx")],
+        "diff": [path, path],
+    }
+
+    run([command, *arguments[command]])
+    output = capfd.readouterr()
+    lines = (output.out + output.err).splitlines()
+
+    assert any("add-mask" in line for line in lines)
+    assert not [line for line in lines if line.lstrip().startswith("::") or "##vso[" in line or "##[" in line]
+
+
 def test_inspect_lists_layers_and_totals(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
     """The table has a row per layer; the JSON says the same."""
     path = save(mlp([32, 16, 4]), tmp_path / "m.onnx")
