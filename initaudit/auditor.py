@@ -25,7 +25,7 @@ from initaudit.judgement.verdict import Verdict, verdict_for
 from initaudit.measuring.measure import measure
 from initaudit.measuring.theory import depth_scale, with_theory
 from initaudit.model.load import load_model
-from initaudit.probe import ProbeOptions, start_probe
+from initaudit.probe import ProbeOptions, ProbeResult, start_probe
 from initaudit.probe.isolation import prestart
 from initaudit.redrawing.twin import to_redraw
 from initaudit.registry import faults
@@ -69,7 +69,9 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         prestart()  # for the recommended start
     probed = with_pixels(model, layers, context, probing(), options, progress)
     layers = with_training(with_theory(model.graph, layers, probed.signals), context)
-    unjudged = why_unjudged(layers, context, probed) or why_unreached(model.graph, layers, probed)
+    unjudged = (
+        why_unjudged(layers, context, probed) or why_unreached(model.graph, layers, probed) or _weights_only(probed)
+    )
     learning = None if unjudged else trainability(layers)
     slow = slowness(model, layers, context, learning, options, deadline=deadline)
     obstacle = obstacle_to(model, layers, context, learning, slow, options, deadline=deadline)
@@ -107,6 +109,11 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         parameters=extraction.parameters,
         audited=extraction.audited - sum(s.parameters for s in unreadable),
     )
+
+
+def _weights_only(probed: ProbeResult) -> str | None:
+    """What a verdict on weights alone must say of itself."""
+    return "Weights only: the signal was not measured." if probed.status == "skipped" else None
 
 
 def _probe_options(config: Config) -> ProbeOptions:

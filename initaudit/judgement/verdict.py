@@ -70,7 +70,7 @@ def verdict_for(
         if trainability is None
         else {"sgd": round(trainability.sgd, 4), "adam": round(trainability.adam, 4)},
         evidence=context.evidence,
-        first_lost=first_lost,
+        first_lost=first_lost if errors or warnings else None,
         obstacle=obstacle if errors or warnings else None,
     )
 
