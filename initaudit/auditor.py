@@ -24,7 +24,7 @@ from initaudit.judgement.verdict import Verdict, verdict_for
 from initaudit.measuring.measure import measure
 from initaudit.measuring.theory import depth_scale, with_theory
 from initaudit.model.load import load_model
-from initaudit.probe import ProbeOptions, start_probe
+from initaudit.probe import ProbeOptions, ProbeResult, start_probe
 from initaudit.probe.isolation import prestart
 from initaudit.redrawing.twin import to_redraw
 from initaudit.registry import faults
@@ -109,6 +109,11 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         parameters=extraction.parameters,
         audited=extraction.audited - sum(s.parameters for s in unreadable),
     )
+
+
+def _weights_only(probed: ProbeResult) -> str | None:
+    """What a verdict on weights alone must say of itself."""
+    return "Weights only: the signal was not measured." if probed.status == "skipped" else None
 
 
 def _probe_options(config: Config) -> ProbeOptions:

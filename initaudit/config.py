@@ -21,7 +21,7 @@ from initaudit.options import (
     read_flag,
     read_ignores,
     read_number,
-    read_seconds,
+    read_real,
     read_shapes,
     read_size,
     read_text,
@@ -56,6 +56,10 @@ class Config:
     """Findings that are shown as suppressed, with their reason."""
     fail_on: str = "error"
     """Lowest severity that makes the exit code 1: error, warning or never."""
+    fail_on_incomplete: bool = False
+    """Whether a weight that was not audited, or a signal that was not measured, makes the exit code 1."""
+    min_trainability: float | None = None
+    """Trainability below which, or without which, the exit code is 1."""
     context: str = "auto"
     """auto, fresh or trained."""
     probe: str = "full"
@@ -99,6 +103,8 @@ class Config:
             installed = get_available_providers()
             if self.provider not in installed:
                 raise UsageError(f"provider {self.provider!r} is not installed; onnxruntime has {', '.join(installed)}")
+        if self.min_trainability is not None and not 0 <= self.min_trainability <= 1:
+            raise UsageError("min-trainability must be between 0 and 1")
         if self.batch is not None and self.batch < 1:
             raise UsageError("batch must be at least 1")
         if self.seed < 0:
@@ -112,16 +118,18 @@ class Config:
 _READERS = {
     "select": read_words,
     "ignore": read_ignores,
+    "fail_on_incomplete": read_flag,
+    "min_trainability": read_real,
     "batch": read_number,
     "seed": read_number,
     "exact": read_flag,
     "max_memory": read_size,
-    "timeout": read_seconds,
+    "timeout": read_real,
     "input_shapes": read_shapes,
 }
 """How the value of an option is read; of the others, as text."""
 _PATHS = ("input_data", "baseline", "against")
-_OPTIONAL = ("batch", *_PATHS)
+_OPTIONAL = ("min_trainability", "batch", *_PATHS)
 """May be None."""
 
 

@@ -103,15 +103,26 @@ def read_number(value: Any) -> int:
     raise UsageError(f"{value!r} is no whole number")
 
 
-def read_seconds(value: Any) -> float:
-    """A time in seconds."""
+def read_real(value: Any) -> float:
+    """A finite number."""
     try:
-        seconds = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else math.nan
+        real = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else math.nan
     except (ValueError, OverflowError):
-        seconds = math.nan
-    if not math.isfinite(seconds):
-        raise UsageError(f"{value!r} is no number of seconds")
-    return seconds
+        real = math.nan
+    if not math.isfinite(real):
+        raise UsageError(f"{value!r} is no number")
+    return real
+
+
+def read_flag(value: Any) -> bool:
+    """Yes or no: `true`, `1`, `yes`, `on`, or the contrary."""
+    if isinstance(value, bool):
+        return value
+    words = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+    word = value.strip().lower() if isinstance(value, str) else None
+    if word not in words:
+        raise UsageError(f"{value!r} is neither true nor false")
+    return words[word]
 
 
 def read_size(value: Any) -> int:

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import click
 
+from initaudit.cli.gate import EXIT_ERROR
 from initaudit.formats.printing import visible
 from initaudit.version import __version__
 
@@ -22,12 +23,8 @@ COMMANDS = {
     "baseline": "Accept today's findings, so that later runs fail only on new ones.",
 }
 
-EXIT_FINDINGS = 1
-"""Findings at or above --fail-on, as linters have it."""
 EXIT_INTERRUPTED = 130
 """As shells have it: 128 and the number of SIGINT."""
-EXIT_ERROR = 2
-"""Usage, unreadable input or an internal error: click's own code for a wrong command line."""
 
 
 class _LazyGroup(click.Group):

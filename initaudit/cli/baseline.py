@@ -32,8 +32,8 @@ def command(models: tuple[str, ...], output: Path, *, update: bool, prune: bool,
 
     Models are known by their path as seen from the folder of FILE. A baseline that is configured is not applied while one is written.
     """
-    from initaudit.cli import EXIT_ERROR
     from initaudit.cli.check import audit_one, expand
+    from initaudit.cli.gate import EXIT_ERROR
     from initaudit.errors import UsageError
     from initaudit.files import write_atomically
     from initaudit.formats.printing import visible

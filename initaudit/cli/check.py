@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from initaudit.cli import EXIT_ERROR, EXIT_FINDINGS, internal_error
+from initaudit.cli import internal_error
 from initaudit.cli.options import audit_options, make_config
 from initaudit.formats.printing import visible
 
@@ -44,6 +44,18 @@ if TYPE_CHECKING:
     help="Lowest severity for exit code 1 (default error).",
 )
 @click.option(
+    "--fail-on-incomplete",
+    is_flag=True,
+    default=None,
+    help="Exit 1 also where a weight was not audited or the signal not measured.",
+)
+@click.option(
+    "--min-trainability",
+    type=click.FloatRange(0, 1),
+    metavar="X",
+    help="Exit 1 also where trainability is below X, or was not measured.",
+)
+@click.option(
     "--exclude",
     multiple=True,
     metavar="GLOB",
@@ -64,6 +76,7 @@ def command(models: tuple[str, ...], **options: Any) -> int:
     Reports go to the files given with -o, or to stdout where none is given, each as soon as it is finished; progress and the
     summary go to stderr. Interrupted, it writes what is finished and exits with 130.
     """
+    from initaudit.cli.gate import demands, exit_code
     from initaudit.cli.interruption import interruptible
     from initaudit.cli.output import Writer, pair_outputs, summary
     from initaudit.format import FormatOptions
@@ -74,7 +87,9 @@ def command(models: tuple[str, ...], **options: Any) -> int:
     formats, outputs = options.pop("formats"), options.pop("outputs")
     exit_zero, statistics, jobs = options.pop("exit_zero"), options.pop("statistics"), options.pop("jobs")
     quiet, verbose, color = options.pop("quiet"), options.pop("verbose"), options.pop("color")
-    config = make_config(options, fail_on=options.pop("fail_on"))
+    config = make_config(
+        options, **{name: options.pop(name) for name in ("fail_on", "fail_on_incomplete", "min_trainability")}
+    )
     pairs = pair_outputs(formats, outputs)
     paths = expand(models, options.pop("exclude"))
     baseline = load_baseline(config.baseline)
@@ -101,20 +116,10 @@ def command(models: tuple[str, ...], **options: Any) -> int:
         audited = [(report.path, report.findings) for report in reports if report.error is None]
         for note in notes(config, baseline, audited):
             click.echo(f"initaudit: note: {visible(note)}", err=True)
-    return exit_code(reports, config.fail_on, exit_zero=exit_zero)
-
-
-def exit_code(reports: Sequence[Report], fail_on: str, *, exit_zero: bool = False) -> int:
-    """2 where a model could not be audited, a rule failed or a part of another package could not be used, else 1 where a finding reaches `fail_on`, else 0."""
-    from initaudit.findings import Severity
-    from initaudit.registry import faults
-
-    if faults() or any(report.error is not None or report.failed_rules for report in reports):
-        return EXIT_ERROR
-    if fail_on == "never" or exit_zero:
-        return 0
-    limit = Severity(fail_on).rank
-    return EXIT_FINDINGS if any(f.severity.rank >= limit for r in reports for f in r.active) else 0
+    for report in reports:
+        for missed in demands(report, config):
+            click.echo(f"initaudit: {visible(report.path)}: {missed}", err=True)
+    return exit_code(reports, config, exit_zero=exit_zero)
 
 
 def expand(models: Sequence[str], exclude: Sequence[str] = ()) -> list[str]:

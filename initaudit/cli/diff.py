@@ -46,10 +46,10 @@ def _state(change: LayerChange) -> str:
 
 
 def _print(changes: tuple[LayerChange, ...]) -> None:
-    from initaudit.formats.printing import visible
+    from initaudit.formats.printing import printed, visible
 
     for change in changes:
         amount = f"{change.change:9.2%}" if change.change else " " * 9
-        click.echo(f"{_state(change):10} {amount}  {visible(change.title)} ({change.parameters:,})")
+        click.echo(printed(f"{_state(change):10} {amount}  {visible(change.title)} ({change.parameters:,})"), nl=False)
     count = {s: sum(_state(c) == s for c in changes) for s in ("changed", "unchanged", "added", "removed")}
-    click.echo(", ".join(f"{n} {state}" for state, n in count.items()))
+    click.echo(printed(", ".join(f"{n} {state}" for state, n in count.items())), nl=False)

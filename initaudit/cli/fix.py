@@ -83,7 +83,7 @@ def command(model: str, output: Path | None, **options: Any) -> int:
 
 
 def _print(result: FixResult, model: str, dry_run: bool) -> None:
-    from initaudit.formats.printing import number
+    from initaudit.formats.printing import number, printed
     from initaudit.redrawing.draw import KEPT, ONES
 
     for change in result.changes:
@@ -91,9 +91,9 @@ def _print(result: FixResult, model: str, dry_run: bool) -> None:
         stds = f"std {number(change.std_before)} -> {number(change.std_after)} ({change.scheme}{bias})"
         set_to = {ONES: "set to 1", KEPT: f"weights kept{bias}"}
         what = set_to.get(change.scheme, stds)
-        click.echo(f"{visible(change.title)}: {what} [{change.reason}]")
+        click.echo(printed(f"{visible(change.title)}: {what} [{change.reason}]"), nl=False)
     for refusal in result.refusals:
-        click.echo(f"{visible(refusal.layer)}: left as it is: {refusal.reason}")
+        click.echo(printed(f"{visible(refusal.layer)}: left as it is: {refusal.reason}"), nl=False)
     if not result.changes:
         copied = f"; {visible(str(result.written[0]))} is an unchanged copy" if result.written else ""
         left = [f for f in result.before.active if f.severity.value == "error"]
@@ -102,13 +102,15 @@ def _print(result: FixResult, model: str, dry_run: bool) -> None:
             if not left
             else f"nothing that a new draw would mend ({left[0].code} {left[0].name} remains)"
         )
-        click.echo(f"{visible(model)}: {what}{copied}")
+        click.echo(printed(f"{visible(model)}: {what}{copied}"), nl=False)
         return
     if dry_run or result.after is None:
-        click.echo(f"{len(result.changes)} layers would change; nothing was written")
+        click.echo(printed(f"{len(result.changes)} layers would change; nothing was written"), nl=False)
         return
-    click.echo(f"wrote {', '.join(visible(str(p)) for p in result.written)}")
+    click.echo(printed(f"wrote {', '.join(visible(str(p)) for p in result.written)}"), nl=False)
     for word, report in (("before", result.before), ("after", result.after)):
         learn = report.verdict.trainability
         score = "" if learn is None else f", trainability {learn:.2f}"
-        click.echo(f"{word + ':':8} {report.verdict.status}{score}: {visible(report.verdict.reason)}")
+        click.echo(
+            printed(f"{word + ':':8} {report.verdict.status}{score}: {visible(report.verdict.reason)}"), nl=False
+        )

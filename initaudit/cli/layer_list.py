@@ -60,7 +60,7 @@ def as_text(found: Inspection, width: int) -> str:
 
     from rich.console import Console
 
-    from initaudit.formats.printing import visible
+    from initaudit.formats.printing import printed, visible
     from initaudit.formats.table import layer_table
 
     out = io.StringIO()
@@ -77,7 +77,7 @@ def as_text(found: Inspection, width: int) -> str:
     for skipped in extraction.skipped:
         if skipped.is_parameter:
             console.print(visible(f"  not a layer: {skipped.initializer} ({skipped.parameters:,}): {skipped.reason}"))
-    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+    return printed(out.getvalue())
 
 
 def _shared(layers: Sequence[Layer]) -> Iterator[tuple[str, list[str]]]:

@@ -48,4 +48,4 @@ def _members(report: Mapping[str, Any], indent: str) -> str:
 
 
 def _text(value: Any) -> str:
-    return json.dumps(value, allow_nan=False)
+    return json.dumps(value, allow_nan=False).replace("##", r"#\u0023")  # Azure obeys ##vso[ wherever it stands

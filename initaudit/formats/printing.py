@@ -17,9 +17,21 @@ def is_hidden(character: str) -> bool:
 
 def visible(text: str) -> str:
     r"""With hidden characters written out (`\n`, `\x1b`, `\u202e`): names in model files are untrusted."""
+    for order in ("##[", "##vso["):  # GitHub and Azure obey these wherever they stand
+        text = text.replace(order, f"\\x23{order[1:]}")
     if text.isprintable():
         return text
     return "".join(c.encode("unicode_escape").decode() if is_hidden(c) else c for c in text)
+
+
+def printed(text: str) -> str:
+    """Lines of output, without blanks at their ends; none begins with `::`, blanks in front of it or not, which GitHub obeys."""
+    return "\n".join(_harmless(line.rstrip()) for line in text.splitlines()) + "\n"
+
+
+def _harmless(line: str) -> str:
+    indent = len(line) - len(line.lstrip())
+    return f"{line[:indent]}\\x3a{line[indent + 1 :]}" if line.startswith("::", indent) else line
 
 
 def number(value: Any) -> str:  # noqa: PLR0911  one line a kind of number

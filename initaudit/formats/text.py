@@ -15,7 +15,7 @@ from rich.text import Text
 from initaudit.config import DEFAULT_PROVIDER
 from initaudit.findings import fix_acts_on
 from initaudit.format import Format, FormatOptions
-from initaudit.formats.printing import NOTHING, number, visible
+from initaudit.formats.printing import NOTHING, number, printed, visible
 from initaudit.formats.table import full_title, layer_table
 
 Part: TypeAlias = Mapping[str, Any]
@@ -86,7 +86,7 @@ def _printed(options: FormatOptions, show: Callable[[Console], None]) -> str:
             legacy_windows=False,
         )
     )
-    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+    return printed(out.getvalue())
 
 
 def _report(report: Part, options: FormatOptions, console: Console) -> None:

@@ -73,7 +73,7 @@ def verdict_for(
         else {"sgd": round(trainability.sgd, 4), "adam": round(trainability.adam, 4)},
         trainability_error=None if trainability is None else trainability.error,
         evidence=context.evidence,
-        first_lost=first_lost,
+        first_lost=first_lost if errors or warnings else None,
         obstacle=obstacle if errors or warnings else None,
     )
 

@@ -42,6 +42,14 @@ class UnauditedWeight(Rule):
                 severity=Severity.WARNING,
                 suggestion="Audit a file that holds the weights.",
             )
+        elif not audit.layers:
+            yield self.finding(
+                None,
+                f"Nothing was audited: no layer with weights was found, of {extraction.parameters:,} parameters.",
+                measured=0.0,
+                severity=Severity.WARNING,
+                suggestion="Audit the file that holds the network; leave files without weights out with --exclude.",
+            )
         missed = extraction.parameters - extraction.audited
         if missed <= 0:
             return

@@ -232,6 +232,30 @@ def test_text_fits_80_columns_and_hides_control_characters(tmp_path: Path, capfd
     assert max(map(len, text.splitlines()[1:])) <= 80
 
 
+@pytest.mark.parametrize("command", ["check", "inspect", "fix", "diff"])
+def test_a_name_gives_no_orders_to_a_ci_system(command: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    """`::add-mask::` at the beginning of a line (GitHub) and `##vso[` anywhere (Azure) are shown, not obeyed."""
+    evil = "::add-mask::x"
+    azure = "##vso[task.complete]" + "a " * 30 + "::error::b"
+    nodes = [helper.make_node("Gemm", ["x", evil], ["z"], evil, transB=1), helper.make_node("Relu", ["z"], ["r"])]
+    nodes.append(helper.make_node("Gemm", ["r", azure], ["y"], azure, transB=1))
+    tensors = {evil: np.zeros((16, 16), np.float32), azure: np.zeros((4, 16), np.float32)}
+    path = save(model(nodes, {"x": ["N", 16]}, ["y"], tensors), tmp_path / "::debug::m.onnx")
+    arguments = {
+        "check": [*QUICK, "-v", "--context", "fresh", path],
+        "inspect": [path],
+        "fix": [*QUICK, "--context", "fresh", "--all", path, "-o", str(tmp_path / "out.onnx")],
+        "diff": [path, path],
+    }
+
+    run([command, *arguments[command]])
+    output = capfd.readouterr()
+    lines = (output.out + output.err).splitlines()
+
+    assert any("add-mask" in line for line in lines)
+    assert not [line for line in lines if line.lstrip().startswith("::") or "##vso[" in line or "##[" in line]
+
+
 def test_inspect_lists_layers_and_totals(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
     """The table has a row per layer; the JSON says the same."""
     path = save(mlp([32, 16, 4]), tmp_path / "m.onnx")
@@ -473,3 +497,52 @@ def test_fixing_a_layer_that_there_is_not_is_an_error(tmp_path: Path, capfd: pyt
 
     assert run(["fix", "--isolated", "--probe", "none", "--layers", "/fc1/Gem", path, "--dry-run"]) == 2
     assert "did you mean /fc1/Gemm?" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        ([], 0, ""),
+        (["--fail-on-incomplete"], 1, "the signal was not measured (--fail-on-incomplete)"),
+        (["--min-trainability", "0.5"], 1, "trainability was not measured (--min-trainability 0.5)"),
+        (["--fail-on-incomplete", "--exit-zero"], 0, ""),
+        (["--fail-on-incomplete", "--fail-on", "never"], 1, "the signal was not measured"),
+    ],
+)
+def test_a_gate_may_ask_for_more_than_findings(
+    options: list[str], code: int, said: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    """What was not measured cannot be relied on where that was asked for."""
+    path = save(mlp([32, 32, 4]), tmp_path / "m.onnx")
+
+    assert run(["check", *QUICK, *options, path]) == code
+    assert said in capfd.readouterr().err
+
+
+def test_a_trainability_that_is_too_low_closes_the_gate(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    """The same network passes a lower bar."""
+    path = save(mlp([64, *[64] * 6, 10], draw=normal(0.03)), tmp_path / "m.onnx")
+    options = ["check", "--isolated", "--fail-on", "never", path]
+
+    assert run([*options, "--min-trainability", "0.99"]) == 1
+    assert "is below 0.99 (--min-trainability)" in capfd.readouterr().err
+    assert run([*options, "--min-trainability", "0"]) == 0
+
+
+def test_a_model_without_weights_is_nothing_to_audit(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    """It does not pass: nobody looked at anything."""
+    path = save(model([helper.make_node("Relu", ["x"], ["y"])], {"x": ["N", 4]}, ["y"], {}), tmp_path / "m.onnx")
+
+    run(["check", "--isolated", "--output-format", "json", path])
+    (report,) = json.loads(capfd.readouterr().out)["reports"]
+
+    assert report["verdict"]["status"] == "warn"
+    assert "Nothing was audited: no layer with weights was found" in report["verdict"]["reason"]
+
+
+def test_a_verdict_on_weights_alone_says_so(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    """Without the probe nobody knows whether the signal survives."""
+    run(["check", *QUICK, "--output-format", "json", save(mlp([32, 32, 4]), tmp_path / "m.onnx")])
+    (report,) = json.loads(capfd.readouterr().out)["reports"]
+
+    assert report["verdict"]["reason"].endswith("Weights only: the signal was not measured.")

@@ -50,6 +50,11 @@ def test_the_worst_finding_makes_the_status(severities: list[str], status: str) 
     assert verdict(*map(finding, severities)).status == status
 
 
+def test_what_passes_has_lost_nothing() -> None:
+    """A signal that is lost beside a verdict of pass would contradict it."""
+    assert verdict(finding("info"), score=0.99).first_lost is None
+
+
 @pytest.mark.parametrize("severity", ["error", "warning"])
 def test_suppressed_findings_do_not_count(severity: str) -> None:
     """They were accepted, with a reason."""
@@ -86,7 +91,7 @@ def test_a_sound_network_is_called_what_it_is(context: str, sentence: str) -> No
 
 def test_what_was_measured_is_passed_on() -> None:
     """The context with its evidence, the score to four digits, and where the signal is lost."""
-    found = verdict(context="mixed", score=0.123456)
+    found = verdict(finding("warning"), context="mixed", score=0.123456)
 
     assert (found.context, found.evidence) == ("mixed", ("seen",))
     assert found.trainability == 0.1235
