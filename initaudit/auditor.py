@@ -18,6 +18,7 @@ from initaudit.judgement.model_audit import ModelAudit
 from initaudit.judgement.obstacle import obstacle_to
 from initaudit.judgement.pixels import with_pixels
 from initaudit.judgement.slowness import Slowness, slowness
+from initaudit.judgement.stepped import why_stepped
 from initaudit.judgement.trainability import trainability
 from initaudit.judgement.unreached import why_unreached
 from initaudit.judgement.verdict import Verdict, verdict_for
@@ -69,7 +70,10 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
     probed = with_pixels(model, layers, context, probing(), options, progress)
     layers = with_training(with_theory(model.graph, layers, probed.signals), context)
     unjudged = (
-        why_unjudged(layers, context, probed) or why_unreached(model.graph, layers, probed) or _weights_only(probed)
+        why_unjudged(layers, context, probed)
+        or why_unreached(model.graph, layers, probed)
+        or why_stepped(model.graph, layers)
+        or _weights_only(probed)
     )
     learning = None if unjudged else trainability(layers, with_error=config.exact)
     slow = slowness(model, layers, context, learning, options, deadline=deadline)

@@ -26,6 +26,10 @@ AXES_AS_INPUT = 18
 """Opset from which Reduce operators take their axes as an input (ReduceSum already from 13)."""
 NEGATIVE_FLATTEN = 11
 """Opset from which Flatten allows a negative axis."""
+BOUNDS_AS_INPUT = 10
+"""Opset from which Slice takes its bounds as inputs."""
+TO_THE_END = 2**31 - 1
+"""What Slice takes for the end of a list."""
 SHAPE_AS_INPUT = 5
 """Opset from which Reshape takes its target as an input."""
 
@@ -98,6 +102,13 @@ class GraphEditor:
             return helper.make_node("Reshape", [source, self.constant(np.asarray(shape, np.int64))], [result])
         return helper.make_node("Reshape", [source], [result], shape=shape)
 
+    def last(self, source: str, result: str) -> NodeProto:
+        """A Slice node, in the form of this opset, for the last element of a list."""
+        if self.opset >= BOUNDS_AS_INPUT:
+            bounds = [self.constant(np.asarray([bound], np.int64)) for bound in (-1, TO_THE_END)]
+            return helper.make_node("Slice", [source, *bounds], [result])
+        return helper.make_node("Slice", [source], [result], starts=[-1], ends=[TO_THE_END])
+
     def finish(self) -> ModelProto:
         """The model with everything in place."""
         ordered: list[NodeProto] = []
@@ -135,7 +146,7 @@ def tap(editor: GraphEditor, wanted: Tap) -> None:
     axes = unit_axes(editor, wanted.channel_axis)
     per_unit = axes is not None and (wanted.extremes or wanted.squares_per_unit)
     if per_unit:
-        nodes.append(_arrange(editor, floats, arranged, wanted.channel_axis))
+        nodes += _arrange(editor, floats, arranged, wanted.channel_axis)
     squares = (arranged, axes) if per_unit and wanted.squares_per_unit else (floats, None)
     nodes.append(editor.reduce("ReduceSumSquare", squares[0], wanted.name("square"), squares[1]))
     outputs = ["shape", "sample", "square"]
@@ -164,18 +175,26 @@ def extent(editor: GraphEditor, value: str) -> str:
 def unit_axes(editor: GraphEditor, channel_axis: int | None) -> list[int] | None:
     """Axes to reduce over, once `_arrange` has been applied, to keep the units; None where that cannot be written."""
     if channel_axis == -1:
-        return [0] if editor.opset >= NEGATIVE_FLATTEN else None
+        return [0] if editor.opset >= SHAPE_AS_INPUT else None
     if channel_axis is None or channel_axis < 0:
         return None
     return [a for a in range(channel_axis + 2) if a != channel_axis]
 
 
-def _arrange(editor: GraphEditor, source: str, result: str, channel_axis: int | None) -> NodeProto:
+def _arrange(editor: GraphEditor, source: str, result: str, channel_axis: int | None) -> list[NodeProto]:
     """All axes behind the units as one, or all in front of them, whatever the rank."""
-    if channel_axis == -1:
-        return helper.make_node("Flatten", [source], [result], axis=-1)
-    assert channel_axis is not None
-    return editor.reshape(source, result, [0] * (channel_axis + 1) + [-1])
+    if channel_axis != -1:
+        assert channel_axis is not None
+        return [editor.reshape(source, result, [0] * (channel_axis + 1) + [-1])]
+    if editor.opset >= NEGATIVE_FLATTEN:
+        return [helper.make_node("Flatten", [source], [result], axis=-1)]
+    shape, units, wanted = (f"{result}/{what}" for what in ("shape", "units", "wanted"))
+    return [
+        helper.make_node("Shape", [source], [shape]),
+        editor.last(shape, units),
+        helper.make_node("Concat", [editor.constant(np.asarray([-1], np.int64)), units], [wanted], axis=0),
+        helper.make_node("Reshape", [source, wanted], [result]),
+    ]
 
 
 def tap_options() -> onnxruntime.SessionOptions:

@@ -52,8 +52,8 @@ class DeadUnits(Rule):
             return
         if layer.stats.std == 0:  # INI002 and INI003 name the cause
             return
-        if signal.input is not None and signal.input.mean_square == 0:  # what silences it stands in front of it
-            return
+        if signal.mean_square == 0 and signal.input is not None and signal.input.mean_square == 0:
+            return  # what silences it stands in front of it; a bias of its own does so here
         if (
             audit.obstacle is not None and audit.obstacle.is_everywhere
         ):  # chance kills some layer of a network too deep for its width

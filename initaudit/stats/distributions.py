@@ -26,6 +26,21 @@ KS_BINS: Final = 4096
 """Cells over the support of a binned Kolmogorov-Smirnov distance: D is underestimated by at most one cell's mass, 0.001."""
 
 
+FARTHEST: Final = 1e12
+"""Multiples of its scale beyond which a value is as far as can be: its square, times a billion values, is a float32."""
+
+
+def in_units(values: np.ndarray, unit: float) -> np.ndarray:
+    """`values` (float32) in multiples of `unit`, float32, as far as their squares can be summed.
+
+    In double precision where the reciprocal of the unit is beyond the range of float32: subnormal weights have such units.
+    """
+    reciprocal = 1.0 / unit
+    if reciprocal < float(np.finfo(np.float32).max):
+        return values * np.float32(reciprocal)
+    return np.asarray(np.clip(values.astype(np.float64) / unit, -FARTHEST, FARTHEST), np.float32)
+
+
 def normal_tail(z: float) -> float:
     """Two-sided p-value of a standard normal score."""
     return math.erfc(abs(z) / math.sqrt(2.0))

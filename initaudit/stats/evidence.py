@@ -9,10 +9,9 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from initaudit.initialisation.schemes import TRUNCATED_STD, TRUNCATION
 from initaudit.stats.distributions import (
+    in_units,
     ks_distance,
     ks_p_value,
     normal_cdf,
@@ -25,6 +24,8 @@ from initaudit.stats.structure import kernels, structure_evidence
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import numpy as np
 
 HOPELESS: Final = 1e-12
 """Below this p-value of one test the costlier ones are left out: no correction for their number brings the family back."""
@@ -143,7 +144,7 @@ class Evidence:
 
 def gather(values: Values) -> list[Evidence]:
     """All tests of every family."""
-    z = None if values.block is None else values.block * np.float32(1.0 / values.scale)
+    z = None if values.block is None else in_units(values.block, values.scale)
     structure = {} if z is None else structure_evidence(z, values.kernel, _known_largest(values))
     scatters = _scatters(values, z)
     found = []
@@ -205,12 +206,12 @@ def shape_evidence(values: Values, family: Family) -> dict[str, float]:
         return tests
     if family is UNIFORM:
         bound = values.reach * (n + 1) / n  # unbiased for the bound of n values
-        tests["shape"] = ks_p_value(ks_distance(sample * np.float32(1.0 / bound), uniform_cdf, 1.0), sample.size)
+        tests["shape"] = ks_p_value(ks_distance(in_units(sample, bound), uniform_cdf, 1.0), sample.size)
         gap = max(0.0, 1.0 - min(-values.low, values.high) / bound - 2.0 * values.rounding)
         tests["edges"] = min(1.0, 2.0 * math.exp(-0.5 * n * gap))
     else:
         tests["shape"] = ks_p_value(
-            ks_distance(sample * np.float32(1.0 / scale), family.cdf, family.reach), sample.size
+            ks_distance(in_units(sample, scale), family.cdf, family.reach), sample.size
         )  # fmt: skip
         tests["largest value"] = _largest_p(values, family)
     return tests

@@ -65,9 +65,11 @@ def test_variance_below_float_resolution_is_called_so():
     assert signal.similarity == 1.0
 
 
-def test_dead_bias_kills_every_unit():
-    """A bias of -50 in front of ReLU leaves no unit active for any input."""
+@pytest.mark.parametrize("opset", [9, 10, 11, 17])
+def test_dead_bias_kills_every_unit(opset: int):
+    """A bias of -50 in front of ReLU leaves no unit active for any input, whatever the opset can express."""
     proto = mlp((16, 16, 4), change={"fc0.bias": lambda b: b - 50.0})
+    proto.opset_import[0].version = opset
 
     signal = probed(proto, mode="forward").signals[0]
 
