@@ -51,7 +51,8 @@ PSEUDO_LAYERS: Final = 2.0
 show weighs as much."""
 
 COMPARABLE: Final = 4
-"""How many times smaller such a layer may be. A judgement: half the resolution of the tests."""
+"""How many times smaller a layer may be of which the fit says something of another's: how many times larger, of which the misfit does. A
+judgement: half, or twice, the resolution of the tests."""
 
 SAME_SCALE: Final = 0.03
 """Relative difference up to which a trained layer still has the scale of its law: after the short trainings of `benchmarks/untrained` most
@@ -147,24 +148,30 @@ class Moved:
         others = [other for other in moved if other is not group]
         comparable = [other for other in others if other.count >= group.count / COMPARABLE]
         biases = [other.bias for other in others if other.bias is not None]
-        fitting = sum(other.fits for other in comparable)
-        near = sum(_is_near(other, group) for other in comparable)
-        if 2 * near > len(comparable) > 1:
-            fitting = max(fitting, near)
+        strict = any(other.rejected for other in comparable) and not group.wide
+        fitting = sum(_would_fit(other, group, strict=strict) for other in comparable)
         return cls(comparable=len(comparable), fitting=fitting, biases=len(biases), constant=biases.count("constant"))
 
 
+def _would_fit(other: Group, group: Group, *, strict: bool) -> bool:
+    """Whether a layer that training moved fits its law as `group` does its own, or would if it were as small.
+
+    `strict`: training moved layers beyond their law, so that one that is only wider than it does not excuse one that is not.
+    """
+    if other.fits:
+        return not (strict and other.wide)
+    return other.count > COMPARABLE * group.count and _is_near(other, group)
+
+
 def _is_near(other: Group, group: Group) -> bool:
-    """Whether another layer still has the scale and the kurtosis of the law that this one fits, as after a short training."""
-    law = next((a.provenance.law for a in group.parts if a.provenance is not None), None)
+    """Whether a layer still has the scale and the kurtosis of the law that `group` fits, as after a short training."""
+    name = next((a.provenance.law for a in group.parts if a.provenance is not None), None)
     first = other.parts[0]
-    laws = [known for known in candidate_laws(facts_of(first.layer, first.target)) if known.name == law]
     return any(
-        abs(first.stats.std / candidate.std - 1.0) < SAME_SCALE
-        and abs(first.stats.kurtosis / family.m4 - 1.0) < SAME_SHAPE
-        for candidate in laws
+        abs(first.stats.std / law.std - 1.0) < SAME_SCALE and abs(first.stats.kurtosis / family.m4 - 1.0) < SAME_SHAPE
+        for law in candidate_laws(facts_of(first.layer, first.target))
         for family in FAMILIES
-        if family.name == candidate.distribution
+        if law.name == name and family.name == law.distribution
     )
 
 
