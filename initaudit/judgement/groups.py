@@ -64,6 +64,11 @@ class Group:
         return self.parts[0].layer.title
 
     @property
+    def is_head(self) -> bool:
+        """Whether one of its parts gives the answer."""
+        return any(a.layer.is_head for a in self.parts)
+
+    @property
     def wide(self) -> bool:
         """Whether a uniform law is a little wider than a published one, as a short training leaves it."""
         return self.width is not None and self.width > 1.0
