@@ -152,7 +152,8 @@ def is_draw(origin: Provenance) -> bool:
     """Whether the values may be those of a draw."""
     if origin.untrained is not None:
         return origin.untrained
-    return origin.law is not None and origin.p_value is not None and origin.p_value >= ACCEPT
+    known = origin.law is not None or bool(origin.candidates)  # the second where a free scale fits a little better
+    return known and origin.p_value is not None and origin.p_value >= ACCEPT
 
 
 def _is_rescaled(audit: LayerAudit) -> bool:
