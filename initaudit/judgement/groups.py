@@ -64,6 +64,11 @@ class Group:
         return self.parts[0].layer.title
 
     @property
+    def is_head(self) -> bool:
+        """Whether one of its parts gives the answer."""
+        return any(a.layer.is_head for a in self.parts)
+
+    @property
     def wide(self) -> bool:
         """Whether a uniform law is a little wider than a published one, as a short training leaves it."""
         return self.width is not None and self.width > 1.0
@@ -147,7 +152,8 @@ def is_draw(origin: Provenance) -> bool:
     """Whether the values may be those of a draw."""
     if origin.untrained is not None:
         return origin.untrained
-    return origin.law is not None and origin.p_value is not None and origin.p_value >= ACCEPT
+    known = origin.law is not None or bool(origin.candidates)  # the second where a free scale fits a little better
+    return known and origin.p_value is not None and origin.p_value >= ACCEPT
 
 
 def _is_rescaled(audit: LayerAudit) -> bool:

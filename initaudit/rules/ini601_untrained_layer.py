@@ -65,7 +65,7 @@ class UntrainedLayer(Rule):
         elif not audit.context.hardly_moved and _may_be(origin, layer):
             yield self.finding(
                 layer,
-                f"Its {layer.stats.count} weights may still be as {origin.law} draws them ({origin.why}); that does not decide it.",
+                f"Its {layer.stats.count} weights may still be as {_law(origin)} draws them ({origin.why}); that does not decide it.",
                 measured=layer.stats.std,
                 expected=origin.std,
                 severity=Severity.INFO,
@@ -76,7 +76,8 @@ class UntrainedLayer(Rule):
 
     def _untrained(self, layer: LayerAudit, origin: Provenance) -> Finding:
         """A layer that still is as it was drawn."""
-        named = origin.law is not None or origin.distribution in STRUCTURED
+        weighed = origin.odds is not None and bool(origin.candidates)
+        named = origin.law is not None or origin.distribution in STRUCTURED or weighed
         sure = named and origin.confidence == "high"
         uniform = origin.distribution == "uniform"
         enough = uniform or layer.stats.count >= CERTAIN_BELL
@@ -85,7 +86,7 @@ class UntrainedLayer(Rule):
         severity = Severity.ERROR if sure else Severity.WARNING if named or told or narrower else Severity.INFO
         return self.finding(
             layer,
-            f"Its {layer.stats.count} weights are still distributed as {origin.law or f'an independent {origin.distribution} law'} "
+            f"Its {layer.stats.count} weights are still distributed as {_law(origin) or f'an independent {origin.distribution} law'} "
             f"draws them ({origin.why}); the rest of the network was trained.",
             measured=layer.stats.std,
             expected=origin.std,
@@ -96,8 +97,13 @@ class UntrainedLayer(Rule):
         )
 
 
+def _law(origin: Provenance) -> str | None:
+    """The scheme that is named, or else the likeliest that fits."""
+    return origin.law or (origin.candidates[0] if origin.candidates else None)
+
+
 def _may_be(origin: Provenance, layer: LayerAudit) -> bool:
     """Whether values enough fit a law and the odds, from all evidence, are worth a word."""
-    if origin.law is None or layer.stats.count < SHARP_LAW:
+    if _law(origin) is None or layer.stats.count < SHARP_LAW:
         return False
     return origin.untrained is True or (origin.odds is not None and origin.odds >= WORTH_SAYING)
