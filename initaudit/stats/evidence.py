@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import numpy as np
+    from initaudit.stats.values import Values
 
 HOPELESS: Final = 1e-12
 """Below this p-value of one test the costlier ones are left out: no correction for their number brings the family back."""
@@ -82,46 +83,6 @@ TRUNCATED: Final = _family(
 )  # fmt: skip
 """Cut at TRUNCATION and scaled to unit variance."""
 FAMILIES: Final = (UNIFORM, NORMAL, TRUNCATED)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Values:
-    """The nonzero, finite values of a weight, ready to be tested."""
-
-    n: int
-    """In the whole tensor."""
-    mean: float
-    square: float
-    """Mean of squares about zero; likewise third and fourth power."""
-    cube: float
-    fourth: float
-    low: float
-    high: float
-    sample: np.ndarray
-    """float32, sorted where it has at most EXACT_KS values."""
-    block: np.ndarray | None
-    """Sampled values in their place [units, inputs], without zero units and inputs; None where zeros are scattered."""
-    kernel: int
-    """Neighbouring inputs of `block` that form the kernel of one channel; 1 where there is none."""
-    unit_energy: np.ndarray
-    """Sum of squares of each unit that is not zero, and of each input."""
-    input_energy: np.ndarray
-    copies: int
-    """Independent copies whose input energies stand one after the other in `input_energy`."""
-    largest_singular_value: float | None
-    """Of the whole tensor as one matrix, where known."""
-    rounding: float
-    """By how much, relatively, storing may have moved a value."""
-
-    @property
-    def scale(self) -> float:
-        """Root mean square."""
-        return math.sqrt(self.square)
-
-    @property
-    def reach(self) -> float:
-        """Largest absolute value."""
-        return max(-self.low, self.high)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,13 +14,14 @@ import numpy as np
 
 from initaudit.initialisation.schemes import TRUNCATED_STD, TRUNCATION
 from initaudit.kind import Kind
-from initaudit.stats.distributions import EXACT_KS, normal_tail
-from initaudit.stats.evidence import TRUNCATED, UNIFORM, Evidence, Family, Values, gather
+from initaudit.stats.distributions import normal_tail
+from initaudit.stats.evidence import TRUNCATED, UNIFORM, Evidence, Family, gather
 from initaudit.stats.facts import LayerFacts
 from initaudit.stats.hidden import hidden_by
 from initaudit.stats.laws import Law, candidate_laws
 from initaudit.stats.patterns import few_values, identity, orthogonal
 from initaudit.stats.rowscaled import row_scaled_evidence
+from initaudit.stats.values import COARSEST_ROUNDING, Values, values_of
 from initaudit.stats.verdicts import Confidence, Provenance
 
 if TYPE_CHECKING:
@@ -82,16 +83,6 @@ UNKNOWN_SCALE_COST: Final = 5.0
 """Nats by which a scale that no scheme explains is less usual than the commonest law, besides half the logarithm of n (Schwarz
 1978): that of the rarest laws in `stats.laws`, so that a known law is preferred wherever it explains the values as well."""
 
-SCATTERED_ZEROS: Final = 0.01
-"""Beyond this share of zeros outside zero units and inputs a weight is treated as sparse. A judgement: a fresh one has none,
-and rounding to float16 makes fewer."""
-
-EXACT_ROUNDING: Final = 1e-6
-"""By how much, relatively, float32 arithmetic may move a value: frameworks compute the bound of a law in it too."""
-
-COARSEST_ROUNDING: Final = 2.0**-8
-"""The same for bfloat16, the narrowest type in which the shape of a law survives; what is coarser counts as quantised."""
-
 ROW_SCALED_UNIFORM: Final = 1000
 """Values needed to believe in fresh uniform draws whose units were rescaled: of 600 trained layers none of more than 320 values
 passes for them (`benchmarks/thresholds.py trained`)."""
@@ -139,7 +130,7 @@ def _recognise(stats: WeightStats, facts: LayerFacts) -> Provenance:
     whole = diagonal or orthogonal(stats, facts)
     if whole:
         return whole
-    values = _values(stats, facts)
+    values = values_of(stats, facts)
     if values is None or values.n < FEWEST:
         return _nothing("too few values that are not zero")
     found = _judge(values, gather(values), facts)
@@ -163,51 +154,6 @@ def _nothing(why: str) -> Provenance:
     return Provenance(
         law=None, distribution=None, std=None, gain=None, p_value=None, untrained=None, confidence="low", why=why
     )
-
-
-def _values(stats: WeightStats, facts: LayerFacts) -> Values | None:
-    """Leave out zeros: whole units and inputs (padding, pruning) keep the structure, scattered ones do not."""
-    moments = stats.moments
-    n = moments.count - moments.zeros
-    if n == 0:
-        return None
-    first, second, third, fourth = moments.power_sums()
-    unit_energy = stats.unit_energy[stats.unit_energy > 0]
-    input_energy = stats.input_energy[stats.input_energy > 0]
-    block, sample, singular = stats.block, stats.sample, None
-    rounding = _rounding(sample)
-    if rounding > EXACT_ROUNDING:
-        sample = _unround(sample, rounding)
-    scattered, copies = False, stats.input_energy.shape[0] if input_energy.size == stats.input_energy.size else 1
-    if moments.zeros:
-        rows, columns = block.any(axis=1), block.any(axis=0)
-        block = block[rows][:, columns]
-        sample = sample[sample != 0]
-        scattered = int(np.count_nonzero(block == 0)) > SCATTERED_ZEROS * block.size
-    elif stats.complete and stats.unit_energy.shape[0] == 1 and stats.spectrum_how == "exact":
-        singular = stats.spectral_norm
-    if scattered:
-        unit_energy = input_energy = np.empty(0)
-    return Values(
-        n=n, mean=first / n, square=second / n, cube=third / n, fourth=fourth / n, low=moments.minimum, high=moments.maximum,
-        sample=np.sort(sample) if sample.size <= EXACT_KS else sample, block=None if scattered else block,
-        kernel=math.prod(facts.shape[2:]) if facts.kind.is_convolution else 1, unit_energy=unit_energy, input_energy=input_energy,
-        copies=copies, largest_singular_value=singular, rounding=rounding,
-    )  # fmt: skip
-
-
-def _rounding(sample: np.ndarray) -> float:
-    """Half a unit in the last place that any value uses, relatively: 2^-11 for what was once float16, 2^-8 for bfloat16."""
-    used = int(np.bitwise_or.reduce(sample.view(np.uint32))) | 1 << 23
-    unused = (used & -used).bit_length() - 1
-    return min(max(2.0 ** (unused - 24), EXACT_ROUNDING), COARSEST_ROUNDING)
-
-
-def _unround(sample: np.ndarray, rounding: float) -> np.ndarray:
-    """Spread every value evenly over the cell that was rounded to it, so that steps between codes do not look like a shape."""
-    cell = np.ldexp(np.float32(2.0 * rounding), np.frexp(sample)[1] - 1)
-    shift = cell * np.random.default_rng(0).uniform(-0.5, 0.5, sample.size).astype(np.float32)
-    return np.asarray(sample + shift)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
