@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 class ZeroWeight(Rule):
     """Every weight of the layer is zero.
 
-    Why: nothing passes a zero layer, neither signal nor gradient; where it stands on the only path, no layer before it learns.
-    Harmless when: the network is fresh and the layer ends a residual branch (Fixup, ReZero, zero gamma), is the head, or is the
-        second factor of a low-rank adapter: there zero is a deliberate start, and the first gradient step leaves it.
+    Why: nothing passes a zero layer, neither signal nor gradient; where it stands on the only path, no layer before it learns. In front of
+        a ReLU, or beside another zero that waits for it (both factors of an adapter), no gradient ever moves it.
+    Harmless when: the network is fresh and signal and gradient have a way past the layer: the end of a residual branch (Fixup, ReZero,
+        zero gamma), the head, a gate, the offsets of a deformable convolution, the second factor of a low-rank adapter, a table beside others.
+        The first gradient step leaves zero there.
     Fix: `initaudit fix --select INI003`; in a trained network load the missing weights.
     References: Zhang, Dauphin & Ma 2019 (Fixup); Bachlechner et al. 2021 (ReZero); Hu et al. 2022 (LoRA).
     """
