@@ -83,6 +83,8 @@ def _undone(factor: np.ndarray, shift: np.ndarray, *, image: bool) -> Scale | No
     not_divided = typical < PIXEL_SPREAD / 2 or bool((factor == 1.0).all())
     if image and 0.0 < middle < 1.0 and not_divided:
         return replace(within(0.0, 1.0, SUBTRACTS), centre=centre)
+    if (factor == 1.0).all():  # an addend may be anything
+        return None
     if image and np.allclose(centre, width):
         return within(0.0, 2.0 * middle, STANDARDISES)
     return Scale(centre=centre, width=width, bounds=None, why=STANDARDISES)
