@@ -30,7 +30,9 @@ class Unreached:
 
 def unreached_outputs(graph: Graph, layers: Sequence[LayerAudit], probe: ProbeResult) -> list[Unreached]:
     """The outputs of `graph` that learned layers make without any input."""
-    found = []
+    found: list[Unreached] = []
+    if not any(value.is_input for value in graph.inputs):
+        return found
     for output in graph.outputs:
         if not (output.is_static or output.name in probe.constant_outputs):
             continue

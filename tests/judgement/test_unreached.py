@@ -78,6 +78,14 @@ def test_a_baked_in_example_shows_without_a_probe():
     assert collapsed(audit(SHAPE_ONLY, Config(probe="none"))) == [(Severity.ERROR, None)]
 
 
+def test_a_model_without_inputs_has_none_to_ignore():
+    """All of it is known beforehand, and the probe says so."""
+    sealed = network([], "example")
+    del sealed.graph.input[:]
+
+    assert collapsed(audit(sealed, Config(context="fresh"))) == []
+
+
 def test_an_input_that_is_multiplied_by_zero_is_a_warning():
     """There is a way, on which nothing came through in the probe: real data may tell otherwise."""
     report = audit(WIPED_OUT, Config(context="fresh"))

@@ -232,3 +232,19 @@ class TestNothingVaries:
         assert result.status == "failed"
         assert "x: from same.npz" in result.reason
         assert [entry["varies"] for entry in result.inputs] == [False]
+
+
+def test_shapes_that_depend_on_values_are_the_reason():
+    """A network that keeps the positive elements gives as many as there are: no two inputs can be compared there."""
+    nodes = [
+        op("Greater", ["x", "zero"], ["positive"]),
+        op("Compress", ["x", "positive"], ["kept"], axis=0),
+        op("Unsqueeze", ["kept", "last"], ["column"]),
+        op("MatMul", ["column", "w"], ["y"]),
+    ]
+    tensors = {"zero": np.float32(0.0), "last": np.array([-1]), "w": weight(1, 5)}
+
+    result = measured(build(nodes, [("x", F, [40])], tensors))
+
+    assert result.status == "failed"
+    assert "the shape of 'y' depends on the values that are fed" in result.reason
