@@ -30,12 +30,16 @@ class Unreached:
 
 def unreached_outputs(graph: Graph, layers: Sequence[LayerAudit], probe: ProbeResult) -> list[Unreached]:
     """The outputs of `graph` that learned layers make without any input."""
-    found = []
+    found: list[Unreached] = []
+    if not any(value.is_input for value in graph.inputs):
+        return found
     for output in graph.outputs:
         if not (output.is_static or output.name in probe.constant_outputs):
             continue
         nodes = _behind(output)
-        behind = [a for a in layers if a.layer.kind.is_drawn and not a.layer.untrainable and id(a.layer.node) in nodes]
+        behind = [
+            a for a in layers if a.layer.kind.has_target and not a.layer.untrainable and id(a.layer.node) in nodes
+        ]
         if behind and not any(map(_sees_input, behind)):
             cut_off = all(_is_cut_off(a) for a in behind)
             found.append(Unreached(output=output.name, behind=len(behind), first=behind[0], is_cut_off=cut_off))

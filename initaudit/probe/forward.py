@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from initaudit.errors import ProbeError
 from initaudit.probe.instrument import PREFIX, GraphEditor, Tap, extent, tap, tap_options, use_batch_statistics
 from initaudit.probe.observed import Forward, Observed
 from initaudit.probe.sampling import positions, sample_size
@@ -69,7 +70,10 @@ def observe(
     names = [o.name for o in session.get_outputs() if o.name.startswith(PREFIX)]
     names = [n for n in names if not n.startswith(f"{PREFIX}shape/")]
     for feed in runs.feeds:
-        answer = dict(zip(names, run_session(session, names, {**feed, **fed}), strict=True))
+        try:
+            answer = dict(zip(names, run_session(session, names, {**feed, **fed}), strict=True))
+        except ProbeError as error:
+            raise _shape_changed(session, taps, feed, shapes) or error from error
         for name, wanted in taps.items():
             gathered[name].add(wanted, answer)
         for name, kept in sums.items():
@@ -148,6 +152,22 @@ def _wanted(layers: Sequence[LayerPlan]) -> tuple[dict[str, Tap], dict[str, list
         want(layer.postactivation, layer.channel_axis, layer.pre_slice, extremes=False)
         want(layer.input, None, None, extremes=False)
     return taps, parts
+
+
+def _shape_changed(
+    session: Any, taps: Mapping[str, Tap], feed: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]]
+) -> ProbeError | None:
+    """The reason of a failed run where some value has another shape than for the first input; None where that is not it."""
+    try:
+        now = _shapes(session, taps, feed)
+    except ProbeError:
+        return None
+    changed = next((value for value, shape in now.items() if shape != shapes[value]), None)
+    if changed is None:
+        return None
+    return ProbeError(
+        f"the shape of {changed!r} depends on the values that are fed: they cannot be compared element by element"
+    )
 
 
 def _shapes(session: Any, taps: Mapping[str, Tap], feed: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from initaudit.model.graph import Node, Value
 
+DIVIDES = "as the graph divides it"
+SUBTRACTS = "as the graph subtracts its mean"
+STANDARDISES = "as the graph standardises it"
 LARGE = 20.0
 """Divisor, or mean, from which an input is no standardised one. A judgement: between the 1 of a standard deviation and the 58 of a byte's."""
 LEAST_FACTOR = 1e-6
@@ -83,14 +86,11 @@ def _undone(factor: np.ndarray, shift: np.ndarray, *, image: bool) -> Scale | No
     not_divided = typical < PIXEL_SPREAD / 2 or bool((factor == 1.0).all())
     if image and 0.0 < middle < 1.0 and not_divided:
         return replace(within(0.0, 1.0, SUBTRACTS), centre=centre)
+    if (factor == 1.0).all():  # an addend may be anything
+        return None
     if image and np.allclose(centre, width):
         return within(0.0, 2.0 * middle, STANDARDISES)
     return Scale(centre=centre, width=width, bounds=None, why=STANDARDISES)
-
-
-DIVIDES = "as the graph divides it"
-SUBTRACTS = "as the graph subtracts its mean"
-STANDARDISES = "as the graph standardises it"
 
 
 def _behind(way: _Affine, node: Node, position: int, value: Value) -> _Affine | None:
