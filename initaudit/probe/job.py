@@ -50,12 +50,34 @@ def run_job(
         ProbeError: with the reason where there are no measurements.
         UsageError: where --input-shape or --input-data does not fit the model.
     """
+    layers = job["plan"]["layers"]
+    try:
+        return _measured(job, blobs, layers, progress, checkpoint)
+    except ProbeError as error:
+        outside = [layer for layer in layers if not layer["in_loop"]]
+        if len(outside) in (0, len(layers)):
+            raise
+        answer = _measured(job, blobs, outside, progress, checkpoint)
+        inside = {layer["name"]: f"it lies in a loop: {error}" for layer in layers if layer["in_loop"]}
+        return {**answer, "skipped": {**answer["skipped"], **inside}}
+
+
+def _measured(
+    job: dict[str, Any],
+    blobs: Sequence[bytes],
+    layers: Sequence[dict[str, Any]],
+    progress: Callable[[str], None],
+    checkpoint: Callable[[dict[str, Any]], None],
+) -> dict[str, Any]:
+    """The measurements of some layers of the plan. Raises as `run_job`."""
     from initaudit.probe.branches import take_branches
     from initaudit.probe.flatten import flatten
     from initaudit.probe.float16 import half_values
     from initaudit.probe.inputs import InputOptions
     from initaudit.probe.inputs.varying import varying, why_nothing_varies
+    from initaudit.probe.loops import bring_out
     from initaudit.probe.measure import measure
+    from initaudit.probe.plan import values_in_loops
     from initaudit.probe.session import provider
 
     provider.set(job["options"].get("provider", DEFAULT_PROVIDER))
@@ -66,6 +88,7 @@ def run_job(
     progress("making inputs")
     model = flatten(model)
     take_branches(model, job["plan"]["branches"])
+    bring_out(model, values_in_loops(layers))
     half = half_values(model)
     model, feeds, notes = prepare(model, folder, InputOptions.from_json(job["options"]))
 
@@ -83,7 +106,8 @@ def run_job(
         progress("measuring gradients")
 
     progress("measuring the forward signal")
-    return complete(measure(model, folder, feeds, job["plan"], job["options"], forward_done, half=half))
+    plan = {**job["plan"], "layers": layers}
+    return complete(measure(model, folder, feeds, plan, job["options"], forward_done, half=half))
 
 
 def prepare(model: ModelProto, folder: Path | None, options: InputOptions) -> tuple[ModelProto, Feeds, list[str]]:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 REAL = "the network computes with integers; it was measured in the real numbers that they stand for, without rounding"
 STRAIGHT = "the network rounds its values; gradients pass the rounding as in quantisation-aware training"
+IN_LOOPS = "gradients were not measured at the layers in loops"
 RESTORED = "the exporter folded fresh BatchNorms into the layers before them; they were put back, as in training"
 HEAVY = (
     "values that depend on the input are multiplied: inputs with heavy tails "
@@ -192,6 +193,8 @@ def _backward(
     copy.CopyFrom(model)
     freeze_statistics(copy, forward.statistics)
     network = Network(copy)
+    if any(layer.in_loop for layer in layers):
+        notes.append(IN_LOOPS)
     if is_rounded(network):
         real = _in_real_numbers(copy, folder)
         if real is not None:
@@ -202,7 +205,12 @@ def _backward(
     if runs.rows == 1:
         forward = replace(forward, values={name: value.of_one_input() for name, value in forward.values.items()})
     seen = [
-        layer for layer in layers if forward.values[layer.output].dtype.kind == "f" and layer.output in network.position
+        layer
+        for layer in layers
+        if layer.output in forward.values
+        and forward.values[layer.output].dtype.kind == "f"
+        and layer.output in network.position
+        and not layer.in_loop
     ]
     if reason is None and seen:
         try:

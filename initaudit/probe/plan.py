@@ -11,6 +11,7 @@ from initaudit.config import DEFAULT_MAX_MEMORY, DEFAULT_PROVIDER, DEFAULT_TIMEO
 from initaudit.initialisation.gains import saturation
 from initaudit.kind import Kind
 from initaudit.probe.branches import combinations, inlined_name, leads, never_taken, way_to
+from initaudit.probe.loops import way_to_loop
 
 if TYPE_CHECKING:
     from initaudit.extraction.layer import Layer
@@ -63,6 +64,8 @@ class LayerPlan:
     """Of the operand there."""
     weight_window: tuple[tuple[int, int], ...] | None
     """Elements [start, stop) of it along each axis that are the layer's; None for all."""
+    in_loop: bool
+    """Whether it lies in the body of a loop: its values have the iterations as their first axis, and nothing reads them there."""
     is_factor: bool
     """Whether it multiplies element by element (the scale of a norm): its weight alone is perturbed."""
     paths: int
@@ -111,11 +114,13 @@ def make_plans(graph: Graph, layers: Sequence[Layer]) -> list[Plan]:
     for layer in layers:
         if not layer.kind.is_drawn and layer.untrainable:
             continue
-        way = None if layer.output is None else way_to(layer.output.graph)
+        way = None if layer.output is None else _way(layer.output.graph)
         if layer.output is None:
             skipped[layer.name] = "its output is not a value of the graph"
         elif way is None:
-            skipped[layer.name] = "it lies inside a loop, whose values cannot be brought out"
+            skipped[layer.name] = (
+                "it lies in a loop within a loop or a branch of one, whose values cannot be brought out"
+            )
         elif never_taken(layer.output.graph):
             skipped[layer.name] = "it lies in a branch that is never taken"
         else:
@@ -136,10 +141,13 @@ def _layer_plan(
 ) -> LayerPlan:
     output, place = layer.output, layer.place
     assert output is not None
-    is_factor = not layer.kind.is_drawn
-    before = layer.preactivation if _visible(layer.preactivation, branches) and not is_factor else output
-    after = layer.postactivation if _visible(layer.postactivation, branches) and not is_factor else None
+    is_factor, in_loop = not layer.kind.is_drawn, way_to(output.graph) is None
+    before = layer.preactivation if _visible(layer.preactivation, output, branches) and not is_factor else output
+    after = layer.postactivation if _visible(layer.postactivation, output, branches) and not is_factor else None
     assert before is not None
+    axis = layer.channel_axis
+    if in_loop and axis is not None and axis >= 0:
+        axis += 1
     key = (id(before), id(after))
     if key not in flat:
         flat[key] = _flat(before, after) if after is not None else ()
@@ -148,19 +156,28 @@ def _layer_plan(
         output=inlined_name(output),
         preactivation=inlined_name(before),
         postactivation=inlined_name(after) if after is not None else None,
-        input=inlined_name(layer.input) if layer.input is not None and _visible(layer.input, branches) else None,
-        weight=place.position if place is not None else None,
+        input=inlined_name(layer.input)
+        if layer.input is not None and _visible(layer.input, output, branches)
+        else None,
+        weight=place.position if place is not None and not in_loop else None,
         node_output=inlined_name(output) if output in layer.node.outputs else _first_output(layer),
         weight_shape=place.shape if place is not None else layer.weight.shape,
         weight_window=place.window if place is not None else None,
+        in_loop=in_loop,
         is_factor=is_factor,
         paths=layer.fan_in if layer.kind is not Kind.EMBEDDING else 1,
-        channel_axis=layer.channel_axis,
+        channel_axis=axis,
         unit_slice=layer.unit_slice,
         pre_slice=layer.unit_slice if before is output else None,
         folded_units=_folded_units(layer),
         flat=flat[key],
     )
+
+
+def values_in_loops(layers: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Values that are to be brought out of loops, by layers as plain values."""
+    kinds = ("output", "preactivation", "postactivation", "input")
+    return {layer[kind] for layer in layers if layer["in_loop"] for kind in kinds if layer[kind] is not None}
 
 
 def _first_output(layer: Layer) -> str:
@@ -172,12 +189,20 @@ def _folded_units(layer: Layer) -> int | None:
     return math.prod(weight.shape[axis] for axis in weight.unit_axes) if layer.folded_norm else None
 
 
-def _visible(value: Value | None, branches: Mapping[str, str]) -> bool:
-    """Whether the value is data of the main graph once these branches are in their places."""
+def _way(graph: Graph) -> Mapping[str, str] | None:
+    """The branches that lead to a graph or the loop that it is the body of; None where nothing does."""
+    way = way_to(graph)
+    return way_to_loop(graph) if way is None else way
+
+
+def _visible(value: Value | None, output: Value, branches: Mapping[str, str]) -> bool:
+    """Whether the value is data of the main graph once these branches are in their places, or made in the loop that makes `output`."""
     if value is None or value.is_static:
         return False
+    if value.graph is output.graph:
+        return value.producer is not None or way_to(value.graph) is not None
     way = way_to(value.graph)
-    return way is not None and leads(way, branches)
+    return way is not None and way_to(output.graph) is not None and leads(way, branches)
 
 
 def _flat(before: Value, after: Value) -> tuple[tuple[float, float], ...]:

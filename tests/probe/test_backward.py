@@ -249,14 +249,19 @@ def test_a_number_without_axes_passes_between_the_pieces():
     assert result.signals[0].gradient_rms == pytest.approx(math.sqrt(np.mean(squares)), rel=0.25)
 
 
-def test_integer_networks_have_no_gradient():
-    """Rounding has no derivative: the probe says so instead of measuring stairs."""
+def test_codes_that_stand_for_no_numbers_have_no_gradient():
+    """They choose rows of a table: rounding has no derivative, and the probe says so instead of measuring stairs."""
     nodes = [
-        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),
-        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"]),
-        helper.make_node("MatMul", ["d", "w"], ["y"], "/fc"),
+        helper.make_node("MatMul", ["x", "w"], ["h"], "/fc"),
+        helper.make_node("QuantizeLinear", ["h", "s", "z"], ["q"]),
+        helper.make_node("Cast", ["q"], ["rows"], to=7),
+        helper.make_node("Gather", ["table", "rows"], ["y"], "/table"),
     ]
-    tensors = {"s": np.float32(0.05), "z": np.int8(0), "w": he((8, 8), np.random.default_rng(0)).astype(np.float32)}
+    rng = np.random.default_rng(0)
+    tensors = {
+        "s": np.float32(0.05), "z": np.uint8(128), "w": he((8, 8), rng).astype(np.float32),
+        "table": rng.normal(size=(256, 8)).astype(np.float32),
+    }  # fmt: skip
 
     result = probed(model(nodes, {"x": ["N", 8]}, ["y"], tensors))
 

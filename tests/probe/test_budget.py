@@ -13,7 +13,7 @@ def layers(count):
     return [
         LayerPlan(
             name=f"layer{i}", output=f"y{i}", preactivation=f"y{i}", postactivation=None, input=None, weight=1, node_output=f"y{i}",
-            weight_shape=(8, 8), weight_window=None, is_factor=False, paths=8, channel_axis=None, unit_slice=None, pre_slice=None, folded_units=None, flat=(),
+            weight_shape=(8, 8), weight_window=None, in_loop=False, is_factor=False, paths=8, channel_axis=None, unit_slice=None, pre_slice=None, folded_units=None, flat=(),
         )
         for i in range(count)
     ]  # fmt: skip

@@ -25,7 +25,13 @@ GIB = 1 << 30
 
 
 def job(**options: object) -> dict:
-    return {"path": None, "folder": None, "sha256": None, "plan": {"layers": []}, "options": {"seed": 0, **options}}
+    return {
+        "path": None,
+        "folder": None,
+        "sha256": None,
+        "plan": {"layers": [], "branches": {}},
+        "options": {"seed": 0, **options},
+    }
 
 
 def model(nodes: list, inputs: list, output: str = "y", initializers: tuple = (), **kinds: object) -> bytes:
