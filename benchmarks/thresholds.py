@@ -30,7 +30,8 @@ import numpy as np
 
 import initaudit
 from initaudit.errors import InitauditError
-from initaudit.judgement import lost, scale
+from initaudit.judgement import lost, scale, trained_scale
+from initaudit.judgement.gain import signal_gain
 from initaudit.kind import Kind
 from initaudit.rules import ini104_mean_off_zero as offset
 from initaudit.rules import ini105_outlier_weights as outliers
@@ -100,7 +101,7 @@ def ratio(layer: Trained) -> float | None:
 
 
 def gain(layer: Trained) -> float | None:
-    return scale.signal_gain(layer.audit)
+    return signal_gain(layer.audit)
 
 
 def variance_ratio(layer: Trained) -> float | None:
@@ -162,14 +163,13 @@ def trained(paths: Sequence[Path]) -> None:
     print(
         f"{len(every)} layers of {len({layer.model for layer in every})} trained networks, {len(every) - len(found)} of them untrained"
     )
-    factor = scale.TRAINED_FACTOR
-    extremes("judgement/scale.TRAINED_FACTOR: std over the target's", found, ratio, 1 / factor, factor)
+    extremes("judgement/trained_scale.ORDINARY: std over the target's", found, ratio, *trained_scale.ORDINARY)
     extremes(
-        "judgement/scale.TRAINED_GAIN: factor in the signal's std",
+        "judgement/trained_scale.TRAINED_GAIN: factor in the signal's std",
         found,
         gain,
-        1 / scale.TRAINED_GAIN,
-        scale.TRAINED_GAIN,
+        1 / trained_scale.TRAINED_GAIN,
+        trained_scale.TRAINED_GAIN,
     )
     extremes(
         "judgement/lost.LOST, EXPLODED: factor in the signal's variance",

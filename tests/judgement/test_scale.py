@@ -13,7 +13,8 @@ from initaudit.auditor import audit
 from initaudit.config import Config
 from initaudit.findings import Severity
 from initaudit.judgement.context import Context
-from initaudit.judgement.scale import effect_of, scale_severity, signal_gain
+from initaudit.judgement.gain import signal_gain
+from initaudit.judgement.scale import effect_of, scale_severity
 from initaudit.judgement.score import TRAINABLE
 from initaudit.judgement.trainability import Trainability
 from initaudit.kind import Kind
@@ -82,32 +83,6 @@ def test_a_fresh_layer_is_named_beyond_the_bound_only(ratio: float, named: bool)
 
 
 @pytest.mark.parametrize(
-    ("gain", "severity"), [(None, None), (1.0, None), (7.0, None), (9.0, Severity.WARNING), (1 / 9, None)]
-)
-def test_a_trained_layer_is_suspected_where_the_signal_grows_eightfold(gain: float | None, severity: object) -> None:
-    """Training moves scales at will; only what multiplies the signal as well is worth a word."""
-    assert judged(layer(15.5, gain), network("trained")) is severity
-
-
-@pytest.mark.parametrize(("gain", "severity"), [(1 / 9, Severity.WARNING), (1 / 7, None), (9.0, None)])
-def test_a_trained_layer_is_suspected_where_the_signal_shrinks_to_an_eighth(gain: float, severity: object) -> None:
-    """The same downwards; a gain in the other direction confirms nothing."""
-    assert judged(layer(1 / 15.5, gain), network("mixed")) is severity
-
-
-@pytest.mark.parametrize(("ratio", "gain", "named"), [(14.0, 100.0, False), (60.0, 2.1, True), (6000.0, 1.9, False)])
-def test_what_is_further_off_needs_less_to_confirm_it(ratio: float, gain: float, named: bool) -> None:
-    """At 60 times the std a doubling of the signal is enough, and less never is; below 15 times nothing is."""
-    assert (judged(layer(ratio, gain), network("trained")) is not None) is named
-
-
-def test_a_recurrent_cell_hides_its_scale_from_the_probe() -> None:
-    """Its outputs are bounded, so nothing can be confirmed."""
-    assert judged(layer(16.0, 1.0, kind=Kind.LSTM), network("trained")) is Severity.WARNING
-    assert judged(layer(14.0, 1.0, kind=Kind.GRU), network("trained")) is None
-
-
-@pytest.mark.parametrize(
     "harmless",
     [{"normalized_before_use": True}, {"folded_norm": True}, {"ends_residual_branch": True}],
     ids=["before-norm", "folded-norm", "end-of-branch"],
@@ -159,14 +134,41 @@ def test_a_layer_that_drives_the_network_into_failure_is_an_error(ratio: float, 
         (0.09, None, Severity.WARNING),
         (0.11, None, Severity.INFO),
         (0.09, 0.85, Severity.WARNING),
-        (0.09, 0.95, Severity.INFO),
+        (0.05, 0.99, Severity.WARNING),
+        (0.11, 0.99, Severity.INFO),
     ],
 )
-def test_small_weights_harm_unless_the_network_evidently_learns(
+def test_weights_that_are_ten_times_too_small_slow_a_plain_chain(
     ratio: float, score: float | None, severity: Severity
 ) -> None:
-    """Ten times too small is a warning where the probe does not clear it."""
+    """Two layers at 0.05 of He's std cost two to five times the steps of a network that learns all the same."""
     assert judged(layer(ratio, ratio), network(score=score)) is severity
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [{"in_residual_branch": True}, {"feeds": ("gate",)}, {"feeds": ("attention",)}, {"kind": Kind.LSTM}],
+    ids=["branch", "gate", "attention", "cell"],
+)
+def test_outside_of_a_plain_chain_small_weights_need_the_probe_to_harm(facts: dict[str, object]) -> None:
+    """A shortcut, a gate or a cell keeps the signal up: N(0, 0.02) in a narrow transformer."""
+    assert judged(layer(0.05, 0.05, **facts), network(score=0.99)) is Severity.INFO
+    assert judged(layer(0.05, 0.05, **facts), network(score=0.85)) is Severity.WARNING
+
+
+def test_small_weights_that_the_signal_does_not_feel_are_information() -> None:
+    """The input may have the size that makes up for them."""
+    assert judged(layer(0.05, 0.6), network(score=0.99)) is Severity.INFO
+
+
+def test_a_scheme_of_the_whole_network_is_chosen_and_that_of_one_layer_is_not() -> None:
+    """One small layer fits some published law by accident."""
+    law = replace(sound().layers[1].provenance, law="normal_0.02")  # type: ignore[type-var]
+    published = replace(layer(0.05, 0.05), provenance=law)
+    learns = network(score=0.99)
+
+    assert judged(published, learns) is Severity.WARNING
+    assert judged(published, replace(learns, layers=(published,) * 3)) is Severity.INFO
 
 
 def test_a_published_scale_is_no_fault_until_the_probe_says_so() -> None:

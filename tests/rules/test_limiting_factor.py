@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from initaudit.auditor import audit
 from initaudit.config import Config
 from initaudit.findings import Severity
+from initaudit.judgement.context import Context
+from initaudit.rules.ini401_vanishing_signal import VanishingSignal
+from initaudit.rules.limiting_factor import limiting_factors
 from tests.networks import mlp, normal
 
 
@@ -27,3 +32,13 @@ def test_what_neither_trains_is_an_error() -> None:
     assert limiting
     assert all("Adam" not in f.message for f in limiting)
     assert report.verdict.status == "fail"
+
+
+def test_a_network_that_cannot_learn_fails_whatever_is_known_of_it() -> None:
+    """Ignorance of whether it was trained is no reason to let it pass."""
+    found = audit(mlp([100, *[50] * 12], "Tanh", normal(0.01)), Config(context="fresh")).audit
+    assert found is not None
+    unknown = replace(found, context=Context(name="unknown"))
+
+    (limiting,) = limiting_factors(VanishingSignal(), unknown, suggestion="")
+    assert limiting.severity is Severity.ERROR
