@@ -24,7 +24,7 @@ import numpy as np
 
 from initaudit.probe.alone import LinearAlone
 from initaudit.probe.alone_recurrent import RecurrentAlone
-from initaudit.probe.budget import budget_for
+from initaudit.probe.budget import MAX_REPEATS, budget_for
 from initaudit.probe.gradient import MIN_DRAWS, Gradient, settled
 from initaudit.probe.moments import moments_of
 from initaudit.probe.perturbation import Perturbation, random_signs
@@ -101,7 +101,7 @@ class Backward:
         for draw in range(self.precision.draws):
             if draw >= MIN_DRAWS and (settled(gradients, self.precision) or (draw + 1) * cost > self.budget.limit):
                 break
-            if self.precision.is_exact and time.monotonic() - start > LATEST * self.budget.seconds:
+            if draw >= USUAL.draws and time.monotonic() - start > LATEST * self.budget.seconds:
                 break
             several = self.stack.rows > 1
             if several or draw > 0:
@@ -181,7 +181,7 @@ class Backward:
     @property
     def _repeats(self) -> int:
         """Perturbations of each layer in one pass."""
-        return max(1, min(self.precision.repeats, self.stack.rows // len(self.layers)))
+        return max(1, min(MAX_REPEATS, self.stack.rows // len(self.layers)))
 
     def _mean_response(self, perturbations: Sequence[Perturbation]) -> float | None:
         """Mean of |J d|^2 over those that went through; None where none did."""

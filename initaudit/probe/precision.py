@@ -15,16 +15,13 @@ class Precision:
     """The same of its weight gradient."""
     draws: int
     """Passes at most, each on one input."""
-    repeats: int
-    """Perturbations of each layer in one pass of a small network, at most."""
     is_exact: bool
     """Whether the figures are to be those of the batch: its inputs are no sample then, and the passes may take what the time limit leaves."""
 
 
-USUAL = Precision(error=0.08, weight_error=0.1, draws=32, repeats=4, is_exact=False)
-"""For a judgement on logarithmic scales: no verdict turns on a tenth, and weight gradients are summed over layers. 32 passes of 4 bring the
-error of a network with a single output, where |J v|^2 is chi-squared with one degree of freedom, to 6 %."""
-EXACT = Precision(error=0.02, weight_error=0.02, draws=2048, repeats=16, is_exact=True)
+USUAL = Precision(error=0.08, weight_error=0.1, draws=32, is_exact=False)
+"""For a judgement on logarithmic scales: no verdict turns on a tenth, and weight gradients are summed over layers."""
+EXACT = Precision(error=0.02, weight_error=0.02, draws=2048, is_exact=True)
 """For figures to be compared: a network with a single output takes 1,250 perturbations of each layer, sqrt(2 / 1250) / 2 = 0.02."""
 
 
