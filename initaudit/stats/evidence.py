@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import numpy as np
+
     from initaudit.stats.values import Values
 
 HOPELESS: Final = 1e-12

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
+from initaudit.judgement.offsets import moves_taps, shift
 from onnx import helper
 
 import initaudit
 from initaudit.findings import Remedy, Severity
-from initaudit.judgement.offsets import moves_taps, shift
 from tests.networks import he, model
 
 
