@@ -65,6 +65,9 @@ SCALES: Final = 1.4
 """The same for the standard deviation of bell-shaped values, in nats: from half to twice that of a law. A judgement."""
 LIKELY_ODDS: Final = -1.0
 """Logarithm of the odds against such a coincidence below which a known scale is none. A judgement."""
+USUAL_COST: Final = 1.0
+"""Cost in nats up to which a law is so usual that meeting it is not put down to chance: what frameworks draw unasked, and their named
+schemes (`stats.laws`)."""
 SURE_ODDS: Final = 1.0
 """The same from which the scale speaks for the law: odds of 3 to 1. A judgement."""
 
@@ -291,7 +294,8 @@ def _untrained(values: Values, fit: _Fit) -> tuple[bool | None, Confidence]:
         return True, "medium" if n >= CERTAIN_SCALE_FREE else "low"
     if n < (BELL_LAW if bell else SHARP_LAW):
         return None, "low"
-    if fit.odds < LIKELY_ODDS or (bell and n < CERTAIN_BELL):
+    coincidence = fit.law.cost > USUAL_COST and fit.odds < LIKELY_ODDS
+    if coincidence or (bell and n < CERTAIN_BELL):
         return True, "medium" if bell and n >= CERTAIN_SCALE_FREE else "low"
     return True, "high" if fit.odds >= SURE_ODDS and n >= CERTAIN_SHARP else "medium"
 
