@@ -20,7 +20,7 @@ def limiting_factors(rule: Rule, audit: ModelAudit, *, suggestion: str) -> Itera
     """Findings for the factors of `rule` in a network whose own standard is trainability (not known to be trained).
 
     An error where the network as a whole is not trainable and this factor is (nearly) the worst; else a warning, or information where
-    Adam trains the network and INI504 says how slowly.
+    the signal keeps its size, Adam trains the network and INI504 says how slowly.
     """
     learning = audit.trainability
     if learning is None or audit.context.has_training or not learning.factors:
@@ -29,7 +29,9 @@ def limiting_factors(rule: Rule, audit: ModelAudit, *, suggestion: str) -> Itera
         return  # units that are copies are the cause of all else; INI002 to INI004 name them
     obstacle = audit.obstacle if audit.obstacle is not None and audit.obstacle.name != "scale" else None
     slow = audit.slowness.factor
-    otherwise = Severity.INFO if learning.takes_adam and slow is not None and slow >= SLOW else Severity.WARNING
+    dies = any(factor.rule in ("INI401", "INI402") for factor in learning.factors)
+    told = learning.takes_adam and slow is not None and slow >= SLOW and not dies
+    otherwise = Severity.INFO if told else Severity.WARNING
     worst = min(factor.score for factor in learning.factors)
     for factor in learning.factors:
         if factor.rule != rule.code or factor.score >= SUFFICES or learning.score >= SUFFICES:

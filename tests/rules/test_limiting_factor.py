@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from initaudit.auditor import audit
 from initaudit.config import Config
@@ -12,16 +14,35 @@ from initaudit.rules.ini401_vanishing_signal import VanishingSignal
 from initaudit.rules.limiting_factor import limiting_factors
 from tests.networks import mlp, normal
 
+if TYPE_CHECKING:
+    import numpy as np
 
-def test_what_adam_alone_trains_is_one_warning_that_says_so() -> None:
-    """Five tanh layers of std 0.01: of digits, SGD gets 0.33 right after 250 steps, Adam 0.97, in many times the steps of a good start."""
+
+def test_what_adam_alone_trains_is_a_warning_that_says_so() -> None:
+    """Five tanh layers of std 0.01: of digits, SGD gets 0.33 right after 250 steps, Adam 0.97."""
     report = audit(mlp([100, 50, 50, 50, 50, 50], "Tanh", normal(0.01)), Config(context="fresh"))
 
     limiting = [f for f in report.findings if f.code in ("INI401", "INI501")]
     assert {f.code for f in limiting} == {"INI401", "INI501"}
-    assert all(f.severity is Severity.INFO and "Adam does" in f.message for f in limiting)
-    assert [f.severity for f in report.findings if f.code == "INI504"] == [Severity.WARNING]
+    assert all(f.severity is Severity.WARNING and "Adam does" in f.message for f in limiting)
     assert report.verdict.status == "warn"
+
+
+def test_inputs_that_look_alike_to_sgd_are_one_warning() -> None:
+    """The default start of PyTorch in a coordinate network: biases outweigh the input, Adam trains it, and INI504 alone says how slowly."""
+
+    def default(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+        return rng.uniform(-1, 1, shape) / math.sqrt(shape[-1])
+
+    def bias(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+        return rng.uniform(-0.125, 0.125, shape)
+
+    report = audit(mlp([63, *[64] * 7, 4], draw=default, bias=bias), Config(context="fresh"))
+
+    loud = {f.code for f in report.findings if f.severity is not Severity.INFO}
+    assert report.audit.trainability.takes_adam
+    assert "INI504" in loud
+    assert not {"INI405", "INI501"} & loud
 
 
 def test_what_neither_trains_is_an_error() -> None:
