@@ -99,8 +99,10 @@ class Propagation:
             array = np.array(still, order="C")
             for k, row in enumerate(rows):
                 if name in row.values:
-                    np.multiply(row.values[name], np.float32(row.step * row.unit), out=array[k], casting="same_kind")
-                    array[k] += still[k]
+                    np.multiply(
+                        row.values[name], np.float32(row.step * row.unit), out=array[k, ...], casting="same_kind"
+                    )
+                    array[k, ...] += still[k]
             state[name] = self.stack.join(name, array)
         return state
 
