@@ -102,7 +102,7 @@ class Propagation:
                     np.multiply(
                         row.values[name], np.float32(row.step * row.unit), out=array[k, ...], casting="same_kind"
                     )
-                    array[k] += still[k]
+                    array[k, ...] += still[k]
             state[name] = self.stack.join(name, array)
         return state
 

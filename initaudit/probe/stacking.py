@@ -101,10 +101,10 @@ class Stack:
     def join(self, name: str, array: np.ndarray) -> np.ndarray:
         """Inverse of `split`."""
         if self.rows == 1:
-            return array[0]
+            return array[0, ...]
         axis = self._axes.get(name)
         if axis is None:
-            return array[0]
+            return array[0, ...]
         moved = np.moveaxis(array, 0, axis)
         shape = moved.shape
         return np.ascontiguousarray(moved).reshape(*shape[:axis], shape[axis] * shape[axis + 1], *shape[axis + 2 :])

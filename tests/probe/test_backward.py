@@ -267,3 +267,22 @@ def test_codes_that_stand_for_no_numbers_have_no_gradient():
 
     assert all(signal.gradient_rms is None for signal in result.signals)
     assert any("integers" in note for note in result.answer["notes"])
+
+
+def test_a_single_number_passes_between_the_pieces_of_a_network():
+    """A mean over everything, which multiplies the last layer, carries the gradient of the first."""
+    rng = np.random.default_rng(0)
+    tensors = {f"w{i}": he((16, 16), rng).astype(np.float32) for i in range(3)}
+    nodes = [
+        helper.make_node("MatMul", ["x", "w0"], ["a"], "first"),
+        helper.make_node("MatMul", ["a", "w1"], ["b"], "second"),
+        helper.make_node("ReduceMean", ["a"], ["here"], "here", keepdims=0),
+        helper.make_node("ReduceMean", ["b"], ["there"], "there", keepdims=0),
+        helper.make_node("Sub", ["here", "there"], ["mean"], "difference"),
+        helper.make_node("MatMul", ["x", "w2"], ["c"], "third"),
+        helper.make_node("Mul", ["c", "mean"], ["y"], "scaled"),
+    ]
+
+    result = probed(model(nodes, {"x": [1, 16]}, ["y"], tensors))
+
+    assert all(signal.gradient_rms for signal in result.signals)
