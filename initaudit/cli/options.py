@@ -32,7 +32,7 @@ _AUDIT_OPTIONS = (
     click.option("--input-spectrum", type=click.Choice(["natural", "white"]), help="Of synthetic images and sound: as in nature (default), or white noise."),
     click.option("--batch", type=click.IntRange(min=1), help="Inputs fed at once."),
     click.option("--seed", type=click.IntRange(min=0), help="Seed of inputs, samples and draws (default 0)."),
-    click.option("--exact", is_flag=True, default=None, help="Measure each gradient within 2 % of its value (default 8 to 10 %); the probe takes some ten to forty times as long, up to half of --timeout."),
+    click.option("--exact", is_flag=True, default=None, help="Measure each gradient within 2 % of its value (default 8 to 10 %); the audit takes some ten times as long, at most about half of --timeout more."),
     click.option("--provider", metavar="NAME", help="Execution provider of the installed onnxruntime for the probe (default: the CPU's)."),
     click.option("--max-memory", metavar="SIZE", help="Memory the probe may use, e.g. 4GiB (default)."),
     click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Time the probe may take (default 120)."),

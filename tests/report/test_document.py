@@ -65,6 +65,7 @@ def test_an_unreadable_model_follows_the_schema():
         "reason": "m.onnx: the file is empty",
         "evidence": [],
         "obstacle": None,
+        "trainability_error": None,
         "first_lost": None,
     }
 
