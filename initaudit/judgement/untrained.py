@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from initaudit.judgement.freshness import Network, survey
 from initaudit.judgement.groups import Group, is_draw
 from initaudit.judgement.siblings import siblings_of
+from initaudit.kind import Kind
 from initaudit.measuring.measure import facts_of
 from initaudit.stats.evidence import FAMILIES
 from initaudit.stats.laws import candidate_laws
@@ -73,6 +74,13 @@ BIAS: Final[dict[str, dict[BiasOrigin, tuple[float, float]]]] = {
 """Share of the untrained, and of the trained, layers whose bias is so, by the law of the weights: torch draws both. Of the trained
 ones `benchmarks/untrained` gives them; those of untrained layers that do not keep to the habit are a judgement: an author's own start,
 or weights that were frozen beside a bias that was not."""
+
+LEFT_OUT: Final = (0.5, 0.1)
+"""Share of the untrained, and of the trained, heads without a bias in networks all of whose other layers have one. A judgement: most heads are
+drawn anew with a bias of zeros, which torch's exporter leaves out, and few are built without one.
+"""
+LEAST_BIASES: Final = 2
+"""Other layers with a bias from which that is a habit."""
 
 SHARED: Final = 0.5
 """Part of the evidence for the layers of its module that counts for a layer too: half, as a checkpoint lacks some weights alone."""
@@ -141,7 +149,10 @@ class Moved:
     """That are not much smaller: one that is says nothing of how well a larger one would fit."""
     fitting: int
     """Of these, whose weights fit a law all the same."""
+    layers: int
+    """That multiply, and so may have a bias."""
     biases: int
+    """That have a bias."""
     constant: int
     """Whose bias is one constant all the same."""
 
@@ -153,7 +164,13 @@ class Moved:
         biases = [other.bias for other in others if other.bias is not None]
         strict = any(other.rejected for other in comparable) and not group.wide
         fitting = sum(_would_fit(other, group, strict=strict) for other in comparable)
-        return cls(comparable=len(comparable), fitting=fitting, biases=len(biases), constant=biases.count("constant"))
+        return cls(
+            comparable=len(comparable),
+            fitting=fitting,
+            layers=sum(other.parts[0].layer.kind.is_product for other in others),
+            biases=len(biases),
+            constant=biases.count("constant"),
+        )
 
 
 def _would_fit(other: Group, group: Group, *, strict: bool) -> bool:
@@ -228,7 +245,7 @@ def _width(group: Group) -> Piece:
 def _bias(group: Group, others: Moved) -> Piece:
     """A bias that is still one constant, or still drawn, where those of other layers have moved; or one that has moved itself."""
     if group.bias is None:
-        return Piece(0.0)
+        return _left_out(group, others)
     untrained, trained = BIAS["torch" if group.default else "other"][group.bias]
     if group.bias == "constant":
         trained = (STILL + others.constant) / (1.0 + others.biases)
@@ -240,6 +257,17 @@ def _bias(group: Group, others: Moved) -> Piece:
         "moved": "but its bias has left every law at which one starts",
     }
     return Piece(math.log(untrained / trained), words[group.bias])
+
+
+def _left_out(group: Group, others: Moved) -> Piece:
+    """A head without a bias where everything else has one: of zeros, it would have been left out."""
+    has_none = all(a.layer.kind is Kind.LINEAR and a.bias is None for a in group.parts)
+    if not (group.is_head and has_none) or group.default or others.biases < max(LEAST_BIASES, others.layers):
+        return Piece(0.0)
+    untrained, trained = LEFT_OUT
+    return Piece(
+        math.log(untrained / trained), "it has no bias, as all others have, and exporters leave out one of zeros"
+    )
 
 
 def _siblings(group: Group, groups: Sequence[Group], others: Moved) -> Piece:
