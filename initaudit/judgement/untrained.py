@@ -36,6 +36,8 @@ FITS: Final = 0.98
 CERTAIN_FIT: Final = 1e-4
 """Share of the trained layers for which the values alone are taken for certain. A judgement, of what no simulation reaches: see
 `stats.provenance.CERTAIN_BELL` and SHARP_LAW."""
+LARGE_FIT: Final = 1e-3
+"""The same where units were rescaled, or no scheme explains the scale, of more than 4,000 bell-shaped values. A judgement: ten times that."""
 
 BELL_FITS: Final = ((192, 0.5), (768, 0.3), (4000, 0.06))
 """Up to how many values which share of the trained layers fits a bell-shaped law, in networks of which training moved most layers visibly
@@ -44,6 +46,9 @@ BELL_FITS_OF_HEADS: Final = ((192, 0.2), (768, 0.15), (4000, 0.02))
 """The same for heads, which get the largest gradients. The last figure is a judgement: none of the heads is so large."""
 UNIFORM_FITS: Final = ((96, 0.1), (192, 0.03))
 """The same for uniform laws, heads or not."""
+DEFAULT_FITS: Final = ((96, 0.02), (192, 0.004))
+"""The same for torch's default, the likeliest of these laws beforehand. A judgement: a tenth to a fifth of the fits of all uniform laws, of
+which there are about ten at as many scales."""
 
 GOODNESS: Final = (0.66, 0.38)
 """Exponents a of the density a p^(a-1) of the p-values of untrained, and of trained, layers that fit a law: by their medians of 0.35 and
@@ -218,8 +223,16 @@ def _share_that_fits(group: Group) -> float:
     if group.certain:
         return CERTAIN_FIT
     uniform = all(a.provenance is None or a.provenance.distribution == "uniform" for a in group.parts)
-    table = UNIFORM_FITS if uniform else BELL_FITS_OF_HEADS if group.is_head else BELL_FITS
-    return next((share for limit, share in table if group.count <= limit), CERTAIN_FIT if uniform else table[-1][1])
+    table = (
+        DEFAULT_FITS
+        if group.default
+        else UNIFORM_FITS
+        if uniform
+        else BELL_FITS_OF_HEADS
+        if group.is_head
+        else BELL_FITS
+    )
+    return next((share for limit, share in table if group.count <= limit), CERTAIN_FIT if uniform else LARGE_FIT)
 
 
 def _goodness(group: Group) -> Piece:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 
 from initaudit.initialisation.schemes import TRUNCATED_STD, TRUNCATION
+from initaudit.kind import Kind
 from initaudit.stats.distributions import (
     ks_distance,
     ks_p_value,
@@ -90,8 +91,9 @@ def _fits_law_of(weights: Provenance | None, values: np.ndarray) -> bool:
 
 
 def _default_bounds(facts: LayerFacts) -> list[float]:
-    """Of torch's default: U(+-1/sqrt(fan_in)), in a recurrent cell U(+-1/sqrt(hidden_size))."""
-    return [1.0 / math.sqrt(n) for n in (facts.fan_in, facts.hidden_size) if n]
+    """Of torch's default: U(+-1/sqrt(fan_in)), in a recurrent cell U(+-1/sqrt(hidden_size)); it reads transposed kernels the other way round."""
+    swapped = facts.fan_out if facts.kind is Kind.CONV_TRANSPOSE else None
+    return [1.0 / math.sqrt(n) for n in (facts.fan_in, swapped, facts.hidden_size) if n]
 
 
 def _other_fits(values: np.ndarray) -> Iterator[float]:
