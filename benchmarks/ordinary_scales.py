@@ -3,8 +3,8 @@
     python benchmarks/ordinary_scales.py FOLDER [FOLDER ...]
 
 Audits every ONNX file below the folders without the probe, leaves out those that are judged fresh, and prints for each kind of layer the
-percentiles of the ratio to the target's std, of layers that follow another layer: the first one takes the units of the inputs, and the head gives
-those of the targets. Downwards the ratio is that of the std, upwards that of the bulk of the values where it is smaller, as in the judgement.
+percentiles of the ratio to the target's std: of layers that follow another layer, and apart from them of first ones, which take the units of the
+inputs. The head is left out: it gives those of the targets. Downwards the ratio is that of the std, upwards that of the bulk of the values where it is smaller, as in the judgement.
 Give it networks that are known to be sound.
 """
 
@@ -22,7 +22,7 @@ import numpy as np
 import initaudit
 from initaudit.errors import InitauditError
 from initaudit.judgement.scale import MIN_COUNT
-from initaudit.judgement.trained_scale import bulk_ratio, reads_inputs
+from initaudit.judgement.trained_scale import bulk_ratio, reads_images, reads_inputs
 
 if TYPE_CHECKING:
     from initaudit.measuring.layer_audit import LayerAudit
@@ -32,8 +32,8 @@ DENORMAL = 1e-30
 """Std of a layer that died in training: it says nothing of ordinary ones."""
 
 
-def hidden_layers(folders: Sequence[Path]) -> Iterator[tuple[Path, LayerAudit]]:
-    """Trained layers that have a target and read what another layer gives."""
+def trained_layers(folders: Sequence[Path]) -> Iterator[tuple[Path, str, LayerAudit]]:
+    """File, group and layer of all trained ones that have a target."""
     for file in sorted(file for folder in folders for file in folder.rglob("*.onnx")):
         try:
             audit = initaudit.audit(file, probe="none").audit
@@ -45,17 +45,21 @@ def hidden_layers(folders: Sequence[Path]) -> Iterator[tuple[Path, LayerAudit]]:
         for layer in audit.layers:
             facts, stats = layer.layer, layer.stats
             sized = layer.ratio is not None and stats.count >= MIN_COUNT and not stats.nonfinite
-            if sized and layer.trained and stats.std > DENORMAL and not (facts.is_head or reads_inputs(layer, audit)):
-                yield file, layer
+            if not (sized and layer.trained and stats.std > DENORMAL):
+                continue
+            if reads_inputs(layer, audit):
+                yield file, "first, images" if reads_images(facts) else "first, others", layer
+            elif not facts.is_head:
+                yield file, facts.kind.value, layer
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="+", type=Path)
     below, above, files = defaultdict(list), defaultdict(list), set()
-    for file, layer in hidden_layers(parser.parse_args().folders):
+    for file, group, layer in trained_layers(parser.parse_args().folders):
         files.add(file)
-        for kind in (layer.layer.kind.value, "all"):
+        for kind in (group, *(() if group.startswith("first") else ("all",))):
             below[kind].append(layer.ratio)
             above[kind].append(bulk_ratio(layer))
     print(f"{len(files)} networks; percentiles {', '.join(map(str, PERCENTILES))}")

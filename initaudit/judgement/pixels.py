@@ -114,8 +114,10 @@ def _on_constant_image(
 
 
 def _bias_decides(audit: LayerAudit) -> bool:
-    """Whether what does not depend on the input outweighs what does, in front of an activation."""
-    signal = audit.signal
+    """Whether what does not depend on the input outweighs what does, in front of an activation; one constant was not learned from pixels."""
+    signal, bias = audit.signal, audit.bias
+    if bias is not None and bias.count > 1 and bias.min == bias.max:
+        return False
     if signal is None or audit.layer.activation is None or not signal.variance > 0.0:
         return False
     return signal.mean_square > DECIDES * signal.variance

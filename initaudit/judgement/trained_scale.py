@@ -28,8 +28,8 @@ branches of one network, whose signal has the size of their bias."""
 PIXELS = 255.0
 """Factor by which the inputs of a network for images may be larger than the probe's: 8-bit pixels that are not normalised."""
 SMALL_UNITS = 10.0
-"""Factor by which the inputs of any network may be smaller than the probe's. A judgement: pixels in [0, 1] have a std of 0.3, and the edges that a
-first layer looks for a few hundredths; audio is quieter still."""
+"""Factor by which the inputs of a network may be smaller than the probe's, but for images: the first layers of real files that read those, of
+whatever range, have up to 2.3 times their target's std (`benchmarks/ordinary_scales.py`). A judgement: audio is that quiet."""
 IMAGE_CHANNELS = (1, 3, 4)
 """Channels of an image: grey, colours, colours and transparency."""
 IMAGE_WEIGHT_RANK = 4
@@ -93,13 +93,17 @@ def has_real_inputs(audit: ModelAudit) -> bool:
     return any(str(entry["how"]).startswith("from ") for entry in audit.probe.inputs)
 
 
+def reads_images(facts: Layer) -> bool:
+    """Whether a layer that reads the inputs takes them for images: a convolution over two axes of one, three or four channels."""
+    shape = facts.weight.shape
+    return len(shape) == IMAGE_WEIGHT_RANK and facts.kind.is_convolution and shape[1] * facts.groups in IMAGE_CHANNELS
+
+
 def _units_of_inputs(facts: Layer, *, smaller: bool) -> float:
     """Factor by which the scale of the inputs alone may explain that of the weights."""
-    if not smaller:
-        return 1.0 if facts.kind.is_recurrent else SMALL_UNITS
-    shape = facts.weight.shape
-    channels = shape[1] * facts.groups if len(shape) == IMAGE_WEIGHT_RANK and facts.kind.is_convolution else 0
-    return PIXELS if channels in IMAGE_CHANNELS else 1.0
+    if reads_images(facts):
+        return PIXELS if smaller else 1.0
+    return 1.0 if smaller or facts.kind.is_recurrent else SMALL_UNITS
 
 
 def _has_consequence(layer: LayerAudit, off: float, *, smaller: bool) -> bool:

@@ -79,7 +79,8 @@ class BiasOff(Rule):
             else 1.0
         )
         reach = DECISIVE * math.sqrt(facts.fan_in * (stats.std**2 + stats.mean**2)) * input_rms
-        if audit.context.has_training and is_linear_in_the_input(layer, audit):
+        first = is_linear_in_the_input(layer, audit)
+        if first and audit.context.has_training and bias.min < bias.max:  # trained ones differ from unit to unit
             reach *= BYTES
         values = bias.sample.astype("float64")
         below, above = _flat_sides(layer)
@@ -93,15 +94,21 @@ class BiasOff(Rule):
             effect = "dead" if lost > MANY and facts.activation in RECTIFIERS else "stuck"
             yield self.finding(
                 layer,
-                f"The bias of {share:.0%} of the units is beyond {reach:.3g}, more than their weighted inputs reach: they are {effect} for every input.",
+                f"The bias of {share:.0%} of the units is beyond {reach:.3g}, more than their weighted inputs reach: they are {effect} for {'inputs of unit size' if first else 'every input'}.",
                 measured=float(abs(values).max()),
                 expected=reach,
                 severity=Severity.ERROR if facts.activation in RECTIFIERS and lost > MANY else Severity.WARNING,
                 initializer=facts.bias.name if facts.bias else None,
-                suggestion="Check how the bias was loaded and converted; units that training drove there are lost to it."
-                if layer.trained
-                else "Set the bias to zero.",
+                suggestion=_suggestion(layer, first=first),
             )
+
+
+def _suggestion(layer: LayerAudit, *, first: bool) -> str:
+    if not layer.trained:
+        return "Set the bias to zero."
+    if first:
+        return "Look again with real inputs (`--input-data`); if they stay so, check how the bias was loaded and converted."
+    return "Check how the bias was loaded and converted; units that training drove there are lost to it."
 
 
 def _flat_sides(layer: LayerAudit) -> tuple[bool, bool]:
