@@ -38,7 +38,7 @@ def why_stepped(graph: Graph, layers: Sequence[LayerAudit]) -> str | None:
     passing, steps = _differentiable(graph)
     drawn = [a for a in layers if a.layer.kind.is_drawn and not a.layer.untrainable]
     cut = [a for a in drawn if a.layer.output is not None and id(a.layer.output.producer) not in passing]
-    if not steps or 2 * len(cut) < len(drawn):
+    if not steps or not cut or 2 * len(cut) < len(drawn):
         return None
     return (
         f"Whether it learns was not judged: from the outputs to {len(cut)} of its layers ({cut[0].layer.name} is the first) there is no way back "

@@ -38,3 +38,15 @@ def test_a_comparison_passes_no_gradient_and_none_is_missed(step: str):
 def test_a_way_round_the_comparison_is_a_way_for_the_gradient():
     """What reaches the output past the step is judged as ever."""
     assert initaudit.audit(tree("Less", shortcut=True)).verdict.trainability is not None
+
+
+def test_comparisons_without_any_layer_are_nothing_to_judge():
+    """A model that only compares has no layer that waits for a gradient."""
+    nodes = [
+        helper.make_node("Less", ["x", "half"], ["c"]),
+        helper.make_node("Cast", ["c"], ["y"], to=TensorProto.FLOAT),
+    ]
+
+    report = initaudit.audit(model(nodes, {"x": ["N", 8]}, ["y"], {"half": np.full(8, 0.5, np.float32)}))
+
+    assert "no way back" not in report.verdict.reason
