@@ -81,7 +81,7 @@ class Config:
     input_spectrum: str = "natural"
     """natural (images and sound have the spectra that theirs have in nature) or white (every value independent)."""
     input_data: str | None = None
-    """An .npz file with real inputs by name."""
+    """An .npz file with real inputs by name, or an .npy file with that of the only one."""
     baseline: str | None = None
     """File of accepted findings."""
     against: str | None = None

@@ -28,7 +28,7 @@ _AUDIT_OPTIONS = (
     click.option("--context", type=click.Choice(["auto", "fresh", "trained"]), help="Judge as a fresh or a trained network (default: by the evidence)."),
     click.option("--probe", type=click.Choice(["full", "forward", "none"]), help="Measure the signal forward and backward (full), forward, or not at all."),
     click.option("--input-shape", "input_shapes", multiple=True, metavar="NAME:2x3x224x224", help="Shape of a graph input. Repeatable."),
-    click.option("--input-data", type=click.Path(dir_okay=False), metavar="FILE.npz", help="Real inputs, one array per graph input."),
+    click.option("--input-data", type=click.Path(dir_okay=False), metavar="FILE.npz", help="Real inputs, one array per graph input; of an only input also FILE.npy."),
     click.option("--input-spectrum", type=click.Choice(["natural", "white"]), help="Of synthetic images and sound: as in nature (default), or white noise."),
     click.option("--batch", type=click.IntRange(min=1), help="Inputs fed at once."),
     click.option("--seed", type=click.IntRange(min=0), help="Seed of inputs, samples and draws (default 0)."),

@@ -534,11 +534,31 @@ class TestRealData:
 
         assert np.array_equal(feeds.arrays["k"], k)
 
+    @pytest.mark.parametrize("dtype", [np.float64, np.float16, np.int64, np.uint8])
+    def test_numbers_of_another_width_are_converted(self, tmp_path, dtype):
+        """numpy makes float64 and int64 unless it is told otherwise."""
+        x = (weight(8, 12) * 10).astype(dtype)
+
+        feeds = feeds_of(mlp("batch", 12), data=self.save(tmp_path, x=x))
+
+        assert feeds.arrays["x"].dtype == np.float32
+        assert np.array_equal(feeds.arrays["x"], x.astype(np.float32))
+
+    def test_the_only_input_needs_no_name(self, tmp_path):
+        """An .npy file holds one array; of two inputs it would say nothing."""
+        x = weight(8, 12)
+        np.save(tmp_path / "x.npy", x)
+        two = build([op("MatMul", ["x", "k"], ["y"])], [("x", F, [8, 12]), ("k", F, [12, 3])])
+
+        assert np.array_equal(feeds_of(mlp("batch", 12), data=str(tmp_path / "x.npy")).arrays["x"], x)
+        with pytest.raises(UsageError, match=r"one array, for the inputs x, k"):
+            feeds_of(two, data=str(tmp_path / "x.npy"))
+
     @pytest.mark.parametrize(
         ("arrays", "reason"),
         [
             ({"z": weight(2, 12)}, "no array for input x; it holds z"),
-            ({"x": weight(2, 12).astype(np.float64)}, "wants float32, the file has float64"),
+            ({"x": weight(2, 12).astype(np.complex64)}, "wants float32, the file has complex64"),
             ({"x": weight(2, 3, 4)}, "has 2 dimensions"),
             ({"x": weight(2, 13)}, "has shape batchx12, not 2x13"),
         ],

@@ -1,4 +1,4 @@
-"""Real inputs from an .npz file."""
+"""Real inputs from an .npz or .npy file."""
 
 from __future__ import annotations
 
@@ -18,28 +18,43 @@ def read_data(path: str, wanted: Mapping[str, np.dtype[Any]]) -> dict[str, np.nd
     """The arrays of the file by input.
 
     Args:
-        path: an .npz file with one array per input, by name.
-        wanted: input -> dtype.
+        path: an .npz file with one array per input, by name; or an .npy file with the array of the only input.
+        wanted: input -> dtype. Floats and whole numbers of another width are converted, and whole numbers to floats.
 
     Raises:
-        UsageError: file unreadable, an input missing, or of another dtype.
+        UsageError: file unreadable, an input missing, or of values that its dtype does not hold.
     """
     try:
-        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            if not hasattr(archive, "files"):
-                raise UsageError(f"{path}: not an .npz archive")
-            stored = {name: archive[name] for name in archive.files if name in wanted}
-            others = sorted(set(archive.files) - set(wanted))
+        with Path(path).open("rb") as file:
+            stored = _stored(np.load(file, allow_pickle=False), wanted, path)
     except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile) as error:
-        raise UsageError(f"{path}: cannot be read as .npz: {error}") from error
+        raise UsageError(f"{path}: cannot be read as .npz or .npy: {error}") from error
     missing = [name for name in wanted if name not in stored]
     if missing:
+        others = sorted(set(stored) - set(wanted))
         has = f"; it holds {', '.join(others)}" if others else ""
         raise UsageError(f"{path}: no array for input {', '.join(missing)}{has}")
-    for name, array in stored.items():
-        if array.dtype != wanted[name]:
-            raise UsageError(f"{path}: input {name!r} wants {wanted[name]}, the file has {array.dtype}")
-    return stored
+    return {name: _converted(stored[name], dtype, name, path) for name, dtype in wanted.items()}
+
+
+def _stored(loaded: Any, wanted: Mapping[str, np.dtype[Any]], path: str) -> dict[str, np.ndarray]:
+    if not isinstance(loaded, np.ndarray):
+        return {name: loaded[name] if name in wanted else np.empty(0) for name in loaded.files}
+    if len(wanted) != 1:
+        raise UsageError(f"{path}: one array, for the inputs {', '.join(wanted)}; give an .npz file with one for each")
+    return dict.fromkeys(wanted, loaded)
+
+
+def _converted(array: np.ndarray, dtype: np.dtype[Any], name: str, path: str) -> np.ndarray:
+    if array.dtype == dtype:
+        return array
+    kinds = array.dtype.kind, dtype.kind
+    whole = kinds[0] in "iu" and kinds[1] in "iu"
+    if whole and array.size and not (np.iinfo(dtype).min <= array.min() and array.max() <= np.iinfo(dtype).max):
+        raise UsageError(f"{path}: input {name!r} wants {dtype}, the file has numbers beyond it")
+    if whole or (kinds[0] in "iuf" and kinds[1] == "f"):
+        return array.astype(dtype)
+    raise UsageError(f"{path}: input {name!r} wants {dtype}, the file has {array.dtype}")
 
 
 def pieces_of(
