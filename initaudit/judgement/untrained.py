@@ -82,8 +82,7 @@ or weights that were frozen beside a bias that was not."""
 
 LEFT_OUT: Final = (0.5, 0.1)
 """Share of the untrained, and of the trained, heads without a bias in networks all of whose other layers have one. A judgement: most heads are
-drawn anew with a bias of zeros, which torch's exporter leaves out, and few are built without one.
-"""
+drawn anew with a bias of zeros, which torch's exporter leaves out, and few are built without one."""
 LEAST_BIASES: Final = 2
 """Other layers with a bias from which that is a habit."""
 

@@ -57,7 +57,9 @@ def _consequence(layer: LayerAudit, audit: ModelAudit) -> tuple[Severity, str]:
     never = why_never_learned(layer, audit)
     table = facts.kind is Kind.EMBEDDING
     if never and not trained:
-        return Severity.ERROR, f"they stay zero for ever: {never}"
+        spared = facts.in_residual_branch and _has_another_branch(audit)
+        severity = fatal_to_learning(audit) if spared else Severity.ERROR
+        return severity, f"they stay zero for ever: {never}"
     if table and silences(layer, audit):
         return fatal_to_learning(audit), "nothing else feeds the path: the outputs do not depend on what is looked up"
     waits = f", and {never}" if never else ""
@@ -72,6 +74,13 @@ def _consequence(layer: LayerAudit, audit: ModelAudit) -> tuple[Severity, str]:
     severity = fatal_to_learning(audit)
     late = ", until the gradient that reaches it has filled it" if severity is Severity.WARNING else ""
     return severity, f"no signal and no gradient passes it{late}{waits}"
+
+
+def _has_another_branch(audit: ModelAudit) -> bool:
+    """Whether a residual branch adds something, beside the layer that starts the stream, so that the network can do without one that does not."""
+    ends = [a for a in audit.layers if a.layer.ends_residual_branch and a.stats.std > 0]
+    adding = [a for a in ends if a.signal is not None and a.signal.input is not None and a.signal.input.variance > 0]
+    return len(adding) > 1
 
 
 def _advice(layer: LayerAudit) -> str:

@@ -130,3 +130,26 @@ def test_a_zero_layer_on_the_only_way_is_no_deliberate_start():
     proto = model(nodes, {"x": ["N", 16]}, ["y"], {n: a.astype(np.float32) for n, a in tensors.items()})
 
     assert severities(proto)["middle"] in ("warning", "error")
+
+
+def blocks(count: int) -> onnx.ModelProto:
+    """A stem, `count` blocks x + B relu(A x) of which the last has A = 0, and a head."""
+    rng = np.random.default_rng(0)
+    tensors = {"stem": he((WIDTH, 16), rng), "head": he((10, WIDTH), rng)}
+    nodes = [helper.make_node("Gemm", ["x", "stem"], ["h0"], "stem", transB=1)]
+    for i in range(count):
+        tensors |= {f"a{i}": he((WIDTH, WIDTH), rng) * (i < count - 1), f"b{i}": 0.3 * he((WIDTH, WIDTH), rng)}
+        nodes += [
+            helper.make_node("Gemm", [f"h{i}", f"a{i}"], [f"p{i}"], f"A{i}", transB=1),
+            helper.make_node("Relu", [f"p{i}"], [f"q{i}"]),
+            helper.make_node("Gemm", [f"q{i}", f"b{i}"], [f"r{i}"], f"B{i}", transB=1),
+            helper.make_node("Add", [f"h{i}", f"r{i}"], [f"h{i + 1}"]),
+        ]
+    nodes.append(helper.make_node("Gemm", [f"h{count}", "head"], ["y"], "head", transB=1))
+    return model(nodes, {"x": ["N", 16]}, ["y"], {n: a.astype(np.float32) for n, a in tensors.items()})
+
+
+@pytest.mark.parametrize(("count", "severity"), [(1, "error"), (4, "warning")])
+def test_one_dead_branch_of_several_can_be_done_without(count: int, severity: str):
+    """It never learns, and the network does: with the other branches. The only one takes all that is nonlinear with it."""
+    assert severities(blocks(count))[f"A{count - 1}"] == severity
