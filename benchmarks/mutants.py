@@ -153,7 +153,20 @@ def tests_of(module: Path, extra: Sequence[str]) -> list[str]:
 
 def run_tests(tree: Path, tests: Sequence[str], timeout: float | None) -> int | None:
     """Exit code of pytest in a copy of the project; None where it does not end in time."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not browser", *tests]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-x",
+        "-q",
+        "-n",
+        "0",
+        "-p",
+        "no:cacheprovider",
+        "-m",
+        "not browser",
+        *tests,
+    ]
     environment = {
         **os.environ,
         "PYTHONPATH": str(tree),
