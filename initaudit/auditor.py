@@ -73,11 +73,15 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         why_unjudged(layers, context, probed)
         or why_unreached(model.graph, layers, probed)
         or why_stepped(model.graph, layers)
-        or _weights_only(probed)
     )
-    learning = None if unjudged else trainability(layers, with_error=config.exact)
-    slow = slowness(model, layers, context, learning, options, deadline=deadline)
-    obstacle = obstacle_to(model, layers, context, learning, slow, options, deadline=deadline)
+    together = [a for a in layers if a.layer.name not in probed.elsewhere]
+    learning = None if unjudged else trainability(together, with_error=config.exact)
+    if probed.elsewhere:
+        slow = Slowness(factor=None, why="the network chooses between branches")
+        obstacle = None
+    else:
+        slow = slowness(model, layers, context, learning, options, deadline=deadline)
+        obstacle = obstacle_to(model, layers, context, learning, slow, options, deadline=deadline)
     earlier = earlier_layers(config.against, layers) if config.against else ()
     findings_input = ModelAudit(
         model=model,
@@ -102,8 +106,8 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
             context,
             learning,
             slow,
-            None if blameless else first_lost(layers),
-            unjudged=unjudged,
+            None if blameless else first_lost(together),
+            unjudged=unjudged or (_unmeasured(probed) if learning is None else None),
             obstacle=obstacle,
         ),
         audit=findings_input,
@@ -115,9 +119,11 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
     )
 
 
-def _weights_only(probed: ProbeResult) -> str | None:
-    """What a verdict on weights alone must say of itself."""
-    return "Weights only: the signal was not measured." if probed.status == "skipped" else None
+def _unmeasured(probed: ProbeResult) -> str | None:
+    """What a verdict on less than the whole signal must say of itself."""
+    if probed.status == "skipped":
+        return "Weights only: the signal was not measured."
+    return "The way forward only: no gradient was measured." if probed.mode == "forward" else None
 
 
 def _probe_options(config: Config) -> ProbeOptions:

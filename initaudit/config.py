@@ -169,6 +169,8 @@ def _table(path: Path) -> dict[str, Any]:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{path}: {error}") from error
+    if path.name != "pyproject.toml" and "initaudit" in document.get("tool", ()):
+        raise UsageError(f"{path}: holds the options themselves, without the heading [tool.initaudit]")
     if path.name == "pyproject.toml":
         document = document.get("tool", {}).get("initaudit", {})
     return document if isinstance(document, dict) else {}

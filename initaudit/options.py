@@ -69,10 +69,14 @@ def read_ignores(value: Any) -> tuple[Ignore, ...]:
 def _ignores(text: str) -> tuple[Ignore, ...]:
     """`INI103`, `INI103,INI104`, `INI103:encoder.*` or `INI103,INI104:encoder.*=tied on purpose`; none in a blank text."""
     selector, _, reason = text.partition("=")
-    rules, _, layer = selector.partition(":")
+    rules, colon, layer = selector.partition(":")
     words = read_words(rules)
     if text.strip() and not words:
         raise UsageError(f"{text!r} names no rule; ALL stands for every one")
+    if colon and not layer.strip():
+        raise UsageError(f"{text!r} names no layer behind the colon; without one it means all")
+    if re.search(r",\s*[A-Za-z]{3}\d", layer):
+        raise UsageError(f"{text!r} gives layers to several rules; write an ignore for each")
     layer, reason = layer.strip() or "*", reason.strip() or NO_REASON
     return tuple(Ignore(rule=word, layer=layer, reason=reason) for word in words)
 

@@ -37,6 +37,8 @@ HOPELESS = 1 - SUFFICES
 CHANCE = 3.0
 """Standard errors by which a layer's std may differ from that of the others: one in 400 does."""
 HOPELESSLY = " No initialisation mends that."
+DRAWN = "Drawn as recommended"
+DRAWN_CENTRED = "With weights that sum to zero over the inputs of each unit"
 CENTRED = ", or weights that sum to zero over the inputs of each unit, as initaudit fix draws them"
 
 
@@ -96,7 +98,7 @@ def obstacle_to(
     message, advice = _activation(outlook) if doubt == "activation" else _width(outlook)
     return Obstacle(
         name=doubt,
-        message=f"{message}{'' if fix_helps else HOPELESSLY}{_score(redrawn)}",
+        message=f"{message}{'' if fix_helps else HOPELESSLY}{_score(redrawn, DRAWN_CENTRED if centred else DRAWN)}",
         advice=f"{advice}{CENTRED if fix_helps and centred else ''}.",
         redrawn=redrawn,
         fix_helps=fix_helps,
@@ -163,7 +165,9 @@ def _activation(outlook: Outlook) -> tuple[str, str]:
         does = f"changes the squared gradient by a factor e over {outlook.depth_scale:.2g} layers, and there are {depth} in a row"
     else:
         does = f"leaves {outlook.contrast:.1g} of what tells inputs apart after {depth} layers in a row"
-    message = f"It is the shape of the activation: even with weights at the recommended scale, {name} {does}."
+    message = (
+        f"It is the shape of the activation: even with independent weights at the recommended scale, {name} {does}."
+    )
     return message, f"Another activation than {name}, skip connections or normalisation"
 
 
@@ -175,8 +179,8 @@ def _width(outlook: Outlook) -> tuple[str, str]:
     return message, "Skip connections, normalisation, wider or fewer layers"
 
 
-def _score(redrawn: float | None) -> str:
-    return "" if redrawn is None else f" Drawn as recommended it would score {redrawn:.2f}."
+def _score(redrawn: float | None, how: str = DRAWN) -> str:
+    return "" if redrawn is None else f" {how} it would score {redrawn:.2f}."
 
 
 def _is_uniform(layers: Sequence[LayerAudit]) -> bool:

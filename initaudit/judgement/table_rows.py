@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 WILD: Final = 1e4
 """Multiple of the middle row's size from which a row is garbage: memory read as float32 reaches it in any ten values, as half of all bit
 patterns lie beyond 2 in size, spread evenly over 38 decades. A judgement on the other side: training leaves rows within a factor of 100."""
+STRAY: Final = 50.0
+"""Multiple of the middle row's size from which a row of a trained table is no row like the others. A judgement: half of what training may do."""
+PARTED: Final = 5.0
+"""Factor by which the smallest of them must exceed the largest of the others: training leaves no gap."""
 LARGEST: Final = 1e15
 """The same for the root mean square itself, where most rows are garbage: a dot product of two such rows leaves float32."""
 EMPTY: Final = 1e-6
@@ -47,6 +51,15 @@ def row_sizes(layer: LayerAudit) -> NDArray[np.float64] | None:
 def garbage_rows(sizes: NDArray[np.float64]) -> NDArray[np.intp]:
     """Rows of the size of uninitialised memory."""
     return np.flatnonzero((sizes > WILD * _middle(sizes)) | (sizes > LARGEST))
+
+
+def stray_rows(sizes: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Rows far larger than the others, with nothing between them: values of another table, or of another scale."""
+    middle = _middle(sizes)
+    stray = sizes > STRAY * middle
+    if not (middle > 0 and 0 < np.count_nonzero(stray) < sizes.size / 2):
+        return np.flatnonzero(np.zeros_like(stray))
+    return np.flatnonzero(stray if sizes[stray].min() > PARTED * sizes[~stray].max() else np.zeros_like(stray))
 
 
 def empty_rows(sizes: NDArray[np.float64]) -> NDArray[np.intp]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -102,9 +103,10 @@ def depth_scale(layers: Sequence[LayerAudit]) -> float | None:
     """Layers over which the signal variance falls by a factor e, from a straight line through log s over depth.
 
     Negative where it grows (then it is the number of layers over which it rises by e). None for few layers, or where s
-    is zero or not finite somewhere.
+    is zero or not finite somewhere. From where the variance is lost in rounding on, there is nothing to fit.
     """
-    values = [a.signal.variance for a in layers if a.signal is not None]
+    signals = takewhile(lambda signal: signal.variance_resolved, [a.signal for a in layers if a.signal is not None])
+    values = [signal.variance for signal in signals]
     if len(values) < MIN_LAYERS_FOR_SCALE or not all(math.isfinite(v) and v > 0 for v in values):
         return None
     slope = float(np.polyfit(np.arange(len(values)), np.log(values), 1)[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from initaudit.config import DEFAULT_PROVIDER
@@ -62,6 +62,8 @@ class ProbeResult:
     tails: Mapping[str, float] = field(default_factory=dict)
     """Layer name -> how many times larger the root mean square of its pre-activation is where the inputs have heavy tails (infinite where it
     leaves the finite numbers); empty where no such inputs were fed."""
+    elsewhere: frozenset[str] = frozenset()
+    """Names of the layers in branches that exclude those of the others: no input runs through both."""
     notes: tuple[str, ...] = ()
 
     @property
@@ -117,7 +119,8 @@ def probe(
             answers.append(_probe_plan(model, plan, options, max(1.0, deadline - time.monotonic()), progress))
         except ProbeError as error:
             missing |= {layer.name: str(error) for layer in plan.layers}
-    return _result(merged(answers), missing, options)
+    elsewhere = frozenset(layer.name for plan in plans[1:] for layer in plan.layers)
+    return replace(_result(merged(answers), missing, options), elsewhere=elsewhere)
 
 
 def _probe_plan(

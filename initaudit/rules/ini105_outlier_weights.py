@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from initaudit.findings import Finding, Remedy, Severity
-from initaudit.judgement.table_rows import garbage_rows, listed, row_sizes
+from initaudit.judgement.table_rows import garbage_rows, listed, row_sizes, stray_rows
 from initaudit.rule import Rule
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class OutlierWeights(Rule):
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
         """By the share of energy that the largest weight holds, and by what it does to the output."""
         del audit
-        rows = tuple(self._garbage_rows(layer))
+        rows = tuple(self._garbage_rows(layer)) or tuple(self._stray_rows(layer))
         if rows:
             yield from rows
             return
@@ -96,6 +96,22 @@ class OutlierWeights(Rule):
             "memory that was never initialised does: what looks them up is lost.",
             measured=rows.size / sizes.size,
             expected=0.0,
+            suggestion=_suggestion(layer),
+        )
+
+    def _stray_rows(self, layer: LayerAudit) -> Iterator[Finding]:
+        """Rows of a trained table of another scale than the others."""
+        sizes = row_sizes(layer) if layer.trained else None
+        rows = stray_rows(sizes) if sizes is not None else None
+        if sizes is None or rows is None or not rows.size:
+            return
+        multiple = float(np.median(sizes[rows]) / np.median(sizes))
+        yield self.finding(
+            layer,
+            f"Of {sizes.size} rows {listed(rows)} are {multiple:.2g} times as large as the middle one, and nothing lies between: they "
+            "were not trained with the others.",
+            measured=multiple,
+            expected=1.0,
             suggestion=_suggestion(layer),
         )
 

@@ -27,6 +27,8 @@ TAIL = 10.0
 start the bias before softplus at -2 to -7, for step sizes of 0.001 to 0.1 (Gu & Dao 2023)."""
 BYTES = 255.0
 """Factor that a trained network's inputs may have over unit size: pixels from 0 to 255. The file does not say what it was trained on."""
+FAR_BEYOND = 3.0
+"""Multiple of what the weighted inputs reach from which even a single unit is worth a note. A judgement: twenty standard deviations."""
 FORGET = 0.5
 """Mean forget-gate bias (input and recurrent one together) below which the gate is half closed; the recommended start is 1."""
 
@@ -89,6 +91,18 @@ class BiasOff(Rule):
         if facts.activation in SMOOTH_RECTIFIERS:
             reach = max(reach, TAIL)
         share = float((abs(values) > reach).mean()) if reach > 0 and values.size else 0.0
+        few = int((abs(values) > FAR_BEYOND * reach).sum()) if reach > 0 else 0
+        if share <= MANY and few and not first:
+            yield self.finding(
+                layer,
+                f"The bias of {few} of {values.size} units is beyond {FAR_BEYOND * reach:.3g}, far more than their weighted inputs reach: "
+                "they do not depend on the input.",
+                measured=float(abs(values).max()),
+                expected=reach,
+                severity=Severity.INFO,
+                initializer=facts.bias.name if facts.bias else None,
+                suggestion=_suggestion(layer, first=first),
+            )
         if share > MANY:
             lost = float((values < -reach).mean())
             effect = "dead" if lost > MANY and facts.activation in RECTIFIERS else "stuck"

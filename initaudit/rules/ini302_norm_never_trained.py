@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from initaudit.findings import Confidence, Finding, Remedy, Severity
 from initaudit.judgement.running_statistics import never_updated
-from initaudit.judgement.starts import at_start, is_shut, learned_factors, may_be_rounded
+from initaudit.judgement.starts import FOLDED, at_start, is_shut, learned_factors, may_be_rounded
 from initaudit.kind import Kind
 from initaudit.rule import Rule
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from initaudit.judgement.model_audit import ModelAudit
     from initaudit.measuring.layer_audit import LayerAudit
 
+LEAST_MOVED = 2
+"""Norms that must shift their channels for one that does not to be named. A judgement."""
 NAMED = 8
 """Layers whose names one finding lists. A judgement: more are not read."""
 
@@ -52,9 +54,27 @@ class NormNeverTrained(Rule):
                 initializer=mean.tensors[0].name if mean.tensors else None,
                 suggestion="Recalibrate the running statistics, or load the missing buffers.",
             )
+        yield from self._folded_at_start(audit)
         factors = [layer for layer in learned_factors(audit) if layer not in unused]
         for kind in (Kind.NORM, Kind.SCALE):
             yield from self._unmoved([a for a in factors if a.layer.kind is kind], audit)
+
+    def _folded_at_start(self, audit: ModelAudit) -> Iterator[Finding]:
+        """Convolutions into which a norm was folded that shifts nothing, beside others whose norms do."""
+        folded = [a for a in audit.layers if a.layer.kind.is_convolution and _has_folded_bias(a)]
+        still = [a for a in folded if a.bias is not None and a.bias.min == 0 == a.bias.max]
+        moved = len(folded) - len(still)
+        for layer in still if moved >= max(LEAST_MOVED, len(still)) else ():
+            yield self.finding(
+                layer,
+                f"The norm that the exporter folded into this convolution shifts none of its {layer.bias.count if layer.bias else 0} channels, as "
+                f"before training; those of {moved} others do.",
+                measured=0.0,
+                expected=None,
+                initializer=layer.layer.bias.name if layer.layer.bias else None,
+                confidence=Confidence.MEDIUM,
+                suggestion="Load the values of the norm, and export again.",
+            )
 
     def _unmoved(self, factors: Sequence[LayerAudit], audit: ModelAudit) -> Iterator[Finding]:
         """Of norms, or of gains: what lets nothing pass, and what stayed behind while others moved, or with most of them."""
@@ -85,6 +105,12 @@ class NormNeverTrained(Rule):
                 confidence=Confidence.HIGH if alone and not unsure else Confidence.MEDIUM,
                 suggestion="Load the missing values; if it is frozen on purpose, ignore it with that reason.",
             )
+
+
+def _has_folded_bias(audit: LayerAudit) -> bool:
+    """Whether the bias has the name that torch's older exporter gives to what it computed."""
+    bias = audit.layer.bias
+    return audit.bias is not None and audit.bias.count > 1 and bias is not None and bias.name.startswith(FOLDED)
 
 
 def _grouped(layers: Sequence[LayerAudit], others: int) -> list[list[LayerAudit]]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initaudit.findings import Finding, Remedy, Severity
+from initaudit.judgement.forward_only import FAR, change_of_variance
 from initaudit.judgement.gain import signal_gain
 from initaudit.judgement.lost import EXPLODED
 from initaudit.rule import Rule
@@ -35,6 +36,16 @@ class ExplodingSignal(Rule):
         yield from limiting_factors(
             self, audit, suggestion="Re-initialise with the gain of the activation: initaudit fix."
         )
+        change = change_of_variance(audit)
+        if change is not None and change[0] > FAR:
+            yield self.finding(
+                change[1],
+                f"The signal's variance at the last layer is {change[0]:.2g} times that at the first: whether the network learns all the same, the gradient tells (--probe full).",
+                measured=change[0],
+                expected=1.0,
+                severity=Severity.WARNING,
+                suggestion="Re-initialise with the gain of the activation: initaudit fix.",
+            )
         if not audit.context.has_training:
             return
         for layer in audit.layers:

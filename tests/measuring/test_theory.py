@@ -144,3 +144,10 @@ def test_overflow_is_a_loss():
 
     assert layer == "/fc1/Gemm"
     assert "variance" in cause
+
+
+def test_the_depth_scale_ends_where_rounding_begins():
+    """sigmoid with Xavier's std loses its input in a few layers; the noise behind them has no scale."""
+    deep, shallow = (depth_scale(audited(mlp((64, *(64,) * count, 8), "Sigmoid", normal(1 / 8)))) for count in (60, 8))
+
+    assert deep == pytest.approx(shallow, rel=0.3)

@@ -70,6 +70,29 @@ def test_both_branches_are_probed_where_the_data_decide():
     assert all(a.signal is not None and a.signal.gradient_rms for a in report.audit.layers)
 
 
+def chain(name: str, scale: float, count: int = 5) -> onnx.GraphProto:
+    """`count` layers of tanh, their weights `scale` times Xavier's."""
+    tensors = {f"w{i}": scale * np.random.default_rng(i).normal(0, WIDTH**-0.5, (WIDTH, WIDTH)) for i in range(count)}
+    nodes, value = [], "x"
+    for i in range(count):
+        nodes.append(helper.make_node("MatMul", [value, f"w{i}"], [f"{name}z{i}"], f"{name}{i}"))
+        nodes.append(helper.make_node("Tanh", [f"{name}z{i}"], [f"{name}a{i}"]))
+        value = f"{name}a{i}"
+    return body(name, nodes, value, tensors)
+
+
+@pytest.mark.parametrize("scales", [(1.0, 0.01), (0.01, 1.0)])
+def test_a_branch_is_not_blamed_for_another(scales: tuple[float, float]):
+    """No input runs through both: the sound one is no explosion behind the one in which the signal dies."""
+    report = initaudit.audit(choosing(BY_DATA, chain("one", scales[0]), chain("two", scales[1])), context="fresh")
+
+    sound = "one" if scales[0] == 1.0 else "two"
+    loud = [f for f in report.findings if f.severity.value != "info"]
+    assert loud
+    assert not [f for f in loud if f.layer and sound in f.layer]
+    assert not {"INI402", "INI502"} & {f.code for f in loud}
+
+
 def test_the_branch_of_a_constant_condition_is_the_network():
     """It measures what the same layers measure without If; the other branch is listed with its reason."""
     report = initaudit.audit(choosing(None, layer("one", 1.0, 1), layer("two", 3.0, 2)), probe="full")

@@ -131,3 +131,24 @@ def test_how_far_inputs_reach_is_not_known_of_a_trained_network(context: str, na
     report = initaudit.audit(proto, context=context, probe="none")
 
     assert ("INI301" in {f.code for f in report.findings if f.layer == "fc0"}) == named
+
+
+def test_a_few_units_that_their_bias_decides_are_a_note() -> None:
+    """Ordinary in trained networks, and still not passed over."""
+    rng = np.random.default_rng(0)
+    bias = np.zeros(64)
+    bias[:3] = -100.0
+    tensors = {"a": xavier((64, 16), rng), "b": xavier((64, 64), rng), "bias": bias, "c": xavier((4, 64), rng)}
+    nodes = [
+        helper.make_node("Gemm", ["x", "a"], ["h"], "first", transB=1),
+        helper.make_node("Relu", ["h"], ["r"]),
+        helper.make_node("Gemm", ["r", "b", "bias"], ["z"], "second", transB=1),
+        helper.make_node("Relu", ["z"], ["q"]),
+        helper.make_node("Gemm", ["q", "c"], ["y"], "head", transB=1),
+    ]
+    proto = model(nodes, {"x": ["N", 16]}, ["y"], {n: t.astype(np.float32) for n, t in tensors.items()})
+
+    found = [f for f in initaudit.audit(proto, config=STATIC).findings if f.code == "INI301"]
+
+    assert [(f.layer, f.severity.value) for f in found] == [("second", "info")]
+    assert "The bias of 3 of 64 units" in found[0].message

@@ -157,3 +157,26 @@ def test_batch_norm_statistics_that_share_their_tensors_with_scale_and_bias_are_
 
     assert finding.layer == "norm"
     assert "running statistics" in finding.message
+
+
+def folded(zero: int | None) -> onnx.ModelProto:
+    """Four trained convolutions with the biases of folded norms, as torch's older exporter names them; the one at `zero` holds zeros."""
+    rng = np.random.default_rng(0)
+    tensors, nodes, value = {}, [], "x"
+    for i in range(4):
+        tensors[f"onnx::Conv_{2 * i}"] = trained_like((8, 8, 3, 3), rng).astype(np.float32)
+        bias = np.zeros(8) if i == zero else rng.normal(0, 0.3, 8)
+        tensors[f"onnx::Conv_{2 * i + 1}"] = bias.astype(np.float32)
+        inputs = [value, f"onnx::Conv_{2 * i}", f"onnx::Conv_{2 * i + 1}"]
+        nodes.append(helper.make_node("Conv", inputs, [f"c{i}"], f"/c{i}/Conv", pads=[1, 1, 1, 1]))
+        nodes.append(helper.make_node("Relu", [f"c{i}"], [f"r{i}"]))
+        value = f"r{i}"
+    return model(nodes, {"x": ["N", 8, 6, 6]}, [value], tensors)
+
+
+@pytest.mark.parametrize("zero", [None, 2])
+def test_a_folded_norm_that_shifts_nothing_was_not_restored(zero: int | None):
+    """mean 0 and bias 0 leave a bias of zeros behind; training moves both."""
+    findings = initaudit.audit(folded(zero), context="trained", probe="none").findings
+
+    assert [f.layer for f in findings if f.code == "INI302"] == ([] if zero is None else [f"/c{zero}/Conv"])

@@ -135,3 +135,15 @@ def test_fix_draws_a_table_anew(tmp_path: Path):
     after = {t.name: numpy_helper.to_array(t) for t in onnx.load(tmp_path / "out.onnx").graph.initializer}
 
     assert after["table"].std() == pytest.approx(0.02, rel=0.05)
+
+
+@pytest.mark.parametrize(("scale", "named"), [(1.0, False), (20.0, True)])
+def test_rows_of_another_scale_were_not_trained_with_the_others(scale: float, named: bool):
+    """A hundred times as large, with nothing between: no law need be known to see that."""
+
+    def stray(table: np.ndarray) -> None:
+        table[150:] = np.random.default_rng(1).normal(0, scale, table[150:].shape)
+
+    findings = initaudit.audit(network(stray), context="trained", probe="none").findings
+
+    assert any(f.code == "INI105" and "nothing lies between" in f.message for f in findings) == named
