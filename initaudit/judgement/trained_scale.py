@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from initaudit.findings import Severity
 from initaudit.judgement.gain import signal_gain
 from initaudit.kind import Kind
+from initaudit.probe.inputs.values import WHITE
 
 if TYPE_CHECKING:
     from initaudit.extraction.layer import Layer
@@ -60,7 +61,8 @@ def trained_severity(layer: LayerAudit, audit: ModelAudit, *, smaller: bool) -> 
     if off < BEYOND or not _has_consequence(layer, off, smaller=smaller):
         return None
     first = reads_inputs(layer, audit) and not has_real_inputs(audit)
-    return Severity.INFO if first and off < BEYOND * _units_of_inputs(facts, smaller=smaller) else Severity.WARNING
+    units = _units_of_inputs(facts, audit, smaller=smaller)
+    return Severity.INFO if first and off < BEYOND * units else Severity.WARNING
 
 
 def bulk_ratio(layer: LayerAudit) -> float | None:
@@ -99,11 +101,16 @@ def reads_images(facts: Layer) -> bool:
     return len(shape) == IMAGE_WEIGHT_RANK and facts.kind.is_convolution and shape[1] * facts.groups in IMAGE_CHANNELS
 
 
-def _units_of_inputs(facts: Layer, *, smaller: bool) -> float:
-    """Factor by which the scale of the inputs alone may explain that of the weights."""
+def _units_of_inputs(facts: Layer, audit: ModelAudit, *, smaller: bool) -> float:
+    """Factor by which the scale of the inputs alone may explain that of the weights; small ones where the first layers show pixels."""
     if reads_images(facts):
-        return PIXELS if smaller else 1.0
+        return PIXELS if smaller and _are_scaled(audit) else 1.0
     return 1.0 if smaller or facts.kind.is_recurrent else SMALL_UNITS
+
+
+def _are_scaled(audit: ModelAudit) -> bool:
+    """Whether the probe fed an input on a scale that the network shows."""
+    return any(not str(entry["how"]).startswith(WHITE) for entry in audit.probe.inputs)
 
 
 def _has_consequence(layer: LayerAudit, off: float, *, smaller: bool) -> bool:
