@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initaudit.findings import Finding, Remedy, Severity
-from initaudit.judgement.forward_only import FAR, change_of_variance
 from initaudit.judgement.lost import LOST
 from initaudit.kind import Kind
 from initaudit.rule import Rule
+from initaudit.rules.forward_only import change_of_variance
 from initaudit.rules.limiting_factor import limiting_factors
 
 if TYPE_CHECKING:
     from initaudit.judgement.model_audit import ModelAudit
+
+REDRAW = "Re-initialise with the gain of the activation: initaudit fix."
 
 
 class VanishingSignal(Rule):
@@ -33,19 +35,8 @@ class VanishingSignal(Rule):
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:
         """A fresh network: what limits its trainability. A trained one: the first layer that carries no signal."""
-        yield from limiting_factors(
-            self, audit, suggestion="Re-initialise with the gain of the activation: initaudit fix."
-        )
-        change = change_of_variance(audit)
-        if change is not None and change[0] < 1 / FAR:
-            yield self.finding(
-                change[1],
-                f"The signal's variance at the last layer is {change[0]:.2g} times that at the first: whether the network learns all the same, the gradient tells (--probe full).",
-                measured=change[0],
-                expected=1.0,
-                severity=Severity.WARNING,
-                suggestion="Re-initialise with the gain of the activation: initaudit fix.",
-            )
+        yield from limiting_factors(self, audit, suggestion=REDRAW)
+        yield from change_of_variance(self, audit, grows=False, suggestion=REDRAW)
         if not audit.context.has_training:
             return
         for layer in audit.layers:

@@ -20,3 +20,12 @@ def test_the_way_forward_alone_tells_of_a_lost_signal(draw: object, activation: 
     assert [(f.code, f.layer, f.severity.value) for f in found] == ([(code, "/fc5/Gemm", "warning")] if code else [])
     assert report.verdict.trainability is None
     assert code or report.verdict.reason.endswith("The way forward only: no gradient was measured.")
+
+
+def test_a_head_of_zeros_has_lost_nothing():
+    """It is a deliberate start (Zhang et al. 2019): the signal reaches it."""
+    network = mlp((64, *(64,) * 5, 10), change={"fc5.weight": lambda w: 0 * w})
+
+    report = initaudit.audit(network, context="fresh", probe="forward")
+
+    assert not [f for f in report.findings if f.code == "INI401"]
