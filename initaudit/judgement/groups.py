@@ -74,6 +74,11 @@ class Group:
         return self.width is not None and self.width > 1.0
 
     @property
+    def uniform(self) -> bool:
+        """Whether every law that its values fit is uniform."""
+        return all(a.provenance is None or a.provenance.distribution == "uniform" for a in self.parts)
+
+    @property
     def count(self) -> int:
         """Values of its weights."""
         return sum(a.stats.count for a in self.parts)

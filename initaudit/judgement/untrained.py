@@ -44,7 +44,7 @@ BELL_FITS: Final = ((192, 0.5), (768, 0.3), (4000, 0.06))
 (`benchmarks/untrained`; tables that start at N(0, 1), which hardly move by their own scale, aside)."""
 BELL_FITS_OF_HEADS: Final = ((192, 0.2), (768, 0.15), (4000, 0.02))
 """The same for heads, which get the largest gradients. The last figure is a judgement: none of the heads is so large."""
-UNIFORM_FITS: Final = ((96, 0.1), (192, 0.03))
+UNIFORM_FITS: Final = ((96, 0.1), (768, 0.03))
 """The same for uniform laws, heads or not."""
 DEFAULT_FITS: Final = ((96, 0.02), (192, 0.004))
 """The same for torch's default, the likeliest of these laws beforehand. A judgement: a tenth to a fifth of the fits of all uniform laws, of
@@ -95,7 +95,7 @@ CELL: Final = (0.02, 0.9)
 """Share of the untrained, and of the trained, weights of a recurrent cell whose fellow was trained. A judgement, after
 `benchmarks/untrained`: no framework freezes one of the two."""
 
-WIDER, NARROWER = (0.02, 0.5), (0.5, 0.05)
+WIDER, NARROWER = (0.02, 0.03), (0.5, 0.05)
 """Share of the untrained, and of the barely trained, layers whose uniform law, at no published scale, is a little wider or is narrower
 than a published one. A judgement: an author's own scale can lie there by chance, and training widens (`benchmarks/untrained`)."""
 
@@ -183,6 +183,8 @@ def _would_fit(other: Group, group: Group, *, strict: bool) -> bool:
     `strict`: training moved layers beyond their law, so that one that is only wider than it does not excuse one that is not.
     """
     if other.fits:
+        if group.uniform and not other.uniform and not other.certain:
+            return False
         return not (strict and other.wide)
     return other.count > COMPARABLE * group.count and _is_near(other, group)
 
@@ -207,6 +209,10 @@ def _place(group: Group) -> Piece:
 
 def _weights(group: Group, others: Moved) -> Piece:
     """A law fits the weights: by how much less often that happens to trained layers, in this network too."""
+    if group.wide:
+        return Piece(
+            math.log(WIDER[0] / WIDER[1]), "but it is a little wider than a published law, as after a short training"
+        )
     share = _share_that_fits(group)
     if not others.fitting:
         return Piece(math.log(FITS / share))
@@ -243,14 +249,10 @@ def _goodness(group: Group) -> Piece:
 
 def _width(group: Group) -> Piece:
     """A uniform law is a little wider than a published one, as a short training leaves it, or narrower, as decay without a gradient does."""
-    if group.width is None:
+    if group.width is None or group.wide:
         return Piece(0.0)
-    untrained, trained = WIDER if group.wide else NARROWER
-    words = (
-        "but it is a little wider than a published law, as after a short training"
-        if group.wide
-        else f"{group.width:.2g} times as wide as a published law: weight decay narrows it, training never does"
-    )
+    untrained, trained = NARROWER
+    words = f"{group.width:.2g} times as wide as a published law: weight decay narrows it, training never does"
     return Piece(math.log(untrained / trained), words)
 
 
