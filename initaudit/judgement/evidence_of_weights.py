@@ -10,6 +10,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from initaudit.judgement.evidence import Piece
+from initaudit.judgement.moved import PSEUDO_LAYERS
 
 if TYPE_CHECKING:
     from initaudit.judgement.groups import Group
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
 FITS: Final = 0.98
 """Share of the layers as drawn whose weights fit a law, from 48 values on (`benchmarks/provenance.py`)."""
 
-BELLS: Final = ((192, 0.5), (768, 0.3), (4000, 0.06), (math.inf, 0.01))
+BELLS: Final = ((192, 0.6), (384, 0.27), (768, 0.15), (4000, 0.08), (math.inf, 0.005))
 """Up to how many values which share of the trained layers keeps a bell shape at which laws are drawn, in networks of which training moved
-most layers visibly (`benchmarks/untrained`; tables that start at N(0, 1), which hardly move by their own scale, aside)."""
-BELLS_OF_HEADS: Final = ((192, 0.2), (768, 0.15), (4000, 0.02), (math.inf, 0.01))
-"""The same for heads, which get the largest gradients. The last two figures are a judgement: none of the heads is so large."""
-UNIFORMS: Final = ((96, 0.15), (192, 0.1), (768, 0.05), (math.inf, 0.02))
+most layers visibly (`benchmarks/untrained`). Aside are tables that start at N(0, 1) and, of the largest, layers beside others that fit as well."""
+BELLS_OF_HEADS: Final = ((192, 0.2), (768, 0.1), (4000, 0.02), (math.inf, 0.005))
+"""The same for heads, which get the largest gradients. The last two figures are a judgement: few of the heads are so large, and none fits."""
+UNIFORMS: Final = ((96, 0.15), (192, 0.1), (768, 0.06), (math.inf, 0.01))
 """The same for uniform shapes, heads or not."""
 
 UNCHANGED: Final = 0.5
@@ -38,10 +39,6 @@ FEW: Final = 192
 
 CERTAIN_FIT: Final = 1e-4
 """Share of the trained layers below which no fit is less likely. A judgement: layers frozen for a reason, or tied to one that is."""
-
-PSEUDO_LAYERS: Final = 2.0
-"""Layers that the shares of other networks count for beside those of this one. A judgement: what two layers of the network itself
-show weighs as much."""
 
 WIDER, NARROWER = (0.02, 0.03), (0.5, 0.05)
 """Share of the untrained, and of the trained, layers whose uniform law, at no published scale, is a little wider or is narrower
@@ -80,8 +77,9 @@ def _scale_nats(group: Group) -> float:
 
 
 def evidence_of_goodness(group: Group) -> Piece:
-    """How well the law fits: draws fit as well as chance has it, trained layers mostly barely."""
-    p_value = min(a.provenance.p_value or 1.0 for a in group.parts if a.provenance is not None)
+    """How well the shape fits: that of draws as well as chance has it, that of trained layers mostly barely."""
+    origins = [a.provenance for a in group.parts if a.provenance is not None]
+    p_value = min(origin.shape_p_value or origin.p_value or 1.0 for origin in origins)
     untrained, trained = GOODNESS
     return Piece(math.log(untrained / trained) + (untrained - trained) * math.log(p_value))
 

@@ -17,6 +17,10 @@ COMPARABLE: Final = 4
 """How many times smaller a layer may be of which the fit says something of another's: how many times larger, of which the misfit does. A
 judgement: half, or twice, the resolution of the tests."""
 
+PSEUDO_LAYERS: Final = 2.0
+"""Layers that the shares of other networks count for beside those of this one. A judgement: what two layers of the network itself
+show weighs as much."""
+
 SAME_SCALE: Final = 0.03
 """Relative difference up to which a trained layer still has the scale of its law: after the short trainings of `benchmarks/untrained` most
 have it, after long ones one in ten."""
@@ -38,6 +42,10 @@ class Moved:
     """That have a bias."""
     constant: int
     """Whose bias is one constant all the same."""
+    telling: int
+    """Whose bias would show as this one does whether it still is drawn: those that are, and of the others those that are not much larger."""
+    drawn: int
+    """Whose bias still is drawn."""
 
     @classmethod
     def of(cls, group: Group, moved: Iterable[Group]) -> Moved:
@@ -45,6 +53,9 @@ class Moved:
         others = [other for other in moved if other is not group]
         comparable = [other for other in others if other.count >= group.count / COMPARABLE]
         biases = [other.bias for other in others if other.bias is not None]
+        drawn = [
+            other.bias == "drawn" or other.bias_count <= COMPARABLE * group.bias_count for other in others if other.bias
+        ]
         strict = any(other.rejected for other in comparable) and not group.wide
         return cls(
             comparable=len(comparable),
@@ -52,6 +63,8 @@ class Moved:
             layers=sum(other.parts[0].layer.kind.is_product for other in others),
             biases=len(biases),
             constant=biases.count("constant"),
+            telling=drawn.count(True),
+            drawn=biases.count("drawn"),
         )
 
 
