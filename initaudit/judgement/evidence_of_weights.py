@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from initaudit.judgement.evidence import Piece
 from initaudit.judgement.moved import PSEUDO_LAYERS
+from initaudit.stats.provenance import WIDENED
 
 if TYPE_CHECKING:
     from initaudit.judgement.groups import Group
@@ -53,7 +54,7 @@ def evidence_of_weights(group: Group, others: Moved) -> Piece:
     """A law fits the weights: by how much less often that happens to trained layers, in this network too."""
     if group.wide:
         return Piece.of(*WIDER, "but it is a little wider than a published law, as after a short training")
-    by_chance = _share_that_fits(group) * math.exp(-_scale_nats(group))
+    by_chance = _share_that_fits(group) * math.exp(-_scale_nats(group, others))
     share = (PSEUDO_LAYERS * by_chance + others.fitting) / (PSEUDO_LAYERS + others.comparable)
     words = f"but {others.fitting} of {others.comparable} layers that training moved fit one as well"
     return Piece.of(FITS, max(share, CERTAIN_FIT), words if others.fitting else "")
@@ -70,10 +71,15 @@ def _share_that_fits(group: Group) -> float:
     return next(share for limit, share in table if group.count <= limit)
 
 
-def _scale_nats(group: Group) -> float:
-    """What the scale says for a draw; nothing for one of values so large that training hardly changes it."""
+def _scale_nats(group: Group, others: Moved) -> float:
+    """What the scale says for a draw; nothing for one of values so large that training hardly changes it.
+
+    The farther the others went from the bound of a uniform law, the less likely would chance have brought this layer back to it.
+    """
     nats = group.scale_nats or 0.0
-    return min(nats, 0.0) if group.parts[0].stats.std > UNCHANGED else nats
+    if group.parts[0].stats.std > UNCHANGED:
+        return min(nats, 0.0)
+    return nats + math.log(max(others.widened / WIDENED, 1.0))
 
 
 def evidence_of_goodness(group: Group) -> Piece:
