@@ -48,6 +48,10 @@ than a published one: training widens (`benchmarks/untrained`), and an author's 
 GOODNESS: Final = (0.9, 0.5)
 """Exponents a of the density a p^(a-1) of the p-values of untrained, and of trained, layers whose shape fits, by their shares from p = 0.03
 on, where nine tenths lie (`benchmarks/untrained`)."""
+POOR_FIT: Final = 0.01
+"""p-value of the shape below which one draw in two hundred lies, and a trained layer in eight (`benchmarks/untrained`)."""
+FITS_POORLY: Final = (0.005, 0.13)
+"""Those shares."""
 
 
 def evidence_of_weights(group: Group, others: Moved) -> Piece:
@@ -86,6 +90,8 @@ def evidence_of_goodness(group: Group) -> Piece:
     """How well the shape fits: that of draws as well as chance has it, that of trained layers mostly barely."""
     origins = [a.provenance for a in group.parts if a.provenance is not None]
     p_value = min(origin.shape_p_value or origin.p_value or 1.0 for origin in origins)
+    if p_value < POOR_FIT:
+        return Piece.of(*FITS_POORLY)
     untrained, trained = GOODNESS
     return Piece(math.log(untrained / trained) + (untrained - trained) * math.log(p_value))
 
