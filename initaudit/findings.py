@@ -70,6 +70,8 @@ class Finding:
     """The kind of thing to do."""
     suppressed: str | None = None
     """Why the finding does not count (ignored by configuration, known from a baseline), or None."""
+    known: bool | None = None
+    """Whether the baseline accepts it; None where there is no baseline."""
     subject: str = ""
     """The layer's title, or the tensor, by which a person ignores the finding."""
     lasting_name: str = ""
