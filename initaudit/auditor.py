@@ -116,6 +116,7 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         skipped=(*extraction.skipped, *unreadable),
         parameters=extraction.parameters,
         audited=extraction.audited - sum(s.parameters for s in unreadable),
+        config=config,
     )
 
 

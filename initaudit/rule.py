@@ -5,8 +5,9 @@ from __future__ import annotations
 import abc
 import inspect
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 from initaudit.errors import UsageError, similar
@@ -32,6 +33,8 @@ class Rule(abc.ABC):
     """Words joined by hyphens, readable after "ignore"."""
     severity: ClassVar[Severity]
     """What a finding has unless the consequence says otherwise."""
+    thresholds: Mapping[str, float] = MappingProxyType({})
+    """From where on it finds something, by a name of hyphened words; a project may set others (`with_limits`)."""
     remedy: ClassVar[Remedy] = Remedy.NONE
     """What takes a finding away in a network that is still to be trained."""
 
@@ -150,6 +153,18 @@ def check_selectors(config: Config) -> None:
     """Raises UsageError where `select` or `ignore` means a rule that there is not: a gate must not open by a typing error."""
     check_words("select", config.select)
     check_words("ignore", [ignore.rule for ignore in config.ignore])
+    check_words("severity", [level.rule for level in config.severity])
+    for limit in config.threshold:
+        rule = find_rule(limit.rule)
+        if rule is None:
+            raise UsageError(
+                f"threshold: no rule is called {limit.rule!r}{nearest(limit.rule) or '; see `initaudit rules`'}"
+            )
+        if limit.name not in rule.thresholds:
+            known = ", ".join(rule.thresholds) or "none"
+            raise UsageError(
+                f"threshold: {rule.code} has no {limit.name!r}{similar(limit.name, rule.thresholds)}; it has {known}"
+            )
 
 
 def check_words(option: str, words: Iterable[str]) -> None:

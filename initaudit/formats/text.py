@@ -15,6 +15,7 @@ from rich.text import Text
 from initaudit.config import DEFAULT_PROVIDER
 from initaudit.findings import fix_acts_on
 from initaudit.format import Format, FormatOptions
+from initaudit.formats.changes import changes_text
 from initaudit.formats.printing import NOTHING, number, printed, visible
 from initaudit.formats.table import full_title, layer_table
 
@@ -54,14 +55,15 @@ class TextFormat(Format):
 
     def render(self, document: Part, options: FormatOptions) -> str:
         """Plain or coloured text, `options.width` columns."""
-        return "".join(self.pieces({}, document["reports"], options))
+        return "".join(self.pieces(document, document["reports"], options))
 
     def pieces(self, head: Part, reports: Iterable[Part], options: FormatOptions) -> Iterator[str]:
-        """A piece a report, then the counts."""
-        del head
+        """What was fixed, a piece a report, then the counts."""
         counts: Counter[tuple[str, str, str]] = Counter()
         between = ""
         for report in reports:
+            if "fix" in head:
+                yield changes_text(head["fix"], report) + "\n"
             yield between + _printed(options, partial(_report, report, options))
             between = "\n"
             counts.update((f["code"], f["name"], f["severity"]) for f in _active(report))
@@ -145,7 +147,7 @@ def _findings(console: Console, report: Part, options: FormatOptions) -> None:
         console.print()
         console.print(Text(FIX, style="dim"))
     hidden = len(active) - len(shown)
-    notes = [f"{hidden} note{'s' * (hidden != 1)} (--verbose shows them)"] if hidden else []
+    notes = [f"{hidden} info (--verbose shows {'it' if hidden == 1 else 'them'})"] if hidden else []
     suppressed = len(report["findings"]) - len(active)
     if suppressed:
         notes.append(f"{suppressed} suppressed")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from initaudit.config import Config
     from initaudit.extraction.layer import Skipped
     from initaudit.findings import Finding, Severity
     from initaudit.judgement.model_audit import ModelAudit
@@ -28,6 +29,8 @@ class Report:
     parameters: int = 0
     audited: int = 0
     error: str | None = None
+    config: Config | None = field(default=None, repr=False)
+    """The options in force; None where there is no audit."""
 
     @property
     def active(self) -> tuple[Finding, ...]:
