@@ -87,17 +87,13 @@ class Config:
     def __post_init__(self) -> None:
         """Raises UsageError where a value is not allowed; what may be written as text is read."""
         for option in dataclasses.fields(self):
-            object.__setattr__(self, option.name, read_option(option.name, getattr(self, option.name)))
-
-
-def read_option(name: str, value: Any) -> Any:
-    """The value of an option by the name of its field. Raises UsageError naming it."""
-    if value is None and name in _OPTIONAL:
-        return None
-    try:
-        return READERS[name](value)
-    except UsageError as error:
-        raise UsageError(f"option {name.replace('_', '-')!r}: {error}") from error
+            value = getattr(self, option.name)
+            if value is None and option.name in _OPTIONAL:
+                continue
+            try:
+                object.__setattr__(self, option.name, READERS[option.name](value))
+            except UsageError as error:
+                raise UsageError(f"option {option.name.replace('_', '-')!r}: {error}") from error
 
 
 def _read_select(value: Any) -> tuple[str, ...]:

@@ -42,9 +42,14 @@ class Ignore:
 
 
 def about(finding: Finding, rule: str, layer: str) -> bool:
-    """Whether `finding` is one of `rule` in `layer`: a name or title, the name of a tensor, or a glob over them."""
+    """Whether `finding` is one of `rule` in `layer`."""
+    return matches(finding, rule) and is_in(finding, layer)
+
+
+def is_in(finding: Finding, layer: str) -> bool:
+    """Whether `layer` is the name or title of the layer, the name of the tensor, or a glob over them."""
     subjects = [s for s in (finding.layer, finding.subject, finding.initializer) if s] or [""]
-    return matches(finding, rule) and any(names(layer, subject) for subject in subjects)
+    return any(names(layer, subject) for subject in subjects)
 
 
 def selected(rule: str, layer: str) -> str:

@@ -25,7 +25,7 @@ def complete_thresholds(context: click.Context, parameter: click.Parameter, inco
     """`INI101.ratio=`, with the value that it has."""
     from initaudit.rule import all_rules
 
-    known = [(f"{r.code}.{name}=", f"{value:g}") for r in all_rules() for name, value in r.thresholds.items()]
+    known = [(f"{rule.code}.{t.name}=", f"{t.value:g}: {t.meaning}") for rule in all_rules() for t in rule.thresholds]
     return _items(known, incomplete)
 
 

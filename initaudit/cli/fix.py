@@ -86,6 +86,8 @@ def command(model: str, output: Path | None, **options: Any) -> int:
         if model == STDIN:
             raise UsageError("a model on stdin cannot be replaced; give -o OUT")
         output = Path(model)
+    if str(output) == "-":
+        raise UsageError("a model goes to a file; give -o OUT")
     if output is None and not dry_run:
         raise UsageError("give -o OUT, --in-place or --dry-run")
     if output is not None and output.exists() and not (in_place or force or dry_run):

@@ -6,10 +6,10 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from initaudit.config import PATHS, Config, read_option
+from initaudit.config import PATHS, READERS, Config
 from initaudit.errors import UsageError, similar
 from initaudit.per_rule import read_layers
-from initaudit.settings.run import RunOptions, read_run_option
+from initaudit.settings.run import RUN_READERS, RunOptions
 
 ADDING = ("ignore", "severity", "threshold", "input_shapes", "exclude")
 """Options that add up over the sources; of the others, the last source wins."""
@@ -60,7 +60,12 @@ def read_given(raw: str, value: Any, source: Source, *, files: str | None = None
     try:
         read = _read(raw, value, single=files is not None)
     except UsageError as error:
-        raise UsageError(f"{source}: {error}") from error
+        named = (
+            f"option {raw!r}: "
+            if source.kind == FILE and raw.replace("-", "_") in (*AUDIT_OPTIONS, *RUN_OPTIONS)
+            else ""
+        )
+        raise UsageError(f"{source}: {named}{error}") from error
     return tuple(Given(name=name, value=item, source=source, files=files) for name, item in read.items())
 
 
@@ -71,13 +76,13 @@ def _read(raw: str, value: Any, *, single: bool) -> dict[str, Any]:
         pieces = zip(("ignore", "severity", "threshold"), read_layers(value), strict=True)
         return {option: entries for option, entries in pieces if entries}
     if name in AUDIT_OPTIONS:
-        return {name: read_option(name, value)}
+        return {name: READERS[name](value)}
     if name not in RUN_OPTIONS:
         known = [option.replace("_", "-") for option in (*AUDIT_OPTIONS, *RUN_OPTIONS, "layers", "files")]
         raise UsageError(f"unknown option {raw!r}{similar(raw.replace('_', '-'), known)}")
     if single:
-        raise UsageError(f"option {raw!r} is one of the whole run, not of single files")
-    return {name: read_run_option(name, value)}
+        raise UsageError("holds for the whole run, not for single files")
+    return {name: RUN_READERS[name](value)}
 
 
 def is_path(name: str) -> bool:

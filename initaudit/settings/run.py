@@ -53,14 +53,6 @@ class RunOptions:
     """resample or rescale: whether `fix` draws weights anew or multiplies them."""
 
 
-def read_run_option(name: str, value: Any) -> Any:
-    """The value of an option by the name of its field. Raises UsageError naming it."""
-    try:
-        return RUN_READERS[name](value)
-    except UsageError as error:
-        raise UsageError(f"option {name.replace('_', '-')!r}: {error}") from error
-
-
 def _read_outputs(value: Any) -> tuple[Output, ...]:
     if isinstance(value, str):
         return tuple(Output(file=word) for word in read_words(value))

@@ -17,6 +17,8 @@ PROJECT_FILE = "pyproject.toml"
 
 PREFIX = "INITAUDIT_"
 """Of the environment variables that are options."""
+ONE_RUN = ("all", "dry_run", "force", "in_place", "isolated", "layers", "prune", "update")
+"""Options of commands that neither file nor variable may give: what is written, replaced or forced must be seen on the command line."""
 OTHER_VARIABLES = ("INITAUDIT_DEBUG", "INITAUDIT_CONFIG")
 """Variables with this prefix that are no options of an audit or a run."""
 
@@ -60,9 +62,14 @@ def read_environment(environment: Mapping[str, str]) -> tuple[Given, ...]:
         if not variable.startswith(PREFIX) or variable in OTHER_VARIABLES or not text.strip():
             continue
         name = variable.removeprefix(PREFIX).lower()
+        if name in ONE_RUN:
+            raise UsageError(
+                f"environment variable {variable}: what one run does to files is for the command line alone"
+            )
         if name not in (*AUDIT_OPTIONS, *RUN_OPTIONS):
-            known = [*OTHER_VARIABLES, *(PREFIX + option.upper() for option in (*AUDIT_OPTIONS, *RUN_OPTIONS))]
-            raise UsageError(f"environment variable {variable} is no option{similar(variable, known)}")
+            known = [option.upper() for option in (*AUDIT_OPTIONS, *RUN_OPTIONS)]
+            nearest = similar(name, known).replace("did you mean ", f"did you mean {PREFIX}")
+            raise UsageError(f"environment variable {variable} is no option{nearest}")
         given += read_given(name, text, Source(ENVIRONMENT, variable))
     return tuple(given)
 

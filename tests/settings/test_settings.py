@@ -119,7 +119,7 @@ def test_paths_of_a_table_are_beside_the_file_too(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("[files.'*.onnx']\njobs = 2", "initaudit.toml:2: option 'jobs' is one of the whole run"),
+        ("[files.'*.onnx']\njobs = 2", "initaudit.toml:2: option 'jobs': holds for the whole run"),
         ("files = 3", "initaudit.toml:1: files holds a table for each glob"),
         ("[files.'*.onnx']\ncontxt = 'fresh'", "initaudit.toml:2: unknown option 'contxt'; did you mean context"),
         (
