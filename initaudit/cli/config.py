@@ -14,9 +14,6 @@ from initaudit.cli.options import RUN_NAMES, audit_options, gate_options, run_op
 if TYPE_CHECKING:
     from initaudit.settings.settings import Settings
 
-NAME_WIDTH, VALUE_WIDTH = 20, 36
-"""Columns of a name, with room for the longest, and of a usual value; a longer one pushes its source on."""
-
 
 @click.command("config")
 @click.argument("model", required=False)
@@ -46,13 +43,15 @@ def _lines(settings: Settings, model: str | None) -> Iterator[str]:
     if model is not None:
         yield f"Of its tables under `files`, these hold for {model}: {', '.join(settings.globs(model)) or 'none'}"
     yield ""
-    yield f"{'option':{NAME_WIDTH}}{'value':{VALUE_WIDTH}}from"
+    rows = [("option", "value", "from")]
     for name in settings.names:
         shown = name.replace("_", "-")
         for source, value in settings.sources(name, model):
             for text in _texts(name, value):
-                yield f"{shown:{NAME_WIDTH}}{text:{VALUE_WIDTH - 1}} {source}"
+                rows.append((shown, text, str(source)))
                 shown = ""
+    first, second = (max(len(row[i]) for row in rows) for i in (0, 1))
+    yield from (f"{name:{first}}  {text:{second}}  {source}" for name, text, source in rows)
 
 
 def _document(settings: Settings, model: str | None) -> dict[str, Any]:
