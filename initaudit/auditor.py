@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from initaudit.config import Config
@@ -54,9 +55,10 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         UsageError: an option cannot be followed.
     """
     config = config or Config()
+    started, begin = datetime.now(UTC), time.monotonic()
     check_selectors(config)
     baseline = load_baseline(config.baseline)
-    deadline = time.monotonic() + config.timeout
+    deadline = begin + config.timeout
     if config.probe != "none":
         prestart()  # its imports run while the weights are measured
     model = load_model(source)
@@ -116,6 +118,9 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         skipped=(*extraction.skipped, *unreadable),
         parameters=extraction.parameters,
         audited=extraction.audited - sum(s.parameters for s in unreadable),
+        config=config,
+        started=started,
+        seconds=time.monotonic() - begin,
     )
 
 

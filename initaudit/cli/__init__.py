@@ -69,7 +69,7 @@ def run(arguments: list[str]) -> int:
     from initaudit.errors import InitauditError
 
     try:
-        code: Any = cli.main(args=arguments, prog_name="initaudit", standalone_mode=False)
+        code: Any = cli.main(args=arguments, prog_name="initaudit", standalone_mode=False, obj=tuple(arguments))
     except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return EXIT_INTERRUPTED

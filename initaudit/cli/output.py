@@ -71,6 +71,7 @@ class Writer:
         if not pairs:
             self._stdout = "text"
         self._options, self._color, self._quiet = options, color, quiet
+        self._head = head(command=_command_line())
 
     def write(self, reports: Iterable[Report]) -> list[Report]:
         """All of them, written. Raises UsageError naming the format or the file that failed."""
@@ -87,11 +88,11 @@ class Writer:
             for _ in taken():
                 pass
         else:
-            for piece in _pieces(self._stdout, taken(), self._for_terminal()):
+            for piece in _pieces(self._stdout, self._head, taken(), self._for_terminal()):
                 sys.stdout.buffer.write(piece)
                 sys.stdout.flush()
         for name, path in self._files:
-            write_atomically(path, b"".join(_pieces(name, entries, self._options)))
+            write_atomically(path, b"".join(_pieces(name, self._head, entries, self._options)))
             if not self._quiet:
                 click.echo(f"wrote {path}", err=True)
         return finished
@@ -103,10 +104,18 @@ class Writer:
         return replace(self._options, width=columns, color=_wants_color(self._color))
 
 
-def _pieces(name: str, entries: Iterable[Mapping[str, Any]], options: FormatOptions) -> Iterator[bytes]:
+def _command_line() -> list[str] | None:
+    """The words of the command that is run; None outside of one."""
+    context = click.get_current_context(silent=True)
+    return None if context is None or context.obj is None else ["initaudit", *context.obj]
+
+
+def _pieces(
+    name: str, head: Mapping[str, Any], entries: Iterable[Mapping[str, Any]], options: FormatOptions
+) -> Iterator[bytes]:
     """What a format makes of the reports. Raises UsageError naming the format where it fails."""
     output_format = find_format(name)
-    pieces = output_format.pieces(head(), entries, options)
+    pieces = output_format.pieces(head, entries, options)
     while True:
         try:
             piece = next(pieces).encode()

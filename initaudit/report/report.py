@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from initaudit.config import Config
     from initaudit.extraction.layer import Skipped
     from initaudit.findings import Finding, Severity
     from initaudit.judgement.model_audit import ModelAudit
     from initaudit.judgement.verdict import Verdict
+    from initaudit.report.rows import LayerRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -28,6 +32,11 @@ class Report:
     parameters: int = 0
     audited: int = 0
     error: str | None = None
+    config: Config | None = field(default=None, repr=False)
+    """The options in force; None where there is no audit."""
+    started: datetime | None = None
+    seconds: float | None = None
+    """How long the audit took."""
 
     @property
     def active(self) -> tuple[Finding, ...]:
@@ -41,8 +50,9 @@ class Report:
     def entry(self) -> dict[str, Any]:
         """What the JSON document says of this model: one of its `reports`."""
         from initaudit.report.document import entry
+        from initaudit.report.run import circumstances
 
-        return entry(
+        said = entry(
             path=self.path,
             verdict=self.verdict,
             audit=self.audit,
@@ -52,12 +62,13 @@ class Report:
             parameters=self.parameters,
             audited=self.audited,
         )
+        return {**said, **circumstances(self.config, self.seconds)}
 
     def to_dict(self) -> dict[str, Any]:
-        """The whole JSON document for this one report (`schema_version`, `tool`, `reports`)."""
+        """The whole JSON document for this one report (`schema_version`, `tool`, `run`, `reports`)."""
         from initaudit.report.document import document
 
-        return document([self.entry()])
+        return document([self.entry()], started=self.started)
 
     def to_json(self, indent: int | None = 2) -> str:
         """`to_dict()` as JSON text."""
@@ -65,9 +76,9 @@ class Report:
 
         return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
 
-    def rows(self) -> list[dict[str, Any]]:
-        """One flat dict per layer, for a table or a data frame: name, kind, fans, activation, std, target, ratio, signal ..."""
-        from initaudit.report.document import layer_row
+    def rows(self) -> list[LayerRow]:
+        """One flat dict per layer, for a table or `pandas.DataFrame`: name, kind, fans, activation, std, target, ratio, signal ..."""
+        from initaudit.report.rows import layer_row
 
         return [layer_row(layer) for layer in self.audit.layers] if self.audit else []
 
