@@ -15,12 +15,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from initaudit.arrays import read_inputs
 from initaudit.errors import UsageError, similar
 from initaudit.options import (
     Ignore,
     read_flag,
     read_ignores,
     read_number,
+    read_path,
     read_real,
     read_shapes,
     read_size,
@@ -80,8 +82,8 @@ class Config:
     """Shapes of graph inputs by name, where the probe should not choose."""
     input_spectrum: str = "natural"
     """natural (images and sound have the spectra that theirs have in nature) or white (every value independent)."""
-    input_data: str | None = None
-    """An .npz file with real inputs by name, or an .npy file with that of the only one."""
+    input_data: str | bytes | None = None
+    """An .npz file with real inputs by name, or an .npy file with that of the only one; in Python also the arrays, see `initaudit.arrays`."""
     baseline: str | None = None
     """File of accepted findings."""
     against: str | None = None
@@ -126,6 +128,9 @@ _READERS = {
     "max_memory": read_size,
     "timeout": read_real,
     "input_shapes": read_shapes,
+    "input_data": read_inputs,
+    "baseline": read_path,
+    "against": read_path,
 }
 """How the value of an option is read; of the others, as text."""
 _PATHS = ("input_data", "baseline", "against")

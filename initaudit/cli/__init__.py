@@ -20,6 +20,7 @@ COMMANDS = {
     "diff": "Show which layers changed between two versions of a model.",
     "rule": "Explain one rule.",
     "rules": "List all rules.",
+    "schema": "Print the JSON Schema of the reports.",
     "baseline": "Accept today's findings, so that later runs fail only on new ones.",
 }
 

@@ -13,6 +13,7 @@ from initaudit.version import __version__
 
 if TYPE_CHECKING:
     from datetime import datetime
+
     from initaudit.extraction.layer import Skipped
     from initaudit.findings import Finding
     from initaudit.judgement.model_audit import ModelAudit

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from initaudit.findings import Severity
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from initaudit.config import Config
     from initaudit.extraction.layer import Skipped
-    from initaudit.findings import Finding, Severity
+    from initaudit.findings import Finding
     from initaudit.judgement.model_audit import ModelAudit
     from initaudit.judgement.verdict import Verdict
     from initaudit.report.rows import LayerRow
+
+
+NOTEBOOK_HEIGHT = 720
+"""Pixels of the page inside a notebook. A judgement: most of a laptop's window, so that the cell below stays in sight."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -23,7 +29,7 @@ class Report:
 
     path: str
     verdict: Verdict
-    audit: ModelAudit | None = field(default=None, repr=False)
+    audit: ModelAudit | None = None
     findings: tuple[Finding, ...] = ()
     """All findings, suppressed ones included, most severe first, then by depth."""
     failed_rules: tuple[str, ...] = ()
@@ -32,7 +38,7 @@ class Report:
     parameters: int = 0
     audited: int = 0
     error: str | None = None
-    config: Config | None = field(default=None, repr=False)
+    config: Config | None = None
     """The options in force; None where there is no audit."""
     started: datetime | None = None
     seconds: float | None = None
@@ -46,6 +52,25 @@ class Report:
     def count(self, severity: Severity) -> int:
         """Active findings of this severity."""
         return sum(f.severity is severity for f in self.active)
+
+    def __repr__(self) -> str:
+        """`<Report m.onnx: fail, trainability 0.00, 1 error, 2 warnings>`."""
+        if self.error is not None:
+            return f"<Report: {self.error}>"
+        learn = self.verdict.trainability
+        facts = [self.verdict.status] if learn is None else [self.verdict.status, f"trainability {learn:.2f}"]
+        counts = ((self.count(severity), severity.value) for severity in Severity)
+        facts += [f"{count} {word}{'s' * (count > 1 and word != 'info')}" for count, word in counts if count]
+        return f"<Report {self.path}: {', '.join(facts)}>"
+
+    def _repr_html_(self) -> str:
+        """The page in a frame, for notebooks: its scripts run, and see nothing of the notebook."""
+        from html import escape
+
+        style = f"width: 100%; height: {NOTEBOOK_HEIGHT}px; border: 0"
+        title = escape(repr(self))
+        page = escape(self.to_html())
+        return f'<iframe sandbox="allow-scripts" title="{title}" style="{style}" srcdoc="{page}"></iframe>'
 
     def entry(self) -> dict[str, Any]:
         """What the JSON document says of this model: one of its `reports`."""

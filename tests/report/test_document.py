@@ -17,7 +17,7 @@ from onnx import helper
 import initaudit
 from initaudit.auditor import failed
 from initaudit.cli import run
-from initaudit.report.document import document
+from initaudit.report.document import SCHEMA_VERSION, document
 from tests.networks import mlp, model, normal, save
 
 SCHEMA = json.loads(files("initaudit").joinpath("schema.json").read_text())
@@ -34,6 +34,16 @@ def valid(reports: list) -> dict:
 def test_the_schema_is_itself_valid():
     """Draft 2020-12."""
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
+
+
+def test_the_command_prints_the_schema_with_its_identity_and_version(capfd: pytest.CaptureFixture[str]):
+    """A program that reads reports can keep the schema by its name; it changes with `schema_version` alone."""
+    assert run(["schema"]) == 0
+    schema = json.loads(capfd.readouterr().out)
+
+    assert schema == SCHEMA
+    assert schema["version"] == schema["properties"]["schema_version"]["const"] == SCHEMA_VERSION
+    assert schema["$id"] == f"urn:initaudit:report:{SCHEMA_VERSION}"
 
 
 @pytest.mark.parametrize("probe", ["none", "forward", "full"])
