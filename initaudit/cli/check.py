@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     "formats",
     multiple=True,
     metavar="FORMAT",
-    help="text (default), json or html. Repeatable, each with its own -o.",
+    help="text (default), json, html, sarif, github, gitlab, junit, markdown or csv. Repeatable, each with its own -o.",
 )
 @click.option(
     "-o",
@@ -76,7 +76,7 @@ def command(models: tuple[str, ...], **options: Any) -> int:
     Reports go to the files given with -o, or to stdout where none is given, each as soon as it is finished; progress and the
     summary go to stderr. Interrupted, it writes what is finished and exits with 130.
     """
-    from initaudit.cli.gate import demands, exit_code
+    from initaudit.cli.gate import demands, exit_code, gate
     from initaudit.cli.interruption import interruptible
     from initaudit.cli.output import Writer, pair_outputs, summary
     from initaudit.format import FormatOptions
@@ -97,7 +97,13 @@ def command(models: tuple[str, ...], **options: Any) -> int:
         from initaudit.probe.isolation import prestart
 
         prestart()  # its imports run on another core while the weights are weighed here
-    writer = Writer(pairs, FormatOptions(verbose=verbose, statistics=statistics), color=color, quiet=quiet)
+    writer = Writer(
+        pairs,
+        FormatOptions(verbose=verbose, statistics=statistics),
+        color=color,
+        quiet=quiet,
+        gate=lambda report: gate(report, config, exit_zero=exit_zero),
+    )
     with interruptible() as interruption:
         reports = writer.write(interruption.until(_audit_all(paths, config, jobs, quiet=quiet)))
     for report in reports:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +31,15 @@ def exit_code(reports: Sequence[Report], config: Config, *, exit_zero: bool = Fa
         return 0
     limit = Severity(config.fail_on).rank
     return EXIT_FINDINGS if any(f.severity.rank >= limit for r in reports for f in r.active) else 0
+
+
+def gate(report: Report, config: Config, *, exit_zero: bool = False) -> dict[str, Any]:
+    """What the document says of the gate, for formats that tell whether it is closed."""
+    return {
+        "fail_on": config.fail_on,
+        "missed": demands(report, config),
+        "exit_code": exit_code([report], config, exit_zero=exit_zero),
+    }
 
 
 def demands(report: Report, config: Config) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ import click
 from initaudit.errors import UsageError
 from initaudit.files import write_atomically
 from initaudit.findings import Severity
-from initaudit.format import FormatOptions, all_formats, find_format
+from initaudit.format import FormatOptions, find_format, format_of
 from initaudit.report.document import head
 
 if TYPE_CHECKING:
@@ -28,8 +28,7 @@ MAX_WIDTH = 120
 def pair_outputs(formats: Sequence[str], outputs: Sequence[Path]) -> list[tuple[str, Path | None]]:
     """(format, file or None for stdout). Raises UsageError where two would share stdout, a file has no format, there is no such format, or a file cannot appear there."""
     if not formats and outputs:
-        by_suffix = {f.suffix: f.name for f in all_formats().values()}
-        formats = [by_suffix.get(path.suffix.lower(), "") for path in outputs]
+        formats = [format_of(path) or "" for path in outputs]
         for path, name in zip(outputs, formats, strict=True):
             if not name:
                 raise UsageError(f"{path}: no format has the suffix {path.suffix!r}; give --output-format")
@@ -63,14 +62,20 @@ class Writer:
     """Takes reports as they are finished: to stdout at once, to files at the end."""
 
     def __init__(
-        self, pairs: Sequence[tuple[str, Path | None]], options: FormatOptions, *, color: bool | None, quiet: bool
+        self,
+        pairs: Sequence[tuple[str, Path | None]],
+        options: FormatOptions,
+        *,
+        color: bool | None,
+        quiet: bool,
+        gate: Callable[[Report], dict[str, Any]] | None = None,
     ) -> None:
-        """Text goes to stdout where nothing else was asked for."""
+        """Text goes to stdout where nothing else was asked for; `gate` gives what the document says of a report beyond its audit."""
         self._files = [(name, path) for name, path in pairs if path is not None and str(path) != "-"]
         self._stdout = next((name for name, path in pairs if path is None or str(path) == "-"), None)
         if not pairs:
             self._stdout = "text"
-        self._options, self._color, self._quiet = options, color, quiet
+        self._options, self._color, self._quiet, self._gate = options, color, quiet, gate
         self._head = head(command=_command_line())
 
     def write(self, reports: Iterable[Report]) -> list[Report]:
@@ -81,7 +86,7 @@ class Writer:
         def taken() -> Iterator[dict[str, Any]]:
             for report in reports:
                 finished.append(report)
-                entries.append(report.entry())
+                entries.append(report.entry() | ({"gate": self._gate(report)} if self._gate else {}))
                 yield entries[-1]
 
         if self._stdout is None:

@@ -25,9 +25,8 @@ def apply_filters(
     kept = []
     for finding in _told_apart(selected, depth):
         reason = next((i.reason for i in config.ignore if i.applies(finding)), None)
-        if reason is None and baseline is not None:
-            reason = baseline.reason(model, finding)
-        kept.append(replace(finding, suppressed=reason))
+        known = None if baseline is None else baseline.reason(model, finding)
+        kept.append(replace(finding, suppressed=reason or known, known=None if baseline is None else known is not None))
     kept.sort(
         key=lambda f: (-f.severity.rank, depth.get(f.layer or "", -1), f.code, f.layer or "", f.initializer or "")
     )

@@ -256,4 +256,5 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "remedy": finding.remedy.value,
         "fingerprint": finding.fingerprint,
         "suppressed": finding.suppressed,
+        "known": finding.known,
     }

@@ -116,8 +116,8 @@ class Report:
     def save(self, path: str | Path, *, output_format: str | None = None) -> None:
         """Write the report to a file; the format follows from the suffix unless it is given. Raises UsageError."""
         from initaudit.files import write_atomically
-        from initaudit.format import FormatOptions, all_formats, find_format
+        from initaudit.format import FormatOptions, find_format, format_of
 
         target = Path(path)
-        name = output_format or next((f.name for f in all_formats().values() if f.suffix == target.suffix), "text")
+        name = output_format or format_of(target) or "text"
         write_atomically(target, find_format(name).render(self.to_dict(), FormatOptions()).encode())
