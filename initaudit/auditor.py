@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from initaudit.config import Config
@@ -55,9 +56,10 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         UsageError: an option cannot be followed.
     """
     config = config or Config()
+    started, begin = datetime.now(UTC), time.monotonic()
     check_selectors(config)
     baseline = load_baseline(config.baseline)
-    deadline = time.monotonic() + config.timeout
+    deadline = begin + config.timeout
     if config.probe != "none":
         prestart()  # its imports run while the weights are measured
     model = load_model(source)
@@ -118,6 +120,8 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         parameters=extraction.parameters,
         audited=extraction.audited - sum(s.parameters for s in unreadable),
         config=config,
+        started=started,
+        seconds=time.monotonic() - begin,
     )
 
 
@@ -165,8 +169,8 @@ def _findings(rule: Rule, audit: ModelAudit, limits: Sequence[Limit]) -> list[Fi
     return findings
 
 
-def failed(path: str, reason: str) -> Report:
-    """The report of a model that could not be audited."""
+def failed(path: str, reason: str, config: Config | None = None) -> Report:
+    """The report of a model that could not be audited, under options that may be unknown."""
     unknown = Slowness(factor=None, why="the model could not be audited")
     verdict = Verdict(status="error", context="unknown", trainability=None, slowness=unknown, reason=reason)
-    return Report(path=path, verdict=verdict, error=reason)
+    return Report(path=path, verdict=verdict, error=reason, config=config)

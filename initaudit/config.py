@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from initaudit.arrays import read_inputs
 from initaudit.errors import UsageError
 from initaudit.options import (
     Ignore,
@@ -18,6 +19,7 @@ from initaudit.options import (
     read_flag,
     read_ignores,
     read_number,
+    read_path,
     read_real,
     read_shapes,
     read_size,
@@ -77,8 +79,8 @@ class Config:
     """Shapes of graph inputs by name, where the probe should not choose."""
     input_spectrum: str = "natural"
     """natural (images and sound have the spectra that theirs have in nature) or white (every value independent)."""
-    input_data: str | None = None
-    """An .npz file with real inputs by name, or an .npy file with that of the only one."""
+    input_data: str | bytes | None = None
+    """An .npz file with real inputs by name, or an .npy file with that of the only one; in Python also the arrays, see `initaudit.arrays`."""
     baseline: str | None = None
     """File of accepted findings."""
     against: str | None = None
@@ -146,9 +148,9 @@ READERS: Mapping[str, Callable[[Any], Any]] = {
     "provider": _read_provider,
     "input_shapes": read_shapes,
     "input_spectrum": one_of(*SPECTRA),
-    "input_data": read_text,
-    "baseline": read_text,
-    "against": read_text,
+    "input_data": read_inputs,
+    "baseline": read_path,
+    "against": read_path,
 }
 """How the value of each option is read."""
 PATHS = ("input_data", "baseline", "against")

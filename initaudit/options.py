@@ -6,6 +6,8 @@ Each reader takes the value itself as well as its text, and raises UsageError th
 from __future__ import annotations
 
 import math
+import numbers
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -136,10 +138,15 @@ def one_of(*allowed: str) -> Callable[[Any], str]:
     return read
 
 
+def read_path(value: Any) -> str:
+    """The path as text."""
+    return os.fsdecode(value) if isinstance(value, os.PathLike) else read_text(value)
+
+
 def read_number(value: Any) -> int:
     """A whole number."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        return int(value)
     if isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d+\s*", value):
         return int(value)
     raise UsageError(f"{value!r} is no whole number")
@@ -148,7 +155,7 @@ def read_number(value: Any) -> int:
 def read_real(value: Any) -> float:
     """A finite number."""
     try:
-        real = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else math.nan
+        real = float(value) if isinstance(value, (numbers.Real, str)) and not isinstance(value, bool) else math.nan
     except (ValueError, OverflowError):
         real = math.nan
     if not math.isfinite(real):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 from initaudit.errors import UsageError, similar
 from initaudit.findings import Confidence, Finding, Remedy, Severity, selects
 from initaudit.kind import Kind
+from initaudit.model.parameter_names import module_of
 from initaudit.options import is_in
 from initaudit.registry import discover, tell
 
@@ -125,6 +126,7 @@ class Rule(abc.ABC):
             suggestion=suggestion,
             remedy=remedy or cls._remedy_for(subject),
             subject=layer.title if layer else (initializer or ""),
+            lasting_name=layer.lasting_name if layer else _lasting(initializer),
         )
 
     @classmethod
@@ -146,6 +148,11 @@ class Rule(abc.ABC):
         for title, body in zip(pieces[1::2], pieces[2::2], strict=True):
             sections[title] = " ".join(body.split())
         return sections
+
+
+def _lasting(initializer: str | None) -> str:
+    """What a tensor that belongs to no layer is called in the next export as well."""
+    return "" if initializer is None else module_of(initializer) or "unnamed"
 
 
 @cache

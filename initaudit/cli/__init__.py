@@ -20,6 +20,7 @@ COMMANDS = {
     "diff": "Show which layers changed between two versions of a model.",
     "rule": "Explain one rule.",
     "rules": "List all rules.",
+    "schema": "Print the JSON Schema of the reports.",
     "baseline": "Accept today's findings, so that later runs fail only on new ones.",
     "config": "Show the settings in force, and where each comes from.",
 }
@@ -70,7 +71,7 @@ def run(arguments: list[str]) -> int:
     from initaudit.errors import InitauditError
 
     try:
-        code: Any = cli.main(args=arguments, prog_name="initaudit", standalone_mode=False)
+        code: Any = cli.main(args=arguments, prog_name="initaudit", standalone_mode=False, obj=tuple(arguments))
     except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return EXIT_INTERRUPTED

@@ -74,7 +74,7 @@ def audit_one(
     from initaudit.auditor import audit, failed
     from initaudit.errors import InitauditError
 
-    name = label(path)
+    name, config = label(path), None
     try:
         config = settings.config(name)
         source: str | Model = read_stdin() if path == STDIN else path
@@ -82,11 +82,11 @@ def audit_one(
             source, config = with_fitting_shapes(source, config, settings, shapes)
         return audit(source, config, progress)
     except InitauditError as error:
-        return failed(name, str(error))
+        return failed(name, str(error), config)
     except MemoryError:
-        return failed(name, f"{name}: out of memory")
+        return failed(name, f"{name}: out of memory", config)
     except Exception as error:  # noqa: BLE001  a bug, and still one line
-        return failed(name, f"{name}: {internal_error(error)}")
+        return failed(name, f"{name}: {internal_error(error)}", config)
 
 
 def with_fitting_shapes(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -30,7 +31,7 @@ def command(models: tuple[str, ...], **options: Any) -> int:
 
     Every option may stand in a configuration file or an environment variable as well; `initaudit config` shows what is in force.
     """
-    from initaudit.cli.gate import demands, exit_code
+    from initaudit.cli.gate import demands, exit_code, gate
     from initaudit.cli.interruption import interruptible
     from initaudit.cli.output import Writer, pair_outputs, summary
     from initaudit.format import FormatOptions
@@ -48,7 +49,8 @@ def command(models: tuple[str, ...], **options: Any) -> int:
         prestart()  # its imports run on another core while the weights are weighed here
     shapes = ShapesTold()
     looks = FormatOptions(verbose=run.verbose, statistics=run.statistics)
-    writer = Writer(pairs, looks, color=run.color, quiet=run.quiet)
+    closing = partial(gate, exit_zero=run.exit_zero)
+    writer = Writer(pairs, looks, color=run.color, quiet=run.quiet, gate=closing)
     with interruptible() as interruption:
         reports = writer.write(interruption.until(audit_all(paths, settings, shapes, jobs=run.jobs, quiet=run.quiet)))
     _tell_errors(reports)
@@ -60,7 +62,9 @@ def command(models: tuple[str, ...], **options: Any) -> int:
         click.echo(f"initaudit: error: --input-shape: no model has an input {visible(name)!r} of this shape", err=True)
     if not run.quiet:
         click.echo(summary(reports), err=True)
-        judged = [(report.path, report.findings, report.config) for report in reports if report.config is not None]
+        judged = [
+            (report.path, report.findings, report.config) for report in reports if report.config and not report.error
+        ]
         for note in (*shapes.misfits, *notes(baseline, judged)):
             click.echo(f"initaudit: note: {visible(note)}", err=True)
     for report in reports:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +30,15 @@ def exit_code(reports: Sequence[Report], *, exit_zero: bool = False, failed: boo
     if exit_zero:
         return 0
     return EXIT_FINDINGS if any(demands(report) or _has_findings(report) for report in reports) else 0
+
+
+def gate(report: Report, *, exit_zero: bool = False) -> dict[str, Any]:
+    """What the document says of the gate, for formats that tell whether it is closed."""
+    return {
+        "fail_on": report.config.fail_on if report.config is not None else None,
+        "missed": demands(report),
+        "exit_code": exit_code([report], exit_zero=exit_zero),
+    }
 
 
 def _has_findings(report: Report) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ import click
 from initaudit.errors import UsageError
 from initaudit.files import write_atomically
 from initaudit.findings import Severity
-from initaudit.format import FormatOptions, all_formats, find_format
+from initaudit.format import FormatOptions, find_format, format_of
 from initaudit.report.document import head
 
 if TYPE_CHECKING:
@@ -49,13 +49,10 @@ def pair_outputs(formats: Sequence[str], outputs: Sequence[Output]) -> list[tupl
 
 
 def _format_of(file: str) -> str:
-    """The format that the suffix of a file means; text on stdout."""
-    if file == "-":
-        return "text"
-    suffix = Path(file).suffix.lower()
-    name = next((f.name for f in all_formats().values() if f.suffix == suffix), None)
+    """The format that the end of a file's name means; text on stdout."""
+    name = "text" if file == "-" else format_of(Path(file))
     if name is None:
-        raise UsageError(f"{file}: no format has the suffix {suffix!r}; give --output-format")
+        raise UsageError(f"{file}: no format has the suffix {Path(file).suffix!r}; give --output-format")
     return name
 
 
@@ -81,14 +78,18 @@ class Writer:
         color: bool | None,
         quiet: bool,
         more: Mapping[str, Any] | None = None,
+        gate: Callable[[Report], dict[str, Any]] | None = None,
     ) -> None:
-        """Text goes to stdout where nothing else was asked for; `more` stands in the document beside the reports."""
+        """Text goes to stdout where nothing else was asked for.
+
+        `more` stands in the document beside the reports; `gate` gives what it says of a report beyond its audit.
+        """
         self._files = [(name, path) for name, path in pairs if path is not None]
         self._stdout = next((name for name, path in pairs if path is None), None)
         if not pairs:
             self._stdout = "text"
-        self._options, self._color, self._quiet = options, color, quiet
-        self._head = {**head(), **(more or {})}
+        self._options, self._color, self._quiet, self._gate = options, color, quiet, gate
+        self._head = {**head(command=_command_line()), **(more or {})}
 
     def write(self, reports: Iterable[Report]) -> list[Report]:
         """All of them, written. Raises UsageError naming the format or the file that failed."""
@@ -98,7 +99,7 @@ class Writer:
         def taken() -> Iterator[dict[str, Any]]:
             for report in reports:
                 finished.append(report)
-                entries.append(report.entry())
+                entries.append(report.entry() | ({"gate": self._gate(report)} if self._gate else {}))
                 yield entries[-1]
 
         if self._stdout is None:
@@ -119,6 +120,12 @@ class Writer:
             return self._options
         columns = min(shutil.get_terminal_size().columns, MAX_WIDTH)
         return replace(self._options, width=columns, color=_wants_color(self._color))
+
+
+def _command_line() -> list[str] | None:
+    """The words of the command that is run; None outside of one."""
+    context = click.get_current_context(silent=True)
+    return None if context is None or context.obj is None else ["initaudit", *context.obj]
 
 
 def _pieces(

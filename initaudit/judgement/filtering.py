@@ -26,10 +26,16 @@ def apply_filters(
     kept = []
     for finding in _told_apart(selected, depth):
         reason = next((i.reason for i in config.ignore if i.applies(finding)), None)
-        if reason is None and baseline is not None:
-            reason = baseline.reason(model, finding)
+        known = None if baseline is None else baseline.reason(model, finding)
         levels = [level.severity for level in config.severity if level.applies(finding)]
-        kept.append(replace(finding, suppressed=reason, severity=levels[-1] if levels else finding.severity))
+        kept.append(
+            replace(
+                finding,
+                suppressed=reason or known,
+                known=None if baseline is None else known is not None,
+                severity=levels[-1] if levels else finding.severity,
+            )
+        )
     kept.sort(
         key=lambda f: (-f.severity.rank, depth.get(f.layer or "", -1), f.code, f.layer or "", f.initializer or "")
     )
