@@ -52,17 +52,18 @@ def page(document: Mapping[str, Any], rules: Mapping[str, Mapping[str, str]]) ->
     script = _joined(environment, SCRIPTS)
     style = _joined(environment, STYLES)
     alone = len(document["reports"]) == 1
+    folder = common_folder([report["model"]["path"] for report in document["reports"]])
     reports = by_urgency(
-        report_view(report, index, rules, alone=alone) for index, report in enumerate(document["reports"])
+        report_view(report, index, rules, folder=folder, alone=alone)
+        for index, report in enumerate(document["reports"])
     )
-    folder = common_folder([report["path"] for report in reports])
     used = {code for report in reports for code in report["codes"]}
     return environment.get_template("report.html.j2").render(
         tool=document["tool"],
         schema_version=document["schema_version"],
         run={**RUN, **document.get("run", {})},
         reports=reports,
-        folder="" if alone else folder,
+        folder=folder,
         rules={code: rule for code, rule in sorted(rules.items()) if code in used},
         script=Markup(script),  # noqa: S704  # files of this package
         style=Markup(style),  # noqa: S704  # files of this package

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
-from pathlib import PurePath
 from typing import Any
 
 from initaudit.findings import Remedy, fix_acts_on
@@ -27,7 +26,7 @@ PROBE = dict.fromkeys(
 
 
 def report_view(
-    report: Mapping[str, Any], index: int, rules: Mapping[str, Any], *, alone: bool = True
+    report: Mapping[str, Any], index: int, rules: Mapping[str, Any], *, folder: str, alone: bool
 ) -> dict[str, Any]:
     """What the template shows of a report; every optional key present.
 
@@ -35,6 +34,7 @@ def report_view(
         report: one of the document's `reports`.
         index: its place in the document.
         rules: documentation by code.
+        folder: the beginning of the path that a reader need not see again.
         alone: whether the page shows no other report.
     """
     layers: Sequence[Mapping[str, Any]] = report["layers"]
@@ -60,7 +60,7 @@ def report_view(
     return {
         "id": f"r{index}",
         "path": path,
-        "file": PurePath(path).name or path,
+        "file": path[len(folder) :] or path,
         "model": {**MODEL, **report["model"]},
         "verdict": {"evidence": (), "trainability_error": None, **report["verdict"]},
         "may_be_fresh": may_be_fresh,
