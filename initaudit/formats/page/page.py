@@ -23,6 +23,7 @@ from initaudit.formats.printing import number
 
 SCRIPTS = (
     "vendor/uPlot.iife.min.js",
+    "vendor/dagre.min.js",
     "page/theme.js",
     "page/numbers.js",
     "page/overlays.js",
@@ -32,8 +33,9 @@ SCRIPTS = (
     "page/details.js",
     "page/table.js",
     "page/main.js",
+    "page/map.js",
 )
-STYLES = ("vendor/uPlot.min.css", "page/page.css")
+STYLES = ("vendor/uPlot.min.css", "page/page.css", "page/map.css")
 
 
 def page(document: Mapping[str, Any], rules: Mapping[str, Mapping[str, str]]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from initaudit.findings import Remedy, fix_acts_on
 from initaudit.formats.page import words
 from initaudit.formats.page.island import SERIES, at, island
+from initaudit.formats.page.map import network_map
 
 SEVERITIES = ("error", "warning", "info")
 
@@ -55,6 +56,7 @@ def report_view(report: Mapping[str, Any], index: int, rules: Mapping[str, Any])
         "skipped": _by_reason(coverage["skipped"]),
         "probe": report.get("probe") and {**PROBE, **report["probe"]},
         "rows": rows,
+        "map": network_map(report, rows, f"r{index}"),
         "counts": {severity: sum(f["severity"] == severity for f in kept) for severity in SEVERITIES},
         "severities": [(severity, _groups(kept, severity, rules)) for severity in SEVERITIES],
         "suppressed": [finding for finding in findings if finding["suppressed"] is not None],
