@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from initaudit.errors import UsageError, similar
 from initaudit.findings import Confidence, Finding, Remedy, Severity, selects
+from initaudit.home import rule_page
 from initaudit.kind import Kind
 from initaudit.registry import discover, tell
 
@@ -32,8 +33,12 @@ class Rule(abc.ABC):
     """Words joined by hyphens, readable after "ignore"."""
     severity: ClassVar[Severity]
     """What a finding has unless the consequence says otherwise."""
+    by_consequence: ClassVar[tuple[Severity, ...]] = ()
+    """What a finding may have instead, where the consequence decides."""
     remedy: ClassVar[Remedy] = Remedy.NONE
     """What takes a finding away in a network that is still to be trained."""
+    url: ClassVar[str] = ""
+    """The page about the rule; initaudit's own rules have theirs on its site, and need not say it."""
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:
         """Findings about the model; by default those of each layer."""
@@ -79,6 +84,7 @@ class Rule(abc.ABC):
             evidence={"measured": measured, "expected": expected, **more},
             suggestion=suggestion,
             remedy=remedy or cls._remedy_for(subject),
+            url=cls.page(),
             subject=layer.title if layer else (initializer or ""),
         )
 
@@ -92,12 +98,25 @@ class Rule(abc.ABC):
         return Remedy.RESTORE_LAYER if subject.trained else Remedy.DRAW_LAYER
 
     @classmethod
+    def severities(cls) -> tuple[Severity, ...]:
+        """All that a finding may have, the worst first."""
+        return tuple(sorted({cls.severity, *cls.by_consequence}, key=lambda severity: -severity.rank))
+
+    @classmethod
+    def page(cls) -> str:
+        """Address of the page about the rule; empty where a rule of another package names none."""
+        return cls.url or (rule_page(cls.code) if cls.__module__.startswith("initaudit.") else "")
+
+    @classmethod
     def documentation(cls) -> dict[str, str]:
-        """The docstring in sections: `summary` and each of DOC_SECTIONS."""
+        """The docstring in sections: `summary`, its first paragraph; `Details`, where there are any; each of DOC_SECTIONS."""
         text = inspect.getdoc(cls) or ""
         pattern = rf"^({'|'.join(DOC_SECTIONS)}):"
         pieces = re.split(pattern, text, flags=re.MULTILINE)
-        sections = {"summary": " ".join(pieces[0].split())}
+        summary, _, details = pieces[0].partition("\n\n")
+        sections = {"summary": " ".join(summary.split())}
+        if details.strip():
+            sections["Details"] = " ".join(details.split())
         for title, body in zip(pieces[1::2], pieces[2::2], strict=True):
             sections[title] = " ".join(body.split())
         return sections

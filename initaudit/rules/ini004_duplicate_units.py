@@ -38,6 +38,7 @@ class DuplicateUnits(Rule):
     code = "INI004"
     name = "duplicate-units"
     severity = Severity.ERROR
+    by_consequence = (Severity.WARNING,)
     remedy = Remedy.DRAW_LAYER
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:

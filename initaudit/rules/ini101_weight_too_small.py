@@ -31,6 +31,7 @@ class WeightTooSmall(Rule):
     code = "INI101"
     name = "weight-too-small"
     severity = Severity.WARNING
+    by_consequence = (Severity.ERROR, Severity.INFO)
     remedy = Remedy.DRAW_LAYER
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:

@@ -32,6 +32,7 @@ class SchemeMismatch(Rule):
     code = "INI103"
     name = "scheme-mismatch"
     severity = Severity.INFO
+    by_consequence = (Severity.WARNING,)
     remedy = Remedy.DRAW_LAYER
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:

@@ -34,6 +34,7 @@ class NormScaleOff(Rule):
     code = "INI106"
     name = "norm-scale-off"
     severity = Severity.WARNING
+    by_consequence = (Severity.ERROR, Severity.INFO)
     remedy = Remedy.DRAW_LAYER
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:

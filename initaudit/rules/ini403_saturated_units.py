@@ -30,6 +30,7 @@ class SaturatedUnits(Rule):
     code = "INI403"
     name = "saturated-units"
     severity = Severity.WARNING
+    by_consequence = (Severity.ERROR, Severity.INFO)
     remedy = Remedy.DRAW_LAYER
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:

@@ -43,6 +43,7 @@ class DeadUnits(Rule):
     code = "INI404"
     name = "dead-units"
     severity = Severity.WARNING
+    by_consequence = (Severity.ERROR,)
     remedy = Remedy.DRAW_LAYER
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:

@@ -27,6 +27,7 @@ class UnauditedWeight(Rule):
     code = "INI901"
     name = "unaudited-weight"
     severity = Severity.INFO
+    by_consequence = (Severity.WARNING,)
     remedy = Remedy.NONE
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:
