@@ -37,6 +37,11 @@ ELSEWHERE = {
 LINK = re.compile(r"(?<=\]\()(?!https?:|#)([^)#\s]+)(?=[)#])")
 """The target of a Markdown link or picture that is a path."""
 
+FOREIGN = re.compile(
+    r"""<(?:script|img|iframe)[^>]* src=["']?(?:https?:)?//|<link[^>]* rel=["']?(?:stylesheet|preconnect|icon)["' ][^>]*href=["']?(?:https?:)?//"""
+)
+"""What makes a browser ask another server for something."""
+
 
 def sources() -> dict[str, str]:
     """Each written page: its path in the project, and its path on the site."""
@@ -90,7 +95,7 @@ def navigated(entry: Any) -> Iterator[str]:
 
 
 def build(site: Path) -> None:
-    """Write the site to `site`. Raises SystemExit where a page or a link is missing."""
+    """Write the site to `site`. Raises SystemExit where a page or a link is missing, or a page needs another server."""
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
         (work / "docs").mkdir()
@@ -99,11 +104,16 @@ def build(site: Path) -> None:
         listed = set(navigated(tomllib.loads(configuration())["project"]["nav"]))
         written = {page.relative_to(work / "docs").as_posix() for page in (work / "docs").rglob("*.md")}
         if listed != written:
-            raise SystemExit(f"pages without a place in docs/zensical.toml, or places without a page: {listed ^ written}")
+            raise SystemExit(
+                f"pages without a place in docs/zensical.toml, or places without a page: {listed ^ written}"
+            )
         zensical = [sys.executable, "-m", "zensical", "build", "--strict", "--config-file", str(work / "zensical.toml")]
         done = subprocess.run(zensical, cwd=work, check=False)
         if done.returncode != 0:
             raise SystemExit(done.returncode)
+        asking = [page.name for page in (work / "site").rglob("*.html") if FOREIGN.search(page.read_text("utf-8"))]
+        if asking:
+            raise SystemExit(f"pages that ask another server: {', '.join(asking)}")
         shutil.rmtree(site, ignore_errors=True)
         shutil.move(work / "site", site)
 

@@ -27,6 +27,11 @@ settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Besides the options of pytest."""
+    parser.addoption("--update-docs", action="store_true", help="Write the README's sessions and its picture anew.")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _children_tell_what_they_ran() -> Iterator[None]:
     """Where coverage is measured, the probe's process is left to end by itself: it is killed otherwise before it has written down its lines."""
