@@ -16,8 +16,8 @@ from tests.rules.cases import CASES
 SAMPLES = Path(__file__).resolve().parents[1] / "sample_models" / "README.md"
 ADMONITIONS = {"error": "failure", "warning": "warning", "info": "note"}
 """How the site shows a finding of each severity."""
-WIDTH = 100
-"""Columns of the help texts."""
+WIDTH = 86
+"""Columns of the help texts: what the site shows without scrolling."""
 
 
 def rule_index() -> str:

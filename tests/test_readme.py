@@ -60,7 +60,9 @@ def test_a_session_is_what_happens(command: str, request: pytest.FixtureRequest)
         README.write_text(anew, encoding="utf-8")
     shown = next(m[2] for m in SESSION.finditer(README.read_text("utf-8")) if m[1] == command)
 
-    assert same(shown, happened), f"the README shows\n{shown}\nand it says\n{happened}"
+    assert same(shown, happened), (
+        f"the README shows\n{shown}\nand it is\n{happened}\n(pytest --update-docs tests/test_readme.py writes it anew)"
+    )
 
 
 def test_another_word_or_another_number_is_no_session():

@@ -60,6 +60,18 @@ def test_an_audit_opens_no_connection(tmp_path: Path):
     assert page.exists()
 
 
+def test_weights_alone_are_audited_without_onnxruntime(tmp_path: Path):
+    """With `--probe none` it is not even loaded."""
+    path = save(mlp([16, 16, 4]), tmp_path / "m.onnx")
+    code = (
+        "import sys\nfrom initaudit.cli import run\n"
+        "assert run(['check', '--isolated', '--probe', 'none', sys.argv[1]]) == 0\n"
+        "assert 'onnxruntime' not in sys.modules\n"
+    )
+
+    subprocess.run([sys.executable, "-c", code, path], check=True, capture_output=True, cwd=ROOT)
+
+
 def test_an_audit_changes_no_file(tmp_path: Path):
     """The model and its folder are as they were."""
     path = save(mlp([16, 16, 4]), tmp_path / "m.onnx")
