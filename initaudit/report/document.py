@@ -257,6 +257,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "evidence": {key: number(value) for key, value in finding.evidence.items()},
         "suggestion": finding.suggestion,
         "remedy": finding.remedy.value,
+        "url": finding.url,
         "fingerprint": finding.fingerprint,
         "suppressed": finding.suppressed,
         "known": finding.known,

@@ -9,9 +9,9 @@ from typing import Any
 from jinja2.utils import htmlsafe_json_dumps
 
 from initaudit.formats.page import words
-from initaudit.formats.page.series import at
 from initaudit.formats.page.map_boxes import FACTORS, Box, is_factor, map_boxes
 from initaudit.formats.page.map_columns import Column, columns, common
+from initaudit.formats.page.series import at
 from initaudit.formats.printing import NOTHING, number
 
 GAP = 20
