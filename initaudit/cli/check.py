@@ -200,13 +200,21 @@ def _audit_all(paths: Sequence[str], config: Config, jobs: int, *, quiet: bool) 
                 pool.shutdown(wait=False, cancel_futures=True)
 
 
-def audit_one(path: str, config: Config, progress: Callable[[str], None] | None = None) -> Report:
-    """The report of one path; a model that cannot be audited gives a report with the reason, and costs no other model its own."""
+def audit_one(
+    path: str, config: Config, progress: Callable[[str], None] | None = None, *, content: bytes | None = None
+) -> Report:
+    """The report of one path; a model that cannot be audited gives a report with the reason, and costs no other model its own.
+
+    `content` is what stdin held where it was read already.
+    """
     from initaudit.auditor import audit, failed
     from initaudit.errors import InitauditError
 
     try:
-        return audit(sys.stdin.buffer.read() if path == "-" else path, config, progress)
+        source: str | bytes = path
+        if path == "-":
+            source = sys.stdin.buffer.read() if content is None else content
+        return audit(source, config, progress)
     except InitauditError as error:
         return failed(path, str(error))
     except MemoryError:

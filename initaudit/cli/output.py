@@ -25,8 +25,14 @@ MAX_WIDTH = 120
 """Columns used at most: longer lines are hard to read."""
 
 
-def pair_outputs(formats: Sequence[str], outputs: Sequence[Path]) -> list[tuple[str, Path | None]]:
-    """(format, file or None for stdout). Raises UsageError where two would share stdout, a file has no format, there is no such format, or a file cannot appear there."""
+def pair_outputs(
+    formats: Sequence[str], outputs: Sequence[Path], *, comparing: bool = False
+) -> list[tuple[str, Path | None]]:
+    """(format, file or None for stdout).
+
+    Raises UsageError where two would share stdout, a file has no format, there is no such format, it cannot show a comparison though it is
+    asked to (`comparing`), or a file cannot appear there.
+    """
     if not formats and outputs:
         formats = [format_of(path) or "" for path in outputs]
         for path, name in zip(outputs, formats, strict=True):
@@ -38,7 +44,8 @@ def pair_outputs(formats: Sequence[str], outputs: Sequence[Path]) -> list[tuple[
         (name, outputs[i] if i < len(outputs) else None) for i, name in enumerate(formats)
     ]
     for name in formats:
-        find_format(name)
+        if not find_format(name).can_compare() and comparing:
+            raise UsageError(f"output format {name!r} cannot show a comparison")
     for path in outputs:
         if str(path) != "-":
             check_writable(path)
@@ -92,7 +99,8 @@ class Writer:
             for _ in taken():
                 pass
         else:
-            for piece in _pieces(self._stdout, taken(), self._for_terminal()):
+            shown = for_terminal(self._options, self._color) if self._stdout == "text" else self._options
+            for piece in _pieces(self._stdout, taken(), shown):
                 sys.stdout.buffer.write(piece)
                 sys.stdout.flush()
         for name, path in self._files:
@@ -101,23 +109,48 @@ class Writer:
                 click.echo(f"wrote {path}", err=True)
         return finished
 
-    def _for_terminal(self) -> FormatOptions:
-        if self._stdout != "text":
-            return self._options
-        columns = min(shutil.get_terminal_size().columns, MAX_WIDTH)
-        return replace(self._options, width=columns, color=_wants_color(self._color))
-
 
 def _pieces(name: str, entries: Iterable[Mapping[str, Any]], options: FormatOptions) -> Iterator[bytes]:
-    """What a format makes of the reports. Raises UsageError naming the format where it fails."""
-    output_format = find_format(name)
-    pieces = output_format.pieces(head(), entries, options)
+    return _encoded(name, find_format(name).pieces(head(), entries, options))
+
+
+def write_comparison(
+    document: Mapping[str, Any],
+    pairs: Sequence[tuple[str, Path | None]],
+    options: FormatOptions,
+    *,
+    color: bool | None,
+    quiet: bool,
+) -> None:
+    """A comparison in each of the formats, as text on stdout where none was asked for. Raises UsageError naming the format or the file that failed."""
+    for name, path in pairs or [("text", None)]:
+        to_stdout = path is None or str(path) == "-"
+        shown = for_terminal(options, color) if to_stdout and name == "text" else options
+        data = b"".join(_encoded(name, (find_format(name).compare(d, shown) for d in [document])))
+        if path is None or to_stdout:
+            sys.stdout.buffer.write(data)
+            sys.stdout.flush()
+            continue
+        write_atomically(path, data)
+        if not quiet:
+            click.echo(f"wrote {path}", err=True)
+
+
+def for_terminal(options: FormatOptions, color: bool | None) -> FormatOptions:
+    """The options with the width and the colour of the terminal."""
+    columns = min(shutil.get_terminal_size().columns, MAX_WIDTH)
+    return replace(options, width=columns, color=_wants_color(color))
+
+
+def _encoded(name: str, pieces: Iterator[str]) -> Iterator[bytes]:
+    """What a format makes. Raises UsageError naming the format where it fails."""
     while True:
         try:
             piece = next(pieces).encode()
         except StopIteration:
             return
         except Exception as error:
+            output_format = find_format(name)
             home = f"{type(output_format).__module__}.{type(output_format).__name__}"
             raise UsageError(f"output format {name!r} ({home}) failed: {type(error).__name__}: {error}") from error
         yield piece

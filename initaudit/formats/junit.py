@@ -13,6 +13,7 @@ from xml.etree import ElementTree as ET
 
 from initaudit.findings import Severity
 from initaudit.format import Format, FormatOptions
+from initaudit.formats.changes import as_reports
 from initaudit.formats.printing import number, visible
 from initaudit.formats.telling import Part, failures, location, missed, told
 from initaudit.rule import all_rules
@@ -41,6 +42,10 @@ class JUnit(Format):
             ET.indent(suite)
             yield ET.tostring(suite, encoding="unicode") + "\n"
         yield "</testsuites>\n"
+
+    def compare(self, document: Mapping[str, Any], options: FormatOptions) -> str:
+        """A rule fails where something new closes the gate; it is skipped where all was there before."""
+        return self.render({**document, "reports": as_reports(document)}, options)
 
 
 def _suite(report: Part) -> ET.Element:

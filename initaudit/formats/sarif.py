@@ -19,6 +19,8 @@ from initaudit.rule import DOC_SECTIONS, Rule, all_rules
 Json: TypeAlias = dict[str, Any]
 
 LEVELS = {"error": "error", "warning": "warning", "info": "note"}
+BASELINE_STATES = {"new": "new", "worse": "updated", "better": "updated", "gone": "absent", "unchanged": "unchanged"}
+"""What SARIF calls that which became of a finding between two reports."""
 BASE = "%SRCROOT%"
 """What paths are relative to; GitHub takes it for the root of the repository."""
 FIRST_LINE = {"startLine": 1}
@@ -65,6 +67,15 @@ class Sarif(Format):
                 between = ",\n"
         yield f'\n],\n"artifacts": {json_text(artifacts)},\n"invocations": {json_text([_invocation(notifications, codes)])}\n}}]}}\n'
 
+    def compare(self, document: Mapping[str, Any], options: FormatOptions) -> str:
+        """The findings of both sides with their `baselineState`, at the model of today where there is one."""
+        head = {key: value for key, value in document.items() if key != "comparisons"}
+        reports = [
+            {**(model["after"] or model["before"]), "findings": model["findings"], "gate": document["gate"]}
+            for model in document["comparisons"]
+        ]
+        return "".join(self.pieces(head, reports, options))
+
 
 def _rule(rule: Rule) -> Json:
     """The rule's docstring as SARIF has it."""
@@ -106,7 +117,9 @@ def _result(finding: Part, file: Json, places: Mapping[str, int]) -> Json:
     if finding["suppressed"] is not None:
         justification = visible(finding["suppressed"])
         result["suppressions"] = [{"kind": "external", "status": "accepted", "justification": justification}]
-    if finding.get("known") is not None:
+    if "state" in finding:
+        result["baselineState"] = BASELINE_STATES[finding["state"]]
+    elif finding.get("known") is not None:
         result["baselineState"] = "unchanged" if finding["known"] else "new"
     return result
 
