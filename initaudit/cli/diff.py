@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from initaudit.cli.options import audit_options, make_config
+from initaudit.cli.completion import complete_formats
+from initaudit.cli.models import STDIN, label
+from initaudit.cli.options import audit_options, run_options_of, take_settings
+from initaudit.config import FAIL_ON
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from initaudit.config import Config
     from initaudit.judgement.compare import LayerChange
     from initaudit.report.report import Report
+    from initaudit.settings.settings import Settings
 
 
 @click.command("diff")
@@ -26,28 +28,23 @@ if TYPE_CHECKING:
     "formats",
     multiple=True,
     metavar="FORMAT",
-    help="text (default), json, html, sarif, github, gitlab, junit, markdown or csv. Repeatable, each with its own -o.",
+    shell_complete=complete_formats,
+    help="text (default), json, html or another, as of `check`. Repeatable, each with its own -o.",
 )
 @click.option(
     "-o",
     "--output",
-    "outputs",
+    "files",
     multiple=True,
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(dir_okay=False),
     metavar="FILE",
-    help="File for the comparison; the n-th -o belongs to the n-th format, which follows from the suffix where none is given.",
+    help="File for the comparison; the n-th -o belongs to the n-th format, which follows from the suffix where none is given. - is stdout.",
 )
 @click.option(
-    "--fail-on",
-    type=click.Choice(["error", "warning", "never"]),
-    help="Lowest severity of a new finding for exit code 1 (default error).",
+    "--fail-on", type=click.Choice(FAIL_ON), help="Lowest severity of a new finding for exit code 1 (default error)."
 )
 @click.option("--fail-on-unchanged", is_flag=True, help="Exit 1 also if a layer did not change; needs two models.")
-@click.option("-q", "--quiet", is_flag=True, help="No summary on stderr; errors are still told.")
-@click.option(
-    "-v", "--verbose", is_flag=True, help="Show what did not change, information-level findings and every layer."
-)
-@click.option("--color/--no-color", default=None, help="Colour (default: when writing to a terminal).")
+@run_options_of("quiet", "verbose", "color")
 @audit_options
 def command(before: str, after: str, **options: Any) -> int:
     """Show what became better or worse from BEFORE to AFTER: findings that are new or gone, trainability, and how much each layer changed.
@@ -61,34 +58,38 @@ def command(before: str, after: str, **options: Any) -> int:
     from initaudit.errors import UsageError
     from initaudit.format import FormatOptions
     from initaudit.formats.printing import visible
+    from initaudit.registry import faults
     from initaudit.report.comparison import appeared, compared, comparison, pair_reports
+    from initaudit.settings.run import Output
 
-    formats, outputs, unchanged_fails = options.pop("formats"), options.pop("outputs"), options.pop("fail_on_unchanged")
-    quiet, verbose, color = options.pop("quiet"), options.pop("verbose"), options.pop("color")
-    config = make_config(options, fail_on=options.pop("fail_on"))
-    pairs = pair_outputs(formats, outputs, comparing=True)
-    if before == after == "-":
+    unchanged_fails = options.pop("fail_on_unchanged")
+    outputs = [Output(file=file) for file in options.pop("files")]
+    pairs = pair_outputs(options.pop("formats"), outputs, comparing=True)
+    settings = take_settings(options)
+    run, fail_on = settings.run, settings.config().fail_on
+    if before == after == STDIN:
         raise UsageError("only one of BEFORE and AFTER can be stdin")
-    with progress(2, quiet=quiet) as line:
+    with progress(2, quiet=run.quiet) as line:
         first, second = (
-            _Side(path, config, line.of(i, path) if line else None) for i, path in enumerate((before, after), 1)
+            _Side(path, settings, line.of(i, label(path)) if line else None)
+            for i, path in enumerate((before, after), 1)
         )
     changes = _weight_changes(first, second)
     if unchanged_fails and changes is None:
         raise UsageError("--fail-on-unchanged needs two models: reports do not hold the weights")
     # What a report says was broken before is no failure of today's; a model that is audited today is.
-    failures = [*(first.failures() if first.report is not None else ()), *second.failures()]
-    for failure in failures:
+    failures = [*faults(), *(first.failures() if first.report is not None else ()), *second.failures()]
+    for failure in dict.fromkeys(failures):
         click.echo(f"initaudit: error: {visible(failure)}", err=True)
     models = [compared(b, a, changes) for b, a in pair_reports(first.entries, second.entries)]
     unchanged = [layer["after"] for m in models for layer in m["layers"] if layer["state"] == "unchanged"]
     missed = [f"{name} did not change (--fail-on-unchanged)" for name in unchanged if unchanged_fails]
-    new = [finding for model in models for finding in appeared(model, config.fail_on)]
+    new = [finding for model in models for finding in appeared(model, fail_on)]
     code = EXIT_ERROR if failures else EXIT_FINDINGS if new or missed else 0
-    gate = {"fail_on": config.fail_on, "missed": missed, "exit_code": code}
+    gate = {"fail_on": fail_on, "missed": missed, "exit_code": code}
     document = comparison(models, gate, versions=(first.version, second.version))
-    write_comparison(document, pairs, FormatOptions(verbose=verbose), color=color, quiet=quiet)
-    if not quiet:
+    write_comparison(document, pairs, FormatOptions(verbose=run.verbose), color=run.color, quiet=run.quiet)
+    if not run.quiet:
         found = [finding["state"] for model in models for finding in model["findings"]]
         counts = ", ".join(f"{found.count(state)} {state}" for state in ("new", "worse", "better", "gone", "unchanged"))
         click.echo(f"findings: {counts}", err=True)
@@ -98,19 +99,19 @@ def command(before: str, after: str, **options: Any) -> int:
 class _Side:
     """One of the two: the entries of a report, read or made."""
 
-    def __init__(self, path: str, config: Config, progress: Callable[[str], None] | None) -> None:
+    def __init__(self, path: str, settings: Settings, progress: Callable[[str], None] | None) -> None:
         """Reads what is a report, and audits what is none. Raises UsageError where it is a report that cannot be followed."""
-        from initaudit.cli.check import audit_one
+        from initaudit.cli.auditing import audit_one
         from initaudit.report.reading import read_report
         from initaudit.version import __version__
 
-        content = sys.stdin.buffer.read() if path == "-" else None
-        document = read_report(path, content)
+        content = sys.stdin.buffer.read() if path == STDIN else None
+        document = read_report(label(path), content)
         self.report: Report | None = None
         if document is not None:
             self.entries, self.version = document["reports"], document["tool"]["version"]
         else:
-            self.report = audit_one(path, config, progress, content=content)
+            self.report = audit_one(path, settings, progress, content=content)
             self.entries, self.version = [self.report.entry()], __version__
 
     def failures(self) -> list[str]:
@@ -124,8 +125,7 @@ def _weight_changes(before: _Side, after: _Side) -> Sequence[LayerChange] | None
     """How much each layer changed, where both sides are models."""
     from initaudit.judgement.compare import compare
 
-    audits = [side.report.audit if side.report is not None else None for side in (before, after)]
-    first, second = audits
+    first, second = (side.report.audit if side.report is not None else None for side in (before, after))
     if first is None or second is None:
         return None
     return compare(first.extraction.layers, second.extraction.layers)

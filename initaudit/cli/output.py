@@ -20,13 +20,14 @@ from initaudit.report.document import head
 
 if TYPE_CHECKING:
     from initaudit.report.report import Report
+    from initaudit.settings.run import Output
 
 MAX_WIDTH = 120
 """Columns used at most: longer lines are hard to read."""
 
 
 def pair_outputs(
-    formats: Sequence[str], outputs: Sequence[Path], *, comparing: bool = False
+    formats: Sequence[str], outputs: Sequence[Output], *, comparing: bool = False
 ) -> list[tuple[str, Path | None]]:
     """(format, file or None for stdout).
 
@@ -34,24 +35,29 @@ def pair_outputs(
     asked to (`comparing`), or a file cannot appear there.
     """
     if not formats and outputs:
-        formats = [format_of(path) or "" for path in outputs]
-        for path, name in zip(outputs, formats, strict=True):
-            if not name:
-                raise UsageError(f"{path}: no format has the suffix {path.suffix!r}; give --output-format")
+        formats = [output.format or _format_of(output.file or "") for output in outputs]
     if len(outputs) > len(formats):
-        raise UsageError("more -o than --output-format")
-    pairs: list[tuple[str, Path | None]] = [
-        (name, outputs[i] if i < len(outputs) else None) for i, name in enumerate(formats)
+        raise UsageError("more files (-o) than formats (--output-format)")
+    files = [*(output.file for output in outputs), *[None] * (len(formats) - len(outputs))]
+    pairs = [
+        (name, None if file in (None, "-") else Path(file or "")) for name, file in zip(formats, files, strict=True)
     ]
-    for name in formats:
+    for name, path in pairs:
         if not find_format(name).can_compare() and comparing:
             raise UsageError(f"output format {name!r} cannot show a comparison")
-    for path in outputs:
-        if str(path) != "-":
+        if path is not None:
             check_writable(path)
-    if sum(path is None or str(path) == "-" for _, path in pairs) > 1:
+    if sum(path is None for _, path in pairs) > 1:
         raise UsageError("only one format can go to stdout; give each of the others its own -o FILE")
     return pairs
+
+
+def _format_of(file: str) -> str:
+    """The format that the end of a file's name means; text on stdout."""
+    name = "text" if file == "-" else format_of(Path(file))
+    if name is None:
+        raise UsageError(f"{file}: no format has the suffix {Path(file).suffix!r}; give --output-format")
+    return name
 
 
 def check_writable(path: Path) -> None:
@@ -75,14 +81,19 @@ class Writer:
         *,
         color: bool | None,
         quiet: bool,
+        more: Mapping[str, Any] | None = None,
         gate: Callable[[Report], dict[str, Any]] | None = None,
     ) -> None:
-        """Text goes to stdout where nothing else was asked for; `gate` gives what the document says of a report beyond its audit."""
-        self._files = [(name, path) for name, path in pairs if path is not None and str(path) != "-"]
-        self._stdout = next((name for name, path in pairs if path is None or str(path) == "-"), None)
+        """Text goes to stdout where nothing else was asked for.
+
+        `more` stands in the document beside the reports; `gate` gives what it says of a report beyond its audit.
+        """
+        self._files = [(name, path) for name, path in pairs if path is not None]
+        self._stdout = next((name for name, path in pairs if path is None), None)
         if not pairs:
             self._stdout = "text"
         self._options, self._color, self._quiet, self._gate = options, color, quiet, gate
+        self._head = {**head(command=_command_line()), **(more or {})}
 
     def write(self, reports: Iterable[Report]) -> list[Report]:
         """All of them, written. Raises UsageError naming the format or the file that failed."""
@@ -100,18 +111,14 @@ class Writer:
                 pass
         else:
             shown = for_terminal(self._options, self._color) if self._stdout == "text" else self._options
-            for piece in _pieces(self._stdout, taken(), shown):
+            for piece in _pieces(self._stdout, self._head, taken(), shown):
                 sys.stdout.buffer.write(piece)
                 sys.stdout.flush()
         for name, path in self._files:
-            write_atomically(path, b"".join(_pieces(name, entries, self._options)))
+            write_atomically(path, b"".join(_pieces(name, self._head, entries, self._options)))
             if not self._quiet:
                 click.echo(f"wrote {path}", err=True)
         return finished
-
-
-def _pieces(name: str, entries: Iterable[Mapping[str, Any]], options: FormatOptions) -> Iterator[bytes]:
-    return _encoded(name, find_format(name).pieces(head(), entries, options))
 
 
 def write_comparison(
@@ -124,10 +131,9 @@ def write_comparison(
 ) -> None:
     """A comparison in each of the formats, as text on stdout where none was asked for. Raises UsageError naming the format or the file that failed."""
     for name, path in pairs or [("text", None)]:
-        to_stdout = path is None or str(path) == "-"
-        shown = for_terminal(options, color) if to_stdout and name == "text" else options
+        shown = for_terminal(options, color) if path is None and name == "text" else options
         data = b"".join(_encoded(name, (find_format(name).compare(d, shown) for d in [document])))
-        if path is None or to_stdout:
+        if path is None:
             sys.stdout.buffer.write(data)
             sys.stdout.flush()
             continue
@@ -140,6 +146,18 @@ def for_terminal(options: FormatOptions, color: bool | None) -> FormatOptions:
     """The options with the width and the colour of the terminal."""
     columns = min(shutil.get_terminal_size().columns, MAX_WIDTH)
     return replace(options, width=columns, color=_wants_color(color))
+
+
+def _command_line() -> list[str] | None:
+    """The words of the command that is run; None outside of one."""
+    context = click.get_current_context(silent=True)
+    return None if context is None or context.obj is None else ["initaudit", *context.obj]
+
+
+def _pieces(
+    name: str, head: Mapping[str, Any], entries: Iterable[Mapping[str, Any]], options: FormatOptions
+) -> Iterator[bytes]:
+    return _encoded(name, find_format(name).pieces(head, entries, options))
 
 
 def _encoded(name: str, pieces: Iterator[str]) -> Iterator[bytes]:
@@ -162,7 +180,7 @@ def summary(reports: Sequence[Report]) -> str:
     suppressed = sum(len(r.findings) - len(r.active) for r in reports)
     unreadable = sum(r.error is not None for r in reports)
     text = f"{_plural(len(reports), 'model')}: {_plural(count[Severity.ERROR], 'error')}, "
-    text += f"{_plural(count[Severity.WARNING], 'warning')}, {_plural(count[Severity.INFO], 'note')}"
+    text += f"{_plural(count[Severity.WARNING], 'warning')}, {count[Severity.INFO]} info"
     if suppressed:
         text += f" ({suppressed} suppressed)"
     return text + (f", {unreadable} unreadable" if unreadable else "")
@@ -178,4 +196,4 @@ def _wants_color(color: bool | None) -> bool:
         return color
     if os.environ.get("NO_COLOR"):
         return False
-    return bool(os.environ.get("FORCE_COLOR")) or sys.stdout.isatty()
+    return bool(os.environ.get("FORCE_COLOR")) or (sys.stdout.isatty() and os.environ.get("TERM") != "dumb")

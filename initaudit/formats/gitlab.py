@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from initaudit.format import Format, FormatOptions
-from initaudit.formats.changes import as_reports
+from initaudit.formats.differences import as_reports
 from initaudit.formats.printing import json_text, visible
 from initaudit.formats.telling import active, failures, location, missed, told
 

@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 
 from initaudit.findings import Severity
 from initaudit.format import Format, FormatOptions
-from initaudit.formats.changes import as_reports
+from initaudit.formats.differences import as_reports
 from initaudit.formats.printing import number, visible
 from initaudit.formats.telling import Part, failures, location, missed, told
 from initaudit.rule import all_rules
@@ -93,7 +93,7 @@ def _why_unjudged(code: str, report: Part) -> str | None:
 
 
 def _rule_case(rule: str, findings: Sequence[Part], unjudged: str | None, report: Part) -> ET.Element:
-    fail_on = report.get("gate", {}).get("fail_on", "error")
+    fail_on = report.get("gate", {}).get("fail_on") or "error"
     counting = [f for f in findings if f["suppressed"] is None]
     closing = [f for f in counting if fail_on != "never" and Severity(f["severity"]).rank >= Severity(fail_on).rank]
     others = [f for f in findings if f not in closing]

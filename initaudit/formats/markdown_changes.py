@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from initaudit.formats import changes
+from initaudit.formats import differences
 from initaudit.formats.marking import Page, code, prose
 from initaudit.formats.telling import Part, plural, subject
 
@@ -38,8 +38,8 @@ def _model_row(model: Part) -> tuple[str, ...]:
     came = states.count("new") + states.count("worse")
     return (
         MARKS[model["outcome"]],
-        code(changes.title(model)),
-        f"{changes.outcome(model)}, {changes.statuses(model)}",
+        code(differences.title(model)),
+        f"{differences.outcome(model)}, {differences.statuses(model)}",
         str(came),
         str(states.count("gone")),
     )
@@ -48,31 +48,31 @@ def _model_row(model: Part) -> tuple[str, ...]:
 def _section(page: Page, model: Part, options: FormatOptions) -> None:
     mark = MARKS[model["outcome"]]
     page.add(
-        f"\n### {mark} {code(changes.title(model), table=False)}: {changes.outcome(model)}, {changes.statuses(model)}\n"
+        f"\n### {mark} {code(differences.title(model), table=False)}: {differences.outcome(model)}, {differences.statuses(model)}\n"
     )
     for note in model["notes"]:
         page.add(f"\n{prose(note)}\n")
-    rows = list(changes.measures(model))
+    rows = list(differences.measures(model))
     if rows:
         page.add("\n")
         page.add_table(("", "before:", "after:", ""), rows)
-    shown = [f for f in model["findings"] if options.verbose or changes.is_news(f)]
-    groups = changes.grouped(shown)
+    shown = [f for f in model["findings"] if options.verbose or differences.is_news(f)]
+    groups = differences.grouped(shown)
     if groups:
         page.add("\n")
         page.add_table(("", "severity", "rule", "where", "what was found"), map(_finding_row, groups))
     page.add_details("Where else", [_line(f) for group in groups for f in group[1:]])
     page.add_details("As before, or of information", [_line(f) for f in model["findings"] if f not in shown])
     differing = [layer for layer in model["layers"] if layer["state"] not in ("unchanged", "alike")]
-    page.add_details(f"Layers: {changes.layer_counts(model)}", [_layer(layer) for layer in differing])
+    page.add_details(f"Layers: {differences.layer_counts(model)}", [_layer(layer) for layer in differing])
 
 
 def _finding_row(group: Sequence[Part]) -> tuple[str, ...]:
     finding = group[0]
     more = f" and {len(group) - 1:,} more" if len(group) > 1 else ""
     return (
-        f"**{changes.STATES[finding['state']]}**",
-        changes.severity(finding),
+        f"**{differences.STATES[finding['state']]}**",
+        differences.severity(finding),
         prose(f"{finding['code']} {finding['name']}"),
         f"{code(subject(finding))}{more}",
         prose(finding["message"]),
@@ -81,11 +81,11 @@ def _finding_row(group: Sequence[Part]) -> tuple[str, ...]:
 
 def _line(finding: Part) -> str:
     rule = prose(f"{finding['code']} {finding['name']}")
-    fate = changes.STATES[finding["state"]]
-    return f"{fate}, {changes.severity(finding)} {rule}, {code(subject(finding), table=False)}: {prose(finding['message'])}"
+    fate = differences.STATES[finding["state"]]
+    return f"{fate}, {differences.severity(finding)} {rule}, {code(subject(finding), table=False)}: {prose(finding['message'])}"
 
 
 def _layer(layer: dict[str, Any]) -> str:
-    amount = f" by {changes.change(layer)}" if changes.change(layer) else ""
-    shown = [f"{key} {changes.arrow(layer['statistics'][key])}" for key in changes.SHOWN]
+    amount = f" by {differences.change(layer)}" if layer["change"] else ""
+    shown = [f"{key} {differences.arrow(layer['statistics'][key])}" for key in differences.SHOWN]
     return f"{code(layer['title'], table=False)} {layer['state']}{amount}: {', '.join(shown)}"

@@ -14,7 +14,8 @@ from urllib.parse import quote
 from initaudit.format import Format, FormatOptions
 from initaudit.formats.printing import json_text, visible
 from initaudit.formats.telling import Part, failures, location, missed, told
-from initaudit.rule import DOC_SECTIONS, Rule, all_rules
+from initaudit.home import DOCUMENTATION
+from initaudit.rule import Rule, all_rules
 
 Json: TypeAlias = dict[str, Any]
 
@@ -48,6 +49,7 @@ class Sarif(Format):
             "name": head["tool"]["name"],
             "version": head["tool"]["version"],
             "semanticVersion": head["tool"]["version"],
+            "informationUri": DOCUMENTATION,
             "rules": [_rule(rule) for rule in rules],
         }
         bases = {BASE: {"description": {"text": "The working directory of the run."}}}
@@ -80,8 +82,8 @@ class Sarif(Format):
 def _rule(rule: Rule) -> Json:
     """The rule's docstring as SARIF has it."""
     parts = rule.documentation()
-    sections = [(title, parts[title]) for title in DOC_SECTIONS if title in parts]
-    return {
+    sections = [(title, text) for title, text in parts.items() if title != "summary"]
+    described: Json = {
         "id": rule.code,
         "name": "".join(word.capitalize() for word in rule.name.split("-")),
         "shortDescription": {"text": parts["summary"]},
@@ -92,6 +94,7 @@ def _rule(rule: Rule) -> Json:
         },
         "defaultConfiguration": {"level": LEVELS[rule.severity]},
     }
+    return {**described, "helpUri": rule.page()} if rule.page() else described
 
 
 def _result(finding: Part, file: Json, places: Mapping[str, int]) -> Json:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.padding import Padding
 from rich.text import Text
 
-from initaudit.formats import changes
+from initaudit.formats import differences
 from initaudit.formats.printing import visible
 from initaudit.formats.table import layer_table
 from initaudit.formats.telling import Part, plural, subject
@@ -39,10 +39,10 @@ def show(document: Part, options: FormatOptions, console: Console) -> None:
 
 
 def _model(console: Console, model: Part, options: FormatOptions) -> None:
-    console.print(Text(visible(changes.title(model)), style="bold"))
-    head = Text.assemble((changes.outcome(model).upper(), STYLES.get(model["outcome"], "bold")))
-    console.print(head.append(f"  {changes.statuses(model)}"))
-    for name, was, now, turn in changes.measures(model):
+    console.print(Text(visible(differences.title(model)), style="bold"))
+    head = Text.assemble((differences.outcome(model).upper(), STYLES.get(model["outcome"], "bold")))
+    console.print(head.append(f"  {differences.statuses(model)}"))
+    for name, was, now, turn in differences.measures(model):
         line = Text(f"  {name:{MEASURE}}{was if was == now else f'{was} → {now}'}")
         console.print(line.append(f"  {turn}", style=STYLES.get(turn, "dim")))
     for note in model["notes"]:
@@ -55,12 +55,12 @@ def _model(console: Console, model: Part, options: FormatOptions) -> None:
 
 def _findings(console: Console, model: Part, options: FormatOptions) -> None:
     found = model["findings"]
-    shown = [f for f in found if options.verbose or changes.is_news(f)]
-    for first, *others in changes.grouped(shown):
+    shown = [f for f in found if options.verbose or differences.is_news(f)]
+    for first, *others in differences.grouped(shown):
         console.print()
         line = Text.assemble(
-            (changes.STATES[first["state"]], STYLES.get(first["state"], "bold")),
-            f"  {changes.severity(first)} {first['code']} {first['name']}",
+            (differences.STATES[first["state"]], STYLES.get(first["state"], "bold")),
+            f"  {differences.severity(first)} {first['code']} {first['name']}",
         )
         console.print(line.append(f"  {visible(subject(first))}", style="bold"))
         console.print(Padding(Text(visible(first["message"])), (0, 0, 0, 8)))
@@ -81,24 +81,20 @@ def _layers(console: Console, model: Part, options: FormatOptions) -> None:
         (
             visible(layer["title"]),
             layer["state"],
-            changes.change(layer),
-            *(changes.arrow(layer["statistics"][key]) for key in HEADINGS),
+            differences.change(layer),
+            *(differences.arrow(layer["statistics"][key]) for key in HEADINGS),
         )
         for layer in layers
     ]
-    headings = ["layer", "", "change", *HEADINGS.values()]
-    while len(headings) > 4 and not _fits(headings, rows, options.width):
-        headings, rows = headings[:-1], [row[:-1] for row in rows]
-    console.print(layer_table(headings, rows, options.width, right={"change"}))
+    headings = ["layer", "state", "change", *HEADINGS.values()]
+    give_up = tuple(reversed(HEADINGS.values()))
+    laid_out = layer_table(headings, rows, options.width, right={"change"}, give_up=give_up)
+    console.print(laid_out.table)
+    if laid_out.note:
+        console.print(Text(laid_out.note, style="dim"))
     if len(layers) < len(model["layers"]):
         more = len(model["layers"]) - len(layers)
         console.print(Text(f"... {plural(more, 'more layer')} (--verbose shows them)", style="dim"))
-    console.print(f"{changes.layer_counts(model)}.")
+    console.print(f"{differences.layer_counts(model)}.")
     if any(layer["state"] == "alike" for layer in model["layers"]):
-        console.print(Text(f"{changes.ALIKE}.", style="dim"))
-
-
-def _fits(headings: list[str], rows: list[tuple[str, ...]], width: int) -> bool:
-    """Whether columns stand beside a name of 20 characters, or the longest if that is shorter."""
-    columns = [max(len(heading), *(len(row[i]) for row in rows)) for i, heading in enumerate(headings)]
-    return min(columns[0], 20) + sum(2 + column for column in columns[1:]) <= width
+        console.print(Text(f"{differences.ALIKE}.", style="dim"))

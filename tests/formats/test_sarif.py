@@ -67,6 +67,7 @@ def test_rules_carry_their_documentation_and_results_point_at_them():
 
     assert [rule["id"] for rule in rules] == [rule.code for rule in all_rules()]
     assert find_rule("INI401").documentation()["Harmless when"] in help_text["markdown"]
+    assert all(rule["helpUri"].endswith(f"/rules/{rule['id']}/") for rule in rules)
     assert all(rules[result["ruleIndex"]]["id"] == result["ruleId"] for result in run["results"])
     assert all(len(rule["shortDescription"]["text"]) <= 1024 for rule in rules)  # what GitHub takes
     assert all(len(rule["fullDescription"]["text"]) <= 1024 for rule in rules)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from initaudit.formats import changes
+from initaudit.formats import differences
 from initaudit.formats.page.page import _environment, _joined, _policy_hash
 from initaudit.formats.telling import plural, subject
 
@@ -38,17 +38,17 @@ def _model(model: Part) -> dict[str, Any]:
     """What the template shows of one model."""
     found = model["findings"]
     return {
-        "title": changes.title(model),
+        "title": differences.title(model),
         "verdict": VERDICTS[model["outcome"]],
-        "outcome": changes.outcome(model),
-        "statuses": changes.statuses(model),
+        "outcome": differences.outcome(model),
+        "statuses": differences.statuses(model),
         "notes": model["notes"],
-        "measures": list(changes.measures(model)),
+        "measures": list(differences.measures(model)),
         "changed": [_finding(f) for f in found if f["state"] != "unchanged"],
         "unchanged": [_finding(f) for f in found if f["state"] == "unchanged"],
         "count": plural(sum(f["state"] in ("new", "worse") for f in found), "new finding"),
         "layers": [_layer(layer) for layer in model["layers"]],
-        "layer_counts": changes.layer_counts(model),
+        "layer_counts": differences.layer_counts(model),
         "alike": any(layer["state"] == "alike" for layer in model["layers"]),
     }
 
@@ -57,12 +57,12 @@ def _finding(finding: Part) -> dict[str, Any]:
     return {
         **finding,
         "state": finding["state"],
-        "fate": changes.STATES[finding["state"]],
-        "severities": changes.severity(finding),
+        "fate": differences.STATES[finding["state"]],
+        "severities": differences.severity(finding),
         "subject": subject(finding),
     }
 
 
 def _layer(layer: Part) -> dict[str, Any]:
-    shown = [changes.arrow(layer["statistics"][key]) for key in changes.SHOWN]
-    return {**layer, "amount": changes.change(layer), "shown": shown}
+    shown = [differences.arrow(layer["statistics"][key]) for key in differences.SHOWN]
+    return {**layer, "amount": differences.change(layer), "shown": shown}
