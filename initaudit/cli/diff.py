@@ -53,7 +53,7 @@ def command(before: str, after: str, **options: Any) -> int:
     or above --fail-on, or one that was below it before.
     """
     from initaudit.cli.gate import EXIT_ERROR, EXIT_FINDINGS
-    from initaudit.cli.output import pair_outputs, write_comparison
+    from initaudit.cli.output import command_line, pair_outputs, write_comparison
     from initaudit.cli.progress import progress
     from initaudit.errors import UsageError
     from initaudit.format import FormatOptions
@@ -87,7 +87,7 @@ def command(before: str, after: str, **options: Any) -> int:
     new = [finding for model in models for finding in appeared(model, fail_on)]
     code = EXIT_ERROR if failures else EXIT_FINDINGS if new or missed else 0
     gate = {"fail_on": fail_on, "missed": missed, "exit_code": code}
-    document = comparison(models, gate, versions=(first.version, second.version))
+    document = comparison(models, gate, versions=(first.version, second.version), command=command_line())
     write_comparison(document, pairs, FormatOptions(verbose=run.verbose), color=run.color, quiet=run.quiet)
     if not run.quiet:
         found = [finding["state"] for model in models for finding in model["findings"]]

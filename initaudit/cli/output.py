@@ -93,7 +93,7 @@ class Writer:
         if not pairs:
             self._stdout = "text"
         self._options, self._color, self._quiet, self._gate = options, color, quiet, gate
-        self._head = {**head(command=_command_line()), **(more or {})}
+        self._head = {**head(command=command_line()), **(more or {})}
 
     def write(self, reports: Iterable[Report]) -> list[Report]:
         """All of them, written. Raises UsageError naming the format or the file that failed."""
@@ -148,7 +148,7 @@ def for_terminal(options: FormatOptions, color: bool | None) -> FormatOptions:
     return replace(options, width=columns, color=_wants_color(color))
 
 
-def _command_line() -> list[str] | None:
+def command_line() -> list[str] | None:
     """The words of the command that is run; None outside of one."""
     context = click.get_current_context(silent=True)
     return None if context is None or context.obj is None else ["initaudit", *context.obj]

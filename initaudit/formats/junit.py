@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from initaudit.findings import Severity
+from initaudit.findings import Severity, selects
 from initaudit.format import Format, FormatOptions
 from initaudit.formats.differences import as_reports
 from initaudit.formats.printing import number, visible
@@ -20,6 +20,8 @@ from initaudit.rule import all_rules
 
 NEEDS_SIGNAL = ("INI4", "INI5")
 """Rules that judge what the probe measured: without it they have not passed."""
+NEEDS_GRADIENT = "INI5"
+"""Those that judge what it measures on the way back."""
 
 
 class JUnit(Format):
@@ -58,6 +60,9 @@ def _suite(report: Part) -> ET.Element:
     suite = ET.Element("testsuite", name=visible(path), file=visible(path), tests=str(len(cases)))
     for attribute, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         suite.set(attribute, str(sum(case.find(tag) is not None for case in cases)))
+    seconds = (report.get("timing") or {}).get("seconds")
+    if seconds is not None:
+        suite.set("time", f"{seconds:.3f}")
     properties = ET.SubElement(suite, "properties")
     verdict = report["verdict"]
     for name in ("status", "context", "trainability", "slowness", "reason"):
@@ -78,7 +83,12 @@ def _cases(report: Part) -> Iterator[ET.Element]:
     found: dict[str, list[Part]] = {}
     for finding in report["findings"]:
         found.setdefault(f"{finding['code']} {finding['name']}", []).append(finding)
-    rules = {f"{rule.code} {rule.name}": _why_unjudged(rule.code, report) for rule in all_rules()}
+    words = (report.get("options") or {}).get("select", ["ALL"])
+    rules = {
+        f"{rule.code} {rule.name}": _why_unjudged(rule.code, report)
+        for rule in all_rules()
+        if any(selects(word, rule.code, rule.name) for word in words)
+    }
     for rule in sorted({*rules, *found}):
         yield _rule_case(rule, found.get(rule, []), rules.get(rule), report)
 
@@ -86,9 +96,10 @@ def _cases(report: Part) -> Iterator[ET.Element]:
 def _why_unjudged(code: str, report: Part) -> str | None:
     """Why a rule that found nothing has not passed, or None."""
     probe = report["probe"]
-    unmeasured = probe["status"] in ("skipped", "failed")
-    if code.startswith(NEEDS_SIGNAL) and unmeasured:
+    if code.startswith(NEEDS_SIGNAL) and probe["status"] in ("skipped", "failed"):
         return "the signal was not measured"
+    if code.startswith(NEEDS_GRADIENT) and probe["mode"] != "full":
+        return "no gradient was measured"
     return None
 
 

@@ -67,7 +67,7 @@ class Sarif(Format):
             for finding in report["findings"]:
                 yield between + json_text(_result(finding, file, places))
                 between = ",\n"
-        yield f'\n],\n"artifacts": {json_text(artifacts)},\n"invocations": {json_text([_invocation(notifications, codes)])}\n}}]}}\n'
+        yield f'\n],\n"artifacts": {json_text(artifacts)},\n"invocations": {json_text([_invocation(head, notifications, codes)])}\n}}]}}\n'
 
     def compare(self, document: Mapping[str, Any], options: FormatOptions) -> str:
         """The findings of both sides with their `baselineState`, at the model of today where there is one."""
@@ -159,9 +159,13 @@ def _notifications(report: Part, file: Json) -> list[Json]:
     return [{"level": level, "message": {"text": _message(line)}, "locations": locations} for level, line in told_of]
 
 
-def _invocation(notifications: list[Json], codes: list[int | None]) -> Json:
+def _invocation(head: Part, notifications: list[Json], codes: list[int | None]) -> Json:
     failed = any(notification["level"] == "error" for notification in notifications)
     invocation: Json = {"executionSuccessful": not failed, "toolExecutionNotifications": notifications}
+    run = head.get("run", {})
+    for key, value in (("commandLine", run.get("command")), ("startTimeUtc", run.get("started"))):
+        if value is not None:
+            invocation[key] = value
     known = [code for code in codes if code is not None]
     if known:
         invocation["exitCode"] = max(known)

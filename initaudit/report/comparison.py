@@ -17,6 +17,9 @@ Part: TypeAlias = Mapping[str, Any]
 HEAD = ("model", "verdict", "coverage", "probe", "failed_rules")
 """What a comparison repeats of each of the two reports."""
 
+OF_GATE = ("fail_on", "fail_on_incomplete", "min_trainability", "baseline", "max_memory", "timeout")
+"""Options that change nothing of what is found."""
+
 TRAINABILITY_STEP = 0.05
 """Change of trainability that is called one. Twelve draws of one network (9 layers of width 64, ReLU, He's std times 0.6) have a
 standard deviation of 0.009, of He's std itself 0.003: four times what two draws differ by."""
@@ -25,13 +28,16 @@ SLOWNESS_STEP = 1.5
 2.4 times what two draws differ by."""
 
 
-def comparison(models: Iterable[Part], gate: Mapping[str, Any], versions: tuple[str, str]) -> dict[str, Any]:
+def comparison(
+    models: Iterable[Part], gate: Mapping[str, Any], versions: tuple[str, str], command: Sequence[str] | None = None
+) -> dict[str, Any]:
     """The document of any number of compared models, each made by `compared`.
 
     Args:
         models: what became of each.
         gate: `fail_on`, what else was asked for and is `missed`, and the `exit_code`.
         versions: of initaudit that made the two sides.
+        command: as for `initaudit.report.run.run`.
     """
     first, second = versions
     notes = (
@@ -39,7 +45,7 @@ def comparison(models: Iterable[Part], gate: Mapping[str, Any], versions: tuple[
         if first == second
         else [f"made by two versions of initaudit, {first} and {second}, which may judge differently"]
     )
-    return {**head(), "gate": dict(gate), "notes": notes, "comparisons": list(models)}
+    return {**head(command=command), "gate": dict(gate), "notes": notes, "comparisons": list(models)}
 
 
 def pair_reports(before: Sequence[Part], after: Sequence[Part]) -> list[tuple[Part | None, Part | None]]:
@@ -102,6 +108,12 @@ def _notes(before: Part | None, after: Part | None) -> list[str]:
     contexts = [report["verdict"]["context"] for report in (before, after)]
     if contexts[0] != contexts[1]:
         notes.append(f"a {contexts[0]} network before and a {contexts[1]} one after are judged by different measures")
+    options = [report.get("options") or {} for report in (before, after)]
+    others = [
+        key for key in options[0] if key in options[1] and options[0][key] != options[1][key] and key not in OF_GATE
+    ]
+    if others:
+        notes.append(f"made under other options: {', '.join(others)}")
     modes = [_measured(report) for report in (before, after)]
     if modes[0] != modes[1]:
         notes.append(f"the signal was measured {modes[0]} before and {modes[1]} after")

@@ -9,8 +9,9 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from initaudit.format import FormatOptions, find_format
 from initaudit.rule import all_rules, find_rule
-from tests.formats.documents import HOSTILE, dense_report, error_report, everywhere, rendered, varied_reports
+from tests.formats.documents import HOSTILE, dense_report, document, error_report, everywhere, rendered, varied_reports
 
 SCHEMA = Path(__file__).parent / "schemas" / "sarif-2.1.0-rtm.5.json"
 
@@ -93,6 +94,19 @@ def test_what_could_not_be_audited_is_a_notification():
     assert invocation["executionSuccessful"] is False
     assert invocation["exitCode"] == 1
     assert run_of(dense_report())["invocations"][0]["executionSuccessful"] is True
+
+
+def test_the_log_says_which_command_made_it_and_when():
+    """As the document has it."""
+    head = document() | {
+        "run": {"started": "2026-01-02T03:04:05Z", "command": "initaudit check m.onnx", "versions": {}}
+    }
+    log = json.loads(find_format("sarif").render(head, FormatOptions()))
+    validator().validate(log)
+    (invocation,) = log["runs"][0]["invocations"]
+
+    assert invocation["commandLine"] == "initaudit check m.onnx"
+    assert invocation["startTimeUtc"] == "2026-01-02T03:04:05Z"
 
 
 def test_fingerprints_are_those_of_the_findings():

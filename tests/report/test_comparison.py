@@ -93,6 +93,15 @@ def test_trainability_of_a_trained_network_is_not_compared():
     assert model["notes"] == ["a fresh network before and a trained one after are judged by different measures"]
 
 
+def test_other_options_are_said():
+    """A seed or a context may be all that differs; the gate changes nothing of what is found."""
+    before, after = (
+        report() | {"options": o} for o in ({"seed": 0, "fail_on": "error"}, {"seed": 1, "fail_on": "never"})
+    )
+
+    assert compared(before, after)["notes"] == ["made under other options: seed"]
+
+
 def test_a_model_that_cannot_be_audited_any_more_is_worse_and_not_without_findings():
     """Silence is no improvement."""
     broken, sick = error_report(), report(found("a"))
