@@ -66,3 +66,14 @@ def test_hostile_names_are_neither_markup_nor_mentions():
     assert "@all #1" in "".join(re.findall(r"<code>(.*?)</code>", html, re.DOTALL))
     assert cells == {4, 5}
     assert "\x1b" not in text
+
+
+def test_a_name_is_shown_as_it_is_wherever_it_stands():
+    """Bars and backticks neither close a cell nor a span of code."""
+    report = dense_report(name="a|b`c``d")
+    report["findings"] = [finding("INI104", "mean-off-zero", "error", name, "m") for name in ("x|y`z", "`|`")]
+
+    html = MarkdownIt("commonmark").enable("table").render(rendered("markdown", report, report))
+    spans = re.findall(r"<code>(.*?)</code>", html)
+
+    assert spans == ["models/a|b`c``d.onnx"] * 2 + ["models/a|b`c``d.onnx", "x|y`z", "`|`", "rope.table"] * 2
