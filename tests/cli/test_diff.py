@@ -153,6 +153,23 @@ def test_a_report_comes_through_a_pipe(sides: Path):
     assert run(["diff", "-", "-"]) == 2
 
 
+def test_folders_of_models_are_compared_model_by_model(sides: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    """By name below the folder, with the change of the weights; what only one folder has is said."""
+    for folder, names in (("old", ("a", "b")), ("new", ("b", "c"))):
+        (tmp_path / folder).mkdir()
+        for name in names:
+            (tmp_path / folder / f"{name}.onnx").write_bytes((sides / "well.onnx").read_bytes())
+
+    code, document = compared(capfd, str(tmp_path / "old"), str(tmp_path / "new"))
+    both, gone, new = document["comparisons"]
+
+    assert code == 0
+    assert {row["state"] for row in both["layers"]} == {"unchanged"}
+    assert gone["before"]["model"]["path"].endswith("old/a.onnx")
+    assert (gone["after"], new["before"]) == (None, None)
+    assert run(["diff", *QUICK, str(tmp_path / "old"), str(tmp_path / "new"), "--fail-on-unchanged"]) == 1
+
+
 def test_what_is_new_is_read_first_and_the_rest_is_counted(sides: Path, capfd: pytest.CaptureFixture[str]):
     """Eighty columns, one row a layer."""
     run(["diff", *QUICK, str(sides / "well.onnx"), str(sides / "sick.onnx")])
