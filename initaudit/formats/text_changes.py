@@ -72,7 +72,7 @@ def _findings(console: Console, model: Part, options: FormatOptions) -> None:
     if hidden:
         console.print(f"{plural(hidden, 'finding')} as before or of information (--verbose shows them).")
     elif not found:
-        console.print("No findings, before or after.")
+        console.print(differences.no_findings(model))
 
 
 def _layers(console: Console, model: Part, options: FormatOptions) -> None:

@@ -46,6 +46,7 @@ def _model(model: Part) -> dict[str, Any]:
         "measures": list(differences.measures(model)),
         "changed": [_finding(f) for f in found if f["state"] != "unchanged"],
         "unchanged": [_finding(f) for f in found if f["state"] == "unchanged"],
+        "no_findings": differences.no_findings(model),
         "count": plural(sum(f["state"] in ("new", "worse") for f in found), "new finding"),
         "layers": [_layer(layer) for layer in model["layers"]],
         "layer_counts": differences.layer_counts(model),
