@@ -124,7 +124,7 @@ def test_an_unchanged_layer_closes_the_gate_where_it_is_asked(sides: Path, capfd
         ('{"a": 1}', "is no JSON report of `initaudit check`"),
         ("{", "is no JSON: "),
         ('{"schema_version": "9", "tool": {}, "reports": []}', "has schema_version '9', not '1'"),
-        ('{"schema_version": "1", "tool": {"version": "1"}, "reports": [{"model": {}}]}', "is no whole JSON report"),
+        ('{"schema_version": "1", "tool": {"version": "1"}, "reports": [{"model": {}}]}', "it has no 'verdict'"),
         ('{"schema_version": "1", "tool": {"version": "1"}, "reports": 3}', "is no whole JSON report"),
         ("text", "not an ONNX model"),
     ],
@@ -140,6 +140,16 @@ def test_what_is_neither_model_nor_report_is_one_line(content, complaint, sides:
         assert complaint in error
         assert error.count("\n") == 1
     assert run(["diff", *QUICK, str(tmp_path / "missing.onnx"), str(file)]) == 2
+
+
+def test_words_that_mean_nothing_are_refused(sides: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    """A report of another hand must not open the gate."""
+    document = json.loads((sides / "sick.json").read_text())
+    document["reports"][0]["findings"][0]["severity"] = "fatal"
+    (tmp_path / "odd.json").write_text(json.dumps(document))
+
+    assert run(["diff", *QUICK, str(sides / "well.json"), str(tmp_path / "odd.json")]) == 2
+    assert "'fatal' is not a valid Severity" in capfd.readouterr().err
 
 
 def test_a_report_comes_through_a_pipe(sides: Path):
