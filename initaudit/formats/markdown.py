@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from initaudit.format import Format, FormatOptions
-from initaudit.formats.marking import MARKS, Page, code, prose
+from initaudit.formats.marking import MARKS, Page, code, prose, rule_link
 from initaudit.formats.telling import Part, active, failures, location, missed, plural, subject
 
 STATUSES = {"error": "not audited", "fail": "failed", "warn": "with warnings", "pass": "passed"}
@@ -31,6 +31,12 @@ class Markdown(Format):
         for report in reports:
             _section(page, report, options)
         return page.text()
+
+    def compare(self, document: Mapping[str, Any], options: FormatOptions) -> str:
+        """What became better and what worse; what is as before is counted."""
+        from initaudit.formats.markdown_changes import changes_page
+
+        return changes_page(document, options)
 
 
 def _status(report: Part) -> str:
@@ -106,7 +112,7 @@ def _finding_row(group: Sequence[Part]) -> tuple[str, ...]:
     more = f" and {len(group) - 1:,} more" if len(group) > 1 else ""
     return (
         SEVERITIES[first["severity"]],
-        prose(f"{first['code']} {first['name']}"),
+        rule_link(first),
         f"{where}{more}",
         prose(first["message"]),
         prose(first["suggestion"]),

@@ -18,6 +18,7 @@ from initaudit.format import Format, FormatOptions
 from initaudit.formats.changes import changes_text
 from initaudit.formats.printing import number, printed, visible
 from initaudit.formats.table import fed, full_title, layer_table
+from initaudit.formats.telling import missed
 
 Part: TypeAlias = Mapping[str, Any]
 """A report, a layer or a finding of the document."""
@@ -72,6 +73,12 @@ class TextFormat(Format):
         if options.statistics:
             yield _printed(options, partial(_statistics, counts))
 
+    def compare(self, document: Part, options: FormatOptions) -> str:
+        """What became better, what worse, and how much each layer changed."""
+        from initaudit.formats.text_changes import show
+
+        return _printed(options, partial(show, document, options))
+
 
 def _printed(options: FormatOptions, show: Callable[[Console], None]) -> str:
     """What `show` prints, without blanks at the ends of the lines."""
@@ -117,6 +124,8 @@ def _report(report: Part, options: FormatOptions, console: Console) -> None:
     _findings(console, report, options)
     for line in report["failed_rules"]:
         console.print(Text(visible(f"Not judged: {line}"), style=STYLES["error"]))
+    for line in missed(report):
+        console.print(Text(visible(f"The gate is closed: {line}."), style=STYLES["error"]))
     if report["layers"]:
         console.print()
         _layers(console, report, options)
@@ -240,8 +249,8 @@ def _coverage(console: Console, report: Part, options: FormatOptions) -> None:
     share = audited / parameters if parameters else 1.0
     percent = f" ({share:.1%})" if share < 1 else ""
     console.print(f"{audited:,} of {parameters:,} parameters audited{percent}.")
-    missed = [s for s in coverage["skipped"] if s["is_parameter"]]
-    for skipped in missed if options.verbose else missed[:3]:
+    left = [s for s in coverage["skipped"] if s["is_parameter"]]
+    for skipped in left if options.verbose else left[:3]:
         console.print(
             Padding(
                 Text(
@@ -250,8 +259,8 @@ def _coverage(console: Console, report: Part, options: FormatOptions) -> None:
                 (0, 0, 0, 2),
             )
         )
-    if len(missed) > 3 and not options.verbose:
-        console.print(Text(f"  ... {len(missed) - 3} more (--verbose shows them)", style="dim"))
+    if len(left) > 3 and not options.verbose:
+        console.print(Text(f"  ... {len(left) - 3} more (--verbose shows them)", style="dim"))
     if probe["status"] != "skipped":
         note = {"complete": "measured everywhere", "partial": "measured in part", "failed": "not measured"}[
             probe["status"]
