@@ -126,7 +126,7 @@ def dense_layer(name, *, weight, z, gradient, activation, gain, depth):
         "target": {"scheme": "he_normal", "gain": gain, "std": target, "ratio": std / target, "why": f"{activation} follows and needs a gain of {gain:.3g}; {fan_in} values enter each unit."},
         "signal": {
             "mean_square": float(np.mean(z**2)), "variance": float(unit), "similarity": float(1 - unit / np.mean(z**2)), "saturated": 0.0, "dead": float(np.mean((z <= 0).all(0))),
-            "gradient_rms": gradient, "weight_gradient_ratio": gradient * 3, "nonfinite": 0.0, "predicted_variance": None, "growth": (std / target) ** 2,
+            "elements": fan_out, "gradient_rms": gradient, "weight_gradient_ratio": gradient * 3, "nonfinite": 0.0, "predicted_variance": None, "growth": (std / target) ** 2,
             "after": {"mean_square": float(np.mean(z**2)) / 2, "variance": float(unit) / 2}, "histogram": histogram(z), "gradient_error": 0.05, "gradient_resolved": gradient > 1e-9,
         },
     }  # fmt: skip
@@ -136,7 +136,7 @@ def finding(code, name, severity, layer, message, *, measured=None, expected=Non
     """One finding of the document."""
     return {
         "code": code, "name": name, "severity": severity, "confidence": "high", "layer": layer, "initializer": None, "message": message,
-        "evidence": {"measured": measured, "expected": expected}, "suggestion": "Re-initialise with he_normal: `initaudit fix`.", "remedy": "check", "fingerprint": "0123456789abcdef",
+        "evidence": {"measured": measured, "expected": expected}, "suggestion": "Re-initialise with he_normal: `initaudit fix`.", "remedy": "check", "url": "", "fingerprint": "0123456789abcdef",
         "suppressed": None, **more,
     }  # fmt: skip
 
@@ -169,9 +169,9 @@ def everywhere(value, text):
 
 
 RULES = {
-    "INI401": {"name": "vanishing-signal", "summary": "The signal gets smaller at every layer until nothing is left of it.", "Why": "What does not arrive cannot be learned from.", "Harmless when": "never in a fresh network.", "Fix": "Re-initialise.", "References": "He et al. 2015."},
-    "INI101": {"name": "weight-too-small", "summary": "The weights are too small for their fan-in and activation.", "Why": "Each layer shrinks the signal.", "Harmless when": "a normalisation follows.", "Fix": "Re-initialise.", "References": "Glorot and Bengio 2010."},
-    "INI602": {"name": "untouched-layer", "summary": "Equal to the layer of another file.", "Why": "-", "Harmless when": "-", "Fix": "-", "References": "-"},
+    "INI401": {"name": "vanishing-signal", "url": "https://docs.example/rules/INI401/", "summary": "The signal gets smaller at every layer until nothing is left of it.", "Why": "What does not arrive cannot be learned from.", "Harmless when": "never in a fresh network.", "Fix": "Re-initialise.", "References": "He et al. 2015."},
+    "INI101": {"name": "weight-too-small", "url": "https://docs.example/rules/INI101/", "summary": "The weights are too small for their fan-in and activation.", "Why": "Each layer shrinks the signal.", "Harmless when": "a normalisation follows.", "Fix": "Re-initialise.", "References": "Glorot and Bengio 2010."},
+    "INI602": {"name": "untouched-layer", "url": "https://docs.example/rules/INI602/", "summary": "Equal to the layer of another file.", "Why": "-", "Harmless when": "-", "Fix": "-", "References": "-"},
 }  # fmt: skip
 
 
