@@ -33,6 +33,12 @@ class Markdown(Format):
             _section(page, report, options)
         return page.text()
 
+    def compare(self, document: Mapping[str, Any], options: FormatOptions) -> str:
+        """What became better and what worse; what is as before is counted."""
+        from initaudit.formats.markdown_changes import changes_page
+
+        return changes_page(document, options)
+
 
 def _status(report: Part) -> str:
     """The verdict's, or that the gate is closed by what it asks beyond findings."""
