@@ -44,6 +44,7 @@ def test_every_option_of_a_command_is_a_setting_or_of_one_run():
         "every",
         "how",
         "formats",
+        "files",
         "reports",
         "output_format",
         "fail_on_unchanged",

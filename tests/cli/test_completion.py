@@ -8,8 +8,6 @@ import pytest
 from click.shell_completion import BashComplete
 
 from initaudit.cli import cli
-from initaudit.cli.options import FORMATS
-from initaudit.format import all_formats
 
 
 def offered(line: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -36,8 +34,3 @@ def offered(line: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_the_shell_completes_what_the_program_knows(line: str, expected: list[str], monkeypatch: pytest.MonkeyPatch):
     """Commands, rules by code and name, thresholds, formats, schemes and words."""
     assert offered(line, monkeypatch) == expected
-
-
-def test_the_help_names_every_format():
-    """It is written out, so that no format is loaded for it."""
-    assert [name for name in all_formats() if name not in FORMATS] == []
