@@ -369,6 +369,19 @@ def test_no_color_is_honoured(tmp_path: Path):
     assert b"\x1b[" not in result.stdout
 
 
+def test_colour_can_be_forced_into_a_pipe(tmp_path: Path):
+    """https://force-color.org: CI systems show colours and are no terminals; NO_COLOR is the stronger."""
+    path = save(mlp([32, 32, 4]), tmp_path / "m.onnx")
+
+    def printed(**more: str) -> str:
+        command = [sys.executable, "-m", "initaudit", "check", *QUICK, "-q", path]
+        environment = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR")} | more
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment).stdout
+
+    assert "\x1b[" in printed(FORCE_COLOR="1")
+    assert "\x1b[" not in printed(FORCE_COLOR="1", NO_COLOR="1")
+
+
 def test_the_version_needs_no_heavy_import():
     """`--version` loads neither numpy nor onnx."""
     code = (
