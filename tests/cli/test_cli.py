@@ -161,7 +161,7 @@ def test_each_report_comes_as_soon_as_it_is_finished(tmp_path: Path, monkeypatch
 
     def reports():
         for name in ("a.onnx", "b.onnx"):
-            seen.append((name, stream.text.count("onnx")))
+            seen.append((name, stream.text.count(".onnx")))
             yield audit(save(mlp([8, 8, 4]), tmp_path / name), probe="none")
 
     for name in ("text", "json"):
@@ -357,6 +357,19 @@ def test_an_internal_error_is_one_line_and_exit_code_2(
     assert error.count("\n") == 1
 
 
+def test_a_reader_that_goes_away_is_no_finding(tmp_path: Path):
+    """`initaudit check ... | head -1` ends without a traceback, and not with the code of findings."""
+    path = save(mlp([32, 32, 4]), tmp_path / "m.onnx")
+    command = [sys.executable, "-m", "initaudit", "check", *QUICK, "-q", path]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert running.stdout is not None
+    running.stdout.close()
+    _, told = running.communicate(timeout=60)
+
+    assert running.returncode == 2
+    assert told == ""
+
+
 def test_no_color_is_honoured(tmp_path: Path):
     """No escape sequence when NO_COLOR is set or stdout is no terminal."""
     path = save(mlp([32, 32, 4], draw=normal(5)), tmp_path / "m.onnx")
@@ -367,6 +380,19 @@ def test_no_color_is_honoured(tmp_path: Path):
     )
 
     assert b"\x1b[" not in result.stdout
+
+
+def test_colour_can_be_forced_into_a_pipe(tmp_path: Path):
+    """https://force-color.org: CI systems show colours and are no terminals; NO_COLOR is the stronger."""
+    path = save(mlp([32, 32, 4]), tmp_path / "m.onnx")
+
+    def printed(**more: str) -> str:
+        command = [sys.executable, "-m", "initaudit", "check", *QUICK, "-q", path]
+        environment = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR")} | more
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment).stdout
+
+    assert "\x1b[" in printed(FORCE_COLOR="1")
+    assert "\x1b[" not in printed(FORCE_COLOR="1", NO_COLOR="1")
 
 
 def test_the_version_needs_no_heavy_import():
