@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     OptionsT = TypeVar("OptionsT")
     Words: TypeAlias = str | Iterable[str]
     Ignored: TypeAlias = str | Ignore | Mapping[str, str]
+    Stated: TypeAlias = str | Iterable[str] | Mapping[str, Any]
     PathLike: TypeAlias = str | os.PathLike[str]
 
 
@@ -29,6 +30,8 @@ class AuditOptions(TypedDict, total=False):
 
     select: Words
     ignore: Ignored | Iterable[Ignored]
+    severity: Stated
+    threshold: Stated
     fail_on: Literal["error", "warning", "never"]
     fail_on_incomplete: bool
     min_trainability: float | None

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from initaudit.config import Config
     from initaudit.model.load import Source
     from initaudit.report.report import Report
+    from initaudit.settings.settings import Settings
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,14 +40,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session")
 def initaudit(pytestconfig: pytest.Config) -> Gate:
     """Audit a model: `initaudit("model.onnx", **options)` fails the test where `initaudit check` would, and gives the report."""
-    return Gate(_configuration(pytestconfig))
+    return Gate(_settings(pytestconfig))
 
 
 class Gate:
     """What the `initaudit` fixture is: a function with the configuration of the project."""
 
-    def __init__(self, config: Config) -> None:
-        self._config = config
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
 
     def __call__(self, source: Source, **options: Unpack[AuditOptions]) -> Report:
         """The report of a model, after the test has failed where its findings close the gate.
@@ -63,11 +64,11 @@ class Gate:
         from initaudit.errors import InitauditError
 
         try:
-            report = audit(source, config=self._config, **options)
+            name = os.fsdecode(source) if isinstance(source, str | os.PathLike) else None
+            report = audit(source, config=self._settings.config(name), **options)
         except InitauditError as error:
             raise error.with_traceback(None) from None  # its text says all; the test's own line is what is to be seen
-        assert report.config is not None
-        if complaint := _complaint(report, report.config):
+        if complaint := _complaint(report):
             pytest.fail(complaint)
         return report
 
@@ -81,17 +82,18 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
 
 
 def _tests(session: pytest.Session, config: pytest.Config, patterns: list[str]) -> Iterator[pytest.Item]:
-    from initaudit.cli.check import expand
+    from initaudit.cli.models import expand
     from initaudit.errors import InitauditError
 
     try:
-        options = _configuration(config)
-        paths = expand([str(config.invocation_params.dir / pattern) for pattern in patterns])
+        settings = _settings(config)
+        paths = expand([str(config.invocation_params.dir / pattern) for pattern in patterns], settings.run.exclude)
+        options = {path: settings.config(path) for path in paths}
     except InitauditError as error:
         raise pytest.UsageError(f"--initaudit: {error}") from error
     for path in paths:
         file: ModelFile = ModelFile.from_parent(session, path=Path(path))
-        yield ModelTest.from_parent(file, name="initaudit", options=options)
+        yield ModelTest.from_parent(file, name="initaudit", options=options[path])
 
 
 class ModelFile(pytest.File):
@@ -115,7 +117,7 @@ class ModelTest(pytest.Item):
 
         report = audit(os.path.relpath(self.path), self._options)
         self.user_properties += [("verdict", report.verdict.status), ("trainability", report.verdict.trainability)]
-        if complaint := _complaint(report, self._options):
+        if complaint := _complaint(report):
             raise ModelFailed(complaint)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *arguments: Any) -> Any:
@@ -135,23 +137,24 @@ class ModelFailed(Exception):
     """The findings of one model, as text."""
 
 
-def _configuration(config: pytest.Config) -> Config:
+def _settings(config: pytest.Config) -> Settings:
     """Of the project under test, whichever directory pytest was started in."""
-    from initaudit.config import load_config
+    from initaudit.settings.settings import load_settings
 
-    return load_config(config.rootpath)
+    return load_settings(config.rootpath)
 
 
-def _complaint(report: Report, config: Config) -> str | None:
+def _complaint(report: Report) -> str | None:
     """Why the gate is closed: what was found, a paragraph each; None where it is open."""
     from initaudit.cli.gate import demands, exit_code
     from initaudit.findings import Severity
     from initaudit.formats.printing import visible
     from initaudit.registry import faults
 
-    if not exit_code([report], config):
+    if not exit_code([report]):
         return None
-    verdict = report.verdict
+    verdict, config = report.verdict, report.config
+    assert config is not None
     lines = [f"{report.path}: {verdict.status}: {verdict.reason}"]
     least = None if config.fail_on == "never" else Severity(config.fail_on)
     for finding in report.active:
@@ -159,6 +162,6 @@ def _complaint(report: Report, config: Config) -> str | None:
             where = f" {finding.layer}" if finding.layer else ""
             lines.append(f"{finding.code} {finding.name} [{finding.severity.value}]{where}: {finding.message}")
             lines += [f"    {finding.suggestion}"] if finding.suggestion else []
-    lines += demands(report, config)
+    lines += demands(report)
     lines += dict.fromkeys((*report.failed_rules, *faults()))
     return "\n".join(visible(line) for line in lines)

@@ -22,6 +22,7 @@ COMMANDS = {
     "rules": "List all rules.",
     "schema": "Print the JSON Schema of the reports.",
     "baseline": "Accept today's findings, so that later runs fail only on new ones.",
+    "config": "Show the settings in force, and where each comes from.",
 }
 
 EXIT_INTERRUPTED = 130
@@ -75,7 +76,7 @@ def run(arguments: list[str]) -> int:
         click.echo("interrupted", err=True)
         return EXIT_INTERRUPTED
     except click.ClickException as error:
-        error.show()
+        click.echo(f"initaudit: error: {visible(_one_line(error))}", err=True)
         return EXIT_ERROR
     except InitauditError as error:
         click.echo(f"initaudit: error: {visible(str(error))}", err=True)
@@ -90,6 +91,13 @@ def run(arguments: list[str]) -> int:
         click.echo(f"initaudit: {internal_error(error)}", err=True)
         return EXIT_ERROR
     return code if isinstance(code, int) else 0
+
+
+def _one_line(error: click.ClickException) -> str:
+    """What is wrong with the command line, and where to read on."""
+    message = " ".join(error.format_message().split())
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return message if context is None else f"{message.removesuffix('.')}; see `{context.command_path} --help`"
 
 
 def internal_error(error: Exception) -> str:
