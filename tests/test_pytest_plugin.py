@@ -30,16 +30,26 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+CONFIGURATION = """
+[tool.pytest.ini_options]
+[tool.initaudit]
+probe = "none"
+context = "fresh"
+exclude = ["drafts"]
+input-shapes = {of_another_model = [1, 2]}
+"""
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a sound model, one with a layer of zeros, and a configuration."""
     folder = tmp_path_factory.mktemp("project")
     (folder / "models" / "old").mkdir(parents=True)
+    (folder / "models" / "drafts").mkdir()
     save(mlp([16, 16, 4]), folder / "models" / "good.onnx")
     save(mlp([16, 16, 4], change={"fc0.weight": np.zeros_like}), folder / "models" / "old" / "zero.onnx")
-    (folder / "pyproject.toml").write_text(
-        '[tool.initaudit]\nprobe = "none"\ncontext = "fresh"\n[tool.pytest.ini_options]\n'
-    )
+    save(mlp([16, 16, 4]), folder / "models" / "drafts" / "left_out.onnx")
+    (folder / "pyproject.toml").write_text(CONFIGURATION)
     return folder
 
 
@@ -64,6 +74,7 @@ def test_each_file_is_a_test_with_one_message(installed: Path, project: Path):
     assert "models/good.onnx::initaudit PASSED" in done.stdout
     assert "models/old/zero.onnx::initaudit FAILED" in done.stdout
     assert "INI003 zero-weight [error] " in done.stdout
+    assert "left_out" not in done.stdout
     assert "Traceback" not in done.stdout
     assert "pytest_plugin.py" not in done.stdout
 
