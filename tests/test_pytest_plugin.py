@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -176,6 +178,22 @@ def test_the_fixture_asserts_and_gives_the_report(installed: Path, project: Path
     assert "trainability was not measured (--min-trainability 0.5)" in done.stdout
     assert "UnreadableModel: nowhere.onnx: No such file" in done.stdout
     assert "model/load.py" not in done.stdout
+
+
+def test_the_lines_of_the_documentation_work(installed: Path, tmp_path: Path):
+    """The tests and the command of docs/ci.md, in a project that has what they speak of."""
+    section = (ROOT / "docs" / "ci.md").read_text().split("\n## pytest\n")[1]
+    (code,), (command, *_) = (re.findall(rf"```{kind}\n(.*?)```", section, re.DOTALL) for kind in ("python", "sh"))
+    (tmp_path / "test_model.py").write_text(code)
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    for path in ("model.onnx", "models/a.onnx", "exports/today/b.onnx"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        save(mlp([16, 16, 4]), tmp_path / path)
+
+    done = run_pytest(installed, tmp_path, *shlex.split(command)[1:])
+
+    assert done.returncode == 0, done.stdout
+    assert "4 passed" in done.stdout
 
 
 def test_the_plugin_costs_a_run_nothing_that_does_not_use_it(installed: Path, project: Path, tmp_path: Path):

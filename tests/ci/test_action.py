@@ -118,7 +118,8 @@ def test_every_expression_means_something():
 
 def test_sound_models_pass(audit: Audit):
     """Exit code 0, every report written, a summary of the run, no annotation; a later step that cannot run leaves none of them for today's."""
-    done, outputs = audit(models="models/\n")
+    (audit.runner.workspace / "initaudit.toml").write_text('probe = "none"\n')
+    done, outputs = audit(models="models/\n", reports=".")
     files = {name: audit.runner.workspace / outputs[name] for name in ("html", "json", "sarif")}
 
     assert done.returncode == 0, done.stderr
@@ -128,10 +129,11 @@ def test_sound_models_pass(audit: Audit):
     assert json.loads(files["sarif"].read_text())["version"] == "2.1.0"
     assert json.loads(files["json"].read_text())["reports"][0]["model"]["path"] == "models/good.onnx"
     assert "## initaudit" in (audit.runner.folder / "summary").read_text()
+    assert (files["json"].parent / "initaudit.toml").exists()
     assert "PASS" in done.stdout
     assert not [line for line in done.stdout.splitlines() if line.startswith("::")]
 
-    refused, outputs = audit(models="models", fail_on="never; touch owned")
+    refused, outputs = audit(models="models", reports=".", fail_on="never; touch owned")
 
     assert refused.returncode == 2
     assert "never; touch owned" in refused.stderr
