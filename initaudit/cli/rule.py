@@ -25,6 +25,10 @@ def command(code: str) -> int:
     for title, body in documentation.items():
         click.echo()
         click.echo(textwrap.fill(f"{title}: {body}", width, subsequent_indent="  "))
+    for threshold in rule.thresholds:
+        click.echo()
+        text = f"Threshold {threshold.name}: {threshold.meaning} {threshold.value:g} (--threshold {rule.code}.{threshold.name}=X)."
+        click.echo(textwrap.fill(text, width, subsequent_indent="  "))
     if rule.page():
         click.echo(f"\n{rule.page()}")
     return 0
