@@ -51,10 +51,10 @@ class Rule(abc.ABC):
     """Words joined by hyphens, readable after "ignore"."""
     severity: ClassVar[Severity]
     """What a finding has unless the consequence says otherwise."""
-    by_consequence: ClassVar[tuple[Severity, ...]] = ()
-    """What a finding may have instead, where the consequence decides."""
     thresholds: ClassVar[tuple[Threshold, ...]] = ()
     """Those that a project may set."""
+    by_consequence: ClassVar[tuple[Severity, ...]] = ()
+    """What a finding may have instead, where the consequence decides."""
     remedy: ClassVar[Remedy] = Remedy.NONE
     """What takes a finding away in a network that is still to be trained."""
     url: ClassVar[str] = ""
