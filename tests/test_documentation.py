@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 import shlex
 import tomllib
@@ -100,6 +101,15 @@ def test_a_rule_has_a_page_with_its_documentation_and_an_example_that_triggers_i
     assert rule.documentation()["Why"][1:] in page
     assert "error INI003 zero-weight /fc1/Gemm" in page
     assert (tmp_path / "INI003.onnx").exists()
+
+
+def test_every_key_of_the_json_document_is_explained():
+    """Those of the document and of a report; `initaudit schema` has the rest."""
+    schema = json.loads((ROOT / "initaudit" / "schema.json").read_text("utf-8"))
+    explained = set(re.findall(r"`([\w.\[\]]+)`(?=[^|]*\|)", (ROOT / "docs" / "json.md").read_text("utf-8")))
+
+    assert set(schema["properties"]) - {"reports"} <= explained
+    assert {f"reports[].{key}" for key in schema["$defs"]["report"]["properties"]} <= {e.removesuffix("[]") for e in explained}
 
 
 def test_help_is_shown_of_every_command():
