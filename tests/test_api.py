@@ -137,6 +137,8 @@ def test_options_that_cannot_be_followed_are_usage_errors(network: onnx.ModelPro
     [
         ({"evry": True}, "unknown option 'evry'; did you mean every?"),
         ({"every": 3}, "neither true nor false"),
+        ({"context": "fresh"}, "config=Config(context=...)"),
+        ({"config": {"probe": "none"}}, "config is no initaudit.Config: dict"),
         ({"layers": 5}, "is no list"),
         ({"layers": "fc9"}, "has no layer 'fc9'; did you mean"),
         ({"scheme": "he_norml"}, "did you mean he_normal?"),
@@ -146,7 +148,7 @@ def test_options_that_cannot_be_followed_are_usage_errors(network: onnx.ModelPro
 def test_options_of_fix_are_read_like_those_of_audit(network: onnx.ModelProto, options: Any, said: str):
     """A typo must not draw the wrong layers anew."""
     with pytest.raises(initaudit.UsageError) as raised:
-        initaudit.fix(network, config=initaudit.Config(probe="none"), **options)
+        initaudit.fix(network, **{"config": initaudit.Config(probe="none"), **options})
 
     assert said in str(raised.value)
 
