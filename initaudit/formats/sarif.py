@@ -14,6 +14,7 @@ from urllib.parse import quote
 from initaudit.format import Format, FormatOptions
 from initaudit.formats.printing import json_text, visible
 from initaudit.formats.telling import Part, failures, location, missed, told
+from initaudit.home import DOCUMENTATION
 from initaudit.rule import DOC_SECTIONS, Rule, all_rules
 
 Json: TypeAlias = dict[str, Any]
@@ -46,6 +47,7 @@ class Sarif(Format):
             "name": head["tool"]["name"],
             "version": head["tool"]["version"],
             "semanticVersion": head["tool"]["version"],
+            "informationUri": DOCUMENTATION,
             "rules": [_rule(rule) for rule in rules],
         }
         bases = {BASE: {"description": {"text": "The working directory of the run."}}}
@@ -70,6 +72,7 @@ def _rule(rule: Rule) -> Json:
     """The rule's docstring as SARIF has it."""
     parts = rule.documentation()
     sections = [(title, parts[title]) for title in DOC_SECTIONS if title in parts]
+    page = rule.page()
     return {
         "id": rule.code,
         "name": "".join(word.capitalize() for word in rule.name.split("-")),
@@ -80,6 +83,7 @@ def _rule(rule: Rule) -> Json:
             "markdown": "\n\n".join([parts["summary"], *(f"**{title}.** {body}" for title, body in sections)]),
         },
         "defaultConfiguration": {"level": LEVELS[rule.severity]},
+        **({"helpUri": page} if page else {}),
     }
 
 

@@ -66,6 +66,7 @@ def test_rules_carry_their_documentation_and_results_point_at_them():
     help_text = next(rule for rule in rules if rule["id"] == "INI401")["help"]
 
     assert [rule["id"] for rule in rules] == [rule.code for rule in all_rules()]
+    assert [rule["helpUri"] for rule in rules] == [rule.page() for rule in all_rules()]
     assert find_rule("INI401").documentation()["Harmless when"] in help_text["markdown"]
     assert all(rules[result["ruleIndex"]]["id"] == result["ruleId"] for result in run["results"])
     assert all(len(rule["shortDescription"]["text"]) <= 1024 for rule in rules)  # what GitHub takes
