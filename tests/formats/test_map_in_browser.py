@@ -191,7 +191,7 @@ def test_without_a_script_the_table_tells_the_same(browser):
     assert "The same as a table" in details.text
     assert not browser.one(".map-view").is_displayed()
     assert [link.get_attribute("href").rsplit("#")[1] for link in browser.all(".map tbody th a")] == [
-        f"r0-l{i}" for i in range(8)
+        f"layer-{name}" for name, _ in ATTENTION if not name.startswith("+")
     ]
 
 

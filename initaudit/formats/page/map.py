@@ -9,10 +9,10 @@ from typing import Any
 from jinja2.utils import htmlsafe_json_dumps
 
 from initaudit.formats.page import words
-from initaudit.formats.page.island import at
 from initaudit.formats.page.map_boxes import FACTORS, Box, is_factor, map_boxes
 from initaudit.formats.page.map_columns import Column, columns, common
 from initaudit.formats.page.map_jumps import with_jumps
+from initaudit.formats.page.series import at
 from initaudit.formats.printing import number
 
 GAP = 20
@@ -28,16 +28,13 @@ SHOWN_FINDINGS = 3
 """Findings of a layer that the facts of its box name; a judgement, so that they stay readable at a glance."""
 
 
-def network_map(report: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], name: str) -> dict[str, Any] | None:
-    """The map of a report; None where it has no graph, or no layer.
-
-    `rows` are those of the page's layer table, with the anchor `name-l0` for the first.
-    """
+def network_map(report: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """The map of a report whose rows of the page's layer table are given; None where it has no graph, or no layer."""
     places = map_boxes(report)
     if not any(place.layers for place in places):
         return None
-    table = _Described(places, report["layers"], rows, name)
-    drawn = _Described(with_jumps(places), report["layers"], rows, name)
+    table = _Described(places, report["layers"], rows)
+    drawn = _Described(with_jumps(places), report["layers"], rows)
     shown = drawn.boxes_shown()
     severities = [table.severity(position) for position, place in enumerate(places) if place.layers]
     return {
@@ -57,14 +54,13 @@ class _Described:
         boxes: Sequence[Box],
         layers: Sequence[Mapping[str, Any]],
         rows: Sequence[Mapping[str, Any]],
-        name: str,
     ) -> None:
         self.boxes = boxes
         self.layers = layers
         self.rows = rows
         self.mains = [self._main(box) for box in boxes]
         self.titles = [self._title(position) for position in range(len(boxes))]
-        self.anchors = [None if main is None else f"{name}-l{main}" for main in self.mains]
+        self.anchors = [None if main is None else rows[main]["anchor"] for main in self.mains]
 
     def lines(self) -> list[dict[str, Any]]:
         """The map as a table."""
