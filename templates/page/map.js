@@ -1,6 +1,9 @@
 /* The map of the network: dagre lays out each column, what follows draws it. */
 
-const MAP = { width: 178, edge: 12, between: 44, caption: 20, again: 8, legible: 1.5, decades: 6, strongest: 48, paper: 1500 };
+/* CSS pixels: width of a layer, margin, gutter between columns, line of captions, dot where a column goes on, printed line; then how much
+   wider than its box the map is when an overview helps, boxes in a column that are ranked quickly instead of best, decades from 1 to the
+   strongest colour, and its share in per cent: text on it keeps its contrast. */
+const MAP = { width: 178, edge: 12, between: 44, caption: 20, again: 8, paper: 1500, legible: 1.5, many: 100, decades: 6, strongest: 48 };
 
 const drawn = (tag, attributes = {}, ...children) => {
   const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
@@ -40,7 +43,7 @@ function boxWidth(box) {
 /** One column as dagre places it: boxes and wires by number from its first box, and where the column before goes on. */
 function layColumn(boxes, edges, { gap, rankdir }) {
   const graph = new dagre.graphlib.Graph();
-  graph.setGraph({ rankdir, nodesep: 14, ranksep: gap, edgesep: 10 });
+  graph.setGraph({ rankdir, nodesep: 14, ranksep: gap, edgesep: 10, ranker: boxes.length > MAP.many ? "tight-tree" : "network-simplex" });
   boxes.forEach(({ width, height }, index) => graph.setNode(String(index), { width, height }));
   // A layer stands close behind what it reads, so that the branches of a fork begin side by side.
   for (const [from, to] of edges) {

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 LONGEST = 20
 """Boxes one below another that a wire goes past at most: the skips of a small U-Net, and no more than the eye can follow. A judgement."""
-STEPS_PER_BOX = 6
+STEPS_PER_BOX = 4
 """Steps from box to box that all drawn wires together may take for each box. Published networks take two to three; the layout's time
 grows with the steps, and a graph in which all read all is not told by its wires."""
 FEW_STEPS = 200
