@@ -167,6 +167,14 @@ def test_a_column_is_cut_only_where_the_whole_network_passes_through_one_box():
     assert laid(chain) == [("l0", "l6", None), ("l7", "l16", "l6"), ("l17", "l19", "l16")]
 
 
+def test_the_end_of_the_network_is_no_column_of_its_own():
+    """The output stands below the last layer, in a column that is full as well."""
+    chain = {f"l{i}": [f"l{i - 1}"] if i else [] for i in range(10)} | {"out": ["l9"]}
+    paths = [[] if name == "out" else [name] for name in chain]
+
+    assert laid(chain, paths=paths) == [("l0", "out", None)]
+
+
 def test_what_cannot_be_cut_stands_in_one_column():
     """Two chains beside each other, of any length."""
     towers = {"in": [], "a0": ["in"], "b0": ["in"]}
