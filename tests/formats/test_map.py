@@ -168,11 +168,11 @@ def test_a_column_is_cut_only_where_the_whole_network_passes_through_one_box():
 
 
 def test_the_end_of_the_network_is_no_column_of_its_own():
-    """The output stands below the last layer, in a column that is full as well."""
+    """The output stands below the last layer, though that one would fit into the column before."""
     chain = {f"l{i}": [f"l{i - 1}"] if i else [] for i in range(10)} | {"out": ["l9"]}
     paths = [[] if name == "out" else [name] for name in chain]
 
-    assert laid(chain, paths=paths) == [("l0", "out", None)]
+    assert laid(chain, paths=paths) == [("l0", "l8", None), ("l9", "out", "l8")]
 
 
 def test_what_cannot_be_cut_stands_in_one_column():
