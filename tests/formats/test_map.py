@@ -108,6 +108,13 @@ def test_an_input_stands_before_its_first_reader():
     assert [box.name for box in map_boxes(report(wires))] == ["in1", "a", "b", "in2", "+", "out"]
 
 
+def test_an_output_that_is_an_input_stands_behind_it():
+    """A file may hand an input on as it came, beside what it computes."""
+    wires = {"in1": [], "in2": [], "a": ["in1"], "out1": ["in2"], "out2": ["a"]}
+
+    assert read(map_boxes(report(wires))) == wires
+
+
 def skips(length):
     """A chain of layers whose last meets the first one again."""
     wires = {"in": [], "l0": ["in"]}

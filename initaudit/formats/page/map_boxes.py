@@ -136,7 +136,9 @@ def _ordered(boxes: Sequence[Box | None]) -> list[Box]:
         assert box is not None
         if not box.reads:
             return first_reader.get(position, position), 0, position
-        return (max(box.reads), 2, position) if box.kind == "output" else (position, 1, position)
+        if box.kind == "output":
+            return max(place(source)[0] for source in box.reads), 2, position
+        return position, 1, position
 
     order = sorted((p for p, box in enumerate(boxes) if box is not None), key=place)
     number = {position: i for i, position in enumerate(order)}
