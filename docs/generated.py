@@ -69,7 +69,7 @@ def rule_page(rule: Rule, folder: Path) -> str:
 **Severity:** {" or ".join(rule.severities())}{", by what it does to the network" if rule.by_consequence else ""}.
 
 {sections}
-
+{_thresholds(rule)}
 ## Example
 
 {case.shows} [{rule.code}.onnx]({rule.code}.onnx) is such a network{also}.
@@ -97,6 +97,14 @@ ignore = ["{rule.code}:{found.layer or "*"}=the reason"]
 
 {_sentence(references)}
 """
+
+
+def _thresholds(rule: Rule) -> str:
+    """What a project may set, if anything."""
+    if not rule.thresholds:
+        return ""
+    rows = "".join(f"| `{rule.code}.{t.name}` | {t.value:g} | {t.meaning} |\n" for t in rule.thresholds)
+    return f"\n## Thresholds\n\n| [threshold](../configuration.md#rules) | default | |\n|---|---|---|\n{rows}"
 
 
 def command_page() -> str:
