@@ -109,7 +109,7 @@ def test_colours_have_signs_and_a_legend(browser):
     found = [(box["label"], box["health"], box["sign"]) for box in browser.run(BOXES)]
     assert found == [("a", "error", "✗"), ("b", "warning", "!"), ("c", "info", "i"), ("d", "fine", "✓")]
     legend = [entry.text.replace("\n", " ") for entry in browser.all(".map-legend:not([hidden]) li")]
-    assert legend == ["✗ error 1", "! warning 1", "i note 1", "✓ no finding 1"]
+    assert legend == ["✗ error 1", "! warning 1", "i info 1", "✓ no finding 1"]
 
 
 def test_a_click_opens_the_row_of_the_layer(browser):
