@@ -148,7 +148,7 @@ function scaleFill(value) {
 function startMap(section) {
   const data = JSON.parse(section.querySelector(".map-island").textContent);
   const view = section.querySelector(".map-view"), tip = section.querySelector(".map-tip"), stage = section.querySelector(".map-stage");
-  const laid = layMap(data, view.clientWidth);
+  const laid = layMap(data, view.clientWidth || innerWidth);
   const arrow = `arrow-${section.dataset.map}`;
   const wires = [...laid.wires, ...laid.again].map(({ from, to, path }) => ({ from, to, line: drawn("path", { class: "wire", d: path, ...(to === undefined ? {} : { "marker-end": `url(#${arrow})` }) }) }));
   const boxes = data.boxes.map((box, index) => drawBox(box, laid.spots[index]));
@@ -282,7 +282,7 @@ const openMap = (section) => { if (!maps.has(section)) { seen.unobserve(section)
 const seen = new IntersectionObserver((entries) => { for (const { target, isIntersecting } of entries) if (isIntersecting) openMap(target); }, { rootMargin: "400px" });
 for (const section of document.querySelectorAll("[data-map]")) seen.observe(section);
 addEventListener("beforeprint", () => {
-  for (const section of document.querySelectorAll("[data-map]")) if (section.checkVisibility()) openMap(section);
+  for (const section of document.querySelectorAll("[data-map]")) openMap(section);
   for (const map of maps.values()) map.print();
 });
 addEventListener("afterprint", () => { for (const map of maps.values()) map.show(); });

@@ -229,3 +229,14 @@ def test_the_map_is_printed_in_lines_that_fit_the_paper(browser):
     assert pdf.count(b"/Type /Page\n") >= 2
     assert browser.run("return window.lines") == 2
     assert len(browser.all(".map-view svg")) == 1
+
+
+def test_maps_of_closed_reports_are_printed_as_well(browser):
+    """Nobody has to open every model of a page before printing it."""
+    browser.open(render(report(("a", ["x"])), report(("b", ["x"]))))
+    before = len(browser.all(".map-view svg"))
+    browser.command("Page.printToPDF", printBackground=True)
+    browser.run(WAIT)
+
+    assert before == 0
+    assert len(browser.all(".map-view svg")) == 2
