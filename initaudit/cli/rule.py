@@ -25,4 +25,8 @@ def command(code: str) -> int:
     for title in DOC_SECTIONS:
         click.echo()
         click.echo(textwrap.fill(f"{title}: {documentation[title]}", width, subsequent_indent="  "))
+    for threshold in rule.thresholds:
+        click.echo()
+        text = f"Threshold {threshold.name}: {threshold.meaning} {threshold.value:g} (--threshold {rule.code}.{threshold.name}=X)."
+        click.echo(textwrap.fill(text, width, subsequent_indent="  "))
     return 0

@@ -16,7 +16,7 @@ from onnx import helper
 import initaudit.cli.check
 from initaudit.api import audit
 from initaudit.cli import run
-from initaudit.cli.check import expand
+from initaudit.cli.models import expand
 from initaudit.errors import UsageError
 from tests.networks import mlp, model, normal, save, trained_like
 from tests.redrawing.test_split import hidden_twice
@@ -106,7 +106,7 @@ def test_a_file_that_cannot_appear_is_refused_before_the_work(
 ):
     """An hour of auditing must not end in an error that was there from the start."""
     path = save(mlp([32, 32, 4]), tmp_path / "m.onnx")
-    monkeypatch.setattr(initaudit.cli.check, "audit_one", pytest.fail)
+    monkeypatch.setattr(initaudit.cli.check, "audit_all", pytest.fail)
 
     code = run(["check", *QUICK, path, "--output-format", "json", "-o", str(tmp_path / target)])
 

@@ -94,7 +94,7 @@ def dense_report(*, depth=12, width=48, activation="relu", factor=1.0, name="net
             "evidence": ["12 of 12 layers follow he_normal up to a constant factor"],
             "first_lost": {"layer": lost, "cause": "its weights are too small for a ReLU"} if lost else None,
         },
-        "coverage": {"parameters": depth * width * width + 10, "audited": depth * width * width, "skipped": [{"initializer": "rope.table", "parameters": 10, "reason": "a table of constants, not a weight"}]},
+        "coverage": {"parameters": depth * width * width + 10, "audited": depth * width * width, "skipped": [{"initializer": "rope.table", "parameters": 10, "reason": "a table of constants, not a weight", "is_parameter": True}]},
         "probe": {
             "mode": "full", "status": "complete", "reason": None, "batch": 64, "seed": 0, "batch_norm": None,
             "inputs": [{"name": "x", "shape": [64, width], "dtype": "float32", "how": "N(0, 1)"}],
@@ -160,7 +160,7 @@ def document(*reports):
 
 def everywhere(value, text):
     """The same document with this text before every string that a model file can write to."""
-    chosen = ("status", "context", "severity", "code", "kind", "confidence", "remedy", "mode", "batch_norm")
+    chosen = ("status", "context", "severity", "code", "kind", "confidence", "remedy", "mode", "batch_norm", "fail_on")
     if isinstance(value, dict):
         return {k: v if k in chosen else everywhere(v, text) for k, v in value.items()}
     if isinstance(value, list):
@@ -173,3 +173,28 @@ RULES = {
     "INI101": {"name": "weight-too-small", "summary": "The weights are too small for their fan-in and activation.", "Why": "Each layer shrinks the signal.", "Harmless when": "a normalisation follows.", "Fix": "Re-initialise.", "References": "Glorot and Bengio 2010."},
     "INI602": {"name": "untouched-layer", "summary": "Equal to the layer of another file.", "Why": "-", "Harmless when": "-", "Fix": "-", "References": "-"},
 }  # fmt: skip
+
+
+HOSTILE = "::error::\x1b[31m\n| `x` **b** <script> @all #1 ##vso[task] =1+1 %0A [a](1) {0} ]]>\u202e"
+"""What a name in a model file may hold to be taken for markup or an order."""
+
+
+def varied_reports():
+    """A failing network with a suppressed and a known finding, a healthy one, one that a gate asks more of, one that cannot be read."""
+    sick, healthy = dense_report(factor=0.3, name="sick"), dense_report(name="healthy", depth=4)
+    sick["findings"][1] |= {"suppressed": "tied on purpose", "known": False}
+    sick["findings"][2] |= {"suppressed": "known from accepted.json", "known": True}
+    for number, entry in enumerate(sick["findings"]):
+        entry["fingerprint"] = f"{number:016x}"
+    sick["gate"] = {"fail_on": "error", "missed": [], "exit_code": 1}
+    asked = dense_report(name="asked", depth=4)
+    asked["gate"] = {"fail_on": "error", "missed": ["trainability 0.5 is below 0.9"], "exit_code": 1}
+    asked["failed_rules"] = ["rule INI999 (acme.Rule) failed: ValueError: oops"]
+    return [sick, healthy, asked, error_report()]
+
+
+def rendered(name, *reports, **options):
+    """What the format of this name makes of a document of these reports."""
+    from initaudit.format import FormatOptions, find_format
+
+    return find_format(name).render(document(*reports), FormatOptions(**options))
