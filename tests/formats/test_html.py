@@ -150,13 +150,13 @@ def test_island_holds_one_value_per_layer():
 def test_contract_alone_is_enough():
     """A document with nothing beyond the published keys gives a page: the other keys are a bonus."""
     extra = {"title", "depth", "probe", "evidence_", "first_lost", "histogram", "after", "predicted_variance", "growth", "gradient_error",
-             "gradient_resolved", "activation_params", "duplicate_units", "subnormal", "spectral_norm"}  # fmt: skip
-    report = without(documents.dense_report(depth=3, factor=0.1), extra)
-    del report["verdict"]["evidence"]
+             "gradient_resolved", "activation_params", "duplicate_units", "subnormal", "spectral_norm", "run", "options", "timing", "elements"}  # fmt: skip
+    document = without(documents.document(documents.dense_report(depth=3, factor=0.1)), extra)
+    del document["reports"][0]["verdict"]["evidence"]
 
-    texts = Page(render(report)).contents("h3")
-    assert any("Through depth" in text for text in Page(render(report)).contents("h2"))
-    assert texts
+    shown = Page(page(document, documents.RULES))
+    assert any("Through depth" in text for text in shown.contents("h2"))
+    assert shown.contents("h3")
 
 
 @pytest.mark.parametrize("missing", ["signal", "target", "provenance", "activation"])
@@ -367,3 +367,37 @@ def test_a_trained_network_is_not_asked_whether_it_would_learn():
     assert not gauges(trained)
     assert "97 %" in render(fresh, fresh)
     assert "97 %" not in render(trained, trained)
+
+
+def test_page_says_when_how_and_with_what_it_was_made():
+    """Date, command, versions, options and the hash of the file: enough to make the report again."""
+    html = " ".join(re.sub(r"<[^>]+>", " ", render(documents.dense_report(depth=2))).split())
+
+    assert "audited 2026-03-09 14:05 UTC" in html
+    assert "with python 3.12.1, numpy 2.1.0; schema 1" in html
+    assert "Command: initaudit check models" in html
+    assert "input-shapes x 64×48" in html
+    assert "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08" in html
+    assert "Audited in 1.25 s" in html
+
+
+def test_what_the_charts_show_is_there_without_a_script():
+    """A picture drawn beforehand and a table with every layer: nothing that is measured needs JavaScript to be read."""
+    report = documents.dense_report(depth=5, activation="tanh")
+    shown = Page(render(report))
+
+    pictures = [a["aria-label"] for tag, a in shown.elements if tag == "svg" and "Through depth" in a.get("aria-label", "")]  # fmt: skip
+    cells = shown.contents("td")
+    assert len(pictures) == 1
+    assert "Signal: variance of a layer's output" in pictures[0]
+    for layer in report["layers"]:
+        for name in ("variance", "mean_square", "similarity", "dead", "saturated", "gradient_rms"):
+            assert number(layer["signal"][name]) in cells
+
+
+def test_models_stand_worst_first_under_names_without_their_common_folder():
+    """A reader of forty models sees what fails, and not the same folder forty times."""
+    shown = Page(render(documents.dense_report(name="zoo/good"), documents.dense_report(name="zoo/bad", factor=0.1)))
+
+    assert [text for text in shown.contents("span") if text.endswith(".onnx")] == ["bad.onnx", "good.onnx"]
+    assert "models/zoo/" in shown.contents("code")

@@ -45,8 +45,8 @@ RUN: Mapping[str, Any] = {"started": None, "command": None, "versions": {}}
 def page(document: Mapping[str, Any], rules: Mapping[str, Mapping[str, str]]) -> str:
     """The page for a JSON document of initaudit: `schema_version`, `tool` and any number of `reports`.
 
-    `rules` explains the codes of the findings: code -> name, `summary` and further sections by title. The result has no time in it: the
-    same document gives the same page. Raises ValueError where a template file would end its own HTML element.
+    `rules` explains the codes of the findings: code -> name, `summary` and further sections by title. The only times in the result are the
+    document's: the same document gives the same page. Raises ValueError where a template file would end its own HTML element.
     """
     environment = _environment()
     script = _joined(environment, SCRIPTS)
