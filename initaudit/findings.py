@@ -68,6 +68,8 @@ class Finding:
     """What to do, for a reader of this very network."""
     remedy: Remedy = Remedy.NONE
     """The kind of thing to do."""
+    url: str = ""
+    """The page about the rule; empty where a rule of another package has none."""
     suppressed: str | None = None
     """Why the finding does not count (ignored by configuration, known from a baseline), or None."""
     known: bool | None = None

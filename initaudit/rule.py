@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from initaudit.errors import UsageError, similar
 from initaudit.findings import Confidence, Finding, Remedy, Severity, selects
+from initaudit.home import rule_page
 from initaudit.kind import Kind
 from initaudit.model.parameter_names import module_of
 from initaudit.options import is_in
@@ -52,8 +53,12 @@ class Rule(abc.ABC):
     """What a finding has unless the consequence says otherwise."""
     thresholds: ClassVar[tuple[Threshold, ...]] = ()
     """Those that a project may set."""
+    by_consequence: ClassVar[tuple[Severity, ...]] = ()
+    """What a finding may have instead, where the consequence decides."""
     remedy: ClassVar[Remedy] = Remedy.NONE
     """What takes a finding away in a network that is still to be trained."""
+    url: ClassVar[str] = ""
+    """The page about the rule; initaudit's own rules have theirs on its site, and need not say it."""
 
     limits: Mapping[str, float] = MappingProxyType({})
     """What a project sets in the place of `thresholds`, by name."""
@@ -125,6 +130,7 @@ class Rule(abc.ABC):
             evidence={"measured": measured, "expected": expected, **more},
             suggestion=suggestion,
             remedy=remedy or cls._remedy_for(subject),
+            url=cls.page(),
             subject=layer.title if layer else (initializer or ""),
             lasting_name=layer.lasting_name if layer else _lasting(initializer),
         )
@@ -139,12 +145,25 @@ class Rule(abc.ABC):
         return Remedy.RESTORE_LAYER if subject.trained else Remedy.DRAW_LAYER
 
     @classmethod
+    def severities(cls) -> tuple[Severity, ...]:
+        """All that a finding may have, the worst first."""
+        return tuple(sorted({cls.severity, *cls.by_consequence}, key=lambda severity: -severity.rank))
+
+    @classmethod
+    def page(cls) -> str:
+        """Address of the page about the rule; empty where a rule of another package names none."""
+        return cls.url or (rule_page(cls.code) if cls.__module__.startswith("initaudit.") else "")
+
+    @classmethod
     def documentation(cls) -> dict[str, str]:
-        """The docstring in sections: `summary` and each of DOC_SECTIONS."""
+        """The docstring in sections: `summary`, its first paragraph; `Details`, where there are any; each of DOC_SECTIONS."""
         text = inspect.getdoc(cls) or ""
         pattern = rf"^({'|'.join(DOC_SECTIONS)}):"
         pieces = re.split(pattern, text, flags=re.MULTILINE)
-        sections = {"summary": " ".join(pieces[0].split())}
+        summary, _, details = pieces[0].partition("\n\n")
+        sections = {"summary": " ".join(summary.split())}
+        if details.strip():
+            sections["Details"] = " ".join(details.split())
         for title, body in zip(pieces[1::2], pieces[2::2], strict=True):
             sections[title] = " ".join(body.split())
         return sections

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from initaudit.extraction.wiring import wiring
 from initaudit.findings import Severity
+from initaudit.report.graph import graph_entry
 from initaudit.report.run import run
 from initaudit.version import __version__
 
@@ -87,6 +89,7 @@ def entry(
         },
         "probe": _probe(audit.probe, audit.depth_scale) if audit else None,
         "layers": [_layer(layer) for layer in audit.layers] if audit else [],
+        "graph": graph_entry(wiring(model.graph, (a.layer for a in audit.layers))) if audit and model else None,
         "findings": [_finding(finding) for finding in findings],
         "counts": _counts(findings),
         "failed_rules": list(failed_rules),
@@ -254,6 +257,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "evidence": {key: number(value) for key, value in finding.evidence.items()},
         "suggestion": finding.suggestion,
         "remedy": finding.remedy.value,
+        "url": finding.url,
         "fingerprint": finding.fingerprint,
         "suppressed": finding.suppressed,
         "known": finding.known,

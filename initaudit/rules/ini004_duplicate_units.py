@@ -38,6 +38,7 @@ class DuplicateUnits(Rule):
     code = "INI004"
     name = "duplicate-units"
     severity = Severity.ERROR
+    by_consequence = (Severity.WARNING,)
     remedy = Remedy.DRAW_LAYER
     thresholds = (Threshold("share", SOME, "share of units that repeat another one, above"),)
 

@@ -31,6 +31,7 @@ class WeightTooSmall(Rule):
     code = "INI101"
     name = "weight-too-small"
     severity = Severity.WARNING
+    by_consequence = (Severity.ERROR, Severity.INFO)
     remedy = Remedy.DRAW_LAYER
     thresholds = (Threshold("ratio", TOO_SMALL, "std of a fresh layer over that of its target, below"),)
 

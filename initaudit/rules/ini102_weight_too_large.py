@@ -33,6 +33,7 @@ class WeightTooLarge(Rule):
     code = "INI102"
     name = "weight-too-large"
     severity = Severity.WARNING
+    by_consequence = (Severity.ERROR, Severity.INFO)
     remedy = Remedy.DRAW_LAYER
     thresholds = (Threshold("ratio", TOO_LARGE, "std of a fresh layer over that of its target, above"),)
 

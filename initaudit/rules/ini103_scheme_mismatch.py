@@ -32,6 +32,7 @@ class SchemeMismatch(Rule):
     code = "INI103"
     name = "scheme-mismatch"
     severity = Severity.INFO
+    by_consequence = (Severity.WARNING,)
     remedy = Remedy.DRAW_LAYER
     thresholds = (
         Threshold("factor", MISFIT, "std of the recognised law over that of the target, or the inverse, above"),

@@ -34,6 +34,7 @@ class NormScaleOff(Rule):
     code = "INI106"
     name = "norm-scale-off"
     severity = Severity.WARNING
+    by_consequence = (Severity.ERROR, Severity.INFO)
     remedy = Remedy.DRAW_LAYER
     thresholds = (Threshold("factor", OFF, "root mean square of the scale, or the inverse, above"),)
 

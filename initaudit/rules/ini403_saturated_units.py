@@ -30,6 +30,7 @@ class SaturatedUnits(Rule):
     code = "INI403"
     name = "saturated-units"
     severity = Severity.WARNING
+    by_consequence = (Severity.ERROR, Severity.INFO)
     remedy = Remedy.DRAW_LAYER
     thresholds = (
         Threshold("fresh-share", SATURATED, "share of saturated units of a fresh network, from"),

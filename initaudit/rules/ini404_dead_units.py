@@ -43,6 +43,7 @@ class DeadUnits(Rule):
     code = "INI404"
     name = "dead-units"
     severity = Severity.WARNING
+    by_consequence = (Severity.ERROR,)
     remedy = Remedy.DRAW_LAYER
     thresholds = (
         Threshold("fresh-share", DEAD, "share of dead units of a fresh network, from"),

@@ -27,6 +27,7 @@ class UnauditedWeight(Rule):
     code = "INI901"
     name = "unaudited-weight"
     severity = Severity.INFO
+    by_consequence = (Severity.WARNING,)
     remedy = Remedy.NONE
     thresholds = (Threshold("share", MUCH, "share of parameters that were not audited, for a warning above"),)
 

@@ -138,7 +138,7 @@ def finding(code, name, severity, layer, message, *, measured=None, expected=Non
     """One finding of the document."""
     return {
         "code": code, "name": name, "severity": severity, "confidence": "high", "layer": layer, "initializer": None, "message": message,
-        "evidence": {"measured": measured, "expected": expected}, "suggestion": "Re-initialise with he_normal: `initaudit fix`.", "remedy": "check", "fingerprint": "0123456789abcdef",
+        "evidence": {"measured": measured, "expected": expected}, "suggestion": "Re-initialise with he_normal: `initaudit fix`.", "remedy": "check", "url": "", "fingerprint": "0123456789abcdef",
         "suppressed": None, **more,
     }  # fmt: skip
 
@@ -177,9 +177,9 @@ def everywhere(value, text):
 
 
 RULES = {
-    "INI401": {"name": "vanishing-signal", "summary": "The signal gets smaller at every layer until nothing is left of it.", "Why": "What does not arrive cannot be learned from.", "Harmless when": "never in a fresh network.", "Fix": "Re-initialise.", "References": "He et al. 2015."},
-    "INI101": {"name": "weight-too-small", "summary": "The weights are too small for their fan-in and activation.", "Why": "Each layer shrinks the signal.", "Harmless when": "a normalisation follows.", "Fix": "Re-initialise.", "References": "Glorot and Bengio 2010."},
-    "INI602": {"name": "untouched-layer", "summary": "Equal to the layer of another file.", "Why": "-", "Harmless when": "-", "Fix": "-", "References": "-"},
+    "INI401": {"name": "vanishing-signal", "url": "https://docs.example/rules/INI401/", "summary": "The signal gets smaller at every layer until nothing is left of it.", "Why": "What does not arrive cannot be learned from.", "Harmless when": "never in a fresh network.", "Fix": "Re-initialise.", "References": "He et al. 2015."},
+    "INI101": {"name": "weight-too-small", "url": "https://docs.example/rules/INI101/", "summary": "The weights are too small for their fan-in and activation.", "Why": "Each layer shrinks the signal.", "Harmless when": "a normalisation follows.", "Fix": "Re-initialise.", "References": "Glorot and Bengio 2010."},
+    "INI602": {"name": "untouched-layer", "url": "https://docs.example/rules/INI602/", "summary": "Equal to the layer of another file.", "Why": "-", "Harmless when": "-", "Fix": "-", "References": "-"},
 }  # fmt: skip
 
 

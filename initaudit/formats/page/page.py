@@ -24,6 +24,7 @@ from initaudit.formats.printing import number
 
 SCRIPTS = (
     "vendor/uPlot.iife.min.js",
+    "vendor/dagre.min.js",
     "page/theme.js",
     "page/numbers.js",
     "page/overlays.js",
@@ -35,8 +36,9 @@ SCRIPTS = (
     "page/overview.js",
     "page/table.js",
     "page/main.js",
+    "page/map.js",
 )
-STYLES = ("vendor/uPlot.min.css", "page/page.css")
+STYLES = ("vendor/uPlot.min.css", "page/page.css", "page/map.css")
 
 RUN: Mapping[str, Any] = {"started": None, "command": None, "versions": {}}
 """What the page names of the run; unknown unless the document says it."""

@@ -10,6 +10,7 @@ from initaudit.findings import Remedy, fix_acts_on
 from initaudit.formats.page import words
 from initaudit.formats.page.anchors import layer_anchors
 from initaudit.formats.page.island import island
+from initaudit.formats.page.map import network_map
 from initaudit.formats.page.picture import picture
 from initaudit.formats.page.series import at, charted, series
 
@@ -70,6 +71,7 @@ def report_view(
         "skipped": _by_reason(coverage["skipped"]),
         "probe": report.get("probe") and {**PROBE, **report["probe"]},
         "rows": rows,
+        "map": network_map(report, rows, f"r{index}"),
         "counts": {severity: sum(f["severity"] == severity for f in kept) for severity in SEVERITIES},
         "severities": [(severity, _groups(kept, severity, rules)) for severity in SEVERITIES],
         "suppressed": [finding for finding in findings if finding["suppressed"] is not None],
