@@ -16,7 +16,7 @@ class Box:
     """One box, sign or end of the map."""
 
     kind: str
-    """input, layer, join or output."""
+    """input, layer, join, output, or jump: a sign that stands for what is far above."""
     name: str
     op_type: str | None
     layers: tuple[int, ...]
@@ -24,6 +24,8 @@ class Box:
     inside: tuple[str, ...]
     reads: tuple[int, ...]
     """Positions of boxes, all smaller than its own."""
+    jumps: tuple[int, ...] = ()
+    """Of a jump: positions of the boxes that it stands for."""
 
 
 def map_boxes(report: Mapping[str, Any]) -> list[Box]:

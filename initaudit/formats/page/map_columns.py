@@ -8,7 +8,7 @@ from itertools import accumulate, pairwise
 
 COLUMN_HEIGHT = 640
 """CSS pixels that a column takes, if the network can be cut: a block of a transformer, and a screen of a laptop."""
-FULL = 0.4
+FULL = 0.35
 """Share of that height from which a column may end early where the names say that a block ends. A judgement."""
 
 

@@ -71,7 +71,7 @@ def report_view(
         "skipped": _by_reason(coverage["skipped"]),
         "probe": report.get("probe") and {**PROBE, **report["probe"]},
         "rows": rows,
-        "map": network_map(report, rows, f"r{index}"),
+        "map": network_map(report, rows),
         "counts": {severity: sum(f["severity"] == severity for f in kept) for severity in SEVERITIES},
         "severities": [(severity, _groups(kept, severity, rules)) for severity in SEVERITIES],
         "suppressed": [finding for finding in findings if finding["suppressed"] is not None],
