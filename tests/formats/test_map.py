@@ -192,7 +192,7 @@ def test_a_column_ends_with_a_block_where_the_names_tell():
 
 def shown(report):
     """What the script draws of a report, and what the template prints."""
-    found = network_map(report, report_view(report, 0, {}, folder="", alone=True)["rows"])
+    found = network_map(report, report_view(report, 0, {})["rows"])
     return json.loads(str(found["island"])), found
 
 

@@ -27,7 +27,7 @@ PROBE = dict.fromkeys(
 
 
 def report_view(
-    report: Mapping[str, Any], index: int, rules: Mapping[str, Any], *, folder: str, alone: bool
+    report: Mapping[str, Any], index: int, rules: Mapping[str, Any], *, folder: str = "", alone: bool = True
 ) -> dict[str, Any]:
     """What the template shows of a report; every optional key present.
 
