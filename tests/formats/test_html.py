@@ -114,11 +114,10 @@ def test_hostile_names_add_no_element():
 @given(st.text(st.characters(), min_size=1, max_size=30))
 def test_no_character_of_a_name_is_hidden(name):
     """Control characters, bidirectional overrides and lone surrogates are written out, so that the page shows what the name holds."""
-    html = render(documents.everywhere(documents.dense_report(depth=2, factor=0.01, width=4), name))
+    report = documents.everywhere(documents.dense_report(depth=2, factor=0.01, width=4), name)
 
-    names, program = html.rsplit("<script>", 1)
-    assert not [c for c in names if is_hidden(c) and c != "\n"]
-    assert program == render().rsplit("<script>", 1)[1]
+    html = render(report)
+    assert not [c for c in html if is_hidden(c) and c != "\n"]
     html.encode("utf-8")
 
 

@@ -43,13 +43,18 @@ def read(boxes):
     return {box.name: [boxes[source].name for source in box.reads] for box in boxes}
 
 
+def view(report):
+    """What the page shows of the only report of a document."""
+    return report_view(report, 0, {}, folder="", alone=True)
+
+
 def test_a_document_without_a_graph_has_no_map():
     """Reports that an earlier version wrote, and those of models that could not be read."""
     old = documents.dense_report(depth=2)
     del old["graph"]
 
-    assert report_view(old, 0, {})["map"] is None
-    assert report_view(documents.error_report(), 0, {})["map"] is None
+    assert view(old)["map"] is None
+    assert view(documents.error_report())["map"] is None
 
 
 def test_a_norm_stands_in_the_box_of_the_layer_before_it():
@@ -192,7 +197,7 @@ def test_a_column_ends_with_a_block_where_the_names_tell():
 
 def shown(report):
     """What the script draws of a report, and what the template prints."""
-    found = network_map(report, report_view(report, 0, {})["rows"])
+    found = network_map(report, view(report)["rows"])
     return json.loads(str(found["island"])), found
 
 

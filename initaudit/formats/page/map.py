@@ -29,10 +29,7 @@ SHOWN_FINDINGS = 3
 
 
 def network_map(report: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """The map of a report; None where it has no graph, or no layer.
-
-    `rows` are those of the page's layer table.
-    """
+    """The map of a report whose rows of the page's layer table are given; None where it has no graph, or no layer."""
     places = map_boxes(report)
     if not any(place.layers for place in places):
         return None
@@ -53,7 +50,10 @@ class _Described:
     """Boxes with the layers in them and their rows of the table."""
 
     def __init__(
-        self, boxes: Sequence[Box], layers: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]
+        self,
+        boxes: Sequence[Box],
+        layers: Sequence[Mapping[str, Any]],
+        rows: Sequence[Mapping[str, Any]],
     ) -> None:
         self.boxes = boxes
         self.layers = layers

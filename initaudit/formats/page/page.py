@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -106,7 +107,8 @@ def _joined(environment: jinja2.Environment, names: Sequence[str]) -> str:
     """The files as one block of text that an HTML parser hands on unchanged, so that its hash holds."""
     assert environment.loader is not None
     block = "\n".join(environment.loader.get_source(environment, name)[0] for name in names)
-    block = block.replace("\r\n", "\n")
+    # Libraries hold control characters in string literals, where an escape says the same; some viewers refuse a page that holds them.
+    block = re.sub(r"[\x01-\x08\x0e-\x1f]", lambda found: f"\\x{ord(found[0]):02x}", block.replace("\r\n", "\n"))
     if any(ending in block.lower() for ending in ("</script", "</style", "<!--")):
         raise ValueError(f"one of {', '.join(names)} would end its own HTML element")
     return block
