@@ -57,7 +57,7 @@ const GRIDS = {
     return places.filter((place) => place <= high);
   },
   asinh: (_, reach) => {
-    if (reach < 6) return [-5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5].filter((place) => Math.abs(place) <= reach);
+    if (reach < 10) return [-5, -2, -1, 0, 1, 2, 5].filter((place) => Math.abs(place) <= reach);
     const powers = Math.floor(Math.log10(reach));
     const step = Math.ceil((powers + 1) / (MOST_LABELS / 2));
     const side = [];
