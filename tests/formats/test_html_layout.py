@@ -200,3 +200,14 @@ def test_paper_holds_every_model(browser, many):
     for number in range(7):
         assert f"zoo.fine.{number}.block.0.linear.3" in everything
     assert min(depths[:-1]) > 0.5
+
+
+def test_screen_is_as_before_after_printing(browser, sick):
+    """The charts, drawn smaller for paper, are back at full width."""
+    browser.open(sick)
+    width = "return document.querySelector('.chart canvas').width"
+    before = browser.run(width)
+    browser.command("Page.printToPDF", printBackground=True)
+    browser.run(SETTLE)
+
+    assert browser.run(width) == before

@@ -39,7 +39,7 @@ SCRIPTS = (
     "page/main.js",
     "page/map.js",
 )
-STYLES = ("vendor/uPlot.min.css", "page/page.css", "page/map.css")
+STYLES = ("vendor/uPlot.min.css", "page/page.css", "page/picture.css", "page/map.css", "page/print.css")
 
 RUN: Mapping[str, Any] = {"started": None, "command": None, "versions": {}}
 """What the page names of the run; unknown unless the document says it."""
