@@ -39,7 +39,7 @@ const DEPTH_CHARTS = {
     ],
   },
   scale: {
-    y: "log", title: "std / target (logarithmic)", reference: [1, "1: as recommended"],
+    y: "log", title: "std / target (logarithmic)", reference: [1, "1: as recommended for the start"],
     lines: [{ key: "ratio", label: "std / target", colour: "measured", bars: true }],
     alongside: [["std", "std"], ["target", "target"]],
   },
