@@ -103,6 +103,8 @@ def dense_report(*, depth=12, width=48, activation="relu", factor=1.0, name="net
         "layers": layers,
         "graph": chain(layers),
         "findings": findings,
+        "options": {"select": ["ALL"], "fail_on": "error", "input_shapes": {"x": [64, width]}, "baseline": None},
+        "timing": {"seconds": 1.25},
     }  # fmt: skip
 
 
@@ -171,7 +173,13 @@ def error_report(
 
 def document(*reports):
     """The document around some reports."""
-    return {"schema_version": "1", "tool": {"name": "initaudit", "version": "0.1.0"}, "reports": list(reports)}
+    run = {
+        "started": "2026-03-09T14:05:33Z",
+        "command": "initaudit check models",
+        "versions": {"python": "3.12.1", "numpy": "2.1.0", "onnxruntime": None},
+    }
+    tool = {"name": "initaudit", "version": "0.1.0"}
+    return {"schema_version": "1", "tool": tool, "run": run, "reports": list(reports)}
 
 
 def everywhere(value, text):

@@ -39,7 +39,7 @@ SCRIPTS = (
     "page/main.js",
     "page/map.js",
 )
-STYLES = ("vendor/uPlot.min.css", "page/page.css", "page/map.css")
+STYLES = ("vendor/uPlot.min.css", "page/page.css", "page/picture.css", "page/map.css", "page/print.css")
 
 RUN: Mapping[str, Any] = {"started": None, "command": None, "versions": {}}
 """What the page names of the run; unknown unless the document says it."""
@@ -48,8 +48,8 @@ RUN: Mapping[str, Any] = {"started": None, "command": None, "versions": {}}
 def page(document: Mapping[str, Any], rules: Mapping[str, Mapping[str, str]]) -> str:
     """The page for a JSON document of initaudit: `schema_version`, `tool` and any number of `reports`.
 
-    `rules` explains the codes of the findings: code -> name, `summary` and further sections by title. The result has no time in it: the
-    same document gives the same page. Raises ValueError where a template file would end its own HTML element.
+    `rules` explains the codes of the findings: code -> name, `summary` and further sections by title. The only times in the result are the
+    document's: the same document gives the same page. Raises ValueError where a template file would end its own HTML element.
     """
     templates = environment()
     script = joined(templates, SCRIPTS)
