@@ -17,7 +17,7 @@ COMMANDS = {
     "check": "Audit models and report what is wrong with their weights.",
     "fix": "Write a re-initialised copy of a model.",
     "inspect": "Show the layers of a model, without a verdict.",
-    "diff": "Show which layers changed between two versions of a model.",
+    "diff": "Show what became better or worse between two models or reports.",
     "rule": "Explain one rule.",
     "rules": "List all rules.",
     "schema": "Print the JSON Schema of the reports.",

@@ -72,6 +72,12 @@ class TextFormat(Format):
         if options.statistics:
             yield _printed(options, partial(_statistics, counts))
 
+    def compare(self, document: Part, options: FormatOptions) -> str:
+        """What became better, what worse, and how much each layer changed."""
+        from initaudit.formats.text_changes import show
+
+        return _printed(options, partial(show, document, options))
+
 
 def _printed(options: FormatOptions, show: Callable[[Console], None]) -> str:
     """What `show` prints, without blanks at the ends of the lines."""

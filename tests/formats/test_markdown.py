@@ -37,9 +37,9 @@ def test_notes_are_folded_unless_they_are_asked_for():
     report = dense_report()
     report["findings"] = [finding("INI104", "mean-off-zero", "info", "/fc", "m")]
 
-    assert "| note |" not in rendered("markdown", report)
-    assert "<summary>Notes (1)" in rendered("markdown", report)
-    assert "| note |" in rendered("markdown", report, verbose=True)
+    assert "| info |" not in rendered("markdown", report)
+    assert "<summary>Info (1)" in rendered("markdown", report)
+    assert "| info |" in rendered("markdown", report, verbose=True)
 
 
 def test_a_comment_holds_it_and_what_is_left_out_is_said():
@@ -66,3 +66,16 @@ def test_hostile_names_are_neither_markup_nor_mentions():
     assert "@all #1" in "".join(re.findall(r"<code>(.*?)</code>", html, re.DOTALL))
     assert cells == {4, 5}
     assert "\x1b" not in text
+
+
+def test_statistics_count_findings_by_rule_and_list_chi():
+    """As in the text report, folded."""
+    report = dense_report(depth=2)
+    report["findings"] = [finding("INI104", "mean-off-zero", "info", f"/fc{i}", "m") for i in range(3)]
+    report["layers"][0]["signal"]["chi"] = 0.25
+
+    text = rendered("markdown", report, statistics=True)
+
+    assert "3 INI104 mean-off-zero (info)" in text
+    assert "0.25 by theory" in text
+    assert "by theory" not in rendered("markdown", report)
