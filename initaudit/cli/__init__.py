@@ -81,8 +81,7 @@ def run(arguments: list[str]) -> int:
     except InitauditError as error:
         click.echo(f"initaudit: error: {visible(str(error))}", err=True)
         return EXIT_ERROR
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader went away; nothing more can be said
+    except SystemExit:  # click's answer to a reader that went away, with 1 as its code
         return EXIT_ERROR
     except MemoryError:
         click.echo("initaudit: error: out of memory", err=True)

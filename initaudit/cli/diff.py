@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,10 +14,10 @@ from initaudit.cli.options import audit_options, run_options_of, take_settings
 from initaudit.config import FAIL_ON
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Mapping, Sequence
 
     from initaudit.judgement.compare import LayerChange
-    from initaudit.report.report import Report
+    from initaudit.judgement.model_audit import ModelAudit
     from initaudit.settings.settings import Settings
 
 
@@ -49,15 +50,15 @@ if TYPE_CHECKING:
 def command(before: str, after: str, **options: Any) -> int:
     """Show what became better or worse from BEFORE to AFTER: findings that are new or gone, trainability, and how much each layer changed.
 
-    Each of them is a model, which is audited, or a JSON report of `check`; one may be - for stdin. Exit 1 where AFTER has a new finding at
+    Each of them is a model or a folder of models, which are audited, or a JSON report of `check`; one may be - for stdin. Exit 1 where AFTER has a new finding at
     or above --fail-on, or one that was below it before.
     """
     from initaudit.cli.gate import EXIT_ERROR, EXIT_FINDINGS
     from initaudit.cli.output import command_line, pair_outputs, write_comparison
-    from initaudit.cli.progress import progress
     from initaudit.errors import UsageError
     from initaudit.format import FormatOptions
     from initaudit.formats.printing import visible
+    from initaudit.formats.telling import failures
     from initaudit.registry import faults
     from initaudit.report.comparison import appeared, compared, comparison, pair_reports
     from initaudit.settings.run import Output
@@ -69,23 +70,22 @@ def command(before: str, after: str, **options: Any) -> int:
     run, fail_on = settings.run, settings.config().fail_on
     if before == after == STDIN:
         raise UsageError("only one of BEFORE and AFTER can be stdin")
-    with progress(2, quiet=run.quiet) as line:
-        first, second = (
-            _Side(path, settings, line.of(i, label(path)) if line else None)
-            for i, path in enumerate((before, after), 1)
-        )
-    changes = _weight_changes(first, second)
-    if unchanged_fails and changes is None:
+    first, second = (_side(path, settings) for path in (before, after))
+    if unchanged_fails and not (first.audits and second.audits):
         raise UsageError("--fail-on-unchanged needs two models: reports do not hold the weights")
     # What a report says was broken before is no failure of today's; a model that is audited today is.
-    failures = [*faults(), *(first.failures() if first.report is not None else ()), *second.failures()]
-    for failure in dict.fromkeys(failures):
-        click.echo(f"initaudit: error: {visible(failure)}", err=True)
-    models = [compared(b, a, changes) for b, a in pair_reports(first.entries, second.entries)]
+    broken = [*(first.entries if first.audits else ()), *second.entries]
+    failed = dict.fromkeys([*faults(), *(line for entry in broken for line in failures(entry))])
+    for line in failed:
+        click.echo(f"initaudit: error: {visible(line)}", err=True)
+    models = [
+        compared(b, a, _weight_changes(first.audit_of(b), second.audit_of(a)))
+        for b, a in pair_reports(first.entries, second.entries)
+    ]
     unchanged = [layer["after"] for m in models for layer in m["layers"] if layer["state"] == "unchanged"]
     missed = [f"{name} did not change (--fail-on-unchanged)" for name in unchanged if unchanged_fails]
     new = [finding for model in models for finding in appeared(model, fail_on)]
-    code = EXIT_ERROR if failures else EXIT_FINDINGS if new or missed else 0
+    code = EXIT_ERROR if failed else EXIT_FINDINGS if new or missed else 0
     gate = {"fail_on": fail_on, "missed": missed, "exit_code": code}
     document = comparison(models, gate, versions=(first.version, second.version), command=command_line())
     write_comparison(document, pairs, FormatOptions(verbose=run.verbose), color=run.color, quiet=run.quiet)
@@ -96,36 +96,48 @@ def command(before: str, after: str, **options: Any) -> int:
     return code
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Side:
     """One of the two: the entries of a report, read or made."""
 
-    def __init__(self, path: str, settings: Settings, progress: Callable[[str], None] | None) -> None:
-        """Reads what is a report, and audits what is none. Raises UsageError where it is a report that cannot be followed."""
-        from initaudit.cli.auditing import audit_one
-        from initaudit.report.reading import read_report
-        from initaudit.version import __version__
+    entries: Sequence[Mapping[str, Any]]
+    version: str
+    """Of initaudit that made them."""
+    audits: Sequence[ModelAudit | None] = ()
+    """What the entries were made from, where they were made here; None of a model that could not be audited."""
 
-        content = sys.stdin.buffer.read() if path == STDIN else None
-        document = read_report(label(path), content)
-        self.report: Report | None = None
-        if document is not None:
-            self.entries, self.version = document["reports"], document["tool"]["version"]
-        else:
-            self.report = audit_one(path, settings, progress, content=content)
-            self.entries, self.version = [self.report.entry()], __version__
-
-    def failures(self) -> list[str]:
-        """What could not be audited, a sentence each."""
-        from initaudit.formats.telling import failures
-
-        return [line for entry in self.entries for line in failures(entry)]
+    def audit_of(self, entry: Mapping[str, Any] | None) -> ModelAudit | None:
+        """What this entry was made from, where it is at hand."""
+        return next((audit for made, audit in zip(self.entries, self.audits, strict=False) if made is entry), None)
 
 
-def _weight_changes(before: _Side, after: _Side) -> Sequence[LayerChange] | None:
-    """How much each layer changed, where both sides are models."""
+def _side(path: str, settings: Settings) -> _Side:
+    """Reads what is a report, and audits what is none. Raises UsageError where it is a report that cannot be followed."""
+    from initaudit.cli.auditing import audit_one
+    from initaudit.cli.models import expand
+    from initaudit.cli.progress import progress
+    from initaudit.report.reading import read_report
+    from initaudit.version import __version__
+
+    content = sys.stdin.buffer.read() if path == STDIN else None
+    document = read_report(label(path), content)
+    if document is not None:
+        return _Side(entries=document["reports"], version=document["tool"]["version"])
+    paths = expand([path])
+    with progress(len(paths), quiet=settings.run.quiet) as line:
+        reports = [
+            audit_one(one, settings, line.of(i, label(one)) if line else None, content=content)
+            for i, one in enumerate(paths, 1)
+        ]
+    return _Side(
+        entries=[report.entry() for report in reports],
+        version=__version__,
+        audits=[report.audit for report in reports],
+    )
+
+
+def _weight_changes(before: ModelAudit | None, after: ModelAudit | None) -> Sequence[LayerChange] | None:
+    """How much each layer changed, where both models are at hand."""
     from initaudit.judgement.compare import compare
 
-    first, second = (side.report.audit if side.report is not None else None for side in (before, after))
-    if first is None or second is None:
-        return None
-    return compare(first.extraction.layers, second.extraction.layers)
+    return compare(before.extraction.layers, after.extraction.layers) if before and after else None

@@ -63,6 +63,13 @@ def _measured(name: str, value: Any) -> str:
     return f"{value:.2f}" if name == "trainability" else number(value)
 
 
+def no_findings(model: Part) -> str:
+    """What is said where there are none at all."""
+    if any(measure["name"] == "audited" for measure in model["measures"]):
+        return "No findings are known, for it was not audited."
+    return "No findings, before or after."
+
+
 def is_news(finding: Part) -> bool:
     """Whether something became of a finding that is more than information."""
     return finding["state"] != "unchanged" and not {finding["severity"], finding["severity_before"]} <= {"info", None}

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from initaudit.format import Format, FormatOptions
-from initaudit.formats.marking import MARKS, Page, code, prose
+from initaudit.formats.marking import MARKS, Page, code, prose, rule_link
 from initaudit.formats.printing import number
 from initaudit.formats.telling import Part, active, failures, location, missed, plural, subject
 
@@ -116,7 +116,7 @@ def _finding_row(group: Sequence[Part]) -> tuple[str, ...]:
     more = f" and {len(group) - 1:,} more" if len(group) > 1 else ""
     return (
         SEVERITIES[first["severity"]],
-        prose(f"{first['code']} {first['name']}"),
+        rule_link(first),
         f"{where}{more}",
         prose(first["message"]),
         prose(first["suggestion"]),

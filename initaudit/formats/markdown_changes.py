@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from initaudit.formats import differences
-from initaudit.formats.marking import Page, code, prose
+from initaudit.formats.marking import Page, code, prose, rule_link
 from initaudit.formats.telling import Part, plural, subject
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _finding_row(group: Sequence[Part]) -> tuple[str, ...]:
     return (
         f"**{differences.STATES[finding['state']]}**",
         differences.severity(finding),
-        prose(f"{finding['code']} {finding['name']}"),
+        rule_link(finding),
         f"{code(subject(finding))}{more}",
         prose(finding["message"]),
     )

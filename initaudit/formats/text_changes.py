@@ -60,7 +60,7 @@ def _findings(console: Console, model: Part, options: FormatOptions) -> None:
         console.print()
         line = Text.assemble(
             (differences.STATES[first["state"]], STYLES.get(first["state"], "bold")),
-            f"  {differences.severity(first)} {first['code']} {first['name']}",
+            visible(f"  {differences.severity(first)} {first['code']} {first['name']}"),
         )
         console.print(line.append(f"  {visible(subject(first))}", style="bold"))
         console.print(Padding(Text(visible(first["message"])), (0, 0, 0, 8)))
@@ -72,7 +72,7 @@ def _findings(console: Console, model: Part, options: FormatOptions) -> None:
     if hidden:
         console.print(f"{plural(hidden, 'finding')} as before or of information (--verbose shows them).")
     elif not found:
-        console.print("No findings, before or after.")
+        console.print(differences.no_findings(model))
 
 
 def _layers(console: Console, model: Part, options: FormatOptions) -> None:

@@ -96,7 +96,7 @@ def compared(before: Part | None, after: Part | None, changes: Sequence[LayerCha
         "measures": measures,
         "notes": _notes(before, after),
         "findings": findings,
-        "layers": layer_rows(before, after, changes),
+        "layers": [] if any(r is not None and _is_broken(r) for r in (before, after)) else layer_rows(before, after, changes),
     }  # fmt: skip
 
 
@@ -104,6 +104,10 @@ def _notes(before: Part | None, after: Part | None) -> list[str]:
     """What makes the two hard to compare, a sentence each."""
     if before is None or after is None:
         return ["only after" if before is None else "only before"]
+    sides = {"before": before, "after": after}
+    broken = [f"not audited {when}: {r['verdict']['reason']}" for when, r in sides.items() if _is_broken(r)]
+    if broken:
+        return broken
     notes = []
     contexts = [report["verdict"]["context"] for report in (before, after)]
     if contexts[0] != contexts[1]:
@@ -118,6 +122,11 @@ def _notes(before: Part | None, after: Part | None) -> list[str]:
     if modes[0] != modes[1]:
         notes.append(f"the signal was measured {modes[0]} before and {modes[1]} after")
     return notes
+
+
+def _is_broken(report: Part) -> bool:
+    """Whether the model could not be audited."""
+    return bool(report["verdict"]["status"] == "error")
 
 
 def _measured(report: Part) -> str:
@@ -150,7 +159,7 @@ def _findings(before: Part | None, after: Part | None) -> list[dict[str, Any]]:
 
     One that was suppressed before is not new; one that is suppressed now, or in a model that could not be audited, is not gone.
     """
-    if after is not None and after["verdict"]["status"] == "error":
+    if after is not None and _is_broken(after):
         return []
     earlier = {f["fingerprint"]: f for f in before["findings"]} if before is not None else {}
     later = {f["fingerprint"]: f for f in after["findings"]} if after is not None else {}
@@ -185,7 +194,7 @@ def _turn(finding: Part) -> str:
 def _measures(before: Part, after: Part) -> list[dict[str, Any]]:
     """Trainability and slowness of networks that are still to be trained, and coverage."""
     verdicts = before["verdict"], after["verdict"]
-    audited = [verdict["status"] != "error" for verdict in verdicts]
+    audited = [not _is_broken(report) for report in (before, after)]
     if not all(audited):
         turn = "same" if audited[0] == audited[1] else "better" if audited[1] else "worse"
         return [{"name": "audited", "before": audited[0], "after": audited[1], "turn": turn}]

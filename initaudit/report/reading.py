@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from initaudit.errors import UsageError
+from initaudit.findings import Severity
 from initaudit.report.document import SCHEMA_VERSION
 
 NEEDED: dict[str, tuple[str, ...]] = {
@@ -29,6 +30,8 @@ NEEDED: dict[str, tuple[str, ...]] = {
 }
 """Keys that are read of a report, and of its parts; the rest is shown where it is there."""
 
+STATUSES = ("pass", "warn", "fail", "error")
+
 
 def read_report(path: str, content: bytes | None = None) -> dict[str, Any] | None:
     """The document in the file, or in `content`; None where it is no JSON at all: a model, perhaps.
@@ -49,10 +52,9 @@ def read_report(path: str, content: bytes | None = None) -> dict[str, Any] | Non
         raise UsageError(f"{path}: has schema_version {version!r}, not {SCHEMA_VERSION!r}")
     try:
         _check(document)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UsageError(
-            f"{path}: is no whole JSON report of `initaudit check`: {error!r} is missing or wrong"
-        ) from error
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        what = f"it has no {error}" if isinstance(error, KeyError) else error
+        raise UsageError(f"{path}: is no whole JSON report of `initaudit check`: {what}") from error
     return dict(document)
 
 
@@ -66,7 +68,7 @@ def _begun(path: str) -> bytes:
 
 
 def _check(document: dict[str, Any]) -> None:
-    """Raises KeyError or TypeError where a key is missing."""
+    """Raises KeyError, TypeError or ValueError where a key is missing, or has a word that means nothing."""
     _ = document["tool"]["version"]
     for report in document["reports"]:
         for part, keys in NEEDED.items():
@@ -74,3 +76,7 @@ def _check(document: dict[str, Any]) -> None:
             for item in inside if isinstance(inside, list) else [inside]:
                 for key in keys:
                     _ = item[key]
+        if report["verdict"]["status"] not in STATUSES:
+            raise ValueError(f"{report['verdict']['status']!r} is no status")
+        for finding in report["findings"]:
+            Severity(finding["severity"])

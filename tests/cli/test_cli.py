@@ -357,6 +357,19 @@ def test_an_internal_error_is_one_line_and_exit_code_2(
     assert error.count("\n") == 1
 
 
+def test_a_reader_that_goes_away_is_no_finding(tmp_path: Path):
+    """`initaudit check ... | head -1` ends without a traceback, and not with the code of findings."""
+    path = save(mlp([32, 32, 4]), tmp_path / "m.onnx")
+    command = [sys.executable, "-m", "initaudit", "check", *QUICK, "-q", path]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert running.stdout is not None
+    running.stdout.close()
+    _, told = running.communicate(timeout=60)
+
+    assert running.returncode == 2
+    assert told == ""
+
+
 def test_no_color_is_honoured(tmp_path: Path):
     """No escape sequence when NO_COLOR is set or stdout is no terminal."""
     path = save(mlp([32, 32, 4], draw=normal(5)), tmp_path / "m.onnx")

@@ -124,7 +124,7 @@ def test_an_unchanged_layer_closes_the_gate_where_it_is_asked(sides: Path, capfd
         ('{"a": 1}', "is no JSON report of `initaudit check`"),
         ("{", "is no JSON: "),
         ('{"schema_version": "9", "tool": {}, "reports": []}', "has schema_version '9', not '1'"),
-        ('{"schema_version": "1", "tool": {"version": "1"}, "reports": [{"model": {}}]}', "is no whole JSON report"),
+        ('{"schema_version": "1", "tool": {"version": "1"}, "reports": [{"model": {}}]}', "it has no 'verdict'"),
         ('{"schema_version": "1", "tool": {"version": "1"}, "reports": 3}', "is no whole JSON report"),
         ("text", "not an ONNX model"),
     ],
@@ -142,6 +142,16 @@ def test_what_is_neither_model_nor_report_is_one_line(content, complaint, sides:
     assert run(["diff", *QUICK, str(tmp_path / "missing.onnx"), str(file)]) == 2
 
 
+def test_words_that_mean_nothing_are_refused(sides: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    """A report of another hand must not open the gate."""
+    document = json.loads((sides / "sick.json").read_text())
+    document["reports"][0]["findings"][0]["severity"] = "fatal"
+    (tmp_path / "odd.json").write_text(json.dumps(document))
+
+    assert run(["diff", *QUICK, str(sides / "well.json"), str(tmp_path / "odd.json")]) == 2
+    assert "'fatal' is not a valid Severity" in capfd.readouterr().err
+
+
 def test_a_report_comes_through_a_pipe(sides: Path):
     """`initaudit check ... | initaudit diff main.json -` compares with what is audited right now."""
     command = [sys.executable, "-m", "initaudit", "diff", *QUICK, str(sides / "well.json"), "-"]
@@ -151,6 +161,23 @@ def test_a_report_comes_through_a_pipe(sides: Path):
     assert result.returncode == 1, result.stderr
     assert b"new  error INI003 zero-weight" in result.stdout
     assert run(["diff", "-", "-"]) == 2
+
+
+def test_folders_of_models_are_compared_model_by_model(sides: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    """By name below the folder, with the change of the weights; what only one folder has is said."""
+    for folder, names in (("old", ("a", "b")), ("new", ("b", "c"))):
+        (tmp_path / folder).mkdir()
+        for name in names:
+            (tmp_path / folder / f"{name}.onnx").write_bytes((sides / "well.onnx").read_bytes())
+
+    code, document = compared(capfd, str(tmp_path / "old"), str(tmp_path / "new"))
+    both, gone, new = document["comparisons"]
+
+    assert code == 0
+    assert {row["state"] for row in both["layers"]} == {"unchanged"}
+    assert gone["before"]["model"]["path"].endswith("old/a.onnx")
+    assert (gone["after"], new["before"]) == (None, None)
+    assert run(["diff", *QUICK, str(tmp_path / "old"), str(tmp_path / "new"), "--fail-on-unchanged"]) == 1
 
 
 def test_what_is_new_is_read_first_and_the_rest_is_counted(sides: Path, capfd: pytest.CaptureFixture[str]):

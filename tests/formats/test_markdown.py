@@ -68,6 +68,31 @@ def test_hostile_names_are_neither_markup_nor_mentions():
     assert "\x1b" not in text
 
 
+def test_a_name_is_shown_as_it_is_wherever_it_stands():
+    """Bars and backticks neither close a cell nor a span of code."""
+    report = dense_report(name="a|b`c``d")
+    report["findings"] = [finding("INI104", "mean-off-zero", "error", name, "m") for name in ("x|y`z", "`|`")]
+
+    html = MarkdownIt("commonmark").enable("table").render(rendered("markdown", report, report))
+    spans = re.findall(r"<code>(.*?)</code>", html)
+
+    assert spans == ["models/a|b`c``d.onnx"] * 2 + ["models/a|b`c``d.onnx", "x|y`z", "`|`", "rope.table"] * 2
+
+
+def test_a_rule_leads_to_its_page_and_nowhere_else():
+    """An address that is none is left out; a rule of another package may have no page."""
+    report = dense_report()
+    addresses = ["https://x.example/rules/INI104/", "javascript:alert(1)", "https://x) <img src=y>", ""]
+    report["findings"] = [
+        finding(f"INI10{i}", "mean-off-zero", "error", "/fc", "m", url=url) for i, url in enumerate(addresses)
+    ]
+
+    html = MarkdownIt("commonmark").enable("table").render(rendered("markdown", report))
+
+    assert re.findall(r'<a href="(.*?)">(.*?)</a>', html) == [(addresses[0], "INI100")]
+    assert "<img" not in html
+
+
 def test_statistics_count_findings_by_rule_and_list_chi():
     """As in the text report, folded."""
     report = dense_report(depth=2)

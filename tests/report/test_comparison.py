@@ -109,6 +109,8 @@ def test_a_model_that_cannot_be_audited_any_more_is_worse_and_not_without_findin
     assert (compared(sick, broken)["outcome"], compared(sick, broken)["findings"]) == ("worse", [])
     assert [f["state"] for f in compared(broken, sick)["findings"]] == ["new"]
     assert compared(broken, report())["outcome"] == "better"
+    assert compared(sick, broken)["notes"] == [f"not audited after: {broken['verdict']['reason']}"]
+    assert compared(sick, broken)["layers"] == []
 
 
 def named(*paths):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from initaudit.formats import differences
-from initaudit.formats.page.page import _environment, _joined, _policy_hash
+from initaudit.formats.page.page import environment, joined, policy_hash
 from initaudit.formats.telling import plural, subject
 
 if TYPE_CHECKING:
@@ -20,16 +20,16 @@ VERDICTS = {"worse": "fail", "mixed": "warn", "better": "pass", "same": "pass"}
 
 def comparison_page(document: Part) -> str:
     """One self-contained page for a comparison as `initaudit.report.comparison` makes it."""
-    style = _joined(_environment(), STYLES)
+    style = joined(environment(), STYLES)
     return (
-        _environment()
+        environment()
         .get_template("comparison.html.j2")
         .render(
             tool=document["tool"],
             notes=[*document["notes"], *document["gate"]["missed"]],
             models=[_model(model) for model in document["comparisons"]],
             style=Markup(style),  # noqa: S704  files of this package
-            style_hash=_policy_hash(style),
+            style_hash=policy_hash(style),
         )
     )
 
@@ -46,6 +46,7 @@ def _model(model: Part) -> dict[str, Any]:
         "measures": list(differences.measures(model)),
         "changed": [_finding(f) for f in found if f["state"] != "unchanged"],
         "unchanged": [_finding(f) for f in found if f["state"] == "unchanged"],
+        "no_findings": differences.no_findings(model),
         "count": plural(sum(f["state"] in ("new", "worse") for f in found), "new finding"),
         "layers": [_layer(layer) for layer in model["layers"]],
         "layer_counts": differences.layer_counts(model),

@@ -50,9 +50,9 @@ def page(document: Mapping[str, Any], rules: Mapping[str, Mapping[str, str]]) ->
     `rules` explains the codes of the findings: code -> name, `summary` and further sections by title. The result has no time in it: the
     same document gives the same page. Raises ValueError where a template file would end its own HTML element.
     """
-    environment = _environment()
-    script = _joined(environment, SCRIPTS)
-    style = _joined(environment, STYLES)
+    templates = environment()
+    script = joined(templates, SCRIPTS)
+    style = joined(templates, STYLES)
     alone = len(document["reports"]) == 1
     folder = common_folder([report["model"]["path"] for report in document["reports"]])
     reports = by_urgency(
@@ -60,7 +60,7 @@ def page(document: Mapping[str, Any], rules: Mapping[str, Mapping[str, str]]) ->
         for index, report in enumerate(document["reports"])
     )
     used = {code for report in reports for code in report["codes"]}
-    return environment.get_template("report.html.j2").render(
+    return templates.get_template("report.html.j2").render(
         tool=document["tool"],
         schema_version=document["schema_version"],
         run={**RUN, **document.get("run", {})},
@@ -69,13 +69,14 @@ def page(document: Mapping[str, Any], rules: Mapping[str, Mapping[str, str]]) ->
         rules={code: rule for code, rule in sorted(rules.items()) if code in used},
         script=Markup(script),  # noqa: S704  # files of this package
         style=Markup(style),  # noqa: S704  # files of this package
-        script_hash=_policy_hash(script),
-        style_hash=_policy_hash(style),
+        script_hash=policy_hash(script),
+        style_hash=policy_hash(style),
     )
 
 
 @functools.cache
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """Where templates lie, how they escape, and the filters that they use."""
     package = Path(__file__).resolve().parents[2]
     environment = jinja2.Environment(
         # A wheel has the templates inside the package, a checkout beside it.
@@ -102,7 +103,7 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _joined(environment: jinja2.Environment, names: Sequence[str]) -> str:
+def joined(environment: jinja2.Environment, names: Sequence[str]) -> str:
     """The files as one block of text that an HTML parser hands on unchanged, so that its hash holds."""
     assert environment.loader is not None
     block = "\n".join(environment.loader.get_source(environment, name)[0] for name in names)
@@ -112,5 +113,6 @@ def _joined(environment: jinja2.Environment, names: Sequence[str]) -> str:
     return block
 
 
-def _policy_hash(block: str) -> str:
+def policy_hash(block: str) -> str:
+    """What the content security policy knows a script or a style by."""
     return "sha256-" + base64.b64encode(hashlib.sha256(block.encode()).digest()).decode()

@@ -13,6 +13,7 @@ from initaudit.formats.page.island import island
 from initaudit.formats.page.map import network_map
 from initaudit.formats.page.picture import picture
 from initaudit.formats.page.series import at, charted, series
+from initaudit.formats.telling import missed
 
 SEVERITIES = ("error", "warning", "info")
 
@@ -66,6 +67,7 @@ def report_view(
         "verdict": {"evidence": (), "trainability_error": None, **report["verdict"]},
         "may_be_fresh": may_be_fresh,
         "failed_rules": report.get("failed_rules", ()),
+        "missed": missed(report),
         "lost": lost and {**lost, "anchor": anchors.get(lost["layer"])},
         "coverage": coverage,
         "skipped": _by_reason(coverage["skipped"]),
