@@ -67,7 +67,6 @@ def test_rules_carry_their_documentation_and_results_point_at_them():
     help_text = next(rule for rule in rules if rule["id"] == "INI401")["help"]
 
     assert [rule["id"] for rule in rules] == [rule.code for rule in all_rules()]
-    assert [rule["helpUri"] for rule in rules] == [rule.page() for rule in all_rules()]
     assert find_rule("INI401").documentation()["Harmless when"] in help_text["markdown"]
     assert all(rule["helpUri"].endswith(f"/rules/{rule['id']}/") for rule in rules)
     assert all(rules[result["ruleIndex"]]["id"] == result["ruleId"] for result in run["results"])
