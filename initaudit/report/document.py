@@ -268,6 +268,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "evidence": {key: number(value) for key, value in finding.evidence.items()},
         "suggestion": finding.suggestion,
         "remedy": finding.remedy.value,
+        "advice": [{"reader": a.reader.value, "text": a.text, "code": a.code} for a in finding.advice],
         "fingerprint": finding.fingerprint,
         "suppressed": finding.suppressed,
     }
