@@ -47,7 +47,7 @@ def arguments(audit: LayerAudit, start: Start) -> list[str] | None:
         name = "recurrent_initializer" if layer.role == "R" else _WEIGHTS.get(layer.kind, "kernel_initializer")
         found.append(f"{name}={_initialiser(audit, start)}")
     if start.bias is not None:
-        forget = layer.is_forget_gate
+        forget = layer.is_forget_gate and layer.role == "W"
         found.append("unit_forget_bias=True" if forget else f"bias_initializer={_constant(start.bias)}")
     return found
 

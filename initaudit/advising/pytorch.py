@@ -54,7 +54,7 @@ def calls(audit: LayerAudit, start: Start, layers: Sequence[Layer], *, from_torc
         if bias is None:
             return found or None
         found.append(Call(parameter=bias, template=f"nn.init.{_constant(start.bias)}"))
-        if layer.is_forget_gate:  # the cell adds two biases, whose sum counts
+        if layer.is_forget_gate and layer.role == "W":  # the cell adds two biases, whose sum counts
             rows = Parameter(
                 path=bias.path and bias.path.replace("bias_ih", "bias_hh"),
                 attribute=bias.attribute.replace("bias_ih", "bias_hh"),
@@ -101,7 +101,7 @@ def _lines(found: Sequence[Call]) -> Iterator[str]:
             yield f"for i in {indices}:"
             for member in members:
                 if (member.before, ranges[member]) == (at[0].before, indices):
-                    place = f"{expression(member.before)}[i].{_chain(member.after)}"
+                    place = f"{expression(member.before)}[i]{_chain(member.after)}"
                     yield f"    {member.template.format(place)}"
 
 
@@ -124,9 +124,9 @@ def _member(call: Call) -> tuple[_Member, int] | None:
 
 
 def _chain(after: str) -> str:
-    """`mlp.0.weight[0:8]` behind a module: `mlp[0].weight[0:8]`."""
+    """`mlp.0.weight[0:8]` behind a module: `.mlp[0].weight[0:8]`."""
     path, bracket, rows = after.partition("[")
-    return expression(path).removeprefix("model.") + bracket + rows
+    return expression(path).removeprefix("model") + bracket + rows
 
 
 def _range(indices: Sequence[int]) -> str | None:
@@ -151,7 +151,7 @@ def _initialiser(shape: Sequence[int], start: Start, audit: LayerAudit) -> str:
         gain = std * math.sqrt(max(shape[0], inputs))
         return "nn.init.orthogonal_({})" if _is(gain, 1.0) else f"nn.init.orthogonal_({{}}, gain={gain:.3g})"
     law = "uniform" if start.distribution == "uniform" else "normal"
-    slope = audit.layer.activation_params.get("alpha", 0.0) if audit.layer.activation == "leaky_relu" else 0.0
+    slope = audit.layer.activation_params.get("negative_slope", 0.0) if audit.layer.activation == "leaky_relu" else 0.0
     named = {
         f'nn.init.kaiming_{law}_({{}}, nonlinearity="relu")': 2.0 / inputs,
         f'nn.init.kaiming_{law}_({{}}, a={slope:.3g}, nonlinearity="leaky_relu")': 2.0 / (1.0 + slope**2) / inputs,
