@@ -94,12 +94,18 @@ class Finding:
     """The kind of thing to do."""
     advice: tuple[Advice, ...] = ()
     """How to do it: the reader who has what made the file first."""
+    url: str = ""
+    """The page about the rule; empty where a rule of another package has none."""
     suppressed: str | None = None
     """Why the finding does not count (ignored by configuration, known from a baseline), or None."""
+    known: bool | None = None
+    """Whether the baseline accepts it; None where there is no baseline."""
     subject: str = ""
-    """What the fingerprint is made from beside the code: the layer's title, which survives a re-export."""
+    """The layer's title, or the tensor, by which a person ignores the finding."""
+    lasting_name: str = ""
+    """What the fingerprint is made from beside the code: the name of the layer that survives a re-export."""
     occurrence: int = 0
-    """How many findings of the same code and subject stand before it in the order of the graph."""
+    """How many findings of the same code and identity stand before it in the order of the graph."""
 
     def __post_init__(self) -> None:
         """Raises ValueError or TypeError where a rule (of another package, say) gives what no report can show."""
@@ -111,7 +117,7 @@ class Finding:
     @property
     def identity(self) -> str:
         """What it is about, by the name that is the most likely to last."""
-        return self.subject or self.layer or self.initializer or ""
+        return self.lasting_name or self.subject or self.layer or self.initializer or ""
 
     @property
     def fingerprint(self) -> str:

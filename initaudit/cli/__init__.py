@@ -20,7 +20,9 @@ COMMANDS = {
     "diff": "Show which layers changed between two versions of a model.",
     "rule": "Explain one rule.",
     "rules": "List all rules.",
+    "schema": "Print the JSON Schema of the reports.",
     "baseline": "Accept today's findings, so that later runs fail only on new ones.",
+    "config": "Show the settings in force, and where each comes from.",
 }
 
 EXIT_INTERRUPTED = 130
@@ -69,12 +71,12 @@ def run(arguments: list[str]) -> int:
     from initaudit.errors import InitauditError
 
     try:
-        code: Any = cli.main(args=arguments, prog_name="initaudit", standalone_mode=False)
+        code: Any = cli.main(args=arguments, prog_name="initaudit", standalone_mode=False, obj=tuple(arguments))
     except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return EXIT_INTERRUPTED
     except click.ClickException as error:
-        error.show()
+        click.echo(f"initaudit: error: {visible(_one_line(error))}", err=True)
         return EXIT_ERROR
     except InitauditError as error:
         click.echo(f"initaudit: error: {visible(str(error))}", err=True)
@@ -89,6 +91,13 @@ def run(arguments: list[str]) -> int:
         click.echo(f"initaudit: {internal_error(error)}", err=True)
         return EXIT_ERROR
     return code if isinstance(code, int) else 0
+
+
+def _one_line(error: click.ClickException) -> str:
+    """What is wrong with the command line, and where to read on."""
+    message = " ".join(error.format_message().split())
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return message if context is None else f"{message.removesuffix('.')}; see `{context.command_path} --help`"
 
 
 def internal_error(error: Exception) -> str:

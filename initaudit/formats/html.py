@@ -20,5 +20,5 @@ class Html(Format):
         from initaudit.rule import all_rules
 
         del options
-        rules = {rule.code: {"name": rule.name, **rule.documentation()} for rule in all_rules()}
+        rules = {rule.code: {"name": rule.name, "url": rule.page(), **rule.documentation()} for rule in all_rules()}
         return page(document, rules)

@@ -15,8 +15,9 @@ from rich.text import Text
 from initaudit.config import DEFAULT_PROVIDER
 from initaudit.findings import fix_acts_on
 from initaudit.format import Format, FormatOptions
-from initaudit.formats.printing import NOTHING, number, printed, visible
-from initaudit.formats.table import full_title, layer_table
+from initaudit.formats.changes import changes_text
+from initaudit.formats.printing import number, printed, visible
+from initaudit.formats.table import fed, full_title, layer_table
 
 Part: TypeAlias = Mapping[str, Any]
 """A report, a layer or a finding of the document."""
@@ -33,8 +34,8 @@ TABLE_ROWS = 24
 """Layers shown without --verbose: one screen; the rest are counted, with the flagged ones kept."""
 
 HEADINGS = ("layer", "fan_in", "std", "target", "ratio", "feeds", "signal", "gradient")
-WIDE = 100
-"""Columns from which the target is shown beside the ratio to it."""
+GIVE_UP = ("target", "fan_in", "feeds", "std", "gradient", "signal")
+"""Columns that a narrow terminal does without, the first one first: the ratio says the most of a layer."""
 NOT_FINITE = "inf/nan"
 """What stands for a measured value that JSON cannot hold."""
 INPUTS_SHOWN = 4
@@ -54,14 +55,15 @@ class TextFormat(Format):
 
     def render(self, document: Part, options: FormatOptions) -> str:
         """Plain or coloured text, `options.width` columns."""
-        return "".join(self.pieces({}, document["reports"], options))
+        return "".join(self.pieces(document, document["reports"], options))
 
     def pieces(self, head: Part, reports: Iterable[Part], options: FormatOptions) -> Iterator[str]:
-        """A piece a report, then the counts."""
-        del head
+        """What was fixed, a piece a report, then the counts."""
         counts: Counter[tuple[str, str, str]] = Counter()
         between = ""
         for report in reports:
+            if "fix" in head:
+                yield changes_text(head["fix"], report) + "\n"
             yield between + _printed(options, partial(_report, report, options))
             between = "\n"
             counts.update((f["code"], f["name"], f["severity"]) for f in _active(report))
@@ -145,7 +147,7 @@ def _findings(console: Console, report: Part, options: FormatOptions) -> None:
         console.print()
         console.print(Text(FIX, style="dim"))
     hidden = len(active) - len(shown)
-    notes = [f"{hidden} note{'s' * (hidden != 1)} (--verbose shows them)"] if hidden else []
+    notes = [f"{hidden} info (--verbose shows {'it' if hidden == 1 else 'them'})"] if hidden else []
     suppressed = len(report["findings"]) - len(active)
     if suppressed:
         notes.append(f"{suppressed} suppressed")
@@ -195,14 +197,18 @@ def _layers(console: Console, report: Part, options: FormatOptions) -> None:
         keep = {id(a) for a in [a for a in chosen if a["name"] in flagged][:TABLE_ROWS]}
         keep |= {id(a) for a in chosen[: max(0, TABLE_ROWS - len(keep))]}
         chosen = [a for a in chosen if id(a) in keep]
-    rows = [_row(layer) for layer in chosen]
-    shown = [i for i, heading in enumerate(HEADINGS) if heading != "target" or options.width >= WIDE]
-    headings = [HEADINGS[i] for i in shown]
-    rows = [tuple(row[i] for i in shown) for row in rows]
     styles = ["bold" if layer["name"] in flagged else "" for layer in chosen]
-    console.print(layer_table(headings, rows, options.width, right=set(headings) - {"layer", "feeds"}, styles=styles))
+    numbers = set(HEADINGS) - {"layer", "feeds"}
+    _table(console, HEADINGS, [_row(a) for a in chosen], options.width, right=numbers, give_up=GIVE_UP, styles=styles)
     if len(chosen) < len(layers):
         console.print(Text(f"... {len(layers) - len(chosen)} more layers (--verbose shows them)", style="dim"))
+
+
+def _table(console: Console, headings: Sequence[str], rows: Sequence[Sequence[str]], width: int, **how: Any) -> None:
+    laid_out = layer_table(headings, rows, width, **how)
+    console.print(laid_out.table)
+    if laid_out.note:
+        console.print(Text(laid_out.note, style="dim"))
 
 
 def _row(layer: Part) -> tuple[str, ...]:
@@ -213,7 +219,7 @@ def _row(layer: Part) -> tuple[str, ...]:
         _measured(std, known=True),
         number(target.get("std")),
         _measured(target.get("ratio"), known=bool(target) and std is None),
-        (layer["activation"] or (layer["feeds"][0] if layer["feeds"] else NOTHING))[:12],
+        fed(layer["activation"], layer["feeds"]),
         _measured(signal.get("variance"), known=bool(signal)),
         number(signal.get("gradient_rms")),
     )
@@ -293,4 +299,4 @@ def _chi(console: Console, report: Part) -> None:
         console.print()
         console.print(Text(visible(report["model"]["path"]), style="bold"))
         headings = ("layer", "chi by theory", "measured")
-        console.print(layer_table(headings, rows, console.width, right=headings[1:]))
+        _table(console, headings, rows, console.width, right=headings[1:])

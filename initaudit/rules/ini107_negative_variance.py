@@ -31,6 +31,7 @@ class NegativeVariance(Rule):
     code = "INI107"
     name = "negative-variance"
     severity = Severity.ERROR
+    by_consequence = (Severity.WARNING,)
     remedy = Remedy.LOAD_VALUES
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:

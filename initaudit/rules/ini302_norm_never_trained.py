@@ -36,6 +36,7 @@ class NormNeverTrained(Rule):
     code = "INI302"
     name = "norm-never-trained"
     severity = Severity.WARNING
+    by_consequence = (Severity.ERROR, Severity.INFO)
     remedy = Remedy.LOAD_VALUES
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:

@@ -31,6 +31,7 @@ class VanishingSignal(Rule):
     code = "INI401"
     name = "vanishing-signal"
     severity = Severity.ERROR
+    by_consequence = (Severity.WARNING, Severity.INFO)
     remedy = Remedy.DRAW_NETWORK
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:

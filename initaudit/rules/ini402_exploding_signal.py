@@ -31,6 +31,7 @@ class ExplodingSignal(Rule):
     code = "INI402"
     name = "exploding-signal"
     severity = Severity.ERROR
+    by_consequence = (Severity.WARNING, Severity.INFO)
     remedy = Remedy.DRAW_NETWORK
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:

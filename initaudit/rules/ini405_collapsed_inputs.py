@@ -33,6 +33,7 @@ class CollapsedInputs(Rule):
     code = "INI405"
     name = "collapsed-inputs"
     severity = Severity.ERROR
+    by_consequence = (Severity.WARNING, Severity.INFO)
     remedy = Remedy.DRAW_NETWORK
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:

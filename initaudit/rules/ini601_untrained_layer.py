@@ -37,6 +37,7 @@ class UntrainedLayer(Rule):
     code = "INI601"
     name = "untrained-layer"
     severity = Severity.ERROR
+    by_consequence = (Severity.WARNING, Severity.INFO)
     remedy = Remedy.LOAD_VALUES
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:

@@ -33,6 +33,7 @@ class CopiedLayer(Rule):
     code = "INI603"
     name = "copied-layer"
     severity = Severity.WARNING
+    by_consequence = (Severity.INFO,)
     remedy = Remedy.CHECK
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:

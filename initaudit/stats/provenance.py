@@ -200,6 +200,7 @@ def _judge(values: Values, evidence: list[Evidence], facts: LayerFacts) -> Prove
         confidence=confidence,
         why=f"{values.n} independent values fit {name}, std {best.std:.4g} (p = {best.p_value:.2g})",
         candidates=others,
+        scale_nats=next((f.odds for f in fits if f.law and (f.family is UNIFORM) is (best.family is UNIFORM)), None),
     )
 
 

@@ -16,7 +16,7 @@ from onnx import helper
 import initaudit.cli.check
 from initaudit.api import audit
 from initaudit.cli import run
-from initaudit.cli.check import expand
+from initaudit.cli.models import expand
 from initaudit.errors import UsageError
 from tests.networks import mlp, model, normal, save, trained_like
 from tests.redrawing.test_split import hidden_twice
@@ -106,7 +106,7 @@ def test_a_file_that_cannot_appear_is_refused_before_the_work(
 ):
     """An hour of auditing must not end in an error that was there from the start."""
     path = save(mlp([32, 32, 4]), tmp_path / "m.onnx")
-    monkeypatch.setattr(initaudit.cli.check, "audit_one", pytest.fail)
+    monkeypatch.setattr(initaudit.cli.check, "audit_all", pytest.fail)
 
     code = run(["check", *QUICK, path, "--output-format", "json", "-o", str(tmp_path / target)])
 
@@ -314,17 +314,27 @@ def test_rule_explains_and_corrects_typos(capfd: pytest.CaptureFixture[str]):
     error = capfd.readouterr().err
 
     assert text.startswith("INI401")
+    assert "(error or warning or info)" in text
     assert "Harmless when:" in text
+    assert text.endswith("/rules/INI401/\n")
     assert "did you mean vanishing-signal" in error
 
 
 def test_rules_lists_every_rule(capfd: pytest.CaptureFixture[str]):
-    """A line each."""
+    """A line each, with every severity that its findings may have; and as JSON, with its documentation."""
     from initaudit.rule import all_rules
 
     run(["rules"])
+    lines = capfd.readouterr().out.splitlines()
+    run(["rules", "--output-format", "json"])
+    rows = json.loads(capfd.readouterr().out)
 
-    assert [line[:6] for line in capfd.readouterr().out.splitlines()] == [r.code for r in all_rules()]
+    assert [line[:6] for line in lines] == [r.code for r in all_rules()]
+    assert all(", ".join(r.severities()) in line for r, line in zip(all_rules(), lines, strict=True))
+    assert [(row["code"], row["severities"], row["url"]) for row in rows] == [
+        (r.code, [s.value for s in r.severities()], r.page()) for r in all_rules()
+    ]
+    assert all(row["summary"] and row["Why"] for row in rows)
 
 
 def test_a_model_is_read_from_stdin(tmp_path: Path):

@@ -198,6 +198,7 @@ def test_only_rules_with_findings_are_explained():
     html = render(documents.dense_report(depth=6, factor=0.3))
 
     assert 'id="rule-INI401"' in html
+    assert 'href="https://docs.example/rules/INI401/"' in html
     assert "INI602" not in html
 
 

@@ -114,13 +114,13 @@ def test_what_is_accepted_and_gone_is_said() -> None:
     known = accepted("m.onnx", found(), found("INI102"))
     config = Config(ignore=("INI101", "INI5:fc*"))
 
-    lines = notes(config, known, [("m.onnx", [found()])])
+    lines = notes(known, [("m.onnx", [found()], config)])
 
     assert [line.split(":")[0] for line in lines] == [
         "ignore INI5",
         "accepted.json accepts 1 that m.onnx does not have any more (INI102); `initaudit baseline --prune` takes them out",
     ]
-    assert notes(replace(config, probe="none"), known, [("m.onnx", [found()])]) == ()
+    assert notes(known, [("m.onnx", [found()], replace(config, probe="none"))]) == ()
 
 
 def test_pruning_takes_out_what_is_gone_and_nothing_else() -> None:

@@ -18,11 +18,13 @@ import jinja2
 from markupsafe import Markup
 
 from initaudit.formats.page import words
+from initaudit.formats.page.overview import by_urgency, common_folder
 from initaudit.formats.page.view import report_view
 from initaudit.formats.printing import number
 
 SCRIPTS = (
     "vendor/uPlot.iife.min.js",
+    "vendor/dagre.min.js",
     "page/theme.js",
     "page/numbers.js",
     "page/overlays.js",
@@ -30,10 +32,16 @@ SCRIPTS = (
     "page/spread_chart.js",
     "page/histogram.js",
     "page/details.js",
+    "page/sort.js",
+    "page/overview.js",
     "page/table.js",
     "page/main.js",
+    "page/map.js",
 )
-STYLES = ("vendor/uPlot.min.css", "page/page.css")
+STYLES = ("vendor/uPlot.min.css", "page/page.css", "page/map.css")
+
+RUN: Mapping[str, Any] = {"started": None, "command": None, "versions": {}}
+"""What the page names of the run; unknown unless the document says it."""
 
 
 def page(document: Mapping[str, Any], rules: Mapping[str, Mapping[str, str]]) -> str:
@@ -45,12 +53,19 @@ def page(document: Mapping[str, Any], rules: Mapping[str, Mapping[str, str]]) ->
     environment = _environment()
     script = _joined(environment, SCRIPTS)
     style = _joined(environment, STYLES)
-    reports = [report_view(report, index, rules) for index, report in enumerate(document["reports"])]
+    alone = len(document["reports"]) == 1
+    folder = common_folder([report["model"]["path"] for report in document["reports"]])
+    reports = by_urgency(
+        report_view(report, index, rules, folder=folder, alone=alone)
+        for index, report in enumerate(document["reports"])
+    )
     used = {code for report in reports for code in report["codes"]}
     return environment.get_template("report.html.j2").render(
         tool=document["tool"],
         schema_version=document["schema_version"],
+        run={**RUN, **document.get("run", {})},
         reports=reports,
+        folder=folder,
         rules={code: rule for code, rule in sorted(rules.items()) if code in used},
         script=Markup(script),  # noqa: S704  # files of this package
         style=Markup(style),  # noqa: S704  # files of this package
@@ -76,6 +91,7 @@ def _environment() -> jinja2.Environment:
         number,
         words.share,
         words.size,
+        words.moment,
         words.shape,
         words.shorten,
         words.listed,

@@ -1,0 +1,79 @@
+"""The other layers of a network that training moved: what they say of how a trained layer looks in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from initaudit.measuring.measure import facts_of
+from initaudit.stats.evidence import FAMILIES
+from initaudit.stats.laws import candidate_laws
+
+if TYPE_CHECKING:
+    from initaudit.judgement.groups import Group
+
+COMPARABLE: Final = 4
+"""How many times smaller a layer may be of which the fit says something of another's: how many times larger, of which the misfit does. A
+judgement: half, or twice, the resolution of the tests."""
+
+SAME_SCALE: Final = 0.03
+"""Relative difference up to which a trained layer still has the scale of its law: after the short trainings of `benchmarks/untrained` most
+have it, after long ones one in ten."""
+SAME_SHAPE: Final = 0.1
+"""Relative difference up to which it has the kurtosis. A judgement: that of a uniform law after one of normal steps of a quarter its scale."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """Of the other layers of the network, those that training moved."""
+
+    comparable: int
+    """That are not much smaller: one that is says nothing of how well a larger one would fit."""
+    fitting: int
+    """Of these, whose weights fit a law all the same."""
+    layers: int
+    """That multiply, and so may have a bias."""
+    biases: int
+    """That have a bias."""
+    constant: int
+    """Whose bias is one constant all the same."""
+
+    @classmethod
+    def of(cls, group: Group, moved: Iterable[Group]) -> Moved:
+        """Beside this layer."""
+        others = [other for other in moved if other is not group]
+        comparable = [other for other in others if other.count >= group.count / COMPARABLE]
+        biases = [other.bias for other in others if other.bias is not None]
+        strict = any(other.rejected for other in comparable) and not group.wide
+        return cls(
+            comparable=len(comparable),
+            fitting=sum(_would_fit(other, group, strict=strict) for other in comparable),
+            layers=sum(other.parts[0].layer.kind.is_product for other in others),
+            biases=len(biases),
+            constant=biases.count("constant"),
+        )
+
+
+def _would_fit(other: Group, group: Group, *, strict: bool) -> bool:
+    """Whether a layer that training moved fits its law as `group` does its own, or would if it were as small.
+
+    `strict`: training moved layers beyond their law, so that one that is only wider than it does not excuse one that is not. Nor does
+    a bell shape excuse the edges of a uniform law, as layers that training moved far have one as well.
+    """
+    if other.fits:
+        alike = other.uniform or other.certain or not group.uniform
+        return alike and not (strict and other.wide)
+    return other.count > COMPARABLE * group.count and _is_near(other, group)
+
+
+def _is_near(other: Group, group: Group) -> bool:
+    """Whether a layer still has the scale and the kurtosis of the law that `group` fits, as after a short training."""
+    name = next((a.provenance.law for a in group.parts if a.provenance is not None), None)
+    first = other.parts[0]
+    return any(
+        abs(first.stats.std / law.std - 1.0) < SAME_SCALE and abs(first.stats.kurtosis / family.m4 - 1.0) < SAME_SHAPE
+        for law in candidate_laws(facts_of(first.layer, first.target))
+        for family in FAMILIES
+        if law.name == name and family.name == law.distribution
+    )
