@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from initaudit.advising import keras, pytorch
 from initaudit.advising.command import fix_command, ignore_command
-from initaudit.advising.parameters import weight_of
+from initaudit.advising.parameters import bias_of, weight_of
 from initaudit.advising.start import Start, start_of
 from initaudit.findings import Advice, Reader, Remedy, Severity, fix_acts_on
 from initaudit.redrawing.twin import to_redraw
@@ -67,7 +67,7 @@ class Adviser:
         elif finding.remedy is Remedy.DRAW_NETWORK:
             yield from self._drawing(self._network, fix=self._fix_network())
         elif finding.remedy in (Remedy.RESTORE_LAYER, Remedy.LOAD_VALUES):
-            yield from self._loading(layer)
+            yield from self._loading(layer, finding.initializer)
         elif finding.remedy is Remedy.TRAIN_LAYER and layer is not None:
             yield from self._training(layer)
         may_be_meant = finding.severity is not Severity.INFO and self.audit.obstacle is None
@@ -102,7 +102,8 @@ class Adviser:
     def _drawing(self, each: Sequence[tuple[LayerAudit, Start]], *, fix: str | None) -> Iterator[Advice]:
         """Initialise the layers as they should be."""
         if fix is not None:
-            yield Advice(reader=Reader.ONNX, text="Draw them in the file, and see what comes of it:", code=fix)
+            what = "the layer" if len(each) == 1 else "the layers"
+            yield Advice(reader=Reader.ONNX, text=f"Draw {what} anew in the file, and see what comes of it:", code=fix)
         calls = self._calls(each)
         if calls:
             known = all(call.parameter.path for call in calls)
@@ -124,10 +125,11 @@ class Adviser:
             found += calls
         return found
 
-    def _loading(self, layer: LayerAudit | None) -> Iterator[Advice]:
+    def _loading(self, layer: LayerAudit | None, tensor: str | None) -> Iterator[Advice]:
         """Load the values again, and see which are missing."""
-        weight = self._weight(layer)
-        name = f"{weight.path} is" if weight is not None and weight.path else "the layer's parameters are"
+        biased = layer is not None and layer.layer.bias is not None and layer.layer.bias.name == tensor
+        parameter = self._parameter(layer, bias_of if biased else weight_of)
+        name = f"{parameter.path} is" if parameter is not None and parameter.path else "the layer's parameters are"
         yield Advice(
             reader=Reader.PYTORCH,
             text=f"Load the checkpoint again, and see whether {name} among the missing keys:",
@@ -144,7 +146,7 @@ class Adviser:
 
     def _training(self, layer: LayerAudit) -> Iterator[Advice]:
         """See that the layer can be trained."""
-        weight = self._weight(layer)
+        weight = self._parameter(layer, weight_of)
         if weight is not None:
             place = weight.place.removesuffix(weight.rows)
             yield Advice(
@@ -156,8 +158,6 @@ class Adviser:
         name = f'model.get_layer("{keras.layer_name(layer.layer)}")' if self.reader is Reader.KERAS else "layer"
         yield Advice(reader=Reader.KERAS, text="It must be true:", code=f"print({name}.trainable)")
 
-    def _weight(self, layer: LayerAudit | None) -> Parameter | None:
-        if layer is None:
-            return None
+    def _parameter(self, layer: LayerAudit | None, of: Callable[..., Parameter | None]) -> Parameter | None:
         layers = [a.layer for a in self.audit.layers]
-        return weight_of(layer.layer, layers, from_torch=self.reader is Reader.PYTORCH)
+        return None if layer is None else of(layer.layer, layers, from_torch=self.reader is Reader.PYTORCH)

@@ -13,23 +13,16 @@ from rich.padding import Padding
 from rich.text import Text
 
 from initaudit.config import DEFAULT_PROVIDER
-from initaudit.findings import fix_acts_on
 from initaudit.format import Format, FormatOptions
 from initaudit.formats.changes import changes_text
 from initaudit.formats.printing import number, printed, visible
 from initaudit.formats.table import fed, full_title, layer_table
+from initaudit.formats.telling import active
+from initaudit.formats.text_findings import STYLES, print_findings
 
 Part: TypeAlias = Mapping[str, Any]
 """A report, a layer or a finding of the document."""
 
-STYLES = {
-    "pass": "bold green",
-    "warn": "bold yellow",
-    "fail": "bold red",
-    "error": "bold red",
-    "warning": "yellow",
-    "info": "cyan",
-}
 TABLE_ROWS = 24
 """Layers shown without --verbose: one screen; the rest are counted, with the flagged ones kept."""
 
@@ -40,11 +33,6 @@ NOT_FINITE = "inf/nan"
 """What stands for a measured value that JSON cannot hold."""
 INPUTS_SHOWN = 4
 """Inputs of the probe that are listed without --verbose. A judgement: what one glance takes in."""
-OTHERS_NAMED = 4
-"""Further layers named under a finding that repeats."""
-
-FIX = "`initaudit fix` draws the weights anew that these findings ask for, and audits the result."
-"""What ends the findings where one of them is of that kind."""
 
 
 class TextFormat(Format):
@@ -66,7 +54,7 @@ class TextFormat(Format):
                 yield changes_text(head["fix"], report) + "\n"
             yield between + _printed(options, partial(_report, report, options))
             between = "\n"
-            counts.update((f["code"], f["name"], f["severity"]) for f in _active(report))
+            counts.update((f["code"], f["name"], f["severity"]) for f in active(report))
         if not between:
             yield "No models.\n"
         if options.statistics:
@@ -108,13 +96,8 @@ def _report(report: Part, options: FormatOptions, console: Console) -> None:
     console.print(head)
     if verdict["context"] in ("fresh", "unknown"):
         console.print(Text(visible(f"Slowness {_slowness(verdict)}."), style="dim"))
-    lost = verdict["first_lost"]
-    if lost is not None:
-        console.print(Text(visible(f"The signal is lost at {lost['layer']}: {lost['cause']}.")))
-    obstacle = verdict.get("obstacle")
-    if obstacle is not None:
-        console.print(Text(visible(f"{obstacle['message']} {obstacle['advice']}")))
-    _findings(console, report, options)
+    _headline(console, verdict)
+    print_findings(console, report, options)
     for line in report["failed_rules"]:
         console.print(Text(visible(f"Not judged: {line}"), style=STYLES["error"]))
     if report["layers"]:
@@ -126,71 +109,25 @@ def _report(report: Part, options: FormatOptions, console: Console) -> None:
         _chi(console, report)
 
 
+def _headline(console: Console, verdict: Part) -> None:
+    """What is not said by the finding that follows: that there is none, or what is behind them all; and where the signal is lost."""
+    headline, lost = verdict.get("headline"), verdict["first_lost"]
+    if headline is None:
+        console.print(Text(visible(verdict["reason"])))
+    elif verdict.get("obstacle") is not None:
+        console.print(Text(visible(f"{verdict['reason']} {headline['action']}")))
+    elif lost is not None:
+        console.print(Text(visible(f"The signal is lost at {lost['layer']}: {lost['cause']}.")))
+
+
 def _slowness(verdict: Part) -> str:
     factor, why = verdict["slowness"], verdict["slowness_why"]
     return f"not measured: {why}" if factor is None else f"{factor:.2g}: {why}"
 
 
-def _findings(console: Console, report: Part, options: FormatOptions) -> None:
-    active = _active(report)
-    shown = [f for f in active if options.verbose or f["severity"] != "info"]
-    for group in _grouped(shown):
-        console.print()
-        _finding(console, group[0])
-        if options.verbose:
-            for finding in group[1:]:
-                _finding(console, finding)
-        elif group[1:]:
-            _others(console, group[1:])
-    obstacle = report["verdict"].get("obstacle")
-    if (obstacle is None or obstacle["fix_helps"]) and any(fix_acts_on(f["remedy"], f["severity"]) for f in active):
-        console.print()
-        console.print(Text(FIX, style="dim"))
-    hidden = len(active) - len(shown)
-    notes = [f"{hidden} info (--verbose shows {'it' if hidden == 1 else 'them'})"] if hidden else []
-    suppressed = len(report["findings"]) - len(active)
-    if suppressed:
-        notes.append(f"{suppressed} suppressed")
-    if not active or notes:
-        console.print()
-        text = "No findings" if not shown else "Also"
-        console.print(f"{text}{': ' if notes else '.'}{', '.join(notes)}{'.' if notes else ''}")
-
-
-def _active(report: Part) -> list[Part]:
-    return [f for f in report["findings"] if f["suppressed"] is None]
-
-
-def _grouped(findings: Sequence[Part]) -> list[list[Part]]:
-    """Findings of one rule and severity together, in the order of their first: a fault in 40 layers is read once."""
-    groups: dict[tuple[str, str], list[Part]] = {}
-    for finding in findings:
-        groups.setdefault((finding["code"], finding["severity"]), []).append(finding)
-    return list(groups.values())
-
-
-def _others(console: Console, findings: Sequence[Part]) -> None:
-    names = [visible(f["layer"] or f["initializer"] or "the model") for f in findings]
-    more = f" and {len(names) - OTHERS_NAMED} more" if len(names) > OTHERS_NAMED else ""
-    text = f"also at {', '.join(names[:OTHERS_NAMED])}{more} (--verbose shows them)"
-    console.print(Padding(Text(text, style="dim"), (0, 0, 0, 8)))
-
-
-def _finding(console: Console, finding: Part) -> None:
-    line = Text.assemble(
-        (f"{finding['severity']:7}", STYLES[finding["severity"]]), f" {finding['code']} {finding['name']}"
-    )
-    if finding["layer"]:
-        line.append(f"  {visible(finding['layer'])}", style="bold")
-    console.print(line)
-    console.print(Padding(Text(visible(finding["message"])), (0, 0, 0, 8)))
-    if finding["suggestion"]:
-        console.print(Padding(Text(f"-> {visible(finding['suggestion'])}", style="dim"), (0, 0, 0, 8)))
-
-
 def _layers(console: Console, report: Part, options: FormatOptions) -> None:
     layers = report["layers"]
-    flagged = {f["layer"] for f in _active(report) if f["severity"] != "info"}
+    flagged = {f["layer"] for f in active(report) if f["severity"] != "info"}
     weighty = [layer for layer in layers if layer["target"] is not None or layer["name"] in flagged]
     chosen = list(layers if options.verbose else weighty)
     if not options.verbose and len(chosen) > TABLE_ROWS:

@@ -76,6 +76,7 @@ def entry(
             "slowness": number(verdict.slowness.factor),
             "slowness_why": verdict.slowness.why,
             "reason": verdict.reason,
+            "headline": asdict(verdict.headline) if verdict.headline is not None else None,
             "evidence": list(verdict.evidence),
             "obstacle": asdict(verdict.obstacle) if verdict.obstacle is not None else None,
             "first_lost": dict(zip(("layer", "cause"), verdict.first_lost, strict=True))
