@@ -33,13 +33,13 @@ def headline_of(findings: Sequence[Finding], obstacle: Obstacle | None) -> tuple
     """The headline and a sentence of it and of how much more there is; None where only information was found.
 
     Args:
-        findings: all that count, the most severe first.
+        findings: all that count; of those of the worst severity the first is named.
         obstacle: what keeps the network from learning: the cause of all that the rules find of its start, and speaks for it.
     """
     loud = [f for f in findings if f.severity is not Severity.INFO]
     if not loud:
         return None
-    first = loud[0]
+    first = max(loud, key=lambda f: f.severity.rank)
     others = sum(f.severity is first.severity for f in loud) - 1
     name = f"{first.code} {first.name}"
     if obstacle is not None and any(f.code.startswith(OF_THE_START) for f in loud):

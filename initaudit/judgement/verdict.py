@@ -66,6 +66,8 @@ def verdict_for(
     severities = {f.severity for f in active}
     status = "fail" if Severity.ERROR in severities else "warn" if Severity.WARNING in severities else "pass"
     told = headline_of(active, obstacle)
+    if told is None or (obstacle is not None and told[0].cause != obstacle.message):
+        obstacle = None  # nothing that it causes counts
     return Verdict(
         status=status,
         context=context.name,
@@ -78,16 +80,16 @@ def verdict_for(
         else {"sgd": round(trainability.sgd, 4), "adam": round(trainability.adam, 4)},
         trainability_error=None if trainability is None else trainability.error,
         evidence=context.evidence,
-        first_lost=None if told is None else _lost(first_lost, told[0], obstacle),
-        obstacle=None if told is None else obstacle,
+        first_lost=None if told is None else _lost(first_lost, obstacle),
+        obstacle=obstacle,
     )
 
 
-def _lost(first_lost: tuple[str, str] | None, headline: Headline, obstacle: Obstacle | None) -> tuple[str, str] | None:
+def _lost(first_lost: tuple[str, str] | None, obstacle: Obstacle | None) -> tuple[str, str] | None:
     """Where the signal is lost, and why in the words of the headline where that names the cause."""
     if first_lost is None or obstacle is None:
         return first_lost
-    return first_lost[0], headline.cause.rstrip(".")
+    return first_lost[0], obstacle.message.rstrip(".")
 
 
 def _nothing(findings: Sequence[Finding], context: Context, unjudged: str | None) -> str:
