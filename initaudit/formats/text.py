@@ -16,7 +16,7 @@ from initaudit.format import Format, FormatOptions
 from initaudit.formats.changes import changes_text
 from initaudit.formats.layers import show_chi, show_layers
 from initaudit.formats.printing import number, printed, visible
-from initaudit.formats.telling import Part, missed
+from initaudit.formats.telling import Part, active, missed
 from initaudit.formats.text_findings import STYLES, print_findings
 
 INPUTS_SHOWN = 4
