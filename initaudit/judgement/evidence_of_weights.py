@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from initaudit.judgement.evidence import Piece
 from initaudit.judgement.moved import PSEUDO_LAYERS
-from initaudit.stats.provenance import WIDENED
+from initaudit.stats.law_fits import WIDENED
 
 if TYPE_CHECKING:
     from initaudit.judgement.groups import Group
