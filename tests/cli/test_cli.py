@@ -161,7 +161,7 @@ def test_each_report_comes_as_soon_as_it_is_finished(tmp_path: Path, monkeypatch
 
     def reports():
         for name in ("a.onnx", "b.onnx"):
-            seen.append((name, stream.text.count("onnx")))
+            seen.append((name, stream.text.count(".onnx")))
             yield audit(save(mlp([8, 8, 4]), tmp_path / name), probe="none")
 
     for name in ("text", "json"):
