@@ -94,16 +94,20 @@ def _tests(session: pytest.Session, config: pytest.Config, patterns: list[str]) 
     except InitauditError as error:
         raise pytest.UsageError(f"--initaudit: {error}") from error
     for path in paths:
-        file: ModelFile = ModelFile.from_parent(session, path=Path(path))
-        yield ModelTest.from_parent(file, name="initaudit", settings=settings)
+        file: ModelFile = ModelFile.from_parent(session, path=Path(path), settings=settings)
+        yield from session.genitems(file)  # which pytest counts
 
 
 class ModelFile(pytest.File):
     """An ONNX file."""
 
+    def __init__(self, *, settings: Settings, **of_node: Any) -> None:
+        super().__init__(**of_node)
+        self._settings = settings
+
     def collect(self) -> Iterator[pytest.Item]:
-        """Nothing of its own accord: `pytest_collection_modifyitems` makes its test."""
-        return iter(())
+        """Its one test."""
+        yield ModelTest.from_parent(self, name="initaudit", settings=self._settings)
 
 
 class ModelTest(pytest.Item):

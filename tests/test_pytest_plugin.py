@@ -73,6 +73,7 @@ def test_each_file_is_a_test_with_one_message(installed: Path, project: Path):
     done = run_pytest(installed, project, "-v", "--initaudit", "models")
 
     assert done.returncode == 1, done.stdout + done.stderr
+    assert "collected 2 items" in done.stdout
     assert "models/good.onnx::initaudit PASSED" in done.stdout
     assert "models/old/zero.onnx::initaudit FAILED" in done.stdout
     assert "INI003 zero-weight [error] " in done.stdout

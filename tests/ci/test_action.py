@@ -138,6 +138,7 @@ def test_sound_models_pass(audit: Audit):
     assert refused.returncode == 2
     assert "never; touch owned" in refused.stderr
     assert outputs["status"] == "error"
+    assert not {"html", "json", "sarif"} & set(outputs)
     assert not any(file.exists() for file in (*files.values(), audit.runner.workspace / "owned"))
 
 

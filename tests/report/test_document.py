@@ -17,6 +17,7 @@ from onnx import helper
 import initaudit
 from initaudit.auditor import failed
 from initaudit.cli import run
+from initaudit.home import DOCUMENTATION
 from initaudit.report.document import SCHEMA_VERSION, document
 from tests.networks import mlp, model, normal, save
 
@@ -43,7 +44,7 @@ def test_the_command_prints_the_schema_with_its_identity_and_version(capfd: pyte
 
     assert schema == SCHEMA
     assert schema["version"] == schema["properties"]["schema_version"]["const"] == SCHEMA_VERSION
-    assert schema["$id"] == f"urn:initaudit:report:{SCHEMA_VERSION}"
+    assert schema["$id"] == f"{DOCUMENTATION}schema-{SCHEMA_VERSION}.json"
 
 
 @pytest.mark.parametrize("probe", ["none", "forward", "full"])
