@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import onnx
 from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto, ValueInfoProto
 
-from initaudit.errors import InvalidModel
 from initaudit.model.bodies import bodies_of, without_doubled_constants
+from initaudit.model.checked import check_model
 from initaudit.model.graph import Graph, Node, Value
 from initaudit.model.inlining import check_inlined_size, key_of
 from initaudit.model.operators import Use
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 def build_graph(model: ModelProto, folder: Path | None) -> Graph:
     """View of the main graph. Raises InvalidModel where names do not resolve, cycle, or functions recurse."""
+    check_model(model, folder)
     functions = {(f.domain, f.name, f.overload): f for f in model.functions}
     check_inlined_size(model.graph.node, functions)
     graph = Builder(functions, folder).graph(model.graph, Scope(graph=Graph(model.graph.name)))

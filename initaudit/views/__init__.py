@@ -8,7 +8,8 @@ import numpy as np
 
 from initaudit.errors import InitauditError
 from initaudit.model.operators import Use
-from initaudit.views.arithmetic import ARITHMETIC, QONNX, evaluated
+from initaudit.views.arithmetic import ARITHMETIC, QONNX
+from initaudit.views.evaluation import evaluated
 from initaudit.views.operand import MAX_INDEX_TABLE, MAX_INDEX_WORK, MAX_STEPS, Operand, leaf
 from initaudit.views.shapes import MAX_VECTOR, Dims, Vector, dims_of_outputs, vector_of_output
 from initaudit.views.steps import step_of
