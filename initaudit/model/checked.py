@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, OperatorSetIdProto
 
 
+_FORGOTTEN = frozenset({"consumed_inputs"})
+"""Attributes that the first operator set demands and nothing reads: files of it leave them out, and run."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Schema:
     """What ONNX demands of a node."""
@@ -170,5 +174,5 @@ def _schema_of(op_type: str, domain: str, version: int) -> _Schema:
             name: AttributeProto.AttributeType.Value(str(a.type).rpartition(".")[2])
             for name, a in schema.attributes.items()
         },
-        required=frozenset(name for name, a in schema.attributes.items() if a.required),
+        required=frozenset(name for name, a in schema.attributes.items() if a.required and name not in _FORGOTTEN),
     )

@@ -47,6 +47,11 @@ def _product(inputs: Sequence[Shape], output: Shape) -> int:
     return math.prod(output) * max(inputs[0], default=1) + _all(inputs, output)
 
 
+def _scatter(inputs: Sequence[Shape], output: Shape) -> int:
+    """Of ScatterND: a step for each index."""
+    return PYTHON_STEP * math.prod(inputs[1][:-1]) + _all(inputs, output)
+
+
 def _convolution(inputs: Sequence[Shape], output: Shape) -> int:
     return PYTHON_STEP * math.prod(output) * math.prod(inputs[1][1:])
 
@@ -145,12 +150,12 @@ _COSTS: dict[str, Cost] = {
     ),
     **dict.fromkeys(["MatMul", "Gemm", "MatMulInteger"], _product),
     **dict.fromkeys(["Conv", "ConvTranspose"], _convolution),
+    "ScatterND": _scatter,
     **dict.fromkeys(
         [
             "Erf",
             "Resize",
             "Upsample",
-            "ScatterND",
             "ScatterElements",
             "Scatter",
             "GatherElements",

@@ -205,8 +205,9 @@ class Operand:
 MAX_INDEX_TABLE = 4096
 """Integer constants up to this size are read as shapes, axes and indices while the graph is followed."""
 
-MAX_INDEX_WORK = 1 << 22
-"""Elements that may be computed for one of them."""
+MAX_INDEX_WORK = 1 << 26
+"""Elements that may be computed for one of them, about a tenth of a second. The largest found, the mask of a shifted window that a chain of
+ScatterND builds, takes half of it."""
 
 
 def leaf(tensor: Tensor) -> Operand:
