@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from initaudit.config import Config
 from initaudit.extraction.extract import extract_layers
 from initaudit.findings import Finding
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
     from initaudit.model.load import Source
 
 
+@np.errstate(
+    all="ignore"
+)  # what is not finite is found and reported; numpy's own warnings would only stand between the lines
 def audit(source: Source, config: Config | None = None, progress: Callable[[str], None] | None = None) -> Report:
     """Audit one model.
 

@@ -159,8 +159,8 @@ def literal_tensor(values: Any, *, name: str) -> Tensor:
 
 
 def _typed_length(proto: TensorProto) -> int:
-    return max(len(proto.float_data), len(proto.int32_data), len(proto.int64_data),
-               len(proto.double_data), len(proto.uint64_data))  # fmt: skip
+    """Values in the field that belongs to the element type, see onnx.proto; others are not read."""
+    return len(getattr(proto, onnx.helper.tensor_dtype_to_field(proto.data_type)))
 
 
 def _typed_length_wanted(proto: TensorProto, size: int) -> int:

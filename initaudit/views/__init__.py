@@ -102,8 +102,9 @@ class Constants:
                 self.opaque[value] = reason
 
     def _settled(self, operand: Operand) -> Operand:
-        """With its values computed at once, where they are few and that is quick: chains of shapes, positions and masks are long, and what
-        stands behind reads them again and again.
+        """With its values computed at once, where they are few and that is quick.
+
+        Chains of shapes, positions and masks are long, and what stands behind reads them again and again.
         """
         if (
             operand.size > min(MAX_INDEX_TABLE, self._elements_left)
