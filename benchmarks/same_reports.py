@@ -3,7 +3,7 @@
     python benchmarks/same_reports.py REVISION [MODEL ...] [--probe none|forward|full] [--new-keys] [--inspect] [--show N]
 
 Audits each model (default: all of sample_models/) with the working tree and with REVISION, both from source, and compares the JSON
-documents byte for byte apart from what names the version. Where they differ, the first N differences are printed with their
+documents byte for byte apart from what names the version, the run and its times. Where they differ, the first N differences are printed with their
 paths in the document. `--new-keys` lets the working tree add keys, which the contract of the document allows. `--inspect` compares what
 `initaudit inspect` says instead. Exit code 0 where all are equal, 1 where one differs.
 """
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
-VERSION_KEYS = ("tool",)
-"""Top-level keys of the document that name the version."""
+RUN_KEYS = ("tool", "run")
+"""Top-level keys of the document that name the version and the run."""
+TIME_KEYS = ("timing",)
+"""Keys of a report that hold times."""
 
 
 def said(tree: Path, model: Path, command: list[str]) -> object:
@@ -44,7 +46,10 @@ def said(tree: Path, model: Path, command: list[str]) -> object:
     except json.JSONDecodeError:
         return {"exit": done.returncode, "stderr": done.stderr}
     if isinstance(document, dict):
-        document = {key: value for key, value in document.items() if key not in VERSION_KEYS}
+        document = {key: value for key, value in document.items() if key not in RUN_KEYS}
+        for report in document.get("reports", ()):
+            for key in TIME_KEYS:
+                report.pop(key, None)
     return {"exit": done.returncode, "document": document}
 
 

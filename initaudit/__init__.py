@@ -20,11 +20,20 @@ if TYPE_CHECKING:
     from initaudit.api import audit as audit
     from initaudit.api import fix as fix
     from initaudit.config import Config as Config
+    from initaudit.errors import ExternalDataError as ExternalDataError
+    from initaudit.errors import FixRefused as FixRefused
     from initaudit.errors import InitauditError as InitauditError
+    from initaudit.errors import InvalidModel as InvalidModel
+    from initaudit.errors import ModelError as ModelError
+    from initaudit.errors import ProbeError as ProbeError
+    from initaudit.errors import UnreadableModel as UnreadableModel
+    from initaudit.errors import UnsupportedWeight as UnsupportedWeight
+    from initaudit.errors import UsageError as UsageError
     from initaudit.findings import Finding as Finding
     from initaudit.findings import Severity as Severity
     from initaudit.fixing.fixer import FixResult as FixResult
     from initaudit.model.load import load_model as load_model
+    from initaudit.options import Ignore as Ignore
     from initaudit.report.report import Report as Report
 
 
@@ -33,20 +42,38 @@ _HOMES = {
     "fix": "initaudit.api",
     "Config": "initaudit.config",
     "InitauditError": "initaudit.errors",
+    "ModelError": "initaudit.errors",
+    "UnreadableModel": "initaudit.errors",
+    "InvalidModel": "initaudit.errors",
+    "ExternalDataError": "initaudit.errors",
+    "UnsupportedWeight": "initaudit.errors",
+    "ProbeError": "initaudit.errors",
+    "FixRefused": "initaudit.errors",
+    "UsageError": "initaudit.errors",
     "Finding": "initaudit.findings",
     "Severity": "initaudit.findings",
     "FixResult": "initaudit.fixing.fixer",
     "load_model": "initaudit.model.load",
+    "Ignore": "initaudit.options",
     "Report": "initaudit.report.report",
 }
 
 __all__ = [
     "Config",
+    "ExternalDataError",
     "Finding",
+    "FixRefused",
     "FixResult",
+    "Ignore",
     "InitauditError",
+    "InvalidModel",
+    "ModelError",
+    "ProbeError",
     "Report",
     "Severity",
+    "UnreadableModel",
+    "UnsupportedWeight",
+    "UsageError",
     "__version__",
     "audit",
     "fix",

@@ -3,35 +3,86 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 from initaudit.config import Config
 
 if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Mapping
+    from typing import Any, Literal, TypeAlias, Unpack
+
+    from initaudit.arrays import InputData
     from initaudit.fixing.fixer import FixResult
     from initaudit.model.load import Source
+    from initaudit.options import Ignore
     from initaudit.report.report import Report
 
+    OptionsT = TypeVar("OptionsT")
+    Words: TypeAlias = str | Iterable[str]
+    Ignored: TypeAlias = str | Ignore | Mapping[str, str]
+    Stated: TypeAlias = str | Iterable[str] | Mapping[str, Any]
+    PathLike: TypeAlias = str | os.PathLike[str]
 
-def audit(source: Source, *, config: Config | None = None, **options: Any) -> Report:
+
+class AuditOptions(TypedDict, total=False):
+    """The fields of `Config`, which says what each means, with all the types that they may be given as."""
+
+    select: Words
+    ignore: Ignored | Iterable[Ignored]
+    severity: Stated
+    threshold: Stated
+    fail_on: Literal["error", "warning", "never"]
+    fail_on_incomplete: bool
+    min_trainability: float | None
+    context: Literal["auto", "fresh", "trained"]
+    probe: Literal["full", "forward", "none"]
+    batch: int | None
+    seed: int
+    exact: bool
+    max_memory: int | str
+    timeout: float
+    provider: str
+    input_shapes: Mapping[str, Iterable[int]]
+    input_spectrum: Literal["natural", "white"]
+    input_data: InputData
+    baseline: PathLike | None
+    against: PathLike | None
+
+
+class FixKeywords(TypedDict, total=False):
+    """The fields of `FixOptions`, which says what each means, with all the types that they may be given as."""
+
+    scheme: str
+    mode: Literal["resample", "rescale"]
+    layers: Words
+    every: bool
+    select: Words
+    force: bool
+    dry_run: bool
+
+
+def audit(source: Source, *, config: Config | None = None, **options: Unpack[AuditOptions]) -> Report:
     """Audit one model.
 
     Args:
         source: path, bytes, `onnx.ModelProto` or `onnx_ir.Model`.
         config: all options; or give single ones as keywords (the fields of `initaudit.Config`),
-            e.g. `audit("m.onnx", context="fresh", probe="none")`. Configuration files are not read.
+            e.g. `audit("m.onnx", select="INI1,INI4", input_data={"image": images})`. Configuration files are not read.
         **options: fields of `Config` that differ from `config`.
 
     Raises:
         ModelError: the model cannot be read.
-        UsageError: an option is unknown or cannot be followed.
+        UsageError: an option is unknown, of a wrong type or cannot be followed.
     """
     from initaudit import auditor
 
-    return auditor.audit(source, _config(config, options))
+    return auditor.audit(source, _with(_checked(config), options))
 
 
-def fix(source: Source, output: str | Path | None = None, *, config: Config | None = None, **options: Any) -> FixResult:
+def fix(
+    source: Source, output: PathLike | None = None, *, config: Config | None = None, **options: Unpack[FixKeywords]
+) -> FixResult:
     """Write a copy of the model with re-initialised weights to `output`, and audit it.
 
     Args:
@@ -43,18 +94,32 @@ def fix(source: Source, output: str | Path | None = None, *, config: Config | No
     Raises:
         FixRefused: nothing was written, and why.
         ModelError: the model cannot be read.
+        UsageError: as for `audit`.
     """
     from initaudit.fixing import fixer
 
-    return fixer.fix(source, output, config or Config(), fixer.FixOptions(**options))
+    target = None if output is None else Path(output)
+    return fixer.fix(source, target, _checked(config), _with(fixer.FixOptions(), options))
 
 
-def _config(config: Config | None, options: dict[str, Any]) -> Config:
-    from dataclasses import fields, replace
-
+def _checked(config: Config | None) -> Config:
     from initaudit.errors import UsageError
 
-    unknown = set(options) - {f.name for f in fields(Config)}
-    if unknown:
-        raise UsageError(f"unknown option {min(unknown)!r}")
-    return replace(config or Config(), **options)
+    if not isinstance(config, Config | None):
+        raise UsageError(f"config is no initaudit.Config: {type(config).__name__}")
+    return config or Config()
+
+
+def _with(defaults: OptionsT, options: Mapping[str, Any]) -> OptionsT:
+    """`defaults` (a Config, say) with some fields changed. Raises UsageError."""
+    from dataclasses import fields, replace
+
+    from initaudit.errors import UsageError, similar
+
+    known = [field.name for field in fields(defaults)]  # type: ignore[arg-type]
+    for name in options:
+        if name not in known:
+            of_audit = name in {field.name for field in fields(Config)}
+            hint = f"; it is one of the audit: config=Config({name}=...)" if of_audit else similar(name, known)
+            raise UsageError(f"unknown option {name!r}{hint}")
+    return replace(defaults, **options)  # type: ignore[type-var]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from initaudit.advising.advise import with_advice
 from initaudit.config import Config
 from initaudit.extraction.extract import extract_layers
 from initaudit.findings import Finding
@@ -35,9 +37,10 @@ from initaudit.report.report import Report
 from initaudit.rule import Rule, all_rules, check_selectors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from initaudit.model.load import Source
+    from initaudit.per_rule import Limit
 
 
 @np.errstate(
@@ -59,9 +62,10 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         UsageError: an option cannot be followed.
     """
     config = config or Config()
+    started, begin = datetime.now(UTC), time.monotonic()
     check_selectors(config)
     baseline = load_baseline(config.baseline)
-    deadline = time.monotonic() + config.timeout
+    deadline = begin + config.timeout
     if config.probe != "none":
         prestart()  # its imports run while the weights are measured
     model = load_model(source)
@@ -101,8 +105,8 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         untouched=untouched_layers(layers, earlier),
         untouched_rows=untouched_rows(layers, earlier),
     )
-    found, failed_rules = _judge(all_rules(), findings_input)
-    findings = apply_filters(found, config, baseline, layers, model.label)
+    found, failed_rules = _judge(all_rules(), findings_input, config.threshold)
+    findings = with_advice(apply_filters(found, config, baseline, layers, model.label), findings_input)
     blameless = unjudged or (obstacle is not None and obstacle.is_everywhere)
     return Report(
         path=model.label,
@@ -121,6 +125,9 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         skipped=(*extraction.skipped, *unreadable),
         parameters=extraction.parameters,
         audited=extraction.audited - sum(s.parameters for s in unreadable),
+        config=config,
+        started=started,
+        seconds=time.monotonic() - begin,
     )
 
 
@@ -147,29 +154,29 @@ def _probe_options(config: Config) -> ProbeOptions:
     )
 
 
-def _judge(rules: Iterable[Rule], audit: ModelAudit) -> tuple[list[Finding], tuple[str, ...]]:
+def _judge(rules: Iterable[Rule], audit: ModelAudit, limits: Sequence[Limit]) -> tuple[list[Finding], tuple[str, ...]]:
     """What the rules find; and the rules that raise, each in one line: a fault of one costs nothing but that one."""
     found: list[Finding] = []
     failed_rules = []
     for rule in rules:
         try:
-            found += _findings(rule, audit)
+            found += _findings(rule, audit, limits)
         except (Exception, SystemExit) as error:  # noqa: BLE001  rules of other packages raise whatever they raise
             home = f"{type(rule).__module__}.{type(rule).__name__}"
             failed_rules.append(" ".join(f"rule {rule.code} ({home}) failed: {type(error).__name__}: {error}".split()))
     return found, tuple(failed_rules)
 
 
-def _findings(rule: Rule, audit: ModelAudit) -> list[Finding]:
-    findings = list(rule.check(audit))
+def _findings(rule: Rule, audit: ModelAudit, limits: Sequence[Limit]) -> list[Finding]:
+    findings = rule.findings(audit, limits)
     for finding in findings:
         if not isinstance(finding, Finding):
             raise TypeError(f"{finding!r} is no Finding")
     return findings
 
 
-def failed(path: str, reason: str) -> Report:
-    """The report of a model that could not be audited."""
+def failed(path: str, reason: str, config: Config | None = None) -> Report:
+    """The report of a model that could not be audited, under options that may be unknown."""
     unknown = Slowness(factor=None, why="the model could not be audited")
     verdict = Verdict(status="error", context="unknown", trainability=None, slowness=unknown, reason=reason)
-    return Report(path=path, verdict=verdict, error=reason)
+    return Report(path=path, verdict=verdict, error=reason, config=config)

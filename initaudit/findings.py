@@ -33,6 +33,10 @@ class Remedy(enum.StrEnum):
     """The fault is that of the network and only shows here: draw every layer anew that is off its target."""
     RESTORE_LAYER = "restore-layer"
     """The layer was trained: load its values again, or check what is done to them. A new draw would have to be trained anew."""
+    LOAD_VALUES = "load-values"
+    """Values are missing from the file, or are not those that were trained: load them again."""
+    TRAIN_LAYER = "train-layer"
+    """Training did not reach it: see that it gets a gradient and is in the optimiser."""
     CHECK = "check"
     """Check scales, types, loading and training around the weights: new random values mend nothing."""
     NONE = "none"
@@ -44,6 +48,26 @@ class Confidence(enum.StrEnum):
 
     HIGH = "high"
     MEDIUM = "medium"
+
+
+class Reader(enum.StrEnum):
+    """What someone who reads a finding has in hand."""
+
+    PYTORCH = "pytorch"
+    KERAS = "keras"
+    ONNX = "onnx"
+    """The file alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """What to do, for one kind of reader."""
+
+    reader: Reader
+    text: str
+    """What the code does; one line."""
+    code: str
+    """Python, arguments of a Keras layer, or a command line; a few lines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,12 +92,20 @@ class Finding:
     """What to do, for a reader of this very network."""
     remedy: Remedy = Remedy.NONE
     """The kind of thing to do."""
+    advice: tuple[Advice, ...] = ()
+    """How to do it: the reader who has what made the file first."""
+    url: str = ""
+    """The page about the rule; empty where a rule of another package has none."""
     suppressed: str | None = None
     """Why the finding does not count (ignored by configuration, known from a baseline), or None."""
+    known: bool | None = None
+    """Whether the baseline accepts it; None where there is no baseline."""
     subject: str = ""
-    """What the fingerprint is made from beside the code: the layer's title, which survives a re-export."""
+    """The layer's title, or the tensor, by which a person ignores the finding."""
+    lasting_name: str = ""
+    """What the fingerprint is made from beside the code: the name of the layer that survives a re-export."""
     occurrence: int = 0
-    """How many findings of the same code and subject stand before it in the order of the graph."""
+    """How many findings of the same code and identity stand before it in the order of the graph."""
 
     def __post_init__(self) -> None:
         """Raises ValueError or TypeError where a rule (of another package, say) gives what no report can show."""
@@ -85,7 +117,7 @@ class Finding:
     @property
     def identity(self) -> str:
         """What it is about, by the name that is the most likely to last."""
-        return self.subject or self.layer or self.initializer or ""
+        return self.lasting_name or self.subject or self.layer or self.initializer or ""
 
     @property
     def fingerprint(self) -> str:

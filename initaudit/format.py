@@ -6,6 +6,7 @@ import abc
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import PurePath
 from typing import Any, ClassVar
 
 from initaudit.errors import UsageError, similar
@@ -31,7 +32,9 @@ class Format(abc.ABC):
     name: ClassVar[str]
     """As given to `--output-format`."""
     suffix: ClassVar[str]
-    """Usual file suffix, e.g. `.html`."""
+    """Usual end of a file's name, e.g. `.html`."""
+    other_suffixes: ClassVar[tuple[str, ...]] = ()
+    """Further ends by which `format_of` knows it."""
 
     @abc.abstractmethod
     def render(self, document: Mapping[str, Any], options: FormatOptions) -> str:
@@ -49,6 +52,14 @@ class Format(abc.ABC):
         """
         yield self.render({**head, "reports": list(reports)}, options)
 
+    def compare(self, document: Mapping[str, Any], options: FormatOptions) -> str:
+        """As `render`, of a comparison as `initaudit.report.comparison` makes it; override it in a format that can show one."""
+        raise UsageError(f"output format {self.name!r} cannot show a comparison")
+
+    def can_compare(self) -> bool:
+        """Whether it shows comparisons."""
+        return type(self).compare is not Format.compare
+
 
 @cache
 def all_formats() -> dict[str, Format]:
@@ -62,6 +73,13 @@ def all_formats() -> dict[str, Format]:
             names = f"{type(twin).__name__}, {kind.__name__}"
             tell(f"two output formats are called {kind.name!r} or write {kind.suffix!r}: {names}")
     return formats
+
+
+def format_of(path: PurePath) -> str | None:
+    """The name of the format whose suffix is the longest that the file's name ends with, in whatever case; None where it ends with none."""
+    suffixes = {s: f.name for f in all_formats().values() for s in (f.suffix, *f.other_suffixes)}
+    fitting = [suffix for suffix in suffixes if path.name.lower().endswith(suffix)]
+    return suffixes[max(fitting, key=len)] if fitting else None
 
 
 def find_format(name: str) -> Format:

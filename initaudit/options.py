@@ -6,17 +6,21 @@ Each reader takes the value itself as well as its text, and raises UsageError th
 from __future__ import annotations
 
 import math
+import numbers
+import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from initaudit.errors import UsageError, similar
 from initaudit.findings import matches
 
 if TYPE_CHECKING:
     from initaudit.findings import Finding
+
+N = TypeVar("N", int, float)
 
 NO_REASON = "ignored by configuration"
 
@@ -33,11 +37,26 @@ class Ignore:
 
     def applies(self, finding: Finding) -> bool:
         """Whether this entry suppresses `finding`."""
-        subjects = [s for s in (finding.layer, finding.subject, finding.initializer) if s] or [""]
-        return matches(finding, self.rule) and any(names(self.layer, subject) for subject in subjects)
+        return about(finding, self.rule, self.layer)
 
     def __str__(self) -> str:
-        return self.rule if self.layer == "*" else f"{self.rule}:{self.layer}"
+        return selected(self.rule, self.layer)
+
+
+def about(finding: Finding, rule: str, layer: str) -> bool:
+    """Whether `finding` is one of `rule` in `layer`."""
+    return matches(finding, rule) and is_in(finding, layer)
+
+
+def is_in(finding: Finding, layer: str) -> bool:
+    """Whether `layer` is the name or title of the layer, the name of the tensor, or a glob over them."""
+    subjects = [s for s in (finding.layer, finding.subject, finding.initializer) if s] or [""]
+    return any(names(layer, subject) for subject in subjects)
+
+
+def selected(rule: str, layer: str) -> str:
+    """How the two are written: `INI103:encoder.*`."""
+    return rule if layer == "*" else f"{rule}:{layer}"
 
 
 def names(pattern: str, subject: str) -> bool:
@@ -51,6 +70,15 @@ def read_words(value: Any) -> tuple[str, ...]:
     if not isinstance(items, Iterable) or isinstance(items, Mapping):
         raise UsageError(f"{value!r} is no list of words")
     return tuple(word.strip() for item in items for word in read_text(item).split(",") if word.strip())
+
+
+def read_list(value: Any) -> tuple[str, ...]:
+    """The texts of a list, or of one text with commas between them."""
+    if isinstance(value, str):
+        return read_words(value)
+    if not isinstance(value, Iterable) or isinstance(value, Mapping):
+        raise UsageError(f"{value!r} is no list of texts")
+    return tuple(read_text(item) for item in value)
 
 
 def read_ignores(value: Any) -> tuple[Ignore, ...]:
@@ -98,10 +126,27 @@ def read_text(value: Any) -> str:
     return value
 
 
+def one_of(*allowed: str) -> Callable[[Any], str]:
+    """A reader of one of these words."""
+
+    def read(value: Any) -> str:
+        word = read_text(value)
+        if word not in allowed:
+            raise UsageError(f"must be one of {', '.join(allowed)}, not {word!r}{similar(word, allowed)}")
+        return word
+
+    return read
+
+
+def read_path(value: Any) -> str:
+    """The path as text."""
+    return os.fsdecode(value) if isinstance(value, os.PathLike) else read_text(value)
+
+
 def read_number(value: Any) -> int:
     """A whole number."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        return int(value)
     if isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d+\s*", value):
         return int(value)
     raise UsageError(f"{value!r} is no whole number")
@@ -110,12 +155,24 @@ def read_number(value: Any) -> int:
 def read_real(value: Any) -> float:
     """A finite number."""
     try:
-        real = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else math.nan
+        real = float(value) if isinstance(value, (numbers.Real, str)) and not isinstance(value, bool) else math.nan
     except (ValueError, OverflowError):
         real = math.nan
     if not math.isfinite(real):
         raise UsageError(f"{value!r} is no number")
     return real
+
+
+def at_least(least: N, read: Callable[[Any], N], shown: str | None = None) -> Callable[[Any], N]:
+    """The reader, of values from `least` (written as `shown`) on."""
+
+    def read_within(value: Any) -> N:
+        number = read(value)
+        if number < least:
+            raise UsageError(f"must be at least {shown or least}, not {value}")
+        return number
+
+    return read_within
 
 
 def read_flag(value: Any) -> bool:

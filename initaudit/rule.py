@@ -3,24 +3,43 @@
 from __future__ import annotations
 
 import abc
+import copy
 import inspect
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 from initaudit.errors import UsageError, similar
 from initaudit.findings import Confidence, Finding, Remedy, Severity, selects
+from initaudit.home import rule_page
 from initaudit.kind import Kind
+from initaudit.model.parameter_names import module_of
+from initaudit.options import is_in
 from initaudit.registry import discover, tell
 
 if TYPE_CHECKING:
     from initaudit.config import Config
     from initaudit.judgement.model_audit import ModelAudit
     from initaudit.measuring.layer_audit import LayerAudit
+    from initaudit.per_rule import Limit
 
 DOC_SECTIONS = ("Why", "Harmless when", "Fix", "References")
 """What every rule's docstring has after its first line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """A number from which on a rule finds something, and that a project may set (`--threshold INI101.ratio=0.2`)."""
+
+    name: str
+    """Words joined by hyphens."""
+    value: float
+    """Where the project says nothing."""
+    meaning: str
+    """What is measured, and on which side of the number it is found; no sentence."""
 
 
 class Rule(abc.ABC):
@@ -32,8 +51,40 @@ class Rule(abc.ABC):
     """Words joined by hyphens, readable after "ignore"."""
     severity: ClassVar[Severity]
     """What a finding has unless the consequence says otherwise."""
+    thresholds: ClassVar[tuple[Threshold, ...]] = ()
+    """Those that a project may set."""
+    by_consequence: ClassVar[tuple[Severity, ...]] = ()
+    """What a finding may have instead, where the consequence decides."""
     remedy: ClassVar[Remedy] = Remedy.NONE
     """What takes a finding away in a network that is still to be trained."""
+    url: ClassVar[str] = ""
+    """The page about the rule; initaudit's own rules have theirs on its site, and need not say it."""
+
+    limits: Mapping[str, float] = MappingProxyType({})
+    """What a project sets in the place of `thresholds`, by name."""
+
+    def threshold(self, name: str) -> float:
+        """The value in force of one of `thresholds`."""
+        return self.limits.get(name, next(t.value for t in self.thresholds if t.name == name))
+
+    def under(self, limits: Mapping[str, float]) -> Rule:
+        """The rule with these values, by name, in the place of its thresholds."""
+        if not limits:
+            return self
+        rule = copy.copy(self)
+        rule.limits = limits
+        return rule
+
+    def findings(self, audit: ModelAudit, limits: Sequence[Limit] = ()) -> list[Finding]:
+        """What the rule finds, in each layer under the thresholds that a project sets there."""
+        mine = [limit for limit in limits if limit.rule.lower() in (self.code.lower(), self.name)]
+        everywhere = {limit.name: limit.value for limit in mine if limit.layer == "*"}
+        found = list(self.under(everywhere).check(audit))
+        for layer in dict.fromkeys(limit.layer for limit in mine if limit.layer != "*"):
+            here = everywhere | {limit.name: limit.value for limit in mine if limit.layer == layer}
+            found = [f for f in found if not is_in(f, layer)]
+            found += [f for f in self.under(here).check(audit) if is_in(f, layer)]
+        return found
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:
         """Findings about the model; by default those of each layer."""
@@ -79,7 +130,9 @@ class Rule(abc.ABC):
             evidence={"measured": measured, "expected": expected, **more},
             suggestion=suggestion,
             remedy=remedy or cls._remedy_for(subject),
+            url=cls.page(),
             subject=layer.title if layer else (initializer or ""),
+            lasting_name=layer.lasting_name if layer else _lasting(initializer),
         )
 
     @classmethod
@@ -92,15 +145,33 @@ class Rule(abc.ABC):
         return Remedy.RESTORE_LAYER if subject.trained else Remedy.DRAW_LAYER
 
     @classmethod
+    def severities(cls) -> tuple[Severity, ...]:
+        """All that a finding may have, the worst first."""
+        return tuple(sorted({cls.severity, *cls.by_consequence}, key=lambda severity: -severity.rank))
+
+    @classmethod
+    def page(cls) -> str:
+        """Address of the page about the rule; empty where a rule of another package names none."""
+        return cls.url or (rule_page(cls.code) if cls.__module__.startswith("initaudit.") else "")
+
+    @classmethod
     def documentation(cls) -> dict[str, str]:
-        """The docstring in sections: `summary` and each of DOC_SECTIONS."""
+        """The docstring in sections: `summary`, its first paragraph; `Details`, where there are any; each of DOC_SECTIONS."""
         text = inspect.getdoc(cls) or ""
         pattern = rf"^({'|'.join(DOC_SECTIONS)}):"
         pieces = re.split(pattern, text, flags=re.MULTILINE)
-        sections = {"summary": " ".join(pieces[0].split())}
+        summary, _, details = pieces[0].partition("\n\n")
+        sections = {"summary": " ".join(summary.split())}
+        if details.strip():
+            sections["Details"] = " ".join(details.split())
         for title, body in zip(pieces[1::2], pieces[2::2], strict=True):
             sections[title] = " ".join(body.split())
         return sections
+
+
+def _lasting(initializer: str | None) -> str:
+    """What a tensor that belongs to no layer is called in the next export as well."""
+    return "" if initializer is None else module_of(initializer) or "unnamed"
 
 
 @cache
@@ -150,6 +221,17 @@ def check_selectors(config: Config) -> None:
     """Raises UsageError where `select` or `ignore` means a rule that there is not: a gate must not open by a typing error."""
     check_words("select", config.select)
     check_words("ignore", [ignore.rule for ignore in config.ignore])
+    check_words("severity", [level.rule for level in config.severity])
+    for limit in config.threshold:
+        rule = find_rule(limit.rule)
+        if rule is None:
+            raise UsageError(
+                f"threshold: no rule is called {limit.rule!r}{nearest(limit.rule) or '; see `initaudit rules`'}"
+            )
+        known = [threshold.name for threshold in rule.thresholds]
+        if limit.name not in known:
+            has = f"it has {', '.join(known)}" if known else "it has none that can be set"
+            raise UsageError(f"threshold: {rule.code} has no {limit.name!r}{similar(limit.name, known)}; {has}")
 
 
 def check_words(option: str, words: Iterable[str]) -> None:

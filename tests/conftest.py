@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -18,9 +18,18 @@ from hypothesis import settings
 from initaudit import auditor
 from initaudit.probe import isolation, job
 from initaudit.probe.isolation import Child
+from initaudit.rule import Rule
+
+if TYPE_CHECKING:
+    from initaudit.findings import Finding
 
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Besides the options of pytest."""
+    parser.addoption("--update-docs", action="store_true", help="Write the README's sessions and its picture anew.")
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -40,6 +49,32 @@ def _close_after(close: Callable[[Child], None]) -> Callable[[Child], None]:
         close(child)
 
     return wait_and_close
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _undeclared_severities() -> Iterator[list[str]]:
+    """What rules gave and do not declare; gathered, because an audit takes an error in a rule for that rule's own fault and goes on."""
+    undeclared: list[str] = []
+    make: Callable[..., Finding] = Rule.finding.__func__  # type: ignore[attr-defined]
+
+    def finding(cls: type[Rule], *args: Any, **options: Any) -> Finding:
+        made = make(cls, *args, **options)
+        if made.severity not in cls.severities():
+            undeclared.append(f"{made.code} may not be {made.severity}")
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Rule, "finding", classmethod(finding))
+        yield undeclared
+
+
+@pytest.fixture(autouse=True)
+def _rules_give_the_severities_that_they_declare(_undeclared_severities: list[str]) -> Iterator[None]:
+    """`initaudit rules` and the pages about the rules list them."""
+    yield
+    found = sorted(set(_undeclared_severities))
+    _undeclared_severities.clear()
+    assert not found
 
 
 @pytest.fixture

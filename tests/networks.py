@@ -112,6 +112,47 @@ def trained_like(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray
     return (mixed / mixed.std() * math.sqrt(2 / flat)).reshape(shape)
 
 
+ROWS, WIDTH = 200, 64
+"""Shape of the table of `table`."""
+
+
+def table(edit: Callable[[np.ndarray], None] = lambda _: None, *, position: bool = False) -> onnx.ModelProto:
+    """A trained classifier of looked-up rows, or of rows that are added to its input, `edit` changing the table in place."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(0, 0.2, (ROWS, WIDTH)) * np.exp(rng.normal(0, 0.3, (ROWS, 1)))
+    edit(values)
+    tensors = {"table": values, "fc": trained_like((WIDTH, WIDTH), rng), "head": trained_like((WIDTH, 10), rng)}
+    first = (
+        helper.make_node("Add", ["x", "table"], ["e"], "table")
+        if position
+        else helper.make_node("Gather", ["table", "x"], ["e"], "table")
+    )
+    nodes = [
+        first,
+        helper.make_node("MatMul", ["e", "fc"], ["h"], "fc"),
+        helper.make_node("Relu", ["h"], ["r"]),
+        helper.make_node("MatMul", ["r", "head"], ["y"], "head"),
+    ]
+    shape, kind = (["N", ROWS, WIDTH], TensorProto.FLOAT) if position else (["N", 5], TensorProto.INT64)
+    graph = helper.make_graph(
+        nodes,
+        "table",
+        [helper.make_tensor_value_info("x", kind, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(a.astype(np.float32), n) for n, a in tensors.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
+def rows(start: int, stop: int, values: np.ndarray | float) -> Callable[[np.ndarray], None]:
+    """Sets these rows of a table."""
+
+    def edit(stored: np.ndarray) -> None:
+        stored[start:stop] = values
+
+    return edit
+
+
 def save(proto: onnx.ModelProto, path: Path) -> str:
     """Write a model; gives the path as text."""
     path.write_bytes(proto.SerializeToString())

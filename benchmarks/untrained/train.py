@@ -26,6 +26,8 @@ from torch.nn import functional
 
 CHECKPOINTS = (5, 30, 200, 1200)
 INPUTS, CLASSES = 48, (2, 3, 5, 10)
+STACKS = ("hidden", "convs", "depthwise", "pointwise", "blocks")
+"""Modules of which one layer or block is drawn anew."""
 FOCAL = -math.log(99.0)
 """Bias of a detection head whose prior is 1 % (Lin et al. 2017, section 3.3)."""
 
@@ -47,12 +49,14 @@ class Mlp(nn.Module):
 
 
 class Convolutional(nn.Module):
-    """Convolutions over a 4 x 12 picture, with BatchNorms behind them or biases in them."""
+    """Convolutions over a 4 x 12 picture, with BatchNorms behind them or biases in them; behind the first in so many groups."""
 
-    def __init__(self, width: int, classes: int, *, norm: bool) -> None:
+    def __init__(self, width: int, classes: int, *, norm: bool, groups: int = 1) -> None:
         super().__init__()
         channels = [1, width // 4, width // 2, width // 2]
-        self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1, bias=not norm) for a, b in pairwise(channels))
+        self.convs = nn.ModuleList(
+            nn.Conv2d(a, b, 3, padding=1, bias=not norm, groups=math.gcd(a, groups)) for a, b in pairwise(channels)
+        )
         self.norms = nn.ModuleList(nn.BatchNorm2d(c) if norm else nn.Identity() for c in channels[1:])
         self.head = nn.Linear(channels[-1], classes)
 
@@ -62,6 +66,60 @@ class Convolutional(nn.Module):
         for conv, norm in zip(self.convs, self.norms, strict=True):
             x = torch.relu(norm(conv(x)))
         return self.head(x.mean((2, 3)))
+
+
+class Separable(nn.Module):
+    """Depthwise and pointwise convolutions by turns, as in MobileNet, with BatchNorms behind them or biases in them."""
+
+    def __init__(self, width: int, classes: int, *, norm: bool) -> None:
+        super().__init__()
+        channels = [width // 4, width // 2, width // 2, width // 2]
+        self.stem = nn.Conv2d(1, channels[0], 3, padding=1, bias=not norm)
+        self.depthwise = nn.ModuleList(nn.Conv2d(c, c, 3, padding=1, groups=c, bias=not norm) for c in channels[:-1])
+        self.pointwise = nn.ModuleList(nn.Conv2d(a, b, 1, bias=not norm) for a, b in pairwise(channels))
+        normed = [channels[0], *(c for a, b in pairwise(channels) for c in (a, b))]
+        self.norms = nn.ModuleList(nn.BatchNorm2d(c) if norm else nn.Identity() for c in normed)
+        self.head = nn.Linear(channels[-1], classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The answers."""
+        x = torch.relu(self.norms[0](self.stem(x.reshape(-1, 1, 4, 12))))
+        for i, (depthwise, pointwise) in enumerate(zip(self.depthwise, self.pointwise, strict=True)):
+            x = torch.relu(self.norms[2 * i + 1](depthwise(x)))
+            x = torch.relu(self.norms[2 * i + 2](pointwise(x)))
+        return self.head(x.mean((2, 3)))
+
+
+class Inverted(nn.Module):
+    """The block of ConvNeXt: a wide depthwise convolution, LayerNorm, and an MLP over the channels."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv2d(width, width, 7, padding=3, groups=width)
+        self.norm = nn.LayerNorm(width)
+        self.up, self.down = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The picture, changed."""
+        y = self.norm(self.depthwise(x).permute(0, 2, 3, 1))
+        return x + self.down(functional.gelu(self.up(y))).permute(0, 3, 1, 2)
+
+
+class ConvNext(nn.Module):
+    """Two of these blocks."""
+
+    def __init__(self, width: int, classes: int) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(1, width // 2, 2, stride=2)
+        self.blocks = nn.ModuleList(Inverted(width // 2) for _ in range(2))
+        self.norm, self.head = nn.LayerNorm(width // 2), nn.Linear(width // 2, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The answers."""
+        x = self.stem(x.reshape(-1, 1, 4, 12))
+        for block in self.blocks:
+            x = block(x)
+        return self.head(self.norm(x.mean((2, 3))))
 
 
 class Block(nn.Module):
@@ -116,6 +174,10 @@ ARCHITECTURES: dict[str, Callable[[int, int], nn.Module]] = {
     "mlp": Mlp,
     "conv": lambda width, classes: Convolutional(width, classes, norm=False),
     "conv_bn": lambda width, classes: Convolutional(width, classes, norm=True),
+    "conv_groups": lambda width, classes: Convolutional(width, classes, norm=True, groups=4),
+    "separable": lambda width, classes: Separable(width, classes, norm=False),
+    "separable_bn": lambda width, classes: Separable(width, classes, norm=True),
+    "convnext": ConvNext,
     "transformer": Transformer,
     "lstm": Recurrent,
 }
@@ -196,7 +258,7 @@ def variants(model: nn.Module, start: str, step: int) -> Iterator[tuple[str, str
         other = copy.deepcopy(model)
         draw(other.head, law)
         yield "head", law, other
-    inner = [name for name, _ in model.named_modules() if name.rpartition(".")[0] in ("hidden", "convs", "blocks")]
+    inner = [name for name, _ in model.named_modules() if name.rpartition(".")[0] in STACKS]
     if inner:
         name = random.choice(inner)
         other = copy.deepcopy(model)

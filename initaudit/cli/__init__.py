@@ -19,10 +19,12 @@ COMMANDS = {
     "check": "Audit models and report what is wrong with their weights.",
     "fix": "Write a re-initialised copy of a model.",
     "inspect": "Show the layers of a model, without a verdict.",
-    "diff": "Show which layers changed between two versions of a model.",
+    "diff": "Show what became better or worse between two models or reports.",
     "rule": "Explain one rule.",
     "rules": "List all rules.",
+    "schema": "Print the JSON Schema of the reports.",
     "baseline": "Accept today's findings, so that later runs fail only on new ones.",
+    "config": "Show the settings in force, and where each comes from.",
 }
 
 EXIT_INTERRUPTED = 130
@@ -86,18 +88,17 @@ def run(arguments: list[str]) -> int:
     from initaudit.errors import InitauditError
 
     try:
-        code: Any = cli.main(args=arguments, prog_name="initaudit", standalone_mode=False)
+        code: Any = cli.main(args=arguments, prog_name="initaudit", standalone_mode=False, obj=tuple(arguments))
     except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return EXIT_INTERRUPTED
     except click.ClickException as error:
-        error.show()
+        click.echo(f"initaudit: error: {visible(_one_line(error))}", err=True)
         return EXIT_ERROR
     except InitauditError as error:
         click.echo(f"initaudit: error: {visible(str(error))}", err=True)
         return EXIT_ERROR
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader went away; nothing more can be said
+    except SystemExit:  # click's answer to a reader that went away, with 1 as its code
         return EXIT_ERROR
     except MemoryError:
         click.echo("initaudit: error: out of memory", err=True)
@@ -106,6 +107,13 @@ def run(arguments: list[str]) -> int:
         click.echo(f"initaudit: {internal_error(error)}", err=True)
         return EXIT_ERROR
     return code if isinstance(code, int) else 0
+
+
+def _one_line(error: click.ClickException) -> str:
+    """What is wrong with the command line, and where to read on."""
+    message = " ".join(error.format_message().split())
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return message if context is None else f"{message.removesuffix('.')}; see `{context.command_path} --help`"
 
 
 def internal_error(error: Exception) -> str:

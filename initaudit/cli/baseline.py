@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
 import click
 
-from initaudit.cli.options import audit_options, make_config
+from initaudit.cli.options import audit_options, run_options_of, take_settings
 
 
 @click.command("baseline")
@@ -26,14 +25,16 @@ from initaudit.cli.options import audit_options, make_config
     "--update", is_flag=True, help="Keep what FILE accepts of other models, and accept what these have today."
 )
 @click.option("--prune", is_flag=True, help="Only take out of FILE what these models do not have any more.")
+@run_options_of("exclude", "jobs", "quiet")
 @audit_options
 def command(models: tuple[str, ...], output: Path, *, update: bool, prune: bool, **options: Any) -> int:
     """Write today's findings on MODELS to a file; `initaudit check --baseline FILE` then fails only on new ones.
 
     Models are known by their path as seen from the folder of FILE. A baseline that is configured is not applied while one is written.
     """
-    from initaudit.cli.check import audit_one, expand
+    from initaudit.cli.auditing import ShapesTold, audit_all
     from initaudit.cli.gate import EXIT_ERROR
+    from initaudit.cli.models import expand
     from initaudit.errors import UsageError
     from initaudit.files import write_atomically
     from initaudit.formats.printing import visible
@@ -41,10 +42,12 @@ def command(models: tuple[str, ...], output: Path, *, update: bool, prune: bool,
 
     if update and prune:
         raise UsageError("give either --update or --prune")
-    config = dataclasses.replace(make_config(options), baseline=None)
+    settings = take_settings(options).without("baseline")
+    run = settings.run
     before = load_baseline(output) if update or prune else Baseline(output, {})
     assert before is not None
-    reports = [audit_one(path, config) for path in expand(models)]
+    paths = expand(models, run.exclude)
+    reports = list(audit_all(paths, settings, ShapesTold(), jobs=run.jobs, quiet=run.quiet))
     unreadable = [report for report in reports if report.error is not None]
     for report in unreadable:
         click.echo(f"initaudit: error: {visible(str(report.error))}", err=True)
@@ -58,5 +61,6 @@ def command(models: tuple[str, ...], output: Path, *, update: bool, prune: bool,
     else:
         after = before.replaced({report.path: report.active for report in reports})
     write_atomically(output, after.render().encode())
-    click.echo(f"wrote {output}: {after.size} accepted findings", err=True)
+    if not run.quiet:
+        click.echo(f"wrote {output}: {after.size} accepted findings", err=True)
     return 0

@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from initaudit.cli.options import audit_options, make_config
+from initaudit.cli.completion import complete_formats, complete_schemes
+from initaudit.cli.models import STDIN, label, read_stdin
+from initaudit.cli.options import audit_options, run_options_of, take_settings
+from initaudit.config import FAIL_ON
 from initaudit.formats.printing import visible
+from initaudit.redrawing.choice import MODES
 
 if TYPE_CHECKING:
     from initaudit.fixing.fixer import FixResult
+    from initaudit.settings.run import RunOptions
 
 
 @click.command("fix")
@@ -20,16 +25,14 @@ if TYPE_CHECKING:
 @click.option("--in-place", is_flag=True, help="Replace MODEL itself.")
 @click.option(
     "--scheme",
-    default="auto",
-    show_default=True,
-    help="auto (what fits each layer), xavier_uniform, xavier_normal, he_uniform, he_normal, lecun_normal, orthogonal, ...",
+    metavar="SCHEME",
+    shell_complete=complete_schemes,
+    help="auto (what fits each layer; default), xavier_uniform, xavier_normal, he_uniform, he_normal, lecun_normal, orthogonal, ...",
 )
 @click.option(
     "--mode",
-    type=click.Choice(["resample", "rescale"]),
-    default="resample",
-    show_default=True,
-    help="Draw anew, or multiply the weights and keep their direction and the biases.",
+    type=click.Choice(MODES),
+    help="Draw anew (resample, default), or multiply the weights and keep their direction and the biases (rescale).",
 )
 @click.option(
     "--layers", multiple=True, metavar="GLOB", help="Change only layers with this name (or glob). Repeatable."
@@ -38,79 +41,82 @@ if TYPE_CHECKING:
 @click.option("--dry-run", "--diff", "dry_run", is_flag=True, help="Say what would change; write nothing.")
 @click.option("--force", is_flag=True, help="Also change trained layers, and overwrite OUT.")
 @click.option(
-    "--fail-on",
-    type=click.Choice(["error", "warning", "never"]),
-    help="Lowest remaining severity for exit code 1 (default error).",
+    "--fail-on", type=click.Choice(FAIL_ON), help="Lowest remaining severity for exit code 1 (default error)."
 )
-@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+@click.option(
+    "--output-format",
+    "formats",
+    multiple=True,
+    metavar="FORMAT",
+    shell_complete=complete_formats,
+    help="text, json, html or another, of the audit of what was written; text and json also say what was changed. Repeatable, each with its own --report.",
+)
+@click.option(
+    "--report",
+    "reports",
+    multiple=True,
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="File for the report instead of stdout; the format follows from the suffix where none is given. Repeatable.",
+)
+@run_options_of("quiet", "verbose", "color")
 @audit_options
 def command(model: str, output: Path | None, **options: Any) -> int:
-    """Write a copy of MODEL in which the flagged weights are drawn anew; everything else stays as it is.
+    """Write a copy of MODEL (a file, or - for stdin) in which the flagged weights are drawn anew; everything else stays as it is.
 
     Exit code 0: written, or nothing to fix (OUT is then an unchanged copy); 1: written, but findings remain; 2: refused, nothing written.
-    --select chooses what is fixed, by rule.
+    --select chooses what is fixed, by rule. With -q nothing is printed but errors, and what --output-format asks for.
     """
+    from initaudit.cli.auditing import with_fitting_shapes
+    from initaudit.cli.output import pair_outputs
     from initaudit.errors import FixRefused, UsageError
     from initaudit.fixing.fixer import FixOptions, exit_code, fix
     from initaudit.options import read_words
+    from initaudit.settings.run import Output
 
-    in_place, quiet = options.pop("in_place"), options.pop("quiet")
+    in_place, dry_run, force = options.pop("in_place"), options.pop("dry_run"), options.pop("force")
+    select, options["select"] = read_words(options["select"]), ()
+    layers, every = options.pop("layers"), options.pop("every")
+    pairs = pair_outputs(options.pop("formats"), [Output(file=file) for file in options.pop("reports")])
+    settings = take_settings(options)
+    run, config = settings.run, settings.config(label(model))
     if in_place:
         if output is not None:
             raise UsageError("give either -o OUT or --in-place")
+        if model == STDIN:
+            raise UsageError("a model on stdin cannot be replaced; give -o OUT")
         output = Path(model)
-    fix_options = FixOptions(
-        scheme=options.pop("scheme"),
-        mode=options.pop("mode"),
-        layers=options.pop("layers"),
-        every=options.pop("every"),
-        force=options.pop("force"),
-        dry_run=options.pop("dry_run"),
-        select=read_words(options["select"]),
-    )
-    options["select"] = ()
-    if output is None and not fix_options.dry_run:
+    if str(output) == "-":
+        raise UsageError("a model goes to a file; give -o OUT")
+    if output is None and not dry_run:
         raise UsageError("give -o OUT, --in-place or --dry-run")
-    if output is not None and output.exists() and not (in_place or fix_options.force or fix_options.dry_run):
+    if output is not None and output.exists() and not (in_place or force or dry_run):
         raise FixRefused(f"{output}: exists already; --force overwrites it")
-    config = make_config(options, fail_on=options.pop("fail_on"))
-    result = fix(model, output, config, fix_options)
-    if not quiet:
-        _print(result, model, fix_options.dry_run)
+    fix_options = FixOptions(
+        scheme=run.scheme, mode=run.mode, layers=layers, every=every, force=force, dry_run=dry_run, select=select
+    )
+    source = read_stdin() if model == STDIN else model
+    if config.input_shapes:
+        source, config = with_fitting_shapes(source, config, settings)
+    result = fix(source, output, config, fix_options)
+    _tell(result, pairs, run)
     for line in (result.after or result.before).failed_rules:
-        click.echo(f"initaudit: error: {visible(model)}: {visible(line)}", err=True)
+        click.echo(f"initaudit: error: {visible(label(model))}: {visible(line)}", err=True)
     return exit_code(result, config.fail_on)
 
 
-def _print(result: FixResult, model: str, dry_run: bool) -> None:
-    from initaudit.formats.printing import number, printed
-    from initaudit.redrawing.draw import KEPT, ONES
+def _tell(result: FixResult, pairs: list[tuple[str, Path | None]], run: RunOptions) -> None:
+    """The reports that were asked for; without any, what was done, in words."""
+    from initaudit.cli.output import Writer
+    from initaudit.fixing.document import fix_part
+    from initaudit.format import FormatOptions
+    from initaudit.formats.changes import changes_text
 
-    for change in result.changes:
-        bias = f", bias {visible(change.bias)} reset" if change.bias else ""
-        stds = f"std {number(change.std_before)} -> {number(change.std_after)} ({change.scheme}{bias})"
-        set_to = {ONES: "set to 1", KEPT: f"weights kept{bias}"}
-        what = set_to.get(change.scheme, stds)
-        click.echo(printed(f"{visible(change.title)}: {what} [{change.reason}]"), nl=False)
-    for refusal in result.refusals:
-        click.echo(printed(f"{visible(refusal.layer)}: left as it is: {refusal.reason}"), nl=False)
-    if not result.changes:
-        copied = f"; {visible(str(result.written[0]))} is an unchanged copy" if result.written else ""
-        left = [f for f in result.before.active if f.severity.value == "error"]
-        what = (
-            "nothing to fix"
-            if not left
-            else f"nothing that a new draw would mend ({left[0].code} {left[0].name} remains)"
-        )
-        click.echo(printed(f"{visible(model)}: {what}{copied}"), nl=False)
-        return
-    if dry_run or result.after is None:
-        click.echo(printed(f"{len(result.changes)} layers would change; nothing was written"), nl=False)
-        return
-    click.echo(printed(f"wrote {', '.join(visible(str(p)) for p in result.written)}"), nl=False)
-    for word, report in (("before", result.before), ("after", result.after)):
-        learn = report.verdict.trainability
-        score = "" if learn is None else f", trainability {learn:.2f}"
-        click.echo(
-            printed(f"{word + ':':8} {report.verdict.status}{score}: {visible(report.verdict.reason)}"), nl=False
-        )
+    part, now = fix_part(result), result.after or result.before
+    if pairs:
+        looks = FormatOptions(verbose=run.verbose)
+        Writer(pairs, looks, color=run.color, quiet=run.quiet, more={"fix": part}).write([now])
+    elif not run.quiet:
+        click.echo(changes_text(part, now.entry()), nl=False)
+    if pairs and result.written and not run.quiet:
+        click.echo(f"wrote {', '.join(visible(str(path)) for path in result.written)}", err=True)

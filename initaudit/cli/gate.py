@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from initaudit.config import Config
     from initaudit.report.report import Report
 
 EXIT_FINDINGS = 1
@@ -16,26 +15,46 @@ EXIT_ERROR = 2
 """Usage, unreadable input or an internal error: click's own code for a wrong command line."""
 
 
-def exit_code(reports: Sequence[Report], config: Config, *, exit_zero: bool = False) -> int:
-    """2 where a model could not be audited, a rule failed or a part of another package could not be used; else 1 where the gate is closed; else 0."""
-    from initaudit.findings import Severity
+def exit_code(reports: Sequence[Report], *, exit_zero: bool = False, failed: bool = False) -> int:
+    """2 where a model could not be audited, a rule failed or a part of another package could not be used; else 1 where the gate is closed; else 0.
+
+    Args:
+        reports: of the run, each judged by the options that it was made under.
+        exit_zero: the gate does not close.
+        failed: something else went wrong.
+    """
     from initaudit.registry import faults
 
-    if faults() or any(report.error is not None or report.failed_rules for report in reports):
+    if failed or faults() or any(report.error is not None or report.failed_rules for report in reports):
         return EXIT_ERROR
     if exit_zero:
         return 0
-    if any(demands(report, config) for report in reports):
-        return EXIT_FINDINGS
-    if config.fail_on == "never":
-        return 0
-    limit = Severity(config.fail_on).rank
-    return EXIT_FINDINGS if any(f.severity.rank >= limit for r in reports for f in r.active) else 0
+    return EXIT_FINDINGS if any(demands(report) or _has_findings(report) for report in reports) else 0
 
 
-def demands(report: Report, config: Config) -> list[str]:
+def gate(report: Report, *, exit_zero: bool = False) -> dict[str, Any]:
+    """What the document says of the gate, for formats that tell whether it is closed."""
+    return {
+        "fail_on": report.config.fail_on if report.config is not None else None,
+        "missed": demands(report),
+        "exit_code": exit_code([report], exit_zero=exit_zero),
+    }
+
+
+def _has_findings(report: Report) -> bool:
+    """Whether a finding is at or above the bar."""
+    from initaudit.findings import Severity
+
+    if report.config is None or report.config.fail_on == "never":
+        return False
+    limit = Severity(report.config.fail_on).rank
+    return any(finding.severity.rank >= limit for finding in report.active)
+
+
+def demands(report: Report) -> list[str]:
     """What a model does not meet of what the options ask beyond findings, a sentence each; nothing of one that has no audit."""
-    if report.error is not None or report.audit is None:
+    config = report.config
+    if config is None or report.error is not None or report.audit is None:
         return []
     missed = []
     if config.fail_on_incomplete:

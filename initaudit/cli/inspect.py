@@ -10,31 +10,43 @@ import click
 
 @click.command("inspect")
 @click.argument("model", type=click.Path())
-@click.option("--output-format", type=click.Choice(["text", "json"]), default="text", help="text (default) or json.")
+@click.option(
+    "--output-format",
+    type=click.Choice(["text", "json"]),
+    help="text (default) or json (also where FILE ends in .json).",
+)
 @click.option(
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Write to a file instead of stdout.",
+    help="Write to a file instead of stdout (-).",
 )
-def command(model: str, output_format: str, output: Path | None) -> int:
-    """Show what the layers of MODEL are: kind, shape, fans, activation, what they feed, parameters, dtype, and which of them share a weight.
+@click.option("-q", "--quiet", is_flag=True, help="Only errors on stderr.")
+def command(model: str, output_format: str | None, output: Path | None, *, quiet: bool) -> int:
+    """Show what the layers of MODEL (a file, or - for stdin) are: kind, shape, fans, activation, what they feed, parameters, dtype, and which of them share a weight.
 
     No weight is read; there is no verdict.
     """
     from initaudit.cli.layer_list import as_json, as_text, inspect_model
+    from initaudit.cli.models import STDIN, read_stdin
+    from initaudit.cli.output import check_writable
     from initaudit.files import write_atomically
 
-    found = inspect_model(sys.stdin.buffer.read() if model == "-" else model)
-    if output_format == "json":
+    file = None if output is None or str(output) == "-" else output
+    if file is not None:
+        check_writable(file)
+    found = inspect_model(read_stdin() if model == STDIN else model)
+    if (output_format or ("json" if file is not None and file.suffix.lower() == ".json" else "text")) == "json":
         text = as_json(found)
     else:
         import shutil
 
-        text = as_text(found, shutil.get_terminal_size().columns if output is None else 160)
-    if output is not None:
-        write_atomically(output, text.encode())
+        text = as_text(found, shutil.get_terminal_size().columns if file is None else 160)
+    if file is not None:
+        write_atomically(file, text.encode())
+        if not quiet:
+            click.echo(f"wrote {file}", err=True)
     else:
         sys.stdout.buffer.write(text.encode())
     return 0

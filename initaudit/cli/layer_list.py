@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 
 HEADINGS = ("layer", "kind", "shape", "fan in/out", "feeds", "params", "dtype")
+GIVE_UP = ("dtype", "feeds", "fan in/out", "params", "kind")
+"""Columns that a narrow terminal does without, the first one first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +69,10 @@ def as_text(found: Inspection, width: int) -> str:
     console = Console(file=out, width=width, color_system=None, highlight=False, markup=False, emoji=False)
     rows = [_cells(layer) for layer in found.extraction.layers]
     if rows:
-        console.print(layer_table(HEADINGS, rows, width, right={"fan in/out", "params"}))
+        laid_out = layer_table(HEADINGS, rows, width, right={"fan in/out", "params"}, give_up=GIVE_UP)
+        console.print(laid_out.table)
+        if laid_out.note:
+            console.print(laid_out.note)
     extraction = found.extraction
     console.print(
         f"{len(extraction.layers)} layers; {extraction.audited:,} of {extraction.parameters:,} parameters belong to them."
@@ -98,14 +103,14 @@ def _shared(layers: Sequence[Layer]) -> Iterator[tuple[str, list[str]]]:
 
 def _cells(layer: Layer) -> tuple[str, ...]:
     from initaudit.formats.printing import visible
-    from initaudit.formats.table import full_title
+    from initaudit.formats.table import fed, full_title
 
     return (
         visible(full_title(name=layer.name, title=layer.title, op_type=layer.op_type, part=layer.weight.part)),
         layer.kind.value,
         "x".join(map(str, layer.weight.shape)),
         f"{layer.fan_in}/{layer.fan_out}",
-        (layer.activation or (layer.feeds[0] if layer.feeds else "-"))[:12],
+        fed(layer.activation, layer.feeds),
         f"{layer.parameters:,}",
         layer.weight.dtype,
     )

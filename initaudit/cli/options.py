@@ -1,85 +1,120 @@
-"""Options that several commands share, and how they become a Config."""
+"""Options that several commands share, and how they become Settings."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from initaudit.cli.completion import complete_formats, complete_rules, complete_thresholds
+from initaudit.config import CONTEXTS, FAIL_ON, PROBES, SPECTRA
+
 if TYPE_CHECKING:
-    from initaudit.config import Config
+    from initaudit.settings.given import Given
+    from initaudit.settings.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+FORMATS = "text (default), json, html, sarif, github, gitlab, junit, markdown or csv. Repeatable, each with its own -o."
+"""The help of --output-format; named here, so that no format is loaded for it."""
+
+
 def audit_options(function: F) -> F:
     """Everything that decides what an audit does and which findings count."""
-    for option in reversed(_AUDIT_OPTIONS):
+    return _decorated(function, _AUDIT_OPTIONS)
+
+
+def gate_options(function: F) -> F:
+    """What decides the exit code."""
+    return _decorated(function, _GATE_OPTIONS)
+
+
+def run_options(function: F) -> F:
+    """What is done beside the audits: which reports are written, how, and where."""
+    return _decorated(function, tuple(_RUN_OPTIONS.values()))
+
+
+def run_options_of(*names: str) -> Callable[[F], F]:
+    """Some of the same."""
+    return lambda function: _decorated(function, tuple(_RUN_OPTIONS[name] for name in names))
+
+
+def _decorated(function: F, options: Sequence[Callable[[F], F]]) -> F:
+    for option in reversed(options):
         function = option(function)
     return function
 
 
 _AUDIT_OPTIONS = (
-    click.option("--select", multiple=True, metavar="CODE[,CODE]", help="Run only these rules (code, beginning of a code, or name). Repeatable."),
-    click.option("--ignore", multiple=True, metavar="CODE[,CODE][:LAYER][=REASON]", help="Suppress findings; LAYER is a name or a glob. Repeatable."),
-    click.option("--context", type=click.Choice(["auto", "fresh", "trained"]), help="Judge as a fresh or a trained network (default: by the evidence)."),
-    click.option("--probe", type=click.Choice(["full", "forward", "none"]), help="Measure the signal forward and backward (full), forward, or not at all."),
-    click.option("--input-shape", "input_shapes", multiple=True, metavar="NAME:2x3x224x224", help="Shape of a graph input. Repeatable."),
+    click.option("--select", multiple=True, metavar="CODE[,CODE]", shell_complete=complete_rules, help="Run only these rules (code, beginning of a code, or name). Repeatable."),
+    click.option("--ignore", multiple=True, metavar="CODE[,CODE][:LAYER][=REASON]", shell_complete=complete_rules, help="Suppress findings; LAYER is a name or a glob. Repeatable."),
+    click.option("--severity", multiple=True, metavar="CODE[:LAYER]=SEVERITY", shell_complete=complete_rules, help="Call findings error, warning or info. Repeatable."),
+    click.option("--threshold", multiple=True, metavar="CODE.NAME[:LAYER]=X", shell_complete=complete_thresholds, help="From where on a rule finds something (`initaudit rule CODE` lists its thresholds). Repeatable."),
+    click.option("--context", type=click.Choice(CONTEXTS), help="Judge as a fresh or a trained network (default: by the evidence)."),
+    click.option("--probe", type=click.Choice(PROBES), help="Measure the signal forward and backward (full), forward, or not at all."),
+    click.option("--input-shape", "input_shapes", multiple=True, metavar="NAME:2x3x224x224", help="Shape of a graph input; of several models, it holds where it fits, and must fit one. Repeatable."),
     click.option("--input-data", type=click.Path(dir_okay=False), metavar="FILE.npz", help="Real inputs, one array per graph input; of an only input also FILE.npy."),
-    click.option("--input-spectrum", type=click.Choice(["natural", "white"]), help="Of synthetic images and sound: as in nature (default), or white noise."),
-    click.option("--batch", type=click.IntRange(min=1), help="Inputs fed at once."),
-    click.option("--seed", type=click.IntRange(min=0), help="Seed of inputs, samples and draws (default 0)."),
+    click.option("--input-spectrum", type=click.Choice(SPECTRA), help="Of synthetic images and sound: as in nature (default), or white noise."),
+    click.option("--batch", type=int, metavar="N", help="Inputs fed at once, 1 or more."),
+    click.option("--seed", type=int, metavar="N", help="Seed of inputs, samples and draws, 0 or more (default 0)."),
     click.option("--exact", is_flag=True, default=None, help="Measure each gradient within 2 % of its value (default 8 to 10 %); the audit takes some ten times as long, at most about half of --timeout more."),
     click.option("--provider", metavar="NAME", help="Execution provider of the installed onnxruntime for the probe (default: the CPU's)."),
     click.option("--max-memory", metavar="SIZE", help="Memory the probe may use, e.g. 4GiB (default)."),
-    click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Time the probe may take (default 120)."),
+    click.option("--timeout", type=float, metavar="SECONDS", help="Time the probe may take (default 120)."),
     click.option("--baseline", type=click.Path(dir_okay=False), metavar="FILE", help="Accepted findings (see `initaudit baseline`)."),
     click.option("--against", type=click.Path(), metavar="BEFORE.onnx", help="The model before training: layers equal to it are reported."),
     click.option("--config", "config_file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Configuration file to read instead of the nearest one."),
-    click.option("--isolated", is_flag=True, help="Ignore configuration files and environment variables."),
+    click.option("--isolated", is_flag=True, help="Ignore the nearest configuration file and environment variables."),
 )  # fmt: skip
 
+_GATE_OPTIONS = (
+    click.option("--fail-on", type=click.Choice(FAIL_ON), help="Lowest severity for exit code 1 (default error)."),
+    click.option("--fail-on-incomplete", is_flag=True, default=None, help="Exit 1 also where a weight was not audited or the signal not measured."),
+    click.option("--min-trainability", type=float, metavar="X", help="Exit 1 also where trainability is below X, or was not measured."),
+)  # fmt: skip
 
-def make_config(options: dict[str, Any], **more: Any) -> Config:
-    """Configuration file and environment, overridden by what the command line gives. Removes what it reads from `options`.
+_RUN_OPTIONS: dict[str, Callable[[Any], Any]] = {
+    "output_format": click.option("--output-format", multiple=True, metavar="FORMAT", shell_complete=complete_formats, help=FORMATS),
+    "output": click.option("-o", "--output", multiple=True, type=click.Path(dir_okay=False), metavar="FILE", help="File for the report; the n-th -o belongs to the n-th format, which follows from the suffix where none is given. - is stdout."),
+    "exclude": click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out models whose path, the end of it, or a folder that they are in is like this. Repeatable."),
+    "exit_zero": click.option("--exit-zero", is_flag=True, default=None, help="Exit 0 even with findings (2 is kept for failures)."),
+    "statistics": click.option("--statistics", is_flag=True, default=None, help="Count findings per rule, and list chi of each layer, in text and Markdown; HTML and JSON always have both."),
+    "jobs": click.option("-j", "--jobs", type=int, metavar="N", help="Models audited at the same time (default 1)."),
+    "quiet": click.option("-q", "--quiet", is_flag=True, default=None, help="No progress, no summary and no notes on stderr; errors are still told."),
+    "verbose": click.option("-v", "--verbose", is_flag=True, default=None, help="Show information-level findings and every layer."),
+    "color": click.option("--color/--no-color", default=None, help="Colour (default: when writing to a terminal)."),
+}  # fmt: skip
+
+
+RUN_NAMES = tuple(_RUN_OPTIONS)
+"""Options that `run_options_of` knows."""
+
+
+def take_settings(options: dict[str, Any]) -> Settings:
+    """The settings in force: configuration file and environment, and what the command line gives. Removes what it reads from `options`.
 
     Raises UsageError; also where a rule is meant that there is not.
     """
-    from initaudit.config import load_config
-    from initaudit.options import read_ignores, read_shapes, read_words
-    from initaudit.rule import check_selectors
+    from initaudit.settings.settings import load_settings
 
-    config = load_config(file=options.pop("config_file"), isolated=options.pop("isolated"))
-    given = {name: options.pop(name) for name in _NAMES} | more
-    select, ignore, shapes = given.pop("select"), given.pop("ignore"), given.pop("input_shapes")
-    changes = {key: value for key, value in given.items() if value is not None}
-    if words := read_words(select):
-        changes["select"] = words
-    changes["ignore"] = (*config.ignore, *read_ignores(ignore))
-    changes["input_shapes"] = {**config.input_shapes, **read_shapes(shapes)}
-    config = dataclasses.replace(config, **changes)
-    check_selectors(config)
-    return config
+    file, isolated = options.pop("config_file"), options.pop("isolated")
+    given = tuple(_given(options))
+    return load_settings(file=file, isolated=isolated, command_line=given)
 
 
-_NAMES = (
-    "select",
-    "ignore",
-    "context",
-    "probe",
-    "input_shapes",
-    "input_data",
-    "input_spectrum",
-    "batch",
-    "seed",
-    "exact",
-    "provider",
-    "max_memory",
-    "timeout",
-    "baseline",
-    "against",
-)
-"""Of the options above that are fields of `Config`."""
+def _given(options: dict[str, Any]) -> Iterator[Given]:
+    """What the command line gives, in the order of the command's options."""
+    from initaudit.settings.given import AUDIT_OPTIONS, COMMAND_LINE, RUN_OPTIONS, Source, read_given
+
+    for parameter in click.get_current_context().command.params:
+        name = parameter.name or ""
+        if name not in options or name not in (*AUDIT_OPTIONS, *RUN_OPTIONS):
+            continue
+        value = options.pop(name)
+        if value is None or value == ():
+            continue
+        flags = parameter.secondary_opts if value is False else parameter.opts
+        yield from read_given(name, value, Source(COMMAND_LINE, max(flags, key=len)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,37 +15,49 @@ import click
 from initaudit.errors import UsageError
 from initaudit.files import write_atomically
 from initaudit.findings import Severity
-from initaudit.format import FormatOptions, all_formats, find_format
+from initaudit.format import FormatOptions, find_format, format_of
 from initaudit.report.document import head
 
 if TYPE_CHECKING:
     from initaudit.report.report import Report
+    from initaudit.settings.run import Output
 
 MAX_WIDTH = 120
 """Columns used at most: longer lines are hard to read."""
 
 
-def pair_outputs(formats: Sequence[str], outputs: Sequence[Path]) -> list[tuple[str, Path | None]]:
-    """(format, file or None for stdout). Raises UsageError where two would share stdout, a file has no format, there is no such format, or a file cannot appear there."""
+def pair_outputs(
+    formats: Sequence[str], outputs: Sequence[Output], *, comparing: bool = False
+) -> list[tuple[str, Path | None]]:
+    """(format, file or None for stdout).
+
+    Raises UsageError where two would share stdout, a file has no format, there is no such format, it cannot show a comparison though it is
+    asked to (`comparing`), or a file cannot appear there.
+    """
     if not formats and outputs:
-        by_suffix = {f.suffix: f.name for f in all_formats().values()}
-        formats = [by_suffix.get(path.suffix.lower(), "") for path in outputs]
-        for path, name in zip(outputs, formats, strict=True):
-            if not name:
-                raise UsageError(f"{path}: no format has the suffix {path.suffix!r}; give --output-format")
+        formats = [output.format or _format_of(output.file or "") for output in outputs]
     if len(outputs) > len(formats):
-        raise UsageError("more -o than --output-format")
-    pairs: list[tuple[str, Path | None]] = [
-        (name, outputs[i] if i < len(outputs) else None) for i, name in enumerate(formats)
+        raise UsageError("more files (-o) than formats (--output-format)")
+    files = [*(output.file for output in outputs), *[None] * (len(formats) - len(outputs))]
+    pairs = [
+        (name, None if file in (None, "-") else Path(file or "")) for name, file in zip(formats, files, strict=True)
     ]
-    for name in formats:
-        find_format(name)
-    for path in outputs:
-        if str(path) != "-":
+    for name, path in pairs:
+        if not find_format(name).can_compare() and comparing:
+            raise UsageError(f"output format {name!r} cannot show a comparison")
+        if path is not None:
             check_writable(path)
-    if sum(path is None or str(path) == "-" for _, path in pairs) > 1:
+    if sum(path is None for _, path in pairs) > 1:
         raise UsageError("only one format can go to stdout; give each of the others its own -o FILE")
     return pairs
+
+
+def _format_of(file: str) -> str:
+    """The format that the end of a file's name means; text on stdout."""
+    name = "text" if file == "-" else format_of(Path(file))
+    if name is None:
+        raise UsageError(f"{file}: no format has the suffix {Path(file).suffix!r}; give --output-format")
+    return name
 
 
 def check_writable(path: Path) -> None:
@@ -63,14 +75,25 @@ class Writer:
     """Takes reports as they are finished: to stdout at once, to files at the end."""
 
     def __init__(
-        self, pairs: Sequence[tuple[str, Path | None]], options: FormatOptions, *, color: bool | None, quiet: bool
+        self,
+        pairs: Sequence[tuple[str, Path | None]],
+        options: FormatOptions,
+        *,
+        color: bool | None,
+        quiet: bool,
+        more: Mapping[str, Any] | None = None,
+        gate: Callable[[Report], dict[str, Any]] | None = None,
     ) -> None:
-        """Text goes to stdout where nothing else was asked for."""
-        self._files = [(name, path) for name, path in pairs if path is not None and str(path) != "-"]
-        self._stdout = next((name for name, path in pairs if path is None or str(path) == "-"), None)
+        """Text goes to stdout where nothing else was asked for.
+
+        `more` stands in the document beside the reports; `gate` gives what it says of a report beyond its audit.
+        """
+        self._files = [(name, path) for name, path in pairs if path is not None]
+        self._stdout = next((name for name, path in pairs if path is None), None)
         if not pairs:
             self._stdout = "text"
-        self._options, self._color, self._quiet = options, color, quiet
+        self._options, self._color, self._quiet, self._gate = options, color, quiet, gate
+        self._head = {**head(command=command_line()), **(more or {})}
 
     def write(self, reports: Iterable[Report]) -> list[Report]:
         """All of them, written. Raises UsageError naming the format or the file that failed."""
@@ -80,39 +103,72 @@ class Writer:
         def taken() -> Iterator[dict[str, Any]]:
             for report in reports:
                 finished.append(report)
-                entries.append(report.entry())
+                entries.append(report.entry() | ({"gate": self._gate(report)} if self._gate else {}))
                 yield entries[-1]
 
         if self._stdout is None:
             for _ in taken():
                 pass
         else:
-            for piece in _pieces(self._stdout, taken(), self._for_terminal()):
+            shown = for_terminal(self._options, self._color) if self._stdout == "text" else self._options
+            for piece in _pieces(self._stdout, self._head, taken(), shown):
                 sys.stdout.buffer.write(piece)
                 sys.stdout.flush()
         for name, path in self._files:
-            write_atomically(path, b"".join(_pieces(name, entries, self._options)))
+            write_atomically(path, b"".join(_pieces(name, self._head, entries, self._options)))
             if not self._quiet:
                 click.echo(f"wrote {path}", err=True)
         return finished
 
-    def _for_terminal(self) -> FormatOptions:
-        if self._stdout != "text":
-            return self._options
-        columns = min(shutil.get_terminal_size().columns, MAX_WIDTH)
-        return replace(self._options, width=columns, color=_wants_color(self._color))
+
+def write_comparison(
+    document: Mapping[str, Any],
+    pairs: Sequence[tuple[str, Path | None]],
+    options: FormatOptions,
+    *,
+    color: bool | None,
+    quiet: bool,
+) -> None:
+    """A comparison in each of the formats, as text on stdout where none was asked for. Raises UsageError naming the format or the file that failed."""
+    for name, path in pairs or [("text", None)]:
+        shown = for_terminal(options, color) if path is None and name == "text" else options
+        data = b"".join(_encoded(name, (find_format(name).compare(d, shown) for d in [document])))
+        if path is None:
+            sys.stdout.buffer.write(data)
+            sys.stdout.flush()
+            continue
+        write_atomically(path, data)
+        if not quiet:
+            click.echo(f"wrote {path}", err=True)
 
 
-def _pieces(name: str, entries: Iterable[Mapping[str, Any]], options: FormatOptions) -> Iterator[bytes]:
-    """What a format makes of the reports. Raises UsageError naming the format where it fails."""
-    output_format = find_format(name)
-    pieces = output_format.pieces(head(), entries, options)
+def for_terminal(options: FormatOptions, color: bool | None) -> FormatOptions:
+    """The options with the width and the colour of the terminal."""
+    columns = min(shutil.get_terminal_size().columns, MAX_WIDTH)
+    return replace(options, width=columns, color=_wants_color(color))
+
+
+def command_line() -> list[str] | None:
+    """The words of the command that is run; None outside of one."""
+    context = click.get_current_context(silent=True)
+    return None if context is None or context.obj is None else ["initaudit", *context.obj]
+
+
+def _pieces(
+    name: str, head: Mapping[str, Any], entries: Iterable[Mapping[str, Any]], options: FormatOptions
+) -> Iterator[bytes]:
+    return _encoded(name, find_format(name).pieces(head, entries, options))
+
+
+def _encoded(name: str, pieces: Iterator[str]) -> Iterator[bytes]:
+    """What a format makes. Raises UsageError naming the format where it fails."""
     while True:
         try:
             piece = next(pieces).encode()
         except StopIteration:
             return
         except Exception as error:
+            output_format = find_format(name)
             home = f"{type(output_format).__module__}.{type(output_format).__name__}"
             raise UsageError(f"output format {name!r} ({home}) failed: {type(error).__name__}: {error}") from error
         yield piece
@@ -124,7 +180,7 @@ def summary(reports: Sequence[Report]) -> str:
     suppressed = sum(len(r.findings) - len(r.active) for r in reports)
     unreadable = sum(r.error is not None for r in reports)
     text = f"{_plural(len(reports), 'model')}: {_plural(count[Severity.ERROR], 'error')}, "
-    text += f"{_plural(count[Severity.WARNING], 'warning')}, {_plural(count[Severity.INFO], 'note')}"
+    text += f"{_plural(count[Severity.WARNING], 'warning')}, {count[Severity.INFO]} info"
     if suppressed:
         text += f" ({suppressed} suppressed)"
     return text + (f", {unreadable} unreadable" if unreadable else "")
@@ -140,4 +196,4 @@ def _wants_color(color: bool | None) -> bool:
         return color
     if os.environ.get("NO_COLOR"):
         return False
-    return bool(os.environ.get("FORCE_COLOR")) or sys.stdout.isatty()
+    return bool(os.environ.get("FORCE_COLOR")) or (sys.stdout.isatty() and os.environ.get("TERM") != "dumb")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from initaudit.activations import Following
+    from initaudit.extraction.names import LayerNames
     from initaudit.model.graph import Node, Value
     from initaudit.model.load import Model
     from initaudit.model.tensors import Tensor
@@ -52,7 +53,7 @@ def extract_layers(model: Model) -> Extraction:
     discovered = replace(discovered, specs=specs)
     names = name_layers(specs)
     users: dict[int, list[str]] = {}
-    for (_, spec), (name, _) in zip(specs, names, strict=True):
+    for (_, spec), (name, _, _) in zip(specs, names, strict=True):
         for tensor in spec.operand.tensors[:1]:
             users.setdefault(id(tensor), []).append(name)
     bypassed = values_in_branches(model.graph)
@@ -60,14 +61,13 @@ def extract_layers(model: Model) -> Extraction:
         _layer(
             node,
             spec,
-            name=name,
-            title=title,
+            names=layer_names,
             depth=depth,
             users=users,
             following_cache=following_cache,
             bypassed=bypassed,
         )
-        for depth, ((node, spec), (name, title)) in enumerate(zip(specs, names, strict=True))
+        for depth, ((node, spec), layer_names) in enumerate(zip(specs, names, strict=True))
     )
     return account(model.graph, discovered, layers)
 
@@ -109,8 +109,7 @@ def _layer(
     node: Node,
     spec: LayerSpec,
     *,
-    name: str,
-    title: str,
+    names: LayerNames,
     depth: int,
     users: Mapping[int, list[str]],
     following_cache: FollowingCache,
@@ -130,10 +129,11 @@ def _layer(
     if biases:
         stored = _plain_tensor(biases[0].operand)
         known |= {"bias": stored, "bias_slice": biases[0].span if stored is not None else None}
-    shared = tuple(dict.fromkeys(n for t in spec.operand.tensors[:1] for n in users.get(id(t), ()) if n != name))
+    shared = tuple(dict.fromkeys(n for t in spec.operand.tensors[:1] for n in users.get(id(t), ()) if n != names.name))
     return Layer(
-        name=name,
-        title=title,
+        name=names.name,
+        title=names.title,
+        lasting_name=names.lasting,
         kind=spec.kind,
         node=node,
         weight=spec.operand.view(unit_axes=spec.unit_axes, input_axes=spec.input_axes, part=spec.part),

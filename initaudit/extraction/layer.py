@@ -24,6 +24,8 @@ class Layer:
     """Unique in the model: the node's name, or a stable path where nodes are unnamed; parts of one node append `[part]`."""
     title: str
     """Name a person recognises: the parameter's path recovered from the file where the exporter lost it."""
+    lasting_name: str = ""
+    """Unique in the model and the same in the next export, whatever its nodes are numbered."""
     kind: Kind
     node: Node = field(repr=False)
     weight: WeightView

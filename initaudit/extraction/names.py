@@ -1,4 +1,4 @@
-"""Names of layers: one that is unique and survives a re-export, and one that a person recognises.
+"""Names of layers: one that is unique, one that a person recognises, and one that survives a re-export.
 
 Exporters lose names: torch's writes `onnx::MatMul_280` or `val_59` for a transposed weight and `node_MatMul_12` for its node.
 What is left is the name of the bias beside it, the scope in the node's name, or the module path in the node's metadata.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from initaudit.model.parameter_names import module_of
 from initaudit.model.unique import distinct
@@ -20,24 +20,42 @@ if TYPE_CHECKING:
     from initaudit.op import LayerSpec
 
 
-def name_layers(specs: Sequence[tuple[Node, LayerSpec]]) -> list[tuple[str, str]]:
-    """(name, title) per layer, in order. Names are unique; titles need not be."""
+class LayerNames(NamedTuple):
+    """What one layer is called."""
+
+    name: str
+    """Unique in the model."""
+    title: str
+    """What a person recognises; several layers may share it."""
+    lasting: str
+    """Unique in the model and the same in the next export: made of names that somebody gave, else of kind, fans and place among the
+    layers that are alike in these."""
+
+
+def name_layers(specs: Sequence[tuple[Node, LayerSpec]]) -> list[LayerNames]:
+    """The names of each layer, in order."""
     uses = Counter(id(t) for _, spec in specs for t in spec.operand.tensors[:1])
     shared_biases = Counter(
         id(t) for _, s in specs for c in s.auxiliary if c.role == "bias" for t in c.operand.tensors[:1]
     )
-    named = []
+    named, given = [], []
     for node, spec in specs:
         weight = spec.operand.tensors[0]
         own = spec.part is not None or uses[id(weight)] == 1
         title = next(_titles(node, spec, own=own, shared_biases=shared_biases), None)
-        base = node.name
-        if not base or _is_counted(node):
+        base, counted = node.name, not node.name or _is_counted(node)
+        if counted:
             base = title or base or node.op_type
-        label = " ".join(p for p in (spec.role, spec.part) if p)
-        named.append((base, f"[{label}]" if label else "", title or base))
-    names = distinct([(base, suffix) for base, suffix, _ in named])
-    return [(name, f"{title}{suffix}") for name, (_, suffix, title) in zip(names, named, strict=True)]
+        part = " ".join(p for p in (spec.role, spec.part) if p)
+        label = f"[{part}]" if part else ""
+        named.append((base, label, title or base))
+        alike = f"{spec.kind.value} {spec.fan_in}->{spec.fan_out}"
+        given.append((title or (alike if counted else base), label))
+    names = distinct([(base, label) for base, label, _ in named])
+    return [
+        LayerNames(name, f"{title}{label}", lasting)
+        for name, lasting, (_, label, title) in zip(names, distinct(given), named, strict=True)
+    ]
 
 
 def _is_counted(node: Node) -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from initaudit.format import Format, FormatOptions
+from initaudit.formats.printing import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -27,25 +27,31 @@ class JsonFormat(Format):
     ) -> Iterator[str]:
         """The head, then a piece a report."""
         del options
-        members = ", ".join(f"{_text(key)}: {_text(value)}" for key, value in head.items())
-        yield f'{{{members}, "reports": ['
-        between = "\n"
-        for report in reports:
-            yield between + _members(report, "  ")
-            between = ",\n"
-        yield "\n]}\n"
+        yield from _document(head, "reports", reports)
+
+    def compare(self, document: Mapping[str, Any], options: FormatOptions) -> str:
+        """The document of a comparison, `comparison` in the schema, laid out in the same way."""
+        del options
+        head = {key: value for key, value in document.items() if key != "comparisons"}
+        return "".join(_document(head, "comparisons", document["comparisons"]))
+
+
+def _document(head: Mapping[str, Any], name: str, parts: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    members = ", ".join(f"{json_text(key)}: {json_text(value)}" for key, value in head.items())
+    yield f'{{{members}, "{name}": ['
+    between = "\n"
+    for part in parts:
+        yield between + _members(part, "  ")
+        between = ",\n"
+    yield "\n]}\n"
 
 
 def _members(report: Mapping[str, Any], indent: str) -> str:
     lines = []
     for key, value in report.items():
         if isinstance(value, list) and value:
-            body = ",\n".join(f"{indent}    {_text(item)}" for item in value)
-            lines.append(f"{indent}  {_text(key)}: [\n{body}\n{indent}  ]")
+            body = ",\n".join(f"{indent}    {json_text(item)}" for item in value)
+            lines.append(f"{indent}  {json_text(key)}: [\n{body}\n{indent}  ]")
         else:
-            lines.append(f"{indent}  {_text(key)}: {_text(value)}")
+            lines.append(f"{indent}  {json_text(key)}: {json_text(value)}")
     return f"{indent}{{\n" + ",\n".join(lines) + f"\n{indent}}}"
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, allow_nan=False).replace("##", r"#\u0023")  # Azure obeys ##vso[ wherever it stands

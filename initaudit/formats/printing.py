@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import unicodedata
 from typing import Any
@@ -22,6 +23,11 @@ def visible(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c.encode("unicode_escape").decode() if is_hidden(c) else c for c in text)
+
+
+def json_text(value: Any) -> str:
+    """JSON in one line that no CI system obeys."""
+    return json.dumps(value, allow_nan=False).replace("##", r"#\u0023")  # Azure obeys ##vso[ wherever it stands
 
 
 def printed(text: str) -> str:

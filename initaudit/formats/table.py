@@ -1,13 +1,21 @@
-"""Tables of layers for the terminal: names that give way."""
+"""Tables of layers for the terminal: where there is little room, columns go before numbers are cut, and names lose what they share."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from rich.table import Table
 
-MIN_NAME = 12
-"""Columns that a layer's name gets at least."""
+from initaudit.formats.printing import NOTHING
+
+MIN_NAME = 20
+"""Columns that a layer's name gets, where it is as long, before any column is given up. A judgement: the last two or three parts of
+a path, by which people tell layers apart."""
+BETWEEN = 2
+"""Blanks between two columns."""
 
 
 def full_title(*, name: str, title: str, op_type: str, part: str | None) -> str:
@@ -16,21 +24,80 @@ def full_title(*, name: str, title: str, op_type: str, part: str | None) -> str:
     return shown if part is None or part in shown else f"{shown}[{part}]"
 
 
+def fed(activation: str | None, feeds: Sequence[str]) -> str:
+    """What a layer's output goes into: its activation, a norm, an addition."""
+    return (activation or (feeds[0] if feeds else NOTHING)).removeprefix("norm:")
+
+
+@dataclass(frozen=True, slots=True)
+class LayerTable:
+    """A table, and what it leaves out."""
+
+    table: Table
+    dropped: tuple[str, ...]
+    """Headings of the columns that there was no room for."""
+
+    @property
+    def note(self) -> str:
+        """A line on what is left out; nothing where nothing is."""
+        return f"Too narrow for {', '.join(self.dropped)}." if self.dropped else ""
+
+
 def layer_table(
     headings: Sequence[str],
     rows: Sequence[Sequence[str]],
     width: int,
     *,
     right: Collection[str],
+    give_up: Sequence[str] = (),
     styles: Sequence[str] | None = None,
-) -> Table:
-    """A table whose first column, the name, gives way: it keeps its end, where paths differ."""
-    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
-    for heading in headings:
-        table.add_column(heading, justify="right" if heading in right else "left", no_wrap=True, overflow="ellipsis")
-    others = [[heading, *(row[i] for row in rows)] for i, heading in enumerate(headings) if i]
-    room = max(MIN_NAME, width - sum(2 + max(map(len, column)) for column in others))
-    for index, (name, *rest) in enumerate(rows):
-        shown = name if len(name) <= room else "…" + name[len(name) - room + 1 :]
-        table.add_row(shown, *rest, style=styles[index] if styles else "")
-    return table
+) -> LayerTable:
+    """A table whose first column, the name, gives way: first the part that all names share, then their beginnings.
+
+    Args:
+        headings: of the columns.
+        rows: of texts.
+        width: columns of the terminal.
+        right: headings of numbers.
+        give_up: headings of columns that may go, the first one first; those without any value go before them.
+        styles: of the rows.
+    """
+    names = [row[0] for row in rows]
+    wanted = min(MIN_NAME, max(map(len, [headings[0], *_without_prefix(names)])))
+    needed = {h: BETWEEN + max(map(len, [h, *(row[i] for row in rows)])) for i, h in enumerate(headings) if i}
+    empty = [h for i, h in enumerate(headings) if all(row[i] == NOTHING for row in rows)]
+    going, dropped = sorted(give_up, key=lambda heading: heading not in empty), []
+    while going and width - sum(needed.values()) < wanted:
+        dropped.append(going.pop(0))
+        del needed[dropped[-1]]
+    room = max(width - sum(needed.values()), len(headings[0]))
+    shown = [i for i, heading in enumerate(headings) if i == 0 or heading in needed]
+    table = Table(box=None, pad_edge=False, padding=(0, BETWEEN // 2), header_style="dim")
+    for i in shown:
+        justify: Literal["left", "right"] = "right" if headings[i] in right else "left"
+        table.add_column(headings[i], justify=justify, no_wrap=True, overflow="ellipsis")
+    for number, (name, row) in enumerate(zip(_fitting(names, room), rows, strict=True)):
+        table.add_row(name, *(row[i] for i in shown[1:]), style=styles[number] if styles else "")
+    return LayerTable(table, tuple(heading for heading in headings if heading in dropped))
+
+
+def _fitting(names: Sequence[str], room: int) -> list[str]:
+    """Names of at most `room` characters: whole, without what they share, or their ends."""
+    if all(len(name) <= room for name in names):
+        return list(names)
+    return [name if len(name) <= room else _end(name, room) for name in _without_prefix(names)]
+
+
+def _end(name: str, room: int) -> str:
+    """As many of its last parts as there is room for behind an ellipsis; where much room would be left, the end of one more."""
+    end = name[len(name) - room + 1 :]
+    whole = re.sub(r"^[^./:]*[./:]", "", end)
+    return "…" + (whole if 3 * len(whole) > 2 * len(end) else end)
+
+
+def _without_prefix(names: Sequence[str]) -> list[str]:
+    """Without the parts of the path that all names begin with, an ellipsis in their place."""
+    first, last = min(names, default=""), max(names, default="")
+    shared = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), 0)
+    end = max(first.rfind(separator, 0, shared) for separator in "./:") + 1
+    return [f"…{name[end:]}" for name in names] if end > 1 else list(names)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from initaudit.findings import Finding
     from initaudit.judgement.baseline import Baseline
     from initaudit.measuring.layer_audit import LayerAudit
+    from initaudit.options import Ignore
 
 
 def apply_filters(
@@ -25,9 +26,16 @@ def apply_filters(
     kept = []
     for finding in _told_apart(selected, depth):
         reason = next((i.reason for i in config.ignore if i.applies(finding)), None)
-        if reason is None and baseline is not None:
-            reason = baseline.reason(model, finding)
-        kept.append(replace(finding, suppressed=reason))
+        known = None if baseline is None else baseline.reason(model, finding)
+        levels = [level.severity for level in config.severity if level.applies(finding)]
+        kept.append(
+            replace(
+                finding,
+                suppressed=reason or known,
+                known=None if baseline is None else known is not None,
+                severity=levels[-1] if levels else finding.severity,
+            )
+        )
     kept.sort(
         key=lambda f: (-f.severity.rank, depth.get(f.layer or "", -1), f.code, f.layer or "", f.initializer or "")
     )
@@ -47,25 +55,24 @@ def _told_apart(found: Iterable[Finding], depth: dict[str, int]) -> list[Finding
     return numbered
 
 
-def notes(config: Config, baseline: Baseline | None, found: Sequence[tuple[str, Sequence[Finding]]]) -> tuple[str, ...]:
+def notes(judged: Iterable[tuple[str, Sequence[Finding], Config, Baseline | None]]) -> tuple[str, ...]:
     """What is accepted but was not found in a whole run, as sentences: an exception that nobody needs any more hides the next fault.
 
     Args:
-        config: options of the run.
-        baseline: the accepted findings.
-        found: path and findings of each model that could be audited.
+        judged: path, findings, options and accepted findings of each model that could be audited.
     """
-    if config.select != ("ALL",) or config.probe != "full":
-        return ()  # not everything was looked for
-    everything = [finding for _, findings in found for finding in findings]
-    lines = [f"ignore {i}: no finding is of that kind" for i in config.ignore if not any(map(i.applies, everything))]
-    if baseline is not None:
-        for model, findings in found:
-            stale = baseline.stale(model, findings)
-            if stale:
-                what = ", ".join(sorted({entry["code"] for entry in stale}))
-                lines.append(
-                    f"{baseline.path.name} accepts {len(stale)} that {model} does not have any more ({what}); "
-                    "`initaudit baseline --prune` takes them out"
-                )
-    return tuple(lines)
+    needed: dict[Ignore, bool] = {}
+    lines = []
+    for model, found, config, baseline in judged:
+        if config.select != ("ALL",) or config.probe != "full":
+            continue  # not everything was looked for
+        for ignore in config.ignore:
+            needed[ignore] = needed.get(ignore, False) or any(map(ignore.applies, found))
+        stale = baseline.stale(model, found) if baseline is not None else ()
+        if baseline is not None and stale:
+            what = ", ".join(sorted({entry["code"] for entry in stale}))
+            lines.append(
+                f"{baseline.path.name} accepts {len(stale)} that {model} does not have any more ({what}); "
+                "`initaudit baseline --prune` takes them out"
+            )
+    return (*(f"ignore {i}: no finding is of that kind" for i, is_needed in needed.items() if not is_needed), *lines)

@@ -50,7 +50,7 @@ class Group:
     rejected: bool
     """Whether the values of one part are certainly those of no draw."""
     default: bool
-    """Whether the law of the values is torch's default, which draws biases too."""
+    """Whether the law of the values is torch's default, which draws biases too, or that as decay narrows it."""
     width: float | None
     """How much wider a uniform law is than the common one next to it; None where its scale is published, or nothing is near."""
     cell: int
@@ -69,14 +69,30 @@ class Group:
         return any(a.layer.is_head for a in self.parts)
 
     @property
+    def scale_nats(self) -> float | None:
+        """What the scale says for a draw, as `Provenance.scale_nats`, of the part of which it says least; None where one has no known scale."""
+        nats = [a.provenance.scale_nats for a in self.parts if a.provenance is not None]
+        return None if self.width is not None else min((n for n in nats if n is not None), default=None)
+
+    @property
     def wide(self) -> bool:
         """Whether a uniform law is a little wider than a published one, as a short training leaves it."""
         return self.width is not None and self.width > 1.0
 
     @property
+    def uniform(self) -> bool:
+        """Whether every law that its values fit is uniform."""
+        return all(a.provenance is None or a.provenance.distribution == "uniform" for a in self.parts)
+
+    @property
     def count(self) -> int:
         """Values of its weights."""
         return sum(a.stats.count for a in self.parts)
+
+    @property
+    def bias_count(self) -> int:
+        """Values of its largest bias."""
+        return max((a.bias.count for a in self.parts if a.bias is not None), default=0)
 
     @property
     def hardly_moved(self) -> bool:
@@ -128,14 +144,16 @@ def _cell(audit: LayerAudit) -> int:
 def _group(parts: Sequence[LayerAudit], biases: set[BiasOrigin | None]) -> Group:
     origins = [a.provenance for a in parts if a.provenance is not None]
     fits = all(is_draw(origin) for origin in origins)
+    width = max((width for width in map(_width, parts) if width is not None), default=None)
     return Group(
         parts=tuple(parts),
         vote=vote_of(origins),
         fits=fits,
         certain=fits and any(origin.untrained is True and origin.confidence == "high" for origin in origins),
         rejected=any(origin.untrained is False and origin.confidence == "high" for origin in origins),
-        default=any((origin.law or "").startswith("torch_") for origin in origins),
-        width=max((width for width in map(_width, parts) if width is not None), default=None),
+        default=any((origin.law or "").startswith("torch_") for origin in origins)
+        or (width is not None and width < 1.0),
+        width=width,
         cell=_cell(parts[0]),
         bias=next((origin for origin in TELLTALES if origin in biases), None),
     )

@@ -39,11 +39,13 @@ class Model:
     """Of the .onnx file itself; external data files are not hashed, they can be many GB."""
     size: int
     """Bytes of the .onnx file."""
+    name: str = "<memory>"
+    """What a model is called that came from memory."""
 
     @property
     def label(self) -> str:
         """How messages name the model."""
-        return str(self.path) if self.path is not None else "<memory>"
+        return str(self.path) if self.path is not None else self.name
 
     @property
     def opset(self) -> dict[str, int]:
@@ -51,10 +53,11 @@ class Model:
         return {"" if o.domain == "ai.onnx" else o.domain: o.version for o in self.proto.opset_import}
 
 
-def load_model(source: Source, *, whole: bool = False) -> Model:
+def load_model(source: Source, *, whole: bool = False, name: str = "<memory>") -> Model:
     """Parse a model. Raises UnreadableModel, InvalidModel or ExternalDataError, each naming the file.
 
-    Weights inside a large file are mapped, not read, unless `whole` asks for messages that hold their values.
+    Weights inside a large file are mapped, not read, unless `whole` asks for messages that hold their values. What comes from memory is
+    called `name`.
     """
     path: Path | None = None
     if isinstance(source, Model):
@@ -70,8 +73,8 @@ def load_model(source: Source, *, whole: bool = False) -> Model:
     else:
         proto = _as_proto(source)
         raw = proto.SerializeToString()
-        return _model(proto, None, raw)
-    return _model(_parse(raw, str(path) if path else "<bytes>"), path, raw)
+        return _model(proto, None, raw, name)
+    return _model(_parse(raw, str(path or name)), path, raw, name)
 
 
 def private_copy(model: Model) -> Model:
@@ -100,18 +103,18 @@ def _outline(path: Path) -> Model | None:
         return None
 
 
-def _model(proto: ModelProto, path: Path | None, raw: bytes | mmap.mmap) -> Model:
+def _model(proto: ModelProto, path: Path | None, raw: bytes | mmap.mmap, name: str = "<memory>") -> Model:
     from initaudit.errors import InitauditError
     from initaudit.model.build import build_graph
 
-    label = str(path) if path else "<memory>"
+    label = str(path or name)
     folder = path.resolve().parent if path else None
     try:
         graph = build_graph(proto, folder)
     except InitauditError as error:
         raise type(error)(f"{label}: {error}") from error
     digest = hashlib.sha256(raw).hexdigest()
-    return Model(path=path, proto=proto, graph=graph, folder=folder, sha256=digest, size=len(raw))
+    return Model(path=path, proto=proto, graph=graph, folder=folder, sha256=digest, size=len(raw), name=name)
 
 
 def _read(path: Path) -> bytes:

@@ -131,7 +131,7 @@ def _probe_plan(
 
     superlinear = is_superlinear(model.graph, [layer.output for layer in plan.layers])
     path = None if model.path is None else model.path.resolve()
-    job = {
+    job: dict[str, Any] = {
         "path": None if path is None else str(path),
         "folder": None if model.folder is None else str(model.folder),
         "sha256": None if path is None else model.sha256,
@@ -139,6 +139,9 @@ def _probe_plan(
         "options": options.to_json(),
     }
     blobs = [model.proto.SerializeToString()] if path is None else []
+    if isinstance(options.input_data, bytes):
+        job["data"] = len(blobs)
+        blobs.append(options.input_data)
     return run_child(job, blobs, timeout=timeout, max_memory=options.max_memory, progress=progress)
 
 

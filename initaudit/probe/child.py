@@ -35,6 +35,8 @@ def main() -> None:
 
 def preload() -> None:
     """Import what the job needs while the parent is still reading the model."""
+    import onnxruntime  # noqa: F401
+
     from initaudit.probe import adapt, flatten, inputs, job, measure  # noqa: F401
 
 

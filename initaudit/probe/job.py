@@ -2,9 +2,9 @@
 
     {"path": file or null, "folder": of external data or null, "sha256": of the file or null, "max_memory": bytes,
      "options": ProbeOptions.to_json(), "plan": Plan.to_json() with "superlinear": whether some layer grows
-     faster than the input}
+     faster than the input, "data": number of the blob with real inputs, absent where there is none}
 
-with the serialised model as the only blob where `path` is null.
+with the serialised model as the first blob where `path` is null.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def run_job(
 
     Args:
         job: see above.
-        blobs: the model, where it has no path.
+        blobs: the model, where it has no path; an .npz or .npy file, where inputs have none.
         progress: called with what is being done.
         checkpoint: called with the forward measurements before the way back is tried.
 
@@ -90,7 +90,10 @@ def _measured(
     take_branches(model, job["plan"]["branches"])
     bring_out(model, values_in_loops(layers))
     half = half_values(model)
-    model, feeds, notes = prepare(model, folder, InputOptions.from_json(job["options"]))
+    given = InputOptions.from_json(job["options"])
+    if "data" in job:
+        given = replace(given, data=blobs[job["data"]])
+    model, feeds, notes = prepare(model, folder, given)
 
     varies = varying(feeds)
     inputs = [{**described, "varies": varies[described["name"]]} for described in feeds.descriptions]

@@ -30,7 +30,8 @@ class ProbeOptions:
     exact: bool = False
     """Whether gradients are measured until little of their error is left."""
     input_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    input_data: str | None = None
+    input_data: str | bytes | None = None
+    """A file, or the bytes of one, which go beside the job."""
     input_ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """Input -> the lowest and the highest value of the pixels that it takes, where the network showed it."""
     input_spectrum: str = "natural"
@@ -41,8 +42,10 @@ class ProbeOptions:
     """Of onnxruntime."""
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """Plain values, without the bytes of inputs."""
         values = asdict(self)
+        if isinstance(self.input_data, bytes):
+            values["input_data"] = None
         values["input_shapes"] = {name: list(shape) for name, shape in self.input_shapes.items()}
         return values
 

@@ -7,9 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from initaudit.extraction.wiring import wiring
+from initaudit.findings import Severity
+from initaudit.report.graph import graph_entry
+from initaudit.report.run import run
 from initaudit.version import __version__
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from initaudit.extraction.layer import Skipped
     from initaudit.findings import Finding
     from initaudit.judgement.model_audit import ModelAudit
@@ -24,14 +30,18 @@ SCHEMA_VERSION = "1"
 """Raised when a key is renamed, removed or changes its meaning."""
 
 
-def document(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """One document for the entries of any number of models."""
-    return {**head(), "reports": list(entries)}
+def document(entries: Sequence[Mapping[str, Any]], **of_run: Any) -> dict[str, Any]:
+    """One document for the entries of any number of models; `of_run` as for `head`."""
+    return {**head(**of_run), "reports": list(entries)}
 
 
-def head() -> dict[str, Any]:
-    """What a document says before its `reports`."""
-    return {"schema_version": SCHEMA_VERSION, "tool": {"name": "initaudit", "version": __version__}}
+def head(*, started: datetime | None = None, command: Sequence[str] | None = None) -> dict[str, Any]:
+    """What a document says before its `reports`; `started` and `command` as for `initaudit.report.run.run`."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "tool": {"name": "initaudit", "version": __version__},
+        "run": run(started=started, command=command),
+    }
 
 
 def entry(
@@ -45,7 +55,7 @@ def entry(
     parameters: int,
     audited: int,
 ) -> dict[str, Any]:
-    """What the document says of one model; `audit` is None where it could not be read."""
+    """What the document says of one model but for `options` and `timing`; `audit` is None where it could not be read."""
     model = audit.model if audit else None
     return {
         "model": {
@@ -66,6 +76,7 @@ def entry(
             "slowness": number(verdict.slowness.factor),
             "slowness_why": verdict.slowness.why,
             "reason": verdict.reason,
+            "headline": asdict(verdict.headline) if verdict.headline is not None else None,
             "evidence": list(verdict.evidence),
             "obstacle": asdict(verdict.obstacle) if verdict.obstacle is not None else None,
             "first_lost": dict(zip(("layer", "cause"), verdict.first_lost, strict=True))
@@ -79,39 +90,18 @@ def entry(
         },
         "probe": _probe(audit.probe, audit.depth_scale) if audit else None,
         "layers": [_layer(layer) for layer in audit.layers] if audit else [],
+        "graph": graph_entry(wiring(model.graph, (a.layer for a in audit.layers))) if audit and model else None,
         "findings": [_finding(finding) for finding in findings],
+        "counts": _counts(findings),
         "failed_rules": list(failed_rules),
     }
 
 
-def layer_row(audit: LayerAudit) -> dict[str, Any]:
-    """One flat row per layer for tables and data frames."""
-    layer, signal, origin = audit.layer, audit.signal, audit.provenance
-    return {
-        "name": layer.name,
-        "title": layer.title,
-        "op_type": layer.op_type,
-        "kind": layer.kind.value,
-        "shape": tuple(layer.weight.shape),
-        "dtype": layer.weight.dtype,
-        "part": layer.weight.part,
-        "fan_in": layer.fan_in,
-        "fan_out": layer.fan_out,
-        "activation": layer.activation,
-        "parameters": layer.parameters,
-        "mean": number(audit.stats.mean),
-        "std": number(audit.stats.std),
-        "target_std": number(audit.target.std) if audit.target else None,
-        "ratio": number(audit.ratio),
-        "law": origin.law if origin else None,
-        "untrained": origin.untrained if origin else None,
-        "variance": number(signal.variance) if signal else None,
-        "mean_square": number(signal.mean_square) if signal else None,
-        "similarity": number(signal.similarity) if signal else None,
-        "saturated": number(signal.saturated) if signal else None,
-        "dead": number(signal.dead) if signal else None,
-        "gradient_rms": number(signal.gradient_rms) if signal else None,
-    }
+def _counts(findings: Sequence[Finding]) -> dict[str, int]:
+    """Active findings of each severity, worst first, and those that are suppressed."""
+    active = [finding.severity for finding in findings if finding.suppressed is None]
+    of_severity = {severity.value: active.count(severity) for severity in Severity}
+    return {**of_severity, "suppressed": len(findings) - len(active)}
 
 
 def number(value: float | None) -> float | None:
@@ -268,6 +258,9 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "evidence": {key: number(value) for key, value in finding.evidence.items()},
         "suggestion": finding.suggestion,
         "remedy": finding.remedy.value,
+        "advice": [{"reader": a.reader.value, "text": a.text, "code": a.code} for a in finding.advice],
+        "url": finding.url,
         "fingerprint": finding.fingerprint,
         "suppressed": finding.suppressed,
+        "known": finding.known,
     }

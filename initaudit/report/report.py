@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from initaudit.findings import Severity
+
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from initaudit.config import Config
     from initaudit.extraction.layer import Skipped
-    from initaudit.findings import Finding, Severity
+    from initaudit.findings import Finding
     from initaudit.judgement.model_audit import ModelAudit
     from initaudit.judgement.verdict import Verdict
+    from initaudit.report.rows import LayerRow
+
+
+NOTEBOOK_HEIGHT = 720
+"""Pixels of the page inside a notebook. A judgement: most of a laptop's window, so that the cell below stays in sight."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -19,7 +29,7 @@ class Report:
 
     path: str
     verdict: Verdict
-    audit: ModelAudit | None = field(default=None, repr=False)
+    audit: ModelAudit | None = None
     findings: tuple[Finding, ...] = ()
     """All findings, suppressed ones included, most severe first, then by depth."""
     failed_rules: tuple[str, ...] = ()
@@ -28,6 +38,11 @@ class Report:
     parameters: int = 0
     audited: int = 0
     error: str | None = None
+    config: Config | None = None
+    """The options in force; None where there is no audit."""
+    started: datetime | None = None
+    seconds: float | None = None
+    """How long the audit took."""
 
     @property
     def active(self) -> tuple[Finding, ...]:
@@ -38,11 +53,31 @@ class Report:
         """Active findings of this severity."""
         return sum(f.severity is severity for f in self.active)
 
+    def __repr__(self) -> str:
+        """`<Report m.onnx: fail, trainability 0.00, 1 error, 2 warnings>`."""
+        if self.error is not None:
+            return f"<Report: {self.error}>"
+        learn = self.verdict.trainability
+        facts = [self.verdict.status] if learn is None else [self.verdict.status, f"trainability {learn:.2f}"]
+        counts = ((self.count(severity), severity.value) for severity in Severity)
+        facts += [f"{count} {word}{'s' * (count > 1 and word != 'info')}" for count, word in counts if count]
+        return f"<Report {self.path}: {', '.join(facts)}>"
+
+    def _repr_html_(self) -> str:
+        """The page in a frame, for notebooks: its scripts run, and see nothing of the notebook."""
+        from html import escape
+
+        style = f"width: 100%; height: {NOTEBOOK_HEIGHT}px; border: 0"
+        title = escape(repr(self))
+        page = escape(self.to_html())
+        return f'<iframe sandbox="allow-scripts" title="{title}" style="{style}" srcdoc="{page}"></iframe>'
+
     def entry(self) -> dict[str, Any]:
         """What the JSON document says of this model: one of its `reports`."""
         from initaudit.report.document import entry
+        from initaudit.report.run import circumstances
 
-        return entry(
+        said = entry(
             path=self.path,
             verdict=self.verdict,
             audit=self.audit,
@@ -52,12 +87,13 @@ class Report:
             parameters=self.parameters,
             audited=self.audited,
         )
+        return {**said, **circumstances(self.config, self.seconds)}
 
     def to_dict(self) -> dict[str, Any]:
-        """The whole JSON document for this one report (`schema_version`, `tool`, `reports`)."""
+        """The whole JSON document for this one report (`schema_version`, `tool`, `run`, `reports`)."""
         from initaudit.report.document import document
 
-        return document([self.entry()])
+        return document([self.entry()], started=self.started)
 
     def to_json(self, indent: int | None = 2) -> str:
         """`to_dict()` as JSON text."""
@@ -65,9 +101,9 @@ class Report:
 
         return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
 
-    def rows(self) -> list[dict[str, Any]]:
-        """One flat dict per layer, for a table or a data frame: name, kind, fans, activation, std, target, ratio, signal ..."""
-        from initaudit.report.document import layer_row
+    def rows(self) -> list[LayerRow]:
+        """One flat dict per layer, for a table or `pandas.DataFrame`: name, kind, fans, activation, std, target, ratio, signal ..."""
+        from initaudit.report.rows import layer_row
 
         return [layer_row(layer) for layer in self.audit.layers] if self.audit else []
 
@@ -80,8 +116,8 @@ class Report:
     def save(self, path: str | Path, *, output_format: str | None = None) -> None:
         """Write the report to a file; the format follows from the suffix unless it is given. Raises UsageError."""
         from initaudit.files import write_atomically
-        from initaudit.format import FormatOptions, all_formats, find_format
+        from initaudit.format import FormatOptions, find_format, format_of
 
         target = Path(path)
-        name = output_format or next((f.name for f in all_formats().values() if f.suffix == target.suffix), "text")
+        name = output_format or format_of(target) or "text"
         write_atomically(target, find_format(name).render(self.to_dict(), FormatOptions()).encode())

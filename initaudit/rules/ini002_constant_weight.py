@@ -33,6 +33,7 @@ class ConstantWeight(Rule):
     code = "INI002"
     name = "constant-weight"
     severity = Severity.ERROR
+    by_consequence = (Severity.WARNING, Severity.INFO)
     remedy = Remedy.DRAW_LAYER
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:

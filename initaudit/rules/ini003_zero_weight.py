@@ -31,6 +31,7 @@ class ZeroWeight(Rule):
     code = "INI003"
     name = "zero-weight"
     severity = Severity.ERROR
+    by_consequence = (Severity.WARNING, Severity.INFO)
     remedy = Remedy.DRAW_LAYER
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:

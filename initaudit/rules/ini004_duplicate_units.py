@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from initaudit.findings import Finding, Remedy, Severity
 from initaudit.judgement.severity import fatal_to_learning
 from initaudit.kind import Kind
-from initaudit.rule import Rule
+from initaudit.rule import Rule, Threshold
 
 if TYPE_CHECKING:
     from initaudit.judgement.model_audit import ModelAudit
@@ -38,7 +38,9 @@ class DuplicateUnits(Rule):
     code = "INI004"
     name = "duplicate-units"
     severity = Severity.ERROR
+    by_consequence = (Severity.WARNING,)
     remedy = Remedy.DRAW_LAYER
+    thresholds = (Threshold("share", SOME, "share of units that repeat another one, above"),)
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
         """Table rows are no units. Depthwise filters see different inputs: their repeats are no loss of width, but no accident either."""
@@ -50,7 +52,7 @@ class DuplicateUnits(Rule):
             return
         share = stats.duplicate_units_scaled
         depthwise = facts.kind is Kind.DEPTHWISE_CONV
-        if not share > SOME or (depthwise and share > FILTER_BANK):
+        if not share > self.threshold("share") or (depthwise and share > FILTER_BANK):
             return
         exactly = (
             "" if stats.duplicate_units >= share else ", up to a factor such as a folded BatchNormalization leaves"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initaudit.findings import Finding, Remedy, Severity
-from initaudit.rule import Rule
+from initaudit.rule import Rule, Threshold
 
 if TYPE_CHECKING:
     from initaudit.judgement.model_audit import ModelAudit
@@ -32,6 +32,7 @@ class DtypeRange(Rule):
     name = "dtype-range"
     severity = Severity.WARNING
     remedy = Remedy.CHECK
+    thresholds = (Threshold("subnormal-share", MAX_SUBNORMAL, "share of weights that are subnormal, above"),)
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
         """Underflow, then overflow."""
@@ -40,7 +41,7 @@ class DtypeRange(Rule):
         if not layer.layer.kind.is_drawn or stats.count < 2:
             return
         share = stats.subnormal / stats.count
-        if share > MAX_SUBNORMAL:
+        if share > self.threshold("subnormal-share"):
             yield self.finding(
                 layer,
                 f"{share:.0%} of the weights are subnormal in {dtype}: they keep only a few bits and vanish where subnormals are flushed.",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initaudit.findings import Finding, Remedy, Severity
-from initaudit.rule import Rule
+from initaudit.rule import Rule, Threshold
 from initaudit.rules.off_scale import scale_findings
 
 if TYPE_CHECKING:
@@ -33,8 +33,10 @@ class WeightTooLarge(Rule):
     code = "INI102"
     name = "weight-too-large"
     severity = Severity.WARNING
+    by_consequence = (Severity.ERROR, Severity.INFO)
     remedy = Remedy.DRAW_LAYER
+    thresholds = (Threshold("ratio", TOO_LARGE, "std of a fresh layer over that of its target, above"),)
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
         """Judged together with what the probe saw."""
-        yield from scale_findings(self, layer, audit, TOO_LARGE, smaller=False)
+        yield from scale_findings(self, layer, audit, self.threshold("ratio"), smaller=False)

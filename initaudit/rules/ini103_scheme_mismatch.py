@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from initaudit.findings import Finding, Remedy, Severity
 from initaudit.judgement.score import UNHARMED
 from initaudit.kind import Kind
-from initaudit.rule import Rule
+from initaudit.rule import Rule, Threshold
 from initaudit.rules.ini101_weight_too_small import TOO_SMALL
 from initaudit.rules.ini102_weight_too_large import TOO_LARGE
 
@@ -32,7 +32,11 @@ class SchemeMismatch(Rule):
     code = "INI103"
     name = "scheme-mismatch"
     severity = Severity.INFO
+    by_consequence = (Severity.WARNING,)
     remedy = Remedy.DRAW_LAYER
+    thresholds = (
+        Threshold("factor", MISFIT, "std of the recognised law over that of the target, or the inverse, above"),
+    )
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
         """Only where a law with a fixed scale was recognised, with some confidence, in a network that shows no training."""
@@ -47,9 +51,9 @@ class SchemeMismatch(Rule):
             or not target.std
         ):
             return
-        factor = origin.std / target.std
+        factor, misfit = origin.std / target.std, self.threshold("factor")
         if (
-            1 / MISFIT <= factor <= MISFIT
+            1 / misfit <= factor <= misfit
             or layer.layer.normalized_before_use
             or layer.layer.folded_norm
             or layer.layer.ends_residual_branch

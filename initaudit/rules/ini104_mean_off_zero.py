@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initaudit.findings import Finding, Remedy, Severity
-from initaudit.rule import Rule
+from initaudit.rule import Rule, Threshold
 
 if TYPE_CHECKING:
     from initaudit.judgement.model_audit import ModelAudit
@@ -35,6 +35,7 @@ class MeanOffZero(Rule):
     name = "mean-off-zero"
     severity = Severity.WARNING
     remedy = Remedy.DRAW_LAYER
+    thresholds = (Threshold("offset", LARGE_OFFSET, "mean over std, without its sign, from"),)
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
         """Filters over single channels, tables and vectors have a mean by nature."""
@@ -45,7 +46,7 @@ class MeanOffZero(Rule):
         if stats.count < MIN_COUNT or facts.fan_in < MIN_FAN_IN or not stats.std > 0:
             return
         offset = abs(stats.mean) / stats.std
-        if offset < LARGE_OFFSET or stats.zeros > 0.5:
+        if offset < self.threshold("offset") or stats.zeros > 0.5:
             return
         sign = "negative" if stats.max <= 0 else "positive" if stats.min >= 0 else "of one sign mostly"
         yield self.finding(

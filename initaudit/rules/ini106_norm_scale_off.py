@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from initaudit.findings import Finding, Remedy, Severity
 from initaudit.judgement.score import TRAINABLE, UNHARMED
 from initaudit.kind import Kind
-from initaudit.rule import Rule
+from initaudit.rule import Rule, Threshold
 
 if TYPE_CHECKING:
     from initaudit.judgement.model_audit import ModelAudit
@@ -34,7 +34,9 @@ class NormScaleOff(Rule):
     code = "INI106"
     name = "norm-scale-off"
     severity = Severity.WARNING
+    by_consequence = (Severity.ERROR, Severity.INFO)
     remedy = Remedy.DRAW_LAYER
+    thresholds = (Threshold("factor", OFF, "root mean square of the scale, or the inverse, above"),)
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
         """Where nothing was trained; judged by whether the network learns."""
@@ -44,8 +46,9 @@ class NormScaleOff(Rule):
         if facts.input is None or facts.input.is_static:  # weights are normalised (NFNet), to 1 / sqrt(fan_in)
             return
         size = math.hypot(stats.mean, stats.std)
-        smaller = size < 1 / OFF
-        if 1 / OFF <= size <= OFF or (smaller and facts.ends_residual_branch):
+        off = self.threshold("factor")
+        smaller = size < 1 / off
+        if 1 / off <= size <= off or (smaller and facts.ends_residual_branch):
             return
         effect = f"every normalised value is multiplied by {size:.2g}" if size else "nothing passes it"
         yield self.finding(

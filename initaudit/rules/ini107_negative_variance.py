@@ -31,7 +31,8 @@ class NegativeVariance(Rule):
     code = "INI107"
     name = "negative-variance"
     severity = Severity.ERROR
-    remedy = Remedy.CHECK
+    by_consequence = (Severity.WARNING,)
+    remedy = Remedy.LOAD_VALUES
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
         """One finding per BatchNormalization."""

@@ -36,6 +36,7 @@ class RankDeficient(Rule):
     code = "INI201"
     name = "rank-deficient"
     severity = Severity.INFO
+    by_consequence = (Severity.WARNING,)
     remedy = Remedy.DRAW_LAYER
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:

@@ -50,6 +50,7 @@ class BiasOff(Rule):
     code = "INI301"
     name = "bias-off"
     severity = Severity.WARNING
+    by_consequence = (Severity.ERROR, Severity.INFO)
     remedy = Remedy.DRAW_LAYER
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:

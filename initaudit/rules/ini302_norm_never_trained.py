@@ -36,7 +36,8 @@ class NormNeverTrained(Rule):
     code = "INI302"
     name = "norm-never-trained"
     severity = Severity.WARNING
-    remedy = Remedy.CHECK
+    by_consequence = (Severity.ERROR, Severity.INFO)
+    remedy = Remedy.LOAD_VALUES
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:
         """Only where other parts of the network were trained."""

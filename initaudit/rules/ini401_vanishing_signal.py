@@ -31,6 +31,7 @@ class VanishingSignal(Rule):
     code = "INI401"
     name = "vanishing-signal"
     severity = Severity.ERROR
+    by_consequence = (Severity.WARNING, Severity.INFO)
     remedy = Remedy.DRAW_NETWORK
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:
@@ -54,6 +55,6 @@ class VanishingSignal(Rule):
                     expected=entered,
                     severity=Severity.WARNING,
                     suggestion="Check whether the layer's weights were loaded and scaled as in training.",
-                    remedy=Remedy.CHECK,
+                    remedy=Remedy.LOAD_VALUES,
                 )
                 return

@@ -31,6 +31,7 @@ class ExplodingSignal(Rule):
     code = "INI402"
     name = "exploding-signal"
     severity = Severity.ERROR
+    by_consequence = (Severity.WARNING, Severity.INFO)
     remedy = Remedy.DRAW_NETWORK
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:
@@ -49,6 +50,6 @@ class ExplodingSignal(Rule):
                     expected=1.0,
                     severity=Severity.WARNING,
                     suggestion="Check whether the layer's weights were loaded and scaled as in training.",
-                    remedy=Remedy.CHECK,
+                    remedy=Remedy.LOAD_VALUES,
                 )
                 return

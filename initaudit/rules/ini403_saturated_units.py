@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from initaudit.findings import Finding, Remedy, Severity
 from initaudit.initialisation.targets import SIGMOIDAL
 from initaudit.judgement.scale import SATURATED
-from initaudit.rule import Rule
+from initaudit.rule import Rule, Threshold
 
 if TYPE_CHECKING:
     from initaudit.judgement.model_audit import ModelAudit
@@ -30,7 +30,12 @@ class SaturatedUnits(Rule):
     code = "INI403"
     name = "saturated-units"
     severity = Severity.WARNING
+    by_consequence = (Severity.ERROR, Severity.INFO)
     remedy = Remedy.DRAW_LAYER
+    thresholds = (
+        Threshold("fresh-share", SATURATED, "share of saturated units of a fresh network, from"),
+        Threshold("trained-share", NEARLY_ALL, "share of saturated units of a trained network, from"),
+    )
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
         """Heads and gates are named as information only."""
@@ -38,7 +43,7 @@ class SaturatedUnits(Rule):
         if signal is None or signal.saturated is None or facts.activation not in SIGMOIDAL or facts.untrainable:
             return
         trained = audit.context.has_training
-        if signal.saturated < (NEARLY_ALL if trained else SATURATED):
+        if signal.saturated < self.threshold("trained-share" if trained else "fresh-share"):
             return
         if facts.is_head or "gate" in facts.feeds:
             severity = Severity.INFO

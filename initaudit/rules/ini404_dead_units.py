@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from initaudit.findings import Finding, Remedy, Severity
 from initaudit.judgement.severity import fatal_to_learning
-from initaudit.rule import Rule
+from initaudit.rule import Rule, Threshold
 from initaudit.stats.one_sided import one_sided_share
 
 if TYPE_CHECKING:
@@ -43,7 +43,12 @@ class DeadUnits(Rule):
     code = "INI404"
     name = "dead-units"
     severity = Severity.WARNING
+    by_consequence = (Severity.ERROR,)
     remedy = Remedy.DRAW_LAYER
+    thresholds = (
+        Threshold("fresh-share", DEAD, "share of dead units of a fresh network, from"),
+        Threshold("trained-share", NEARLY_ALL, "share of dead units of a trained network, from"),
+    )
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
         """Only rectifiers die."""
@@ -55,12 +60,12 @@ class DeadUnits(Rule):
         if signal.mean_square == 0 and signal.input is not None and signal.input.mean_square == 0:
             return  # what silences it stands in front of it; a bias of its own does so here
         if (
-            audit.obstacle is not None and audit.obstacle.is_everywhere
+            audit.obstacle is not None and audit.obstacle.name != "scale" and audit.obstacle.is_everywhere
         ):  # chance kills some layer of a network too deep for its width
             return
         trained = audit.context.has_training
         units = facts.parameters // max(1, facts.fan_in)
-        if signal.dead < (NEARLY_ALL if trained else DEAD) or units < MIN_UNITS:
+        if signal.dead < self.threshold("trained-share" if trained else "fresh-share") or units < MIN_UNITS:
             return
         chance = 0.0
         if signal.dead < NEARLY_ALL:

@@ -33,6 +33,7 @@ class CollapsedInputs(Rule):
     code = "INI405"
     name = "collapsed-inputs"
     severity = Severity.ERROR
+    by_consequence = (Severity.WARNING, Severity.INFO)
     remedy = Remedy.DRAW_NETWORK
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:
@@ -59,7 +60,7 @@ class CollapsedInputs(Rule):
                     expected=0.0,
                     severity=Severity.WARNING,
                     suggestion="Check the bias of this layer and the units before it.",
-                    remedy=Remedy.CHECK,
+                    remedy=Remedy.LOAD_VALUES,
                 )
                 return
 

@@ -36,6 +36,7 @@ class NonFiniteActivation(Rule):
     code = "INI406"
     name = "non-finite-activation"
     severity = Severity.ERROR
+    by_consequence = (Severity.WARNING,)
     remedy = Remedy.CHECK
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:

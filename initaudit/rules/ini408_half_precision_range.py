@@ -33,6 +33,7 @@ class HalfPrecisionRange(Rule):
     code = "INI408"
     name = "half-precision-range"
     severity = Severity.INFO
+    by_consequence = (Severity.WARNING,)
     remedy = Remedy.CHECK
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:

@@ -31,6 +31,7 @@ class HeavyTailedInputs(Rule):
     code = "INI409"
     name = "heavy-tailed-inputs"
     severity = Severity.INFO
+    by_consequence = (Severity.WARNING,)
     remedy = Remedy.CHECK
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:

@@ -25,6 +25,7 @@ class VanishingGradient(Rule):
     code = "INI501"
     name = "vanishing-gradient"
     severity = Severity.ERROR
+    by_consequence = (Severity.WARNING, Severity.INFO)
     remedy = Remedy.DRAW_NETWORK
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:

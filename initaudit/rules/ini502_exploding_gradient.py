@@ -25,6 +25,7 @@ class ExplodingGradient(Rule):
     code = "INI502"
     name = "exploding-gradient"
     severity = Severity.ERROR
+    by_consequence = (Severity.WARNING, Severity.INFO)
     remedy = Remedy.DRAW_NETWORK
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:

@@ -25,6 +25,7 @@ class UnevenLearning(Rule):
     code = "INI503"
     name = "uneven-learning"
     severity = Severity.ERROR
+    by_consequence = (Severity.WARNING, Severity.INFO)
     remedy = Remedy.DRAW_NETWORK
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from initaudit.findings import Confidence, Finding, Remedy, Severity
 from initaudit.judgement.pace import LARGEST
 from initaudit.judgement.score import TRAINABLE
-from initaudit.rule import Rule
+from initaudit.rule import Rule, Threshold
 
 if TYPE_CHECKING:
     from initaudit.judgement.model_audit import ModelAudit
@@ -31,11 +31,17 @@ class SlowStart(Rule):
     name = "slow-start"
     severity = Severity.WARNING
     remedy = Remedy.DRAW_NETWORK
+    thresholds = (Threshold("slowness", SLOW, "steps to a given accuracy over those of the recommended start, from"),)
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:
         """One finding about a network that trains at all; what keeps it from that is named by others."""
         learning, slow = audit.trainability, audit.slowness
-        if learning is None or learning.score < TRAINABLE or slow.factor is None or slow.factor < SLOW:
+        if (
+            learning is None
+            or learning.score < TRAINABLE
+            or slow.factor is None
+            or slow.factor < self.threshold("slowness")
+        ):
             return
         times = f"about {slow.factor:.2g} times" if slow.factor < LARGEST else "many times"
         yield self.finding(

@@ -37,7 +37,8 @@ class UntrainedLayer(Rule):
     code = "INI601"
     name = "untrained-layer"
     severity = Severity.ERROR
-    remedy = Remedy.CHECK
+    by_consequence = (Severity.WARNING, Severity.INFO)
+    remedy = Remedy.LOAD_VALUES
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:
         """Each layer; or, of a network that training hardly moved, one word for all that cannot be told from their start."""

@@ -33,6 +33,7 @@ class CopiedLayer(Rule):
     code = "INI603"
     name = "copied-layer"
     severity = Severity.WARNING
+    by_consequence = (Severity.INFO,)
     remedy = Remedy.CHECK
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:
@@ -60,6 +61,7 @@ class CopiedLayer(Rule):
             expected=None,
             severity=Severity.WARNING if trained else Severity.INFO,
             confidence=Confidence.MEDIUM,
+            remedy=Remedy.LOAD_VALUES if trained else Remedy.CHECK,
             suggestion=f"{advice}; where the weights are tied on purpose, ignore the layer with that reason.",
         )
 

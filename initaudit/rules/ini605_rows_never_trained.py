@@ -35,6 +35,7 @@ class RowsNeverTrained(Rule):
     code = "INI605"
     name = "rows-never-trained"
     severity = Severity.INFO
+    by_consequence = (Severity.WARNING,)
     remedy = Remedy.CHECK
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:

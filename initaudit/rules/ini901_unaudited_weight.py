@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initaudit.findings import Finding, Remedy, Severity
-from initaudit.rule import Rule
+from initaudit.rule import Rule, Threshold
 
 if TYPE_CHECKING:
     from initaudit.judgement.model_audit import ModelAudit
@@ -27,7 +27,9 @@ class UnauditedWeight(Rule):
     code = "INI901"
     name = "unaudited-weight"
     severity = Severity.INFO
+    by_consequence = (Severity.WARNING,)
     remedy = Remedy.NONE
+    thresholds = (Threshold("share", MUCH, "share of parameters that were not audited, for a warning above"),)
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:
         """One finding for the model: that it holds no weights of its own, or the share and the largest of those missed."""
@@ -61,6 +63,6 @@ class UnauditedWeight(Rule):
             f"{missed:,} of {extraction.parameters:,} parameters ({share:.1%}) were not audited{example}.",
             measured=share,
             expected=0.0,
-            severity=Severity.WARNING if share > MUCH else Severity.INFO,
+            severity=Severity.WARNING if share > self.threshold("share") else Severity.INFO,
             suggestion="Read the coverage list; the rest of the report does not speak of these weights.",
         )

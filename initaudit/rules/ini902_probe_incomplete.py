@@ -24,6 +24,7 @@ class ProbeIncomplete(Rule):
     code = "INI902"
     name = "probe-incomplete"
     severity = Severity.INFO
+    by_consequence = (Severity.WARNING,)
     remedy = Remedy.NONE
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:

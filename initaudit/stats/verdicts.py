@@ -29,5 +29,9 @@ class Provenance:
     why: str
     candidates: tuple[str, ...] = ()
     """Other laws that fit."""
+    shape_p_value: float | None = None
+    """How well the shape of the law fits, whatever its scale; corrected likewise."""
+    scale_nats: float | None = None
+    """ln P(scale | drawn by a law) - ln P(scale | trained), for the likeliest law at a known scale that fits; None without one."""
     odds: float | None = None
     """To one, that the layer is as drawn, from all evidence of its network; None where the values alone are judged."""

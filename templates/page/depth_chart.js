@@ -5,11 +5,16 @@ const CHART_HEIGHT = 260;
 const MOST_POINTS = 64;
 /* Logarithmic axes end here: float32 holds nothing beyond 1e±45, and a prediction beyond 1e±60 says no more than that line. */
 const LOG_REACH = 60;
+/* Share of an axis that stays free at both ends, so that no point lies on the border and is cut in half. */
+const AIR = 0.06;
 
-/** What each chart draws. `y` is the scale: "log", "share" (0 to 1) or "asinh"; `lines` name columns of the report's series. */
+/**
+ * What each chart draws. `y` is the scale: "log", "share" (0 to 1) or "asinh"; `lines` name columns of the report's series. One that is
+ * `sparse` runs on over layers without a value: of a large network, the gradient is measured at some layers only.
+ */
 const DEPTH_CHARTS = {
   signal: {
-    y: "log", reference: 1, lost: true,
+    y: "log", title: "variance (logarithmic)", reference: [1, "1: the signal keeps its size"], lost: true,
     lines: [
       { key: "variance", label: "variance", colour: "measured", width: 2.5 },
       { key: "predicted", label: "predicted variance", colour: "predicted", dash: [7, 5] },
@@ -18,22 +23,23 @@ const DEPTH_CHARTS = {
     ],
   },
   gradient: {
-    y: "log", lost: true,
+    y: "log", title: "gradient (logarithmic)", lost: true,
     lines: [
-      { key: "gradient", label: "gradient RMS", colour: "measured", width: 2.5, error: "gradientError", resolved: "resolved" },
-      { key: "weightGradient", label: "weight gradient / weight", colour: "predicted", dash: [7, 5], hidden: true },
+      { key: "gradientTotal", label: "of the layer", sparse: true, colour: "measured", width: 2.5, error: "gradientError", resolved: "resolved" },
+      { key: "gradient", label: "per element", sparse: true, colour: "second", dash: [2, 3] },
+      { key: "weightGradient", label: "weight gradient / weight", sparse: true, colour: "predicted", dash: [7, 5], hidden: true },
     ],
   },
   units: {
-    y: "share", lost: true,
+    y: "share", title: "share", lost: true,
     lines: [
       { key: "similarity", label: "similarity", colour: "measured", width: 2.5 },
-      { key: "saturated", label: "saturated", ofActivation: true, colour: "predicted", dash: [7, 5] },
-      { key: "dead", label: "dead", ofActivation: true, colour: "third", dash: [2, 3] },
+      { key: "saturated", label: "saturated", sparse: true, colour: "predicted", dash: [7, 5] },
+      { key: "dead", label: "dead", sparse: true, colour: "third", dash: [2, 3] },
     ],
   },
   scale: {
-    y: "log", reference: 1,
+    y: "log", title: "std / target (logarithmic)", reference: [1, "1: as recommended for the start"],
     lines: [{ key: "ratio", label: "std / target", colour: "measured", bars: true }],
     alongside: [["std", "std"], ["target", "target"]],
   },
@@ -46,15 +52,15 @@ const MOST_LABELS = 8;
 const GRIDS = {
   share: () => [0, 0.2, 0.4, 0.6, 0.8, 1],
   log: (low, high) => {
-    const [from, to] = [Math.round(Math.log10(low)), Math.round(Math.log10(high))];
+    const [from, to] = [Math.ceil(Math.log10(low)), Math.floor(Math.log10(high))];
     const within = to - from > 2 ? [1] : [1, 2, 5];
     const step = Math.ceil((to - from) / MOST_LABELS);
     const places = [];
     for (let power = Math.ceil(from / step) * step; power <= to; power += step) places.push(...within.map((digit) => digit * 10 ** power));
-    return places.filter((place) => place <= high * 1.001);
+    return places.filter((place) => place <= high);
   },
   asinh: (_, reach) => {
-    if (reach < 6) return [-5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5].filter((place) => Math.abs(place) <= reach);
+    if (reach < 10) return [-5, -2, -1, 0, 1, 2, 5].filter((place) => Math.abs(place) <= reach);
     const powers = Math.floor(Math.log10(reach));
     const step = Math.ceil((powers + 1) / (MOST_LABELS / 2));
     const side = [];
@@ -64,13 +70,14 @@ const GRIDS = {
 };
 
 /** The axes every chart shares, in the colours of the theme. */
-function axes(y) {
+function axes(y, title) {
   const font = "12px system-ui, sans-serif";
   const base = { stroke: colour("soft"), font, grid: { stroke: colour("grid"), width: 1 }, ticks: { stroke: colour("line"), width: 1, size: 5 } };
+  const label = { labelFont: font, labelSize: 18, labelGap: 0 };
   return [
-    { ...base, grid: { show: false }, size: 34, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000], space: 36 },
+    { ...base, ...label, label: "layer, from the input to the output", grid: { show: false }, size: 30, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000], space: 36 },
     {
-      ...base, size: 58, filter: (_, splits) => splits,
+      ...base, ...label, label: title, size: 58, filter: (_, splits) => splits,
       splits: (u, _, low, high) => GRIDS[y](low, high),
       values: (_, splits) => splits.map(y === "share" ? (v) => `${Math.round(v * 100)} %` : showPower),
     },
@@ -78,7 +85,7 @@ function axes(y) {
 }
 
 function yScale(y, reference) {
-  if (y === "share") return { range: [-0.02, 1.02] };
+  if (y === "share") return { range: [-AIR, 1 + AIR] };
   const decade = (value, round) => 10 ** Math.min(LOG_REACH, Math.max(-LOG_REACH, round(Math.log10(value))));
   return {
     distr: 3,
@@ -86,8 +93,9 @@ function yScale(y, reference) {
       if (low === null) return [0.1, 10];
       const from = decade(Math.min(low, reference ?? low), Math.floor);
       const to = decade(Math.max(high, reference ?? high), Math.ceil);
-      if (to > from) return [from, to];
-      return [from / 10, to * 10];
+      if (to <= from) return [from / 10, to * 10];
+      const air = (to / from) ** AIR;
+      return [from / air, to * air];
     },
   };
 }
@@ -106,7 +114,12 @@ function depthChart(holder, data, title, lines, options) {
   const readout = element("div", { className: "readout" }, silent());
   const legend = element("div", { className: "legend", role: "group" });
   legend.setAttribute("aria-label", "Lines of this chart");
-  holder.append(canvas, readout, legend);
+  const marks = options.overlays.flatMap((overlay) => overlay.key);
+  const key = element("p", { className: "key" }, ...marks.map(([symbol, tone, meaning]) => {
+    const sign = SWATCHES.has(symbol) ? element("i", { className: `swatch ${symbol}` }) : element("i", { className: `triangle ${tone}` }, symbol);
+    return element("span", {}, sign, meaning);
+  }));
+  holder.append(canvas, readout, legend, key);
 
   const shown = lines.map((line) => !line.hidden);
   const values = lines.map((line, number) => {
@@ -123,6 +136,7 @@ function depthChart(holder, data, title, lines, options) {
     return { swatch, value };
   });
 
+  const painters = (layer) => options.overlays.map((overlay) => overlay[layer]).filter(Boolean);
   let plot = null;
   let current = null;
 
@@ -151,14 +165,14 @@ function depthChart(holder, data, title, lines, options) {
       cursor: { sync: { key: options.sync, setSeries: false }, drag: { x: true, y: false, dist: 6 }, points: { size: 8 }, y: false },
       focus: { alpha: 1 },
       scales: { x: { time: false, range: (_, low, high) => [Math.max(0.5, low - 0.5), Math.min(count + 0.5, high + 0.5)] }, y: options.scale },
-      axes: axes(options.y),
+      axes: axes(options.y, options.title),
       series: [{}, ...lines.map((line, number) => ({
         label: line.label, show: shown[number], scale: "y", spanGaps: false,
         stroke: colour(line.colour), width: line.width ?? 1.75, dash: line.dash,
         points: { show: count <= MOST_POINTS || undefined, size: 6, fill: colour(line.colour) },
         ...line.draw?.(),
       }))],
-      hooks: { setCursor: [onCursor], drawClear: options.under ?? [], draw: options.over ?? [] },
+      hooks: { setCursor: [onCursor], drawClear: painters("under"), draw: painters("over") },
     }, [depth, ...lines.map((line) => line.plotted)], canvas);
     if (zoom) plot.setScale("x", { min: zoom.min + 0.5, max: zoom.max - 0.5 });
     plot.over.addEventListener("click", () => { if (current !== null) options.open(current); });
@@ -179,13 +193,13 @@ function depthChart(holder, data, title, lines, options) {
   });
 
   build();
-  return { rebuild: build, moveTo, resize: (width) => plot.setSize({ width: width ?? Math.max(200, canvas.clientWidth), height: CHART_HEIGHT }), canvas, plot: () => plot };
+  return { rebuild: build, moveTo, resize: (size) => plot.setSize(size ?? { width: Math.max(200, canvas.clientWidth), height: CHART_HEIGHT }), canvas, plot: () => plot };
 }
 
 /** One of DEPTH_CHARTS for a report. */
 function lineChart(holder, data, title, spec, shared) {
   // A line runs on over layers of which nothing is measured by design (undefined), and breaks where a value is missing (null).
-  const byDesign = (line, index) => ["norm", "scale"].includes(data.kinds[index]) || (line.ofActivation && data.activations[index] === null);
+  const byDesign = (line, index) => line.sparse || ["norm", "scale"].includes(data.kinds[index]);
   const absent = (line, index) => (line.column[index] === null && byDesign(line, index) ? undefined : null);
   const lines = spec.lines
     .map((line) => ({ ...line, column: data.series[line.key] }))
@@ -195,8 +209,8 @@ function lineChart(holder, data, title, spec, shared) {
     if (line.bars) line.draw = () => ({ paths: uPlot.paths.bars({ size: [0.7, 28] }), fill: colour(line.colour), width: 0, fillTo: 1, points: { show: data.titles.length <= MOST_POINTS, size: 6, fill: colour(line.colour) } });
     else if (line.resolved) line.draw = () => ({ points: { show: false } });
   }
-  const under = spec.reference === undefined ? [] : [referenceLine(spec.reference)];
-  const over = [landmarks(data, spec.lost), ...lines.filter((line) => line.resolved).map((line) => measuredPoints(line, data))];
-  if (spec.y === "log") over.push(outOfScale(lines));
-  return depthChart(holder, data, title, lines, { ...shared, y: spec.y, scale: yScale(spec.y, spec.reference), under, over, alongside: spec.alongside });
+  const overlays = [landmarks(data, spec.lost), ...lines.filter((line) => line.resolved).map((line) => measuredPoints(line, data))];
+  if (spec.reference) overlays.push(referenceLine(...spec.reference));
+  if (spec.y === "log") overlays.push(outOfScale(lines));
+  return depthChart(holder, data, title, lines, { ...shared, y: spec.y, title: spec.title, scale: yScale(spec.y, spec.reference?.[0]), overlays, alongside: spec.alongside });
 }

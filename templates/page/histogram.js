@@ -29,11 +29,11 @@ function histogramFigure(heading, title, caption, histogram, density, reach) {
   let plot = null;
   const build = () => {
     plot?.destroy();
-    const [bottom, side] = axes("share");
+    const [bottom, side] = axes("share", "");
     plot = new uPlot({
       width: Math.max(180, canvas.clientWidth || 320), height: 190, legend: { show: false }, cursor: { show: false },
       scales: { x: { time: false, range: [x[0], x[x.length - 1]] }, y: { range: [0, 1.06] } },
-      axes: [{ ...bottom, incrs: undefined, space: 60, values: (_, splits) => splits.map(showPower) }, { ...side, show: false }],
+      axes: [{ ...bottom, label: title.toLowerCase(), incrs: undefined, space: 60, values: (_, splits) => splits.map(showPower) }, { ...side, show: false }],
       series: [{},
         { label: "values", stroke: colour("measured"), fill: `color-mix(in srgb, ${colour("measured")} 30%, transparent)`, width: 1, paths: uPlot.paths.stepped({ align: 1 }), points: { show: false } },
         ...(density ? [{ label: "target", stroke: colour("predicted"), width: 2, dash: [6, 4], points: { show: false } }] : [])],

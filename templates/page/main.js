@@ -1,8 +1,10 @@
 /* Brings each report to life when it is first seen. */
 
-const PRINT_WIDTH = 330;
+/* Of a chart on paper: two stand side by side on A4 and on US letter, and six on a page. */
+const PRINT_SIZE = { width: 320, height: 165 };
 
 function startReport(model) {
+  model.classList.add("started");
   const data = JSON.parse(model.querySelector(".island").textContent);
   const count = data.anchors.length;
   for (const code of model.querySelectorAll(".do .command code")) code.parentElement.replaceWith(copyable(code.textContent));
@@ -18,7 +20,7 @@ function startReport(model) {
     const kind = figure.dataset.chart;
     const holder = figure.querySelector(".plot");
     const title = figure.querySelector("h2, h3, h4").textContent;
-    charts.push(DEPTH_CHARTS[kind] ? lineChart(holder, data, title, DEPTH_CHARTS[kind], shared) : spreadChart(holder, data, title, SPREADS[kind](data), shared));
+    charts.push(DEPTH_CHARTS[kind] ? lineChart(holder, data, title, DEPTH_CHARTS[kind], shared) : spreadChart(holder, data, title, SPREADS[kind], shared));
   }
   themeChanged.push(() => charts.forEach((chart) => chart.rebuild()));
   const fit = () => { charts.forEach((chart) => chart.resize()); table?.redraw(); };
@@ -26,7 +28,7 @@ function startReport(model) {
   new ResizeObserver(() => {
     if (model.clientWidth !== width && model.clientWidth > 0) { width = model.clientWidth; fit(); }
   }).observe(model);
-  addEventListener("beforeprint", () => { charts.forEach((chart) => { chart.rebuild(); chart.resize(PRINT_WIDTH); }); });
+  addEventListener("beforeprint", () => { charts.forEach((chart) => { chart.rebuild(); chart.resize(PRINT_SIZE); }); });
   addEventListener("afterprint", () => { charts.forEach((chart) => chart.rebuild()); fit(); });
   return { anchors: data.anchors, reveal: table?.reveal };
 }
@@ -37,6 +39,8 @@ requestIdleCallback(() => { for (const long of document.querySelectorAll(".long"
 startTheme();
 const started = new Map();
 const start = (model) => { if (!started.has(model)) started.set(model, startReport(model)); };
+const overview = document.querySelector(".overview");
+if (overview) overviewTable(overview);
 for (const model of document.querySelectorAll(".model")) {
   if (model.tagName === "DETAILS") model.addEventListener("toggle", () => { if (model.open) start(model); });
   else start(model);

@@ -1,8 +1,16 @@
-/* What is painted over or under the lines of a chart; each function gives a hook for the chart library. */
+/* What is painted over or under the lines of a chart: each function gives `over` or `under`, a hook for the chart library, and the
+   `key` that explains what it paints: [sign, tone, meaning] each. */
+
+/* Signs of a key that the style sheet draws; others are characters. */
+const SWATCHES = new Set(["reference", "lost", "whisker", "shade"]);
 
 /** A vertical line at the layer where the signal is lost, and small marks under the layers that have findings. */
 function landmarks(data, withLost) {
-  return (u) => {
+  const key = [["error", "layer with an error"], ["warning", "layer with a warning"]]
+    .filter(([severity]) => data.severities.includes(severity))
+    .map(([severity, meaning]) => ["▲", severity, meaning]);
+  if (withLost && data.lost !== null) key.push(["lost", "", "where the signal is lost"]);
+  const over = (u) => {
     const { ctx } = u;
     const ratio = devicePixelRatio || 1;
     const bottom = u.bbox.top + u.bbox.height;
@@ -41,11 +49,12 @@ function landmarks(data, withLost) {
     }
     ctx.restore();
   };
+  return { over, key };
 }
 
 /** The line that healthy networks keep to. */
-function referenceLine(value) {
-  return (u) => {
+function referenceLine(value, meaning) {
+  const under = (u) => {
     const y = u.valToPos(value, "y", true);
     if (y < u.bbox.top || y > u.bbox.top + u.bbox.height) return;
     const { ctx } = u;
@@ -59,11 +68,16 @@ function referenceLine(value) {
     ctx.stroke();
     ctx.restore();
   };
+  return { under, key: [["reference", "", meaning]] };
 }
 
-/** Where a logarithmic axis has no place: ▼ at the foot for an exact zero, ▲ at the top for NaN or infinity. */
+/** Where a logarithmic axis has no place: ▼ at the foot for an exact zero, ✕ at the top for NaN or infinity. */
 function outOfScale(lines) {
-  return (u) => {
+  const any = (test) => lines.some((line) => line.column.some(test));
+  const key = [];
+  if (any((value) => value === 0)) key.push(["▼", "", "exactly zero"]);
+  if (any((value) => typeof value === "string")) key.push(["✕", "", "NaN or infinite"]);
+  const over = (u) => {
     const ratio = devicePixelRatio || 1;
     const { ctx } = u;
     ctx.save();
@@ -76,20 +90,25 @@ function outOfScale(lines) {
         const zero = value === 0;
         if (!zero && typeof value !== "string") return;
         const x = u.valToPos(index + 1, "x", true);
-        if (x >= u.bbox.left && x <= u.bbox.left + u.bbox.width) ctx.fillText(zero ? "▼" : "▲", x, zero ? u.bbox.top + u.bbox.height - 10 * ratio : u.bbox.top + 12 * ratio);
+        if (x >= u.bbox.left && x <= u.bbox.left + u.bbox.width) ctx.fillText(zero ? "▼" : "✕", x, zero ? u.bbox.top + u.bbox.height - 10 * ratio : u.bbox.top + 12 * ratio);
       });
     });
     ctx.restore();
   };
+  return { over, key };
 }
 
 /** Points of a line whose values may lie below the float resolution: those are hollow. Whiskers show the standard error. */
 function measuredPoints(line, data) {
-  return (u) => {
+  const hollow = (index) => data.series[line.resolved][index] === 0 || data.series[line.resolved][index] === false;
+  const error = data.series[line.error];
+  const uncertain = (index) => isNumber(error[index]) && error[index] > 0 && error[index] < 1;
+  const key = [];
+  if (line.plotted.some((value, index) => isNumber(value) && uncertain(index))) key.push(["whisker", "", "standard error"]);
+  if (line.plotted.some((value, index) => isNumber(value) && hollow(index))) key.push(["○", "", "at most this: below what floats resolve"]);
+  const over = (u) => {
     const number = u.series.findIndex((series) => series.label === line.label);
     if (!u.series[number].show) return;
-    const resolved = data.series[line.resolved];
-    const error = data.series[line.error];
     const ratio = devicePixelRatio || 1;
     const { ctx } = u;
     const size = (line.plotted.length <= MOST_POINTS ? 3.5 : 2) * ratio;
@@ -103,7 +122,7 @@ function measuredPoints(line, data) {
       if (!isNumber(value)) return;
       const x = u.valToPos(index + 1, "x", true);
       const y = u.valToPos(value, "y", true);
-      if (isNumber(error[index]) && error[index] > 0 && error[index] < 1) {
+      if (uncertain(index)) {
         ctx.beginPath();
         ctx.moveTo(x, u.valToPos(value * (1 - error[index]), "y", true));
         ctx.lineTo(x, u.valToPos(value * (1 + error[index]), "y", true));
@@ -111,10 +130,11 @@ function measuredPoints(line, data) {
       }
       ctx.beginPath();
       ctx.arc(x, y, size, 0, 2 * Math.PI);
-      ctx.fillStyle = resolved[index] === 0 || resolved[index] === false ? colour("card") : colour(line.colour);
+      ctx.fillStyle = hollow(index) ? colour("card") : colour(line.colour);
       ctx.fill();
       ctx.stroke();
     });
     ctx.restore();
   };
+  return { over, key };
 }

@@ -1,15 +1,16 @@
 /* How values are spread at each depth: one column per layer, dark where many values lie. */
 
-/** Columns of a spread chart: [low, high, heights] per layer or null, in the unit that the chart is about. */
+/** The spread charts: `title` of the axis, and of a report's data the columns, [low, high, heights] per layer or null, in the unit of that axis. */
 const SPREADS = {
-  spread: (data) => data.signalHistograms,
-  weights: (data) => data.weightHistograms.map((histogram, index) => {
+  spread: { title: "pre-activation", columns: (data) => data.signalHistograms },
+  weights: { title: "weight / target std", columns: (data) => data.weightHistograms.map((histogram, index) => {
     const target = data.series.target[index];
     return histogram && isNumber(target) && target > 0 ? [histogram[0] / target, histogram[1] / target, histogram[2]] : null;
-  }),
+  }) },
 };
 
-function spreadChart(holder, data, title, columns, shared) {
+function spreadChart(holder, data, title, spec, shared) {
+  const columns = spec.columns(data);
   const low = columns.map((column) => column && column[0]);
   const high = columns.map((column) => column && column[1]);
   // The two edges carry the scale and the readout; the columns themselves are painted beneath the axes.
@@ -49,5 +50,5 @@ function spreadChart(holder, data, title, columns, shared) {
       return [-reach, reach];
     },
   };
-  return depthChart(holder, data, title, lines, { ...shared, y: "asinh", scale, under: [paint], over: [landmarks(data, true)] });
+  return depthChart(holder, data, title, lines, { ...shared, y: "asinh", title: spec.title, scale, overlays: [{ under: paint, key: [["shade", "", "the darker, the more values"]] }, landmarks(data, true)] });
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from onnx import helper
+from onnx import helper, numpy_helper
 
 from initaudit.model.parameter_names import module_of
 from tests.extracting import extract, only_layer
@@ -96,3 +96,39 @@ def test_a_shared_tensor_does_not_name_its_other_users():
     layers = extract(model(nodes, {"x": ["N", 4]}, ["y"], tensors)).layers
 
     assert [layer.title for layer in layers] == ["block.0.norm", "block.1.norm"]
+
+
+def numbered_chain(first: int, *, opset: int, prefix: str = "MatMul", weights: float = 1.0):
+    """Three products as an exporter writes them that numbers nodes and tensors from `first` on."""
+    values = ["x", "a", "b", "y"]
+    nodes = [
+        helper.make_node("MatMul", [values[i], f"onnx::MatMul_{first + i}"], [values[i + 1]], f"{prefix}_{first + i}")
+        for i in range(3)
+    ]
+    tensors = {f"onnx::MatMul_{first + i}": np.full((4, 4), weights, np.float32) for i in range(3)}
+    return model(nodes, {"x": ["N", 4]}, ["y"], tensors, opset=opset)
+
+
+def test_lasting_names_outlive_another_export_and_another_training():
+    """Numbers of nodes, the opset and the values say nothing of which layer is meant; its place among those alike does."""
+    once = extract(numbered_chain(7, opset=17)).layers
+    again = extract(numbered_chain(31, opset=20, prefix="node_MatMul", weights=2.0)).layers
+
+    assert [layer.lasting_name for layer in once] == ["linear 4->4", "linear 4->4#2", "linear 4->4#3"]
+    assert [layer.lasting_name for layer in again] == [layer.lasting_name for layer in once]
+
+
+def test_a_fingerprint_means_one_layer_in_every_export():
+    """Of unnamed layers that share a fault each has its own fingerprint, and keeps it when another is mended."""
+    import initaudit
+
+    def prints(proto):
+        found = initaudit.audit(proto, probe="none", context="fresh", select=("INI003",)).findings
+        return [finding.fingerprint for finding in found]
+
+    sick, mended = numbered_chain(7, opset=17, weights=0.0), numbered_chain(31, opset=20, weights=0.0)
+    ones = np.random.default_rng(0).normal(size=(4, 4)).astype(np.float32)
+    mended.graph.initializer[0].CopyFrom(numpy_helper.from_array(ones, mended.graph.initializer[0].name))
+
+    assert len(set(prints(sick))) == 3
+    assert prints(mended) == prints(sick)[1:]

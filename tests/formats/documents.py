@@ -94,15 +94,33 @@ def dense_report(*, depth=12, width=48, activation="relu", factor=1.0, name="net
             "evidence": ["12 of 12 layers follow he_normal up to a constant factor"],
             "first_lost": {"layer": lost, "cause": "its weights are too small for a ReLU"} if lost else None,
         },
-        "coverage": {"parameters": depth * width * width + 10, "audited": depth * width * width, "skipped": [{"initializer": "rope.table", "parameters": 10, "reason": "a table of constants, not a weight"}]},
+        "coverage": {"parameters": depth * width * width + 10, "audited": depth * width * width, "skipped": [{"initializer": "rope.table", "parameters": 10, "reason": "a table of constants, not a weight", "is_parameter": True}]},
         "probe": {
             "mode": "full", "status": "complete", "reason": None, "batch": 64, "seed": 0, "batch_norm": None,
             "inputs": [{"name": "x", "shape": [64, width], "dtype": "float32", "how": "N(0, 1)"}],
             "notes": ["the free axis of the batch was set to 64"],
         },
         "layers": layers,
+        "graph": chain(layers),
         "findings": findings,
+        "options": {"select": ["ALL"], "fail_on": "error", "input_shapes": {"x": [64, width]}, "baseline": None},
+        "timing": {"seconds": 1.25},
     }  # fmt: skip
+
+
+def chain(layers):
+    """The graph of layers that stand one behind the other, each a node of its own."""
+    nodes = [
+        place("input", "x"),
+        *(place("layer", layer["name"], layer["op_type"], layer["name"]) for layer in layers),
+        place("output", "y"),
+    ]
+    return {"nodes": nodes, "edges": [[position, position + 1] for position in range(len(nodes) - 1)]}  # fmt: skip
+
+
+def place(kind, name, op_type=None, *layers):
+    """One node of the graph."""
+    return {"kind": kind, "name": name, "op_type": op_type, "layers": list(layers), "inside": []}
 
 
 def dense_layer(name, *, weight, z, gradient, activation, gain, depth):
@@ -126,7 +144,7 @@ def dense_layer(name, *, weight, z, gradient, activation, gain, depth):
         "target": {"scheme": "he_normal", "gain": gain, "std": target, "ratio": std / target, "why": f"{activation} follows and needs a gain of {gain:.3g}; {fan_in} values enter each unit."},
         "signal": {
             "mean_square": float(np.mean(z**2)), "variance": float(unit), "similarity": float(1 - unit / np.mean(z**2)), "saturated": 0.0, "dead": float(np.mean((z <= 0).all(0))),
-            "gradient_rms": gradient, "weight_gradient_ratio": gradient * 3, "nonfinite": 0.0, "predicted_variance": None, "growth": (std / target) ** 2,
+            "elements": fan_out, "gradient_rms": gradient, "weight_gradient_ratio": gradient * 3, "nonfinite": 0.0, "predicted_variance": None, "growth": (std / target) ** 2,
             "after": {"mean_square": float(np.mean(z**2)) / 2, "variance": float(unit) / 2}, "histogram": histogram(z), "gradient_error": 0.05, "gradient_resolved": gradient > 1e-9,
         },
     }  # fmt: skip
@@ -136,7 +154,7 @@ def finding(code, name, severity, layer, message, *, measured=None, expected=Non
     """One finding of the document."""
     return {
         "code": code, "name": name, "severity": severity, "confidence": "high", "layer": layer, "initializer": None, "message": message,
-        "evidence": {"measured": measured, "expected": expected}, "suggestion": "Re-initialise with he_normal: `initaudit fix`.", "remedy": "check", "fingerprint": "0123456789abcdef",
+        "evidence": {"measured": measured, "expected": expected}, "suggestion": "Re-initialise with he_normal: `initaudit fix`.", "remedy": "check", "url": "", "fingerprint": "0123456789abcdef",
         "suppressed": None, **more,
     }  # fmt: skip
 
@@ -149,18 +167,24 @@ def error_report(
         "model": {"path": path, "sha256": None, "bytes": None, "ir_version": None, "opset": None, "producer": None, "parameters": 0},
         "verdict": {"status": "error", "context": "unknown", "trainability": None, "optimisers": None, "slowness": None, "slowness_why": "the model could not be audited", "reason": reason, "evidence": [], "first_lost": None},
         "coverage": {"parameters": 0, "audited": 0, "skipped": []},
-        "probe": None, "layers": [], "findings": [],
+        "probe": None, "layers": [], "graph": None, "findings": [],
     }  # fmt: skip
 
 
 def document(*reports):
     """The document around some reports."""
-    return {"schema_version": "1", "tool": {"name": "initaudit", "version": "0.1.0"}, "reports": list(reports)}
+    run = {
+        "started": "2026-03-09T14:05:33Z",
+        "command": "initaudit check models",
+        "versions": {"python": "3.12.1", "numpy": "2.1.0", "onnxruntime": None},
+    }
+    tool = {"name": "initaudit", "version": "0.1.0"}
+    return {"schema_version": "1", "tool": tool, "run": run, "reports": list(reports)}
 
 
 def everywhere(value, text):
     """The same document with this text before every string that a model file can write to."""
-    chosen = ("status", "context", "severity", "code", "kind", "confidence", "remedy", "mode", "batch_norm")
+    chosen = ("status", "context", "severity", "code", "kind", "confidence", "remedy", "mode", "batch_norm", "fail_on")
     if isinstance(value, dict):
         return {k: v if k in chosen else everywhere(v, text) for k, v in value.items()}
     if isinstance(value, list):
@@ -169,7 +193,32 @@ def everywhere(value, text):
 
 
 RULES = {
-    "INI401": {"name": "vanishing-signal", "summary": "The signal gets smaller at every layer until nothing is left of it.", "Why": "What does not arrive cannot be learned from.", "Harmless when": "never in a fresh network.", "Fix": "Re-initialise.", "References": "He et al. 2015."},
-    "INI101": {"name": "weight-too-small", "summary": "The weights are too small for their fan-in and activation.", "Why": "Each layer shrinks the signal.", "Harmless when": "a normalisation follows.", "Fix": "Re-initialise.", "References": "Glorot and Bengio 2010."},
-    "INI602": {"name": "untouched-layer", "summary": "Equal to the layer of another file.", "Why": "-", "Harmless when": "-", "Fix": "-", "References": "-"},
+    "INI401": {"name": "vanishing-signal", "url": "https://docs.example/rules/INI401/", "summary": "The signal gets smaller at every layer until nothing is left of it.", "Why": "What does not arrive cannot be learned from.", "Harmless when": "never in a fresh network.", "Fix": "Re-initialise.", "References": "He et al. 2015."},
+    "INI101": {"name": "weight-too-small", "url": "https://docs.example/rules/INI101/", "summary": "The weights are too small for their fan-in and activation.", "Why": "Each layer shrinks the signal.", "Harmless when": "a normalisation follows.", "Fix": "Re-initialise.", "References": "Glorot and Bengio 2010."},
+    "INI602": {"name": "untouched-layer", "url": "https://docs.example/rules/INI602/", "summary": "Equal to the layer of another file.", "Why": "-", "Harmless when": "-", "Fix": "-", "References": "-"},
 }  # fmt: skip
+
+
+HOSTILE = "::error::\x1b[31m\n| `x` **b** <script> @all #1 ##vso[task] =1+1 %0A [a](1) {0} ]]>\u202e"
+"""What a name in a model file may hold to be taken for markup or an order."""
+
+
+def varied_reports():
+    """A failing network with a suppressed and a known finding, a healthy one, one that a gate asks more of, one that cannot be read."""
+    sick, healthy = dense_report(factor=0.3, name="sick"), dense_report(name="healthy", depth=4)
+    sick["findings"][1] |= {"suppressed": "tied on purpose", "known": False}
+    sick["findings"][2] |= {"suppressed": "known from accepted.json", "known": True}
+    for number, entry in enumerate(sick["findings"]):
+        entry["fingerprint"] = f"{number:016x}"
+    sick["gate"] = {"fail_on": "error", "missed": [], "exit_code": 1}
+    asked = dense_report(name="asked", depth=4)
+    asked["gate"] = {"fail_on": "error", "missed": ["trainability 0.5 is below 0.9"], "exit_code": 1}
+    asked["failed_rules"] = ["rule INI999 (acme.Rule) failed: ValueError: oops"]
+    return [sick, healthy, asked, error_report()]
+
+
+def rendered(name, *reports, **options):
+    """What the format of this name makes of a document of these reports."""
+    from initaudit.format import FormatOptions, find_format
+
+    return find_format(name).render(document(*reports), FormatOptions(**options))

@@ -25,6 +25,7 @@ class EvenWidth(Rule):
     name = "odd-width"
     severity = Severity.WARNING
     remedy = Remedy.CHECK
+    url = "https://acme.example/audit/ACM001"
 
     def check_layer(self, layer: Any, audit: Any) -> Iterator[Finding]:
         """Heads may have any width."""

@@ -12,12 +12,13 @@ from onnx import numpy_helper
 
 from initaudit.auditor import audit
 from initaudit.cli import cli
-from initaudit.config import Config, load_config
+from initaudit.config import Config
 from initaudit.errors import UsageError
 from initaudit.format import FormatOptions, find_format
 from initaudit.probe.budget import Budget
 from initaudit.probe.gradient import Gradient, settled
 from initaudit.probe.precision import EXACT, USUAL
+from initaudit.settings.settings import load_config
 from tests.networks import mlp, normal, save
 
 if TYPE_CHECKING:

@@ -85,5 +85,5 @@ def test_inputs_stay_different_behind_pooling():
 
 def test_a_spectrum_that_there_is_not_is_refused():
     """Pink is said differently."""
-    with pytest.raises(initaudit.InitauditError, match="input-spectrum must be one of natural, white"):
+    with pytest.raises(initaudit.InitauditError, match="must be one of natural, white"):
         initaudit.audit(pooled(32), input_spectrum="pink")

@@ -9,10 +9,11 @@ import pytest
 
 import initaudit
 from initaudit.cli import run
-from initaudit.config import DEFAULT_PROVIDER, load_config
+from initaudit.config import DEFAULT_PROVIDER
 from initaudit.errors import ProbeError, UsageError
 from initaudit.format import FormatOptions, find_format
 from initaudit.probe import session
+from initaudit.settings.settings import load_config
 from tests.networks import mlp, save
 
 OTHERS = [name for name in onnxruntime.get_available_providers() if name != DEFAULT_PROVIDER]

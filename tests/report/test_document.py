@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import shlex
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files
+from pathlib import Path
 
 import jsonschema
 import numpy as np
@@ -12,8 +16,10 @@ from onnx import helper
 
 import initaudit
 from initaudit.auditor import failed
-from initaudit.report.document import document
-from tests.networks import mlp, model, normal
+from initaudit.cli import run
+from initaudit.home import DOCUMENTATION
+from initaudit.report.document import SCHEMA_VERSION, document
+from tests.networks import mlp, model, normal, save
 
 SCHEMA = json.loads(files("initaudit").joinpath("schema.json").read_text())
 
@@ -29,6 +35,16 @@ def valid(reports: list) -> dict:
 def test_the_schema_is_itself_valid():
     """Draft 2020-12."""
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
+
+
+def test_the_command_prints_the_schema_with_its_identity_and_version(capfd: pytest.CaptureFixture[str]):
+    """A program that reads reports can keep the schema by its name; it changes with `schema_version` alone."""
+    assert run(["schema"]) == 0
+    schema = json.loads(capfd.readouterr().out)
+
+    assert schema == SCHEMA
+    assert schema["version"] == schema["properties"]["schema_version"]["const"] == SCHEMA_VERSION
+    assert schema["$id"] == f"{DOCUMENTATION}schema-{SCHEMA_VERSION}.json"
 
 
 @pytest.mark.parametrize("probe", ["none", "forward", "full"])
@@ -63,6 +79,7 @@ def test_an_unreadable_model_follows_the_schema():
         "slowness": None,
         "slowness_why": "the model could not be audited",
         "reason": "m.onnx: the file is empty",
+        "headline": None,
         "evidence": [],
         "obstacle": None,
         "trainability_error": None,
@@ -95,11 +112,54 @@ def test_operators_of_every_kind_follow_the_schema():
     assert {"lstm", "norm"} <= kinds
 
 
-def test_two_audits_of_one_file_agree_in_every_byte():
-    """Same model, same seed, same report."""
-    texts = {initaudit.audit(mlp([32, 32, 10], draw=normal(0.3)), seed=5).to_json() for _ in range(2)}
+def test_two_audits_of_one_file_agree_in_every_byte_apart_from_times():
+    """Same model, same seed, same report; what differs has keys of its own."""
+    documents = [initaudit.audit(mlp([32, 32, 10], draw=normal(0.3)), seed=5).to_dict() for _ in range(2)]
+    for document_ in documents:
+        assert document_.pop("run")["command"] is None
+        assert document_["reports"][0].pop("timing")["seconds"] > 0
 
-    assert len(texts) == 1
+    assert json.dumps(documents[0]) == json.dumps(documents[1])
+
+
+def test_the_document_says_which_options_were_in_force():
+    """All of them, those that nobody gave too: who reads the report can run it again."""
+    accepted = initaudit.Ignore(rule="INI103", layer="fc0*", reason="tied")
+    report = initaudit.audit(mlp([32, 32, 10]), probe="none", ignore=[accepted], input_shapes={"x": (4, 32)})
+
+    options = valid([report])["reports"][0]["options"]
+
+    assert set(options) == {field.name for field in dataclasses.fields(initaudit.Config)}
+    assert options["probe"] == "none"
+    assert options["seed"] == 0
+    assert options["ignore"] == [{"rule": "INI103", "layer": "fc0*", "reason": "tied"}]
+    assert options["input_shapes"] == {"x": [4, 32]}
+
+
+def test_counts_are_of_what_counts():
+    """Suppressed findings are counted apart."""
+    model_ = mlp([32, 32, 4], change={"fc0.weight": np.zeros_like})
+    loud = initaudit.audit(model_, probe="none", context="fresh")
+    silenced = initaudit.audit(model_, probe="none", context="fresh", ignore="INI003")
+
+    before, after = (document_["counts"] for document_ in valid([loud, silenced])["reports"])
+
+    assert before["error"] == loud.count(initaudit.Severity.ERROR) == 1
+    assert before["suppressed"] == 0
+    assert after == {**before, "error": 0, "suppressed": 1}
+
+
+def test_the_document_says_when_and_with_which_versions(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    """The command can be run again as it stands."""
+    path = save(mlp([8, 8, 4]), tmp_path / "my model.onnx")
+
+    run(["check", "--isolated", "-q", "--probe", "none", "--output-format", "json", path])
+    document_ = json.loads(capfd.readouterr().out)
+
+    assert shlex.split(document_["run"]["command"])[-1] == path
+    assert document_["run"]["versions"]["numpy"] == np.__version__
+    age = datetime.now(UTC) - datetime.fromisoformat(document_["run"]["started"])
+    assert timedelta(0) <= age < timedelta(minutes=2)
 
 
 def test_rows_are_flat():

@@ -8,46 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 import initaudit
-from tests.networks import save, trained_like
+from tests.networks import ROWS, WIDTH, rows, save, table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from initaudit.findings import Finding
 
-ROWS, WIDTH = 200, 64
 NAMED = {"INI003", "INI105", "INI605"}
-
-
-def network(edit: Callable[[np.ndarray], None] = lambda table: None, *, position: bool = False) -> onnx.ModelProto:
-    """A trained classifier of looked-up rows, or of rows that are added to its input, `edit` changing the table in place."""
-    rng = np.random.default_rng(0)
-    table = rng.normal(0, 0.2, (ROWS, WIDTH)) * np.exp(rng.normal(0, 0.3, (ROWS, 1)))
-    edit(table)
-    tensors = {"table": table, "fc": trained_like((WIDTH, WIDTH), rng), "head": trained_like((WIDTH, 10), rng)}
-    first = (
-        helper.make_node("Add", ["x", "table"], ["e"], "table")
-        if position
-        else helper.make_node("Gather", ["table", "x"], ["e"], "table")
-    )
-    nodes = [
-        first,
-        helper.make_node("MatMul", ["e", "fc"], ["h"], "fc"),
-        helper.make_node("Relu", ["h"], ["r"]),
-        helper.make_node("MatMul", ["r", "head"], ["y"], "head"),
-    ]
-    shape, kind = (["N", ROWS, WIDTH], TensorProto.FLOAT) if position else (["N", 5], TensorProto.INT64)
-    graph = helper.make_graph(
-        nodes,
-        "table",
-        [helper.make_tensor_value_info("x", kind, shape)],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
-        [numpy_helper.from_array(a.astype(np.float32), n) for n, a in tensors.items()],
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
 
 
 def found(proto: onnx.ModelProto, *, context: str = "trained", against: str | None = None) -> list[Finding]:
@@ -56,33 +25,24 @@ def found(proto: onnx.ModelProto, *, context: str = "trained", against: str | No
     return [f for f in report.findings if f.layer == "table" and f.code in NAMED]
 
 
-def rows(start: int, stop: int, values: np.ndarray | float) -> Callable[[np.ndarray], None]:
-    """Sets these rows."""
-
-    def edit(table: np.ndarray) -> None:
-        table[start:stop] = values
-
-    return edit
-
-
 def test_a_trained_table_is_nothing():
     """Rows differ in size by a factor of a few; that of the padding token is zero."""
-    assert found(network()) == []
-    assert found(network(rows(0, 1, 0.0))) == []
+    assert found(table()) == []
+    assert found(table(rows(0, 1, 0.0))) == []
 
 
 @pytest.mark.parametrize("position", [False, True])
 def test_empty_rows_are_counted_and_listed(position: bool):
     """Zero, or decayed next to it, with their number and first ids."""
-    (finding,) = found(network(rows(150, 180, 0.0), position=position))
-    (decayed,) = found(network(rows(150, 180, 1e-9), position=position))
+    (finding,) = found(table(rows(150, 180, 0.0), position=position))
+    (decayed,) = found(table(rows(150, 180, 1e-9), position=position))
 
     assert (finding.code, finding.severity) == ("INI605", "info")
     assert "30 (150, 151" in finding.message
     assert finding.evidence["measured"] == pytest.approx(30 / ROWS)
     assert decayed.message == finding.message
-    assert [f.severity.value for f in found(network(rows(20, ROWS, 0.0)))] == ["warning"]
-    assert found(network(rows(150, 180, 0.0)), context="fresh") == []
+    assert [f.severity.value for f in found(table(rows(20, ROWS, 0.0)))] == ["warning"]
+    assert found(table(rows(150, 180, 0.0)), context="fresh") == []
 
 
 @pytest.mark.parametrize("std", [0.02, 1.0])
@@ -90,24 +50,24 @@ def test_rows_at_the_law_are_told_from_those_that_left_it(std: float):
     """Their sizes agree with the law and with each other as those of drawn rows do; no gap, no claim."""
     rng = np.random.default_rng(1)
     drawn = rng.normal(0, std, (60, WIDTH))
-    (finding,) = found(network(rows(100, 160, drawn)))
+    (finding,) = found(table(rows(100, 160, drawn)))
 
     assert (finding.code, finding.severity, finding.confidence) == ("INI605", "info", "medium")
     assert "60 (100, 101" in finding.message or "59 (100" in finding.message
-    assert found(network(rows(100, 160, drawn * np.exp(rng.normal(0, 0.3, (60, 1)))))) == []
+    assert found(table(rows(100, 160, drawn * np.exp(rng.normal(0, 0.3, (60, 1)))))) == []
 
 
 def test_rows_that_equal_those_of_the_earlier_model_were_not_trained(tmp_path: Path):
     """Exactly, where the table as a whole has changed."""
-    before = save(network(), tmp_path / "before.onnx")
+    before = save(table(), tmp_path / "before.onnx")
 
     def train(table: np.ndarray) -> None:
         table[:170] += 0.01
 
-    (finding,) = found(network(train), against=before)
+    (finding,) = found(table(train), against=before)
 
     assert "30 (170, 171" in finding.message
-    assert found(network(lambda table: np.add(table, 0.01, out=table)), against=before) == []
+    assert found(table(lambda table: np.add(table, 0.01, out=table)), against=before) == []
 
 
 @pytest.mark.parametrize("count", [3, 150])
@@ -117,7 +77,7 @@ def test_rows_of_garbage_are_named_however_many(count: int, position: bool):
     bits = np.random.default_rng(2).integers(0, 1 << 32, count * WIDTH, dtype=np.uint32).view(np.float32)
     garbage = np.where(np.isfinite(bits), bits, 0).reshape(count, WIDTH)
 
-    findings = found(network(rows(10, 10 + count, garbage), position=position))
+    findings = found(table(rows(10, 10 + count, garbage), position=position))
 
     assert [f.code for f in findings][:1] == ["INI105"]
     assert f"{count} (10, 11" in findings[0].message
@@ -125,7 +85,7 @@ def test_rows_of_garbage_are_named_however_many(count: int, position: bool):
 
 def test_fix_draws_a_table_anew(tmp_path: Path):
     """A norm or a second use leaves no scale that is better than another; the table is drawn as BERT's is."""
-    proto = network(rows(0, ROWS, 0.0))
+    proto = table(rows(0, ROWS, 0.0))
     proto.graph.initializer.append(numpy_helper.from_array(np.ones(WIDTH, np.float32), "scale"))
     proto.graph.node[1].input[0] = "n"
     proto.graph.node.insert(1, helper.make_node("LayerNormalization", ["e", "scale"], ["n"], "norm"))
@@ -144,6 +104,6 @@ def test_rows_of_another_scale_were_not_trained_with_the_others(scale: float, na
     def stray(table: np.ndarray) -> None:
         table[150:] = np.random.default_rng(1).normal(0, scale, table[150:].shape)
 
-    findings = initaudit.audit(network(stray), context="trained", probe="none").findings
+    findings = initaudit.audit(table(stray), context="trained", probe="none").findings
 
     assert any(f.code == "INI105" and "nothing lies between" in f.message for f in findings) == named

@@ -9,33 +9,11 @@ from typing import TYPE_CHECKING, Any
 from jinja2.utils import htmlsafe_json_dumps
 
 from initaudit.formats.page import words
+from initaudit.formats.page.series import at
 from initaudit.formats.printing import number
 
 if TYPE_CHECKING:
     from markupsafe import Markup
-
-SERIES = {
-    "std": "stats.std",
-    "target": "target.std",
-    "ratio": "target.ratio",
-    "variance": "signal.variance",
-    "predicted": "signal.predicted_variance",
-    "meanSquare": "signal.mean_square",
-    "after": "signal.after.variance",
-    "similarity": "signal.similarity",
-    "saturated": "signal.saturated",
-    "dead": "signal.dead",
-    "gradient": "signal.gradient_rms",
-    "gradientError": "signal.gradient_error",
-    "resolved": "signal.gradient_resolved",
-    "weightGradient": "signal.weight_gradient_ratio",
-    "chi": "signal.chi",
-    "chiMeasured": "signal.chi_measured",
-    "fanIn": "fan_in",
-    "fanOut": "fan_out",
-    "parameters": "parameters",
-}
-"""What the charts and the sorting need of each layer: name in the page's script -> path in the report."""
 
 FACTS = {
     "Layer": {
@@ -97,7 +75,7 @@ FACTS = {
         "Variance after the activation": "signal.after.variance",
         "Mean square after the activation": "signal.after.mean_square",
         "Similarity": "signal.similarity",
-        "Saturated (share)": "signal.saturated",
+        "In a flat part of the activation (share)": "signal.saturated",
         "Dead (share)": "signal.dead",
         "NaN or infinite (share)": "signal.nonfinite",
         "Gradient RMS": "signal.gradient_rms",
@@ -115,24 +93,20 @@ HISTOGRAM_HEIGHT = 999
 """Histograms travel as heights relative to their highest bar in thousandths: finer than a pixel, and three digits keep large reports small."""
 
 
-def at(layer: Mapping[str, Any], path: str) -> Any:
-    """The value at a dotted path, None where any part of the way is missing or null."""
-    value: Any = layer
-    for key in path.split("."):
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value
-
-
 def island(
     *,
     layers: Sequence[Mapping[str, Any]],
     rows: Sequence[Mapping[str, Any]],
     anchors: Mapping[str, str],
+    quantities: Mapping[str, Sequence[Any]],
     path: str,
-    lost: Mapping[str, Any] | None,
+    lost: int | None,
     context: str,
 ) -> Markup:
-    """The data of the charts and the details as JSON by column: one value per layer, safe inside a script element."""
+    """The data of the charts and the details as JSON by column: one value per layer, safe inside a script element.
+
+    `quantities` are those of `series`; `lost` is the position of the layer at which the signal is lost.
+    """
     facts = []
     for heading, labels in FACTS.items():
         for label, place in labels.items():
@@ -152,8 +126,8 @@ def island(
             "findings": [
                 [[f["severity"], f["code"], words.plain(f["message"])] for f in row["findings"]] for row in rows
             ],
-            "lost": names.index(lost["layer"]) if lost and lost["layer"] in anchors else None,
-            "series": {name: [_chart_number(at(layer, place)) for layer in layers] for name, place in SERIES.items()},
+            "lost": lost,
+            "series": {name: [_chart_number(value) for value in values] for name, values in quantities.items()},
             "schemes": [at(layer, "target.scheme") for layer in layers],
             "gains": [words.fact(at(layer, "target.gain")) for layer in layers],
             "why": [words.fact(at(layer, "target.why")) for layer in layers],

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
-from pathlib import PurePath
 from typing import Any
 
 from initaudit.findings import Remedy, fix_acts_on
 from initaudit.formats.page import words
-from initaudit.formats.page.island import SERIES, at, island
+from initaudit.formats.page.anchors import layer_anchors
+from initaudit.formats.page.island import island
+from initaudit.formats.page.map import network_map
+from initaudit.formats.page.picture import picture
+from initaudit.formats.page.series import at, charted, series
+from initaudit.formats.telling import missed
 
 SEVERITIES = ("error", "warning", "info")
 
@@ -23,10 +27,21 @@ PROBE = dict.fromkeys(
 """What the page names of the model and the probe; unknown unless the report says it."""
 
 
-def report_view(report: Mapping[str, Any], index: int, rules: Mapping[str, Any]) -> dict[str, Any]:
-    """What the template shows of the report with this place on the page; every optional key present."""
+def report_view(
+    report: Mapping[str, Any], index: int, rules: Mapping[str, Any], *, folder: str = "", alone: bool = True
+) -> dict[str, Any]:
+    """What the template shows of a report; every optional key present.
+
+    Args:
+        report: one of the document's `reports`.
+        index: its place in the document.
+        rules: documentation by code.
+        folder: the beginning of the path that a reader need not see again.
+        alone: whether the page shows no other report.
+    """
     layers: Sequence[Mapping[str, Any]] = report["layers"]
-    anchors = {layer["name"]: f"r{index}-l{position}" for position, layer in enumerate(layers)}
+    anchors = layer_anchors(layers, "" if alone else f"r{index}-")
+    quantities = series(layers)
     findings = [_finding(finding, anchors) for finding in report["findings"]]
     kept = [finding for finding in findings if finding["suppressed"] is None]
     by_layer: dict[str, list[dict[str, Any]]] = {}
@@ -35,9 +50,11 @@ def report_view(report: Mapping[str, Any], index: int, rules: Mapping[str, Any])
     obstacle = report["verdict"].get("obstacle")
     helps = obstacle is None or obstacle["fix_helps"]
     rows = [
-        _row(layer, position, by_layer.get(layer["name"], []), helps=helps) for position, layer in enumerate(layers)
+        {**_row(layer, position, by_layer.get(layer["name"], []), helps=helps), "anchor": anchors[layer["name"]]}
+        for position, layer in enumerate(layers)
     ]
     lost = at(report, "verdict.first_lost")
+    lost_at = list(anchors).index(lost["layer"]) if lost and lost["layer"] in anchors else None
     coverage = report["coverage"]
     path = report["model"]["path"]
     may_be_fresh = report["verdict"]["context"] in ("fresh", "unknown")
@@ -45,29 +62,46 @@ def report_view(report: Mapping[str, Any], index: int, rules: Mapping[str, Any])
     return {
         "id": f"r{index}",
         "path": path,
-        "file": PurePath(path).name or path,
+        "file": path[len(folder) :] or path,
         "model": {**MODEL, **report["model"]},
         "verdict": {"evidence": (), "trainability_error": None, **report["verdict"]},
         "may_be_fresh": may_be_fresh,
         "failed_rules": report.get("failed_rules", ()),
+        "missed": missed(report),
         "lost": lost and {**lost, "anchor": anchors.get(lost["layer"])},
         "coverage": coverage,
         "skipped": _by_reason(coverage["skipped"]),
         "probe": report.get("probe") and {**PROBE, **report["probe"]},
         "rows": rows,
+        "map": network_map(report, rows),
         "counts": {severity: sum(f["severity"] == severity for f in kept) for severity in SEVERITIES},
         "severities": [(severity, _groups(kept, severity, rules)) for severity in SEVERITIES],
         "suppressed": [finding for finding in findings if finding["suppressed"] is not None],
         "codes": {finding["code"] for finding in findings},
-        "ends": {name: words.ends([at(layer, SERIES[name]) for layer in layers]) for name in ("variance", "gradient")},
+        "ends": {name: words.ends(quantities[name]) for name in ("variance", "gradient")},
         "journeys": {
-            name: words.journey([at(layer, SERIES[name]) for layer in layers]) for name in ("variance", "gradient")
+            "variance": words.journey(quantities["variance"]),
+            "gradient": "; ".join(
+                f"{of} {journey}"
+                for of, name in (("per element", "gradient"), ("of the layer", "gradientTotal"))
+                if (journey := words.journey(quantities[name]))
+            ),
         },
+        "picture": picture(quantities, [row["severity"] for row in rows], lost_at),
+        "charted": charted(quantities),
+        "options": report.get("options"),
+        "seconds": at(report, "timing.seconds"),
         "drawable": _drawable(layers),
         "advice": obstacle["advice"] if obstacle else _first_advice(kept),
         "fix": words.fix_command(path) if fixable else None,
         "island": island(
-            layers=layers, rows=rows, anchors=anchors, path=path, lost=lost, context=report["verdict"]["context"]
+            layers=layers,
+            rows=rows,
+            anchors=anchors,
+            quantities=quantities,
+            path=path,
+            lost=lost_at,
+            context=report["verdict"]["context"],
         ),
     }
 

@@ -84,6 +84,11 @@ def size(value: Any) -> str:
     raise AssertionError("unreachable")
 
 
+def moment(value: str) -> str:
+    """A time as the report gives it, `2026-03-09T14:05:33Z`, for people: to the minute."""
+    return f"{value[:10]} {value[11:16]} UTC" if re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", value) else value
+
+
 def shape(value: Sequence[int] | None) -> str:
     """A shape as 64×3×7×7."""
     if value is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,19 +15,22 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def read_data(path: str, wanted: Mapping[str, np.dtype[Any]]) -> dict[str, np.ndarray]:
+def read_data(data: str | bytes, wanted: Mapping[str, np.dtype[Any]], path: str) -> dict[str, np.ndarray]:
     """The arrays of the file by input.
 
     Args:
-        path: an .npz file with one array per input, by name; or an .npy file with the array of the only input.
+        data: an .npz file with one array per input, by name; or an .npy file with the array of the only input; or the bytes of one.
         wanted: input -> dtype. Floats and whole numbers of another width are converted, and whole numbers to floats.
+        path: how errors name the data.
 
     Raises:
         UsageError: file unreadable, an input missing, or of values that its dtype does not hold.
     """
     try:
-        with Path(path).open("rb") as file:
+        with io.BytesIO(data) if isinstance(data, bytes) else Path(data).open("rb") as file:
             stored = _stored(np.load(file, allow_pickle=False), wanted, path)
+    except FileNotFoundError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
     except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile) as error:
         raise UsageError(f"{path}: cannot be read as .npz or .npy: {error}") from error
     missing = [name for name in wanted if name not in stored]
@@ -41,7 +45,7 @@ def _stored(loaded: Any, wanted: Mapping[str, np.dtype[Any]], path: str) -> dict
     if not isinstance(loaded, np.ndarray):
         return {name: loaded[name] if name in wanted else np.empty(0) for name in loaded.files}
     if len(wanted) != 1:
-        raise UsageError(f"{path}: one array, for the inputs {', '.join(wanted)}; give an .npz file with one for each")
+        raise UsageError(f"{path}: one array, for the inputs {', '.join(wanted)}; give one for each, by name")
     return dict.fromkeys(wanted, loaded)
 
 

@@ -31,8 +31,8 @@ class InputOptions:
     """Input -> lowest and highest value, where the layers showed them."""
     spectrum: str = "natural"
     """--input-spectrum: natural or white."""
-    data: str | None = None
-    """--input-data, an .npz file."""
+    data: str | bytes | None = None
+    """--input-data, an .npz or .npy file, or the bytes of one."""
 
     @staticmethod
     def from_json(options: Mapping[str, Any]) -> InputOptions:

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from initaudit.errors import ProbeError, UsageError
+from initaudit.errors import ProbeError
 from initaudit.model.build import build_graph
-from initaudit.probe.inputs.data import check_shape
 from initaudit.probe.inputs.dimensions import Layout, layout_of
 from initaudit.probe.inputs.evident import evident_bytes
 from initaudit.probe.inputs.feeds import DEFAULT_BATCH, Feeds, InputOptions, describe
 from initaudit.probe.inputs.follow import facts_of
-from initaudit.probe.inputs.ports import Port, ports_of
+from initaudit.probe.inputs.ports import Port, check_shapes, ports_of
 from initaudit.probe.inputs.real import real_feeds
 from initaudit.probe.inputs.scale import within
 from initaudit.probe.inputs.search import read_hint, search
@@ -67,7 +66,7 @@ def make_feeds(model: ModelProto, folder: Path | None, options: InputOptions) ->
         UsageError: where --input-shape or --input-data does not fit the model.
     """
     ports = ports_of(model, options.shapes)
-    _check_names(options.shapes, ports)
+    check_shapes(options.shapes, ports)
     session = open_session(model, folder, trial_options())
     if options.data is not None:
         return real_feeds(ports, options, session)
@@ -272,14 +271,6 @@ class _Maker:
         if per_sample:
             bounds.append(limit // ACTIVATION_SHARE // per_sample)
         return max(MIN_BATCH, min(bounds))
-
-
-def _check_names(shapes: Mapping[str, tuple[int, ...]], ports: list[Port]) -> None:
-    known = {port.name: port.dims for port in ports}
-    for name, shape in shapes.items():
-        if name not in known:
-            raise UsageError(f"--input-shape: the model has no input {name!r}; it has {', '.join(known) or 'none'}")
-        check_shape(name, shape, known[name], "--input-shape")
 
 
 def _refuse_weights(facts: Mapping[str, Facts]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from initaudit.errors import ProbeError
+from initaudit.errors import ProbeError, UsageError
+from initaudit.probe.inputs.data import check_shape
 from initaudit.probe.inputs.values import dtype_of
 
 if TYPE_CHECKING:
@@ -28,6 +29,32 @@ def ports_of(model: ModelProto, shapes: Mapping[str, tuple[int, ...]]) -> list[P
     """The inputs without initializer; `shapes` gives the rank where the file does not. Raises ProbeError."""
     constants = {t.name for t in model.graph.initializer} | {t.values.name for t in model.graph.sparse_initializer}
     return [_port(info, shapes) for info in model.graph.input if info.name not in constants]
+
+
+def check_shapes(shapes: Mapping[str, tuple[int, ...]], ports: list[Port]) -> None:
+    """Raises UsageError where a shape is of an input that there is not, or contradicts what the file declares."""
+    known = {port.name: port.dims for port in ports}
+    for name, shape in shapes.items():
+        if name not in known:
+            raise UsageError(f"--input-shape: the model has no input {name!r}; it has {', '.join(known) or 'none'}")
+        check_shape(name, shape, known[name], "--input-shape")
+
+
+def misfits(model: ModelProto, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
+    """The inputs whose shape the model cannot have, and why; no reason where it has no such input."""
+    wrong: dict[str, str] = {}
+    inputs = {info.name: info for info in model.graph.input}
+    for name, shape in shapes.items():
+        try:
+            if name not in inputs:
+                wrong[name] = ""
+            else:
+                check_shapes({name: shape}, [_port(inputs[name], shapes)])
+        except UsageError as error:
+            wrong[name] = str(error)
+        except ProbeError:
+            continue  # the probe says what cannot be fed
+    return wrong
 
 
 def _port(info: ValueInfoProto, shapes: Mapping[str, tuple[int, ...]]) -> Port:

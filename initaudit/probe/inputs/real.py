@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 def real_feeds(ports: list[Port], options: InputOptions, session: onnxruntime.InferenceSession) -> Feeds:
     """The arrays of --input-data, after a run on them. Raises UsageError or ProbeError."""
     assert options.data is not None
-    name = Path(options.data).name
+    in_memory = isinstance(options.data, bytes)
+    where = "input-data" if in_memory else str(options.data)
+    name = "the given arrays" if in_memory else Path(where).name
     wanted = options.batch or DEFAULT_BATCH
-    stored = read_data(options.data, {p.name: p.dtype for p in ports})
-    first, *more = pieces_of(stored, {p.name: p.dims for p in ports}, wanted, options.data)
+    stored = read_data(options.data, {p.name: p.dtype for p in ports}, where)
+    first, *more = pieces_of(stored, {p.name: p.dims for p in ports}, wanted, where)
     leading = {array.shape[0] for array in first.values() if array.ndim}
     rows = next(iter(leading)) if len(leading) == 1 else None
     free = rows is not None and all(p.dims and not (isinstance(p.dims[0], int) and p.dims[0] > 0) for p in ports)

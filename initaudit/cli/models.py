@@ -1,0 +1,86 @@
+"""Which models the arguments of a command mean."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from initaudit.errors import UsageError
+
+if TYPE_CHECKING:
+    from initaudit.model.load import Model
+
+STDIN = "-"
+"""The argument that stands for a model on stdin."""
+STDIN_NAME = "<stdin>"
+"""What reports and messages call it."""
+
+
+def expand(models: Sequence[str], exclude: Sequence[str] = ()) -> list[str]:
+    """Files from files, directories (every .onnx file below, in whatever case), globs and `-`; each file once.
+
+    Raises UsageError where nothing is found, or nothing is left by `exclude` (globs over a path, the end of it, or a folder that it is in).
+    """
+    from glob import glob, has_magic
+
+    found: dict[str, None] = {}
+    for item in models:
+        path = Path(item)
+        if item == STDIN or path.is_file():
+            found[item] = None
+        elif path.is_dir():
+            inside = sorted(str(file) for file in _below(path))
+            if not inside:
+                raise UsageError(f"{item}: no .onnx file in this directory")
+            found |= dict.fromkeys(inside)
+        elif has_magic(item):
+            matched = sorted(p for p in glob(item, recursive=True) if Path(p).is_file())
+            if not matched:
+                raise UsageError(f"{item}: matches no file")
+            found |= dict.fromkeys(matched)
+        else:
+            found[item] = None  # the audit says why it cannot be read
+    kept = [item for item in found if not _excluded(Path(item), exclude)]
+    if not kept:
+        raise UsageError(f"nothing is left to audit: all {len(found)} models are excluded")
+    once: dict[object, str] = {}
+    for item in kept:
+        once.setdefault(_identity(item), item)
+    return list(once.values())
+
+
+def read_stdin(content: bytes | None = None) -> Model:
+    """The model on stdin, or in what was read of it already. Raises ModelError."""
+    from initaudit.model.load import load_model
+
+    return load_model(sys.stdin.buffer.read() if content is None else content, name=STDIN_NAME)
+
+
+def label(path: str) -> str:
+    """What reports call the model of an argument."""
+    return STDIN_NAME if path == STDIN else path
+
+
+def _excluded(path: Path, exclude: Sequence[str]) -> bool:
+    return any(part.match(pattern.rstrip("/")) for pattern in exclude for part in (path, *path.parents))
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Files of models below a folder; links to folders are not followed, so that none leads in a circle."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = Path(parent, name)
+            if path.suffix.lower() == ".onnx" and path.is_file():
+                yield path
+
+
+def _identity(path: str) -> object:
+    """Equal for two ways to one file."""
+    try:
+        status = Path(path).stat()
+    except (OSError, ValueError):
+        return path
+    return path if path == STDIN else (status.st_dev, status.st_ino)

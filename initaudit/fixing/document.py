@@ -1,0 +1,25 @@
+"""What the JSON document says of a fix: its key `fix`, beside the reports."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from initaudit.report.document import number
+
+if TYPE_CHECKING:
+    from initaudit.fixing.fixer import FixResult
+
+
+def fix_part(result: FixResult) -> dict[str, Any]:
+    """What was changed and written, and the whole report of the model as it was; that of the model as it is now is the document's report."""
+    changes = [asdict(change) for change in result.changes]
+    for change in changes:
+        change |= {key: number(change[key]) for key in ("std_before", "std_after")}
+    return {
+        "model": result.before.path,
+        "written": [str(path) for path in result.written],
+        "changes": changes,
+        "refusals": [asdict(refusal) for refusal in result.refusals],
+        "before": result.before.entry(),
+    }

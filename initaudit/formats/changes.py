@@ -1,0 +1,56 @@
+"""What `initaudit fix` did, in words for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from initaudit.formats.printing import number, printed, visible
+
+
+def changes_text(fix: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """A line for each layer, then what was written and both verdicts.
+
+    Args:
+        fix: the document's `fix`.
+        after: the document's report, of the model as it is now.
+    """
+    return printed("\n".join(map(visible, _lines(fix, after))))
+
+
+def _lines(fix: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    yield from (_change(change) for change in fix["changes"])
+    for refusal in fix["refusals"]:
+        yield f"{refusal['layer']}: left as it is: {refusal['reason']}"
+    if not fix["changes"]:
+        yield _nothing(fix)
+    elif not fix["written"]:
+        count = len(fix["changes"])
+        yield f"{count} {'layer' if count == 1 else 'layers'} would change; nothing was written"
+    else:
+        yield f"wrote {', '.join(fix['written'])}"
+        yield _verdict("before:", fix["before"])
+        yield _verdict("after:", after)
+
+
+def _change(change: Mapping[str, Any]) -> str:
+    bias = f", bias {change['bias']} reset" if change["bias"] else ""
+    stds = f"std {number(change['std_before'])} -> {number(change['std_after'])} ({change['scheme']}{bias})"
+    what = {"ones": "set to 1", "kept": f"weights kept{bias}"}.get(change["scheme"], stds)
+    return f"{change['title']}: {what} [{change['reason']}]"
+
+
+def _nothing(fix: Mapping[str, Any]) -> str:
+    copied = f"; {fix['written'][0]} is an unchanged copy" if fix["written"] else ""
+    errors = [f for f in fix["before"]["findings"] if f["suppressed"] is None and f["severity"] == "error"]
+    if not errors:
+        return f"{fix['model']}: nothing to fix{copied}"
+    first = f"{errors[0]['code']} {errors[0]['name']}"
+    return f"{fix['model']}: nothing that a new draw would mend ({first} remains){copied}"
+
+
+def _verdict(word: str, report: Mapping[str, Any]) -> str:
+    verdict = report["verdict"]
+    learn = verdict["trainability"]
+    score = "" if learn is None else f", trainability {learn:.2f}"
+    return f"{word:8} {verdict['status']}{score}: {verdict['reason']}"

@@ -1,0 +1,51 @@
+"""What the formats for CI systems share: where a model lies, what a finding is about, and what is to be told besides findings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+Part: TypeAlias = Mapping[str, Any]
+"""A report, a layer or a finding of the document."""
+
+
+def location(report: Part) -> str:
+    """The model's path as CI systems want it: with slashes, and as seen from the working directory where it lies below it."""
+    path = Path(report["model"]["path"])
+    if path.is_absolute() and path.is_relative_to(Path.cwd()):
+        path = path.relative_to(Path.cwd())
+    return path.as_posix()
+
+
+def subject(finding: Part) -> str:
+    """What a finding is about, in a word or two."""
+    return finding["layer"] or finding["initializer"] or "the model"
+
+
+def told(finding: Part) -> str:
+    """What was found where, and what to do."""
+    suggestion = f" {finding['suggestion']}" if finding["suggestion"] else ""
+    return f"{subject(finding)}: {finding['message']}{suggestion}"
+
+
+def active(report: Part) -> list[Part]:
+    """The findings that count."""
+    return [finding for finding in report["findings"] if finding["suppressed"] is None]
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 error`, `2 errors`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def failures(report: Part) -> Iterator[str]:
+    """What could not be done, a sentence each: the model could not be audited, a rule failed."""
+    if report["verdict"]["status"] == "error":
+        yield report["verdict"]["reason"]
+    yield from report.get("failed_rules", ())
+
+
+def missed(report: Part) -> list[str]:
+    """What the options of the gate ask beyond findings and the model does not meet, a sentence each."""
+    return list(report.get("gate", {}).get("missed", ()))
