@@ -35,7 +35,8 @@ class _Schema:
 
     inputs: int = 0
     """How many it must have at least; an omitted one in the middle counts."""
-    types: Mapping[str, int] = field(default_factory=dict)
+    types: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Of the attributes, in this version and in the newest: files mix them, which does no harm."""
     required: frozenset[str] = frozenset()
 
 
@@ -115,7 +116,7 @@ def _check_nodes(nodes: Iterable[NodeProto], opset: _Opset, folder: Path | None)
 def _check_attributes(
     where: str,
     attributes: Iterable[AttributeProto],
-    types: Mapping[str, int],
+    types: Mapping[str, tuple[int, ...]],
     opset: _Opset,
     folder: Path | None,
 ) -> None:
@@ -168,11 +169,15 @@ def _schema_of(op_type: str, domain: str, version: int) -> _Schema:
         schema = onnx.defs.get_schema(op_type, max_inclusive_version=version, domain=domain)
     except onnx.defs.SchemaError:
         return _ANYTHING
+    types = _types(schema)
+    newest = _types(onnx.defs.get_schema(op_type, domain=domain))
     return _Schema(
         inputs=schema.min_input,
-        types={
-            name: AttributeProto.AttributeType.Value(str(a.type).rpartition(".")[2])
-            for name, a in schema.attributes.items()
-        },
+        types={name: (code, newest.get(name, code)) for name, code in types.items()},
         required=frozenset(name for name, a in schema.attributes.items() if a.required and name not in _FORGOTTEN),
     )
+
+
+def _types(schema: onnx.defs.OpSchema) -> dict[str, int]:
+    codes = AttributeProto.AttributeType
+    return {name: codes.Value(str(a.type).rpartition(".")[2]) for name, a in schema.attributes.items()}
