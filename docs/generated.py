@@ -108,8 +108,9 @@ def _thresholds(rule: Rule) -> str:
     if not rule.thresholds:
         return ""
     rows = "".join(f"| `{rule.code}.{t.name}` | {t.value:g} | {t.meaning} |\n" for t in rule.thresholds)
-    option = f"--threshold {rule.code}.{rule.thresholds[0].name}=X"
-    return f"A project may set them: `{option}`, or in its configuration.\n\n| threshold | value | what it is |\n|---|---|---|\n{rows}"
+    option = f"`--threshold {rule.code}.{rule.thresholds[0].name}=X`"
+    table = f"| threshold | value | what it is |\n|---|---|---|\n{rows}"
+    return f"A project may set them: {option}, or in its [configuration](../configuration.md#rules).\n\n{table}"
 
 
 def command_page() -> str:

@@ -211,3 +211,22 @@ def test_the_plugin_costs_a_run_nothing_that_does_not_use_it(installed: Path, pr
     done = run_pytest(installed, tmp_path, "-p", "no:hypothesispytest", "test_other.py")
 
     assert done.returncode == 0, done.stdout
+
+
+def test_the_fixture_obeys_what_is_said_of_the_file(tmp_path: Path):
+    """A table under `files` of the configuration holds here too."""
+    from initaudit.pytest_plugin import Gate
+    from initaudit.settings.settings import load_settings
+
+    (tmp_path / "initaudit.toml").write_text(
+        'probe = "none"\ncontext = "fresh"\n[files."known.onnx"]\nfail-on = "never"\n'
+    )
+    known, other = (
+        save(mlp([16, 16, 4], change={"fc0.weight": np.zeros_like}), tmp_path / name)
+        for name in ("known.onnx", "other.onnx")
+    )
+    gate = Gate(load_settings(tmp_path))
+
+    assert gate(known).verdict.status == "fail"
+    with pytest.raises(pytest.fail.Exception, match="INI003"):
+        gate(other)

@@ -17,7 +17,7 @@ COMMANDS = {
     "check": "Audit models and report what is wrong with their weights.",
     "fix": "Write a re-initialised copy of a model.",
     "inspect": "Show the layers of a model, without a verdict.",
-    "diff": "Show which layers changed between two versions of a model.",
+    "diff": "Show what became better or worse between two models or reports.",
     "rule": "Explain one rule.",
     "rules": "List all rules.",
     "schema": "Print the JSON Schema of the reports.",
@@ -81,8 +81,7 @@ def run(arguments: list[str]) -> int:
     except InitauditError as error:
         click.echo(f"initaudit: error: {visible(str(error))}", err=True)
         return EXIT_ERROR
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader went away; nothing more can be said
+    except SystemExit:  # click's answer to a reader that went away, with 1 as its code
         return EXIT_ERROR
     except MemoryError:
         click.echo("initaudit: error: out of memory", err=True)

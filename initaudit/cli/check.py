@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +43,7 @@ def command(models: tuple[str, ...], **options: Any) -> int:
     run, config = settings.run, settings.config()
     pairs = pair_outputs(run.output_format, run.output)
     paths = expand(models, run.exclude)
-    baseline = load_baseline(config.baseline)
+    load_baseline(config.baseline)  # what is wrong with it is told before the work
     if config.probe != "none":
         from initaudit.probe.isolation import prestart
 
@@ -62,10 +63,11 @@ def command(models: tuple[str, ...], **options: Any) -> int:
         click.echo(f"initaudit: error: --input-shape: no model has an input {visible(name)!r} of this shape", err=True)
     if not run.quiet:
         click.echo(summary(reports), err=True)
+        accepted = cache(load_baseline)
         judged = [
-            (report.path, report.findings, report.config) for report in reports if report.config and not report.error
+            (r.path, r.findings, r.config, accepted(r.config.baseline)) for r in reports if r.config and not r.error
         ]
-        for note in (*shapes.misfits, *notes(baseline, judged)):
+        for note in (*shapes.misfits, *notes(judged)):
             click.echo(f"initaudit: note: {visible(note)}", err=True)
     for report in reports:
         for missed in report.missed:

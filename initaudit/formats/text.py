@@ -4,47 +4,23 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any, TypeAlias
 
 from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
 from initaudit.config import DEFAULT_PROVIDER
-from initaudit.findings import fix_acts_on
 from initaudit.format import Format, FormatOptions
 from initaudit.formats.changes import changes_text
+from initaudit.formats.layers import show_chi, show_layers
 from initaudit.formats.printing import number, printed, visible
-from initaudit.formats.table import fed, full_title, layer_table
+from initaudit.formats.telling import Part, active, missed
+from initaudit.formats.text_findings import STYLES, print_findings
 
-Part: TypeAlias = Mapping[str, Any]
-"""A report, a layer or a finding of the document."""
-
-STYLES = {
-    "pass": "bold green",
-    "warn": "bold yellow",
-    "fail": "bold red",
-    "error": "bold red",
-    "warning": "yellow",
-    "info": "cyan",
-}
-TABLE_ROWS = 24
-"""Layers shown without --verbose: one screen; the rest are counted, with the flagged ones kept."""
-
-HEADINGS = ("layer", "fan_in", "std", "target", "ratio", "feeds", "signal", "gradient")
-GIVE_UP = ("target", "fan_in", "feeds", "std", "gradient", "signal")
-"""Columns that a narrow terminal does without, the first one first: the ratio says the most of a layer."""
-NOT_FINITE = "inf/nan"
-"""What stands for a measured value that JSON cannot hold."""
 INPUTS_SHOWN = 4
 """Inputs of the probe that are listed without --verbose. A judgement: what one glance takes in."""
-OTHERS_NAMED = 4
-"""Further layers named under a finding that repeats."""
-
-FIX = "`initaudit fix` draws the weights anew that these findings ask for, and audits the result."
-"""What ends the findings where one of them is of that kind."""
 
 
 class TextFormat(Format):
@@ -66,11 +42,17 @@ class TextFormat(Format):
                 yield changes_text(head["fix"], report) + "\n"
             yield between + _printed(options, partial(_report, report, options))
             between = "\n"
-            counts.update((f["code"], f["name"], f["severity"]) for f in _active(report))
+            counts.update((f["code"], f["name"], f["severity"]) for f in active(report))
         if not between:
             yield "No models.\n"
         if options.statistics:
             yield _printed(options, partial(_statistics, counts))
+
+    def compare(self, document: Part, options: FormatOptions) -> str:
+        """What became better, what worse, and how much each layer changed."""
+        from initaudit.formats.text_changes import show
+
+        return _printed(options, partial(show, document, options))
 
 
 def _printed(options: FormatOptions, show: Callable[[Console], None]) -> str:
@@ -108,130 +90,35 @@ def _report(report: Part, options: FormatOptions, console: Console) -> None:
     console.print(head)
     if verdict["context"] in ("fresh", "unknown"):
         console.print(Text(visible(f"Slowness {_slowness(verdict)}."), style="dim"))
-    lost = verdict["first_lost"]
-    if lost is not None:
-        console.print(Text(visible(f"The signal is lost at {lost['layer']}: {lost['cause']}.")))
-    obstacle = verdict.get("obstacle")
-    if obstacle is not None:
-        console.print(Text(visible(f"{obstacle['message']} {obstacle['advice']}")))
-    _findings(console, report, options)
+    _headline(console, verdict)
+    print_findings(console, report, options)
     for line in report["failed_rules"]:
         console.print(Text(visible(f"Not judged: {line}"), style=STYLES["error"]))
+    for line in missed(report):
+        console.print(Text(visible(f"The gate is closed: {line}."), style=STYLES["error"]))
     if report["layers"]:
         console.print()
-        _layers(console, report, options)
+        show_layers(console, report, options)
     console.print()
     _coverage(console, report, options)
     if options.statistics:
-        _chi(console, report)
+        show_chi(console, report)
+
+
+def _headline(console: Console, verdict: Part) -> None:
+    """What is not said by the finding that follows: that there is none, or what is behind them all; and where the signal is lost."""
+    headline, lost = verdict.get("headline"), verdict["first_lost"]
+    if headline is None:
+        console.print(Text(visible(verdict["reason"])))
+    elif verdict.get("obstacle") is not None:
+        console.print(Text(visible(f"{verdict['reason']} {headline['action']}")))
+    elif lost is not None:
+        console.print(Text(visible(f"The signal is lost at {lost['layer']}: {lost['cause']}.")))
 
 
 def _slowness(verdict: Part) -> str:
     factor, why = verdict["slowness"], verdict["slowness_why"]
     return f"not measured: {why}" if factor is None else f"{factor:.2g}: {why}"
-
-
-def _findings(console: Console, report: Part, options: FormatOptions) -> None:
-    active = _active(report)
-    shown = [f for f in active if options.verbose or f["severity"] != "info"]
-    for group in _grouped(shown):
-        console.print()
-        _finding(console, group[0])
-        if options.verbose:
-            for finding in group[1:]:
-                _finding(console, finding)
-        elif group[1:]:
-            _others(console, group[1:])
-    obstacle = report["verdict"].get("obstacle")
-    if (obstacle is None or obstacle["fix_helps"]) and any(fix_acts_on(f["remedy"], f["severity"]) for f in active):
-        console.print()
-        console.print(Text(FIX, style="dim"))
-    hidden = len(active) - len(shown)
-    notes = [f"{hidden} info (--verbose shows {'it' if hidden == 1 else 'them'})"] if hidden else []
-    suppressed = len(report["findings"]) - len(active)
-    if suppressed:
-        notes.append(f"{suppressed} suppressed")
-    if not active or notes:
-        console.print()
-        text = "No findings" if not shown else "Also"
-        console.print(f"{text}{': ' if notes else '.'}{', '.join(notes)}{'.' if notes else ''}")
-
-
-def _active(report: Part) -> list[Part]:
-    return [f for f in report["findings"] if f["suppressed"] is None]
-
-
-def _grouped(findings: Sequence[Part]) -> list[list[Part]]:
-    """Findings of one rule and severity together, in the order of their first: a fault in 40 layers is read once."""
-    groups: dict[tuple[str, str], list[Part]] = {}
-    for finding in findings:
-        groups.setdefault((finding["code"], finding["severity"]), []).append(finding)
-    return list(groups.values())
-
-
-def _others(console: Console, findings: Sequence[Part]) -> None:
-    names = [visible(f["layer"] or f["initializer"] or "the model") for f in findings]
-    more = f" and {len(names) - OTHERS_NAMED} more" if len(names) > OTHERS_NAMED else ""
-    text = f"also at {', '.join(names[:OTHERS_NAMED])}{more} (--verbose shows them)"
-    console.print(Padding(Text(text, style="dim"), (0, 0, 0, 8)))
-
-
-def _finding(console: Console, finding: Part) -> None:
-    line = Text.assemble(
-        (f"{finding['severity']:7}", STYLES[finding["severity"]]), f" {finding['code']} {finding['name']}"
-    )
-    if finding["layer"]:
-        line.append(f"  {visible(finding['layer'])}", style="bold")
-    console.print(line)
-    console.print(Padding(Text(visible(finding["message"])), (0, 0, 0, 8)))
-    if finding["suggestion"]:
-        console.print(Padding(Text(f"-> {visible(finding['suggestion'])}", style="dim"), (0, 0, 0, 8)))
-
-
-def _layers(console: Console, report: Part, options: FormatOptions) -> None:
-    layers = report["layers"]
-    flagged = {f["layer"] for f in _active(report) if f["severity"] != "info"}
-    weighty = [layer for layer in layers if layer["target"] is not None or layer["name"] in flagged]
-    chosen = list(layers if options.verbose else weighty)
-    if not options.verbose and len(chosen) > TABLE_ROWS:
-        keep = {id(a) for a in [a for a in chosen if a["name"] in flagged][:TABLE_ROWS]}
-        keep |= {id(a) for a in chosen[: max(0, TABLE_ROWS - len(keep))]}
-        chosen = [a for a in chosen if id(a) in keep]
-    styles = ["bold" if layer["name"] in flagged else "" for layer in chosen]
-    numbers = set(HEADINGS) - {"layer", "feeds"}
-    _table(console, HEADINGS, [_row(a) for a in chosen], options.width, right=numbers, give_up=GIVE_UP, styles=styles)
-    if len(chosen) < len(layers):
-        console.print(Text(f"... {len(layers) - len(chosen)} more layers (--verbose shows them)", style="dim"))
-
-
-def _table(console: Console, headings: Sequence[str], rows: Sequence[Sequence[str]], width: int, **how: Any) -> None:
-    laid_out = layer_table(headings, rows, width, **how)
-    console.print(laid_out.table)
-    if laid_out.note:
-        console.print(Text(laid_out.note, style="dim"))
-
-
-def _row(layer: Part) -> tuple[str, ...]:
-    std, target, signal = layer["stats"]["std"], layer["target"] or {}, layer["signal"] or {}
-    return (
-        visible(_title(layer)),
-        str(layer["fan_in"]),
-        _measured(std, known=True),
-        number(target.get("std")),
-        _measured(target.get("ratio"), known=bool(target) and std is None),
-        fed(layer["activation"], layer["feeds"]),
-        _measured(signal.get("variance"), known=bool(signal)),
-        number(signal.get("gradient_rms")),
-    )
-
-
-def _title(layer: Part) -> str:
-    return full_title(name=layer["name"], title=layer["title"], op_type=layer["op_type"], part=layer["weight"]["part"])
-
-
-def _measured(value: float | None, *, known: bool) -> str:
-    """A number; where there is none although it was measured, it was infinite or NaN."""
-    return NOT_FINITE if value is None and known else number(value)
 
 
 def _coverage(console: Console, report: Part, options: FormatOptions) -> None:
@@ -240,8 +127,8 @@ def _coverage(console: Console, report: Part, options: FormatOptions) -> None:
     share = audited / parameters if parameters else 1.0
     percent = f" ({share:.1%})" if share < 1 else ""
     console.print(f"{audited:,} of {parameters:,} parameters audited{percent}.")
-    missed = [s for s in coverage["skipped"] if s["is_parameter"]]
-    for skipped in missed if options.verbose else missed[:3]:
+    left = [s for s in coverage["skipped"] if s["is_parameter"]]
+    for skipped in left if options.verbose else left[:3]:
         console.print(
             Padding(
                 Text(
@@ -250,8 +137,8 @@ def _coverage(console: Console, report: Part, options: FormatOptions) -> None:
                 (0, 0, 0, 2),
             )
         )
-    if len(missed) > 3 and not options.verbose:
-        console.print(Text(f"  ... {len(missed) - 3} more (--verbose shows them)", style="dim"))
+    if len(left) > 3 and not options.verbose:
+        console.print(Text(f"  ... {len(left) - 3} more (--verbose shows them)", style="dim"))
     if probe["status"] != "skipped":
         note = {"complete": "measured everywhere", "partial": "measured in part", "failed": "not measured"}[
             probe["status"]
@@ -285,18 +172,3 @@ def _statistics(counts: Mapping[tuple[str, str, str], int], console: Console) ->
     console.print()
     for (code, name, severity), count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
         console.print(f"{count:6} {code} {name} [{severity}]")
-
-
-def _chi(console: Console, report: Part) -> None:
-    """chi of the layers where theory or measurement has it."""
-    rows = []
-    for layer in report["layers"]:
-        signal = layer["signal"] or {}
-        theory, measured = signal.get("chi"), signal.get("chi_measured")
-        if theory is not None or measured is not None:
-            rows.append((visible(_title(layer)), number(theory), number(measured)))
-    if rows:
-        console.print()
-        console.print(Text(visible(report["model"]["path"]), style="bold"))
-        headings = ("layer", "chi by theory", "measured")
-        _table(console, headings, rows, console.width, right=headings[1:])

@@ -90,6 +90,11 @@ class Group:
         return sum(a.stats.count for a in self.parts)
 
     @property
+    def bias_count(self) -> int:
+        """Values of its largest bias."""
+        return max((a.bias.count for a in self.parts if a.bias is not None), default=0)
+
+    @property
     def hardly_moved(self) -> bool:
         """Whether, in a network that was trained, it was too although its values fit a law, or nearly: by its bias, or its bound."""
         return self.fits and (self.bias in ("moved", "open") or self.wide)
