@@ -6,6 +6,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from initaudit.advising.advise import with_advice
 from initaudit.config import Config
 from initaudit.extraction.extract import extract_layers
 from initaudit.findings import Finding
@@ -100,7 +101,7 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         untouched_rows=untouched_rows(layers, earlier),
     )
     found, failed_rules = _judge(all_rules(), findings_input, config.threshold)
-    findings = apply_filters(found, config, baseline, layers, model.label)
+    findings = with_advice(apply_filters(found, config, baseline, layers, model.label), findings_input)
     blameless = unjudged or (obstacle is not None and obstacle.is_everywhere)
     return Report(
         path=model.label,

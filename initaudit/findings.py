@@ -33,6 +33,10 @@ class Remedy(enum.StrEnum):
     """The fault is that of the network and only shows here: draw every layer anew that is off its target."""
     RESTORE_LAYER = "restore-layer"
     """The layer was trained: load its values again, or check what is done to them. A new draw would have to be trained anew."""
+    LOAD_VALUES = "load-values"
+    """Values are missing from the file, or are not those that were trained: load them again."""
+    TRAIN_LAYER = "train-layer"
+    """Training did not reach it: see that it gets a gradient and is in the optimiser."""
     CHECK = "check"
     """Check scales, types, loading and training around the weights: new random values mend nothing."""
     NONE = "none"
@@ -44,6 +48,26 @@ class Confidence(enum.StrEnum):
 
     HIGH = "high"
     MEDIUM = "medium"
+
+
+class Reader(enum.StrEnum):
+    """What someone who reads a finding has in hand."""
+
+    PYTORCH = "pytorch"
+    KERAS = "keras"
+    ONNX = "onnx"
+    """The file alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """What to do, for one kind of reader."""
+
+    reader: Reader
+    text: str
+    """What the code does; one line."""
+    code: str
+    """Python, arguments of a Keras layer, or a command line; a few lines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +92,8 @@ class Finding:
     """What to do, for a reader of this very network."""
     remedy: Remedy = Remedy.NONE
     """The kind of thing to do."""
+    advice: tuple[Advice, ...] = ()
+    """How to do it: the reader who has what made the file first."""
     url: str = ""
     """The page about the rule; empty where a rule of another package has none."""
     suppressed: str | None = None

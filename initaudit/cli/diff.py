@@ -10,7 +10,7 @@ import click
 
 from initaudit.cli.completion import complete_formats
 from initaudit.cli.models import STDIN, label
-from initaudit.cli.options import audit_options, run_options_of, take_settings
+from initaudit.cli.options import FORMATS, audit_options, run_options_of, take_settings
 from initaudit.config import FAIL_ON
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="FORMAT",
     shell_complete=complete_formats,
-    help="text (default), json, html or another, as of `check`. Repeatable, each with its own -o.",
+    help=FORMATS,
 )
 @click.option(
     "-o",

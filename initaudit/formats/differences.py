@@ -26,6 +26,12 @@ SHOWN = ("std", "ratio", "variance", "gradient_rms")
 """Statistics of a layer that are shown before and after; the JSON and the CSV have all of them."""
 
 
+def by_outcome(document: Part) -> list[Part]:
+    """The compared models, the worst first."""
+    order = ("worse", "mixed", "better", "same")
+    return sorted(document["comparisons"], key=lambda model: order.index(model["outcome"]))
+
+
 def title(model: Part) -> str:
     """`before.onnx → after.onnx`, or the one path of both."""
     paths = [side["model"]["path"] for side in (model["before"], model["after"]) if side is not None]

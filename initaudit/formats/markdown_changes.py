@@ -14,12 +14,11 @@ if TYPE_CHECKING:
     from initaudit.format import FormatOptions
 
 MARKS = {"worse": "❌", "mixed": "⚠️", "better": "✅", "same": "✅"}
-ORDER = tuple(MARKS)
 
 
 def changes_page(document: Part, options: FormatOptions) -> str:
     """A heading, a section a model, the worst first."""
-    models = sorted(document["comparisons"], key=lambda model: ORDER.index(model["outcome"]))
+    models = differences.by_outcome(document)
     page = Page()
     came = [f for model in models for f in model["findings"] if f["state"] in ("new", "worse")]
     page.add(f"## initaudit: {plural(len(came), 'new finding')}\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 
 from rich.console import Console
@@ -12,31 +12,15 @@ from rich.padding import Padding
 from rich.text import Text
 
 from initaudit.config import DEFAULT_PROVIDER
-from initaudit.findings import fix_acts_on
 from initaudit.format import Format, FormatOptions
 from initaudit.formats.changes import changes_text
 from initaudit.formats.layers import show_chi, show_layers
 from initaudit.formats.printing import number, printed, visible
 from initaudit.formats.telling import Part, active, missed
-
-STYLES = {
-    "pass": "bold green",
-    "warn": "bold yellow",
-    "fail": "bold red",
-    "error": "bold red",
-    "warning": "yellow",
-    "info": "cyan",
-}
+from initaudit.formats.text_findings import STYLES, print_findings
 
 INPUTS_SHOWN = 4
 """Inputs of the probe that are listed without --verbose. A judgement: what one glance takes in."""
-WIDE = 60
-"""Columns from which findings are indented. A judgement: below, indented lines hold seven words or fewer."""
-OTHERS_NAMED = 4
-"""Further layers named under a finding that repeats."""
-
-FIX = "`initaudit fix` draws the weights anew that these findings ask for, and audits the result."
-"""What ends the findings where one of them is of that kind."""
 
 
 class TextFormat(Format):
@@ -106,13 +90,8 @@ def _report(report: Part, options: FormatOptions, console: Console) -> None:
     console.print(head)
     if verdict["context"] in ("fresh", "unknown"):
         console.print(Text(visible(f"Slowness {_slowness(verdict)}."), style="dim"))
-    lost = verdict["first_lost"]
-    if lost is not None:
-        console.print(Text(visible(f"The signal is lost at {lost['layer']}: {lost['cause']}.")))
-    obstacle = verdict.get("obstacle")
-    if obstacle is not None:
-        console.print(Text(visible(f"{obstacle['message']} {obstacle['advice']}")))
-    _findings(console, report, options)
+    _headline(console, verdict)
+    print_findings(console, report, options)
     for line in report["failed_rules"]:
         console.print(Text(visible(f"Not judged: {line}"), style=STYLES["error"]))
     for line in missed(report):
@@ -126,67 +105,20 @@ def _report(report: Part, options: FormatOptions, console: Console) -> None:
         show_chi(console, report)
 
 
+def _headline(console: Console, verdict: Part) -> None:
+    """What is not said by the finding that follows: that there is none, or what is behind them all; and where the signal is lost."""
+    headline, lost = verdict.get("headline"), verdict["first_lost"]
+    if headline is None:
+        console.print(Text(visible(verdict["reason"])))
+    elif verdict.get("obstacle") is not None:
+        console.print(Text(visible(f"{verdict['reason']} {headline['action']}")))
+    elif lost is not None:
+        console.print(Text(visible(f"The signal is lost at {lost['layer']}: {lost['cause']}.")))
+
+
 def _slowness(verdict: Part) -> str:
     factor, why = verdict["slowness"], verdict["slowness_why"]
     return f"not measured: {why}" if factor is None else f"{factor:.2g}: {why}"
-
-
-def _findings(console: Console, report: Part, options: FormatOptions) -> None:
-    counting = active(report)
-    shown = [f for f in counting if options.verbose or f["severity"] != "info"]
-    for group in _grouped(shown):
-        console.print()
-        _finding(console, group[0])
-        if options.verbose:
-            for finding in group[1:]:
-                _finding(console, finding)
-        elif group[1:]:
-            _others(console, group[1:])
-    obstacle = report["verdict"].get("obstacle")
-    if (obstacle is None or obstacle["fix_helps"]) and any(fix_acts_on(f["remedy"], f["severity"]) for f in counting):
-        console.print()
-        console.print(Text(FIX, style="dim"))
-    hidden = len(counting) - len(shown)
-    notes = [f"{hidden} info (--verbose shows {'it' if hidden == 1 else 'them'})"] if hidden else []
-    suppressed = len(report["findings"]) - len(counting)
-    if suppressed:
-        notes.append(f"{suppressed} suppressed")
-    if not counting or notes:
-        console.print()
-        text = "No findings" if not shown else "Also"
-        console.print(f"{text}{': ' if notes else '.'}{', '.join(notes)}{'.' if notes else ''}")
-
-
-def _grouped(findings: Sequence[Part]) -> list[list[Part]]:
-    """Findings of one rule and severity together, in the order of their first: a fault in 40 layers is read once."""
-    groups: dict[tuple[str, str], list[Part]] = {}
-    for finding in findings:
-        groups.setdefault((finding["code"], finding["severity"]), []).append(finding)
-    return list(groups.values())
-
-
-def _indented(console: Console, text: str, *, style: str = "") -> None:
-    """Below the line that names the finding; in a narrow terminal hardly to the right of it."""
-    console.print(Padding(Text(text, style=style), (0, 0, 0, 8 if console.width >= WIDE else 2)))
-
-
-def _others(console: Console, findings: Sequence[Part]) -> None:
-    names = [visible(f["layer"] or f["initializer"] or "the model") for f in findings]
-    more = f" and {len(names) - OTHERS_NAMED} more" if len(names) > OTHERS_NAMED else ""
-    text = f"also at {', '.join(names[:OTHERS_NAMED])}{more} (--verbose shows them)"
-    _indented(console, text, style="dim")
-
-
-def _finding(console: Console, finding: Part) -> None:
-    line = Text.assemble(
-        (f"{finding['severity']:7}", STYLES[finding["severity"]]), f" {finding['code']} {finding['name']}"
-    )
-    if finding["layer"]:
-        line.append(f"  {visible(finding['layer'])}", style="bold")
-    console.print(line)
-    _indented(console, visible(finding["message"]))
-    if finding["suggestion"]:
-        _indented(console, f"-> {visible(finding['suggestion'])}", style="dim")
 
 
 def _coverage(console: Console, report: Part, options: FormatOptions) -> None:

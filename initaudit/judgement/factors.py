@@ -20,6 +20,14 @@ STEEP = 100.0
 judgement: ten in the size of the signal. It only chooses the layer that is named."""
 
 
+LARGE_ANSWER = 10.0
+"""Root mean square of the answers from which their size is what stands in the way. A judgement: ten times what losses are made for."""
+BOTH = (
+    "That gradients vanish as well (INI501) is no contradiction: there it is those of the weights, here it is what an input or a step does to "
+    "the answers."
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Factor:
     """One thing that can keep a network from learning."""
@@ -38,7 +46,11 @@ class Factor:
 
 def limits(dynamics: Dynamics) -> tuple[Factor, ...]:
     """What leaves less than SUFFICES, each under the name of its cause, the most limiting first."""
-    return tuple(sorted(_limits(dynamics), key=lambda factor: factor.score))
+    found = sorted(_limits(dynamics), key=lambda factor: factor.score)
+    rules = {factor.rule for factor in found}
+    if not {"INI501", "INI502"} <= rules:
+        return tuple(found)
+    return tuple(replace(f, message=f"{f.message} {BOTH}") if f.rule == "INI502" else f for f in found)
 
 
 def _limits(dynamics: Dynamics) -> Iterator[Factor]:
@@ -86,8 +98,8 @@ def _limits(dynamics: Dynamics) -> Iterator[Factor]:
             score=divisible,
             layer=dynamics.drawn[-1].name,
             rule="INI405",
-            message=f"At the last layer inputs differ in {dynamics.dimension or 1.0:.1f} directions only, and {dynamics.stretch} layers in a row "
-            f"are too narrow (widths' reciprocals add up to {dynamics.narrowness:.2g}) to spread them.",
+            message=f"At the last layer all inputs lie nearly on a line (they differ in {dynamics.dimension or 1.0:.1f} directions), and {dynamics.stretch} layers in a row "
+            f"are too narrow for their number to spread them (1/width adds up to {dynamics.narrowness:.2g}).",
         )
 
 
@@ -105,14 +117,15 @@ def overflow(where: str | None, *, rule: str) -> Factor:
 def _too_slow(dynamics: Dynamics, score: float) -> Iterator[Factor]:
     first, last = dynamics.drawn[0], dynamics.drawn[-1]
     rate = SGD.rates[-1]
-    if SGD.moves(replace(dynamics, answer_scale=1.0), rate) >= TRAINABLE:
+    if dynamics.answer_scale > LARGE_ANSWER and SGD.moves(replace(dynamics, answer_scale=1.0), rate) >= TRAINABLE:
         if SGD.stands(dynamics, SGD.rates[0]) >= SUFFICES:  # else the explosion is named already
             yield Factor(
                 name="explosion",
                 score=score,
                 layer=last.name,
                 rule="INI402",
-                message=f"The answers have a root mean square of {dynamics.answer_scale:.1g}: no step that the network stands makes a difference to them.",
+                message=f"The answers start with a root mean square of {dynamics.answer_scale:.1g}, where losses are made for about 1: beside that, what a "
+                "step that the network stands changes is nothing.",
             )
         return
     left = _change(first.input_variance, last.input_variance)

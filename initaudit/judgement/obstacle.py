@@ -39,7 +39,7 @@ CHANCE = 3.0
 HOPELESSLY = " No initialisation mends that."
 DRAWN = "Drawn as recommended"
 DRAWN_CENTRED = "With weights that sum to zero over the inputs of each unit"
-CENTRED = ", or weights that sum to zero over the inputs of each unit, as initaudit fix draws them"
+CENTRED = ", or weights that sum to zero over the inputs of each unit, as `initaudit fix` draws them"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +52,8 @@ class Obstacle:
     """What it is and what it does, one sentence or two with numbers."""
     advice: str
     """What mends it."""
+    layer: str | None = None
+    """The layer that is to blame, where one is."""
     redrawn: float | None = None
     """Trainability of the network drawn as recommended; None where it was not measured."""
     fix_helps: bool = True
@@ -138,16 +140,13 @@ def _redrawn(
 
 
 def _scale(layers: Sequence[LayerAudit], outlook: Outlook | None, *, redrawn: float | None) -> Obstacle | None:
-    """That weights are off their target; None where they are not, not even together."""
-    judged = [a for a in layers if a.layer.kind.is_mixing and a.ratio]
+    """That weights are off their target; None where they are not, not even together, or where other rules name the cause."""
+    judged = [a for a in layers if a.layer.kind.is_mixing and a.ratio is not None]
     off = [a for a in judged if is_misfit(a)]
+    if any(a.ratio == 0 for a in off):
+        return None  # INI003
     if off:
-        worst = max(off, key=lambda a: abs(math.log(a.ratio or 1.0)))
-        assert worst.ratio is not None
-        message = f"It is the scale: {len(off)} of {len(judged)} layers start off their target, {worst.layer.title} at {worst.ratio:.2g} times its std."
-        return Obstacle(
-            name="scale", message=message + _score(redrawn), advice="Draw them anew: initaudit fix.", redrawn=redrawn
-        )
+        return _off_scale(off, judged, redrawn=redrawn)
     chain = [] if outlook is None else [a.ratio for a in outlook.layers if a.ratio]
     together = 2 * math.fsum(map(math.log, chain))
     if abs(together) < math.log(STEEP_SQUARE):
@@ -155,7 +154,38 @@ def _scale(layers: Sequence[LayerAudit], outlook: Outlook | None, *, redrawn: fl
     return Obstacle(
         name="scale",
         message=f"It is the scale: each layer starts near its target, but {len(chain)} in a row multiply the variance by {math.exp(together):.1g}.",
-        advice="Draw all layers anew: initaudit fix --all.",
+        advice="Draw all layers anew: `initaudit fix --all`.",
+        is_everywhere=True,
+    )
+
+
+def _off_scale(off: Sequence[LayerAudit], judged: Sequence[LayerAudit], *, redrawn: float | None) -> Obstacle:
+    """One layer is to blame where it does more than all others that are off together; none where most layers are off alike."""
+    logs = [abs(math.log(a.ratio or 1.0)) for a in off]
+    worst = off[logs.index(max(logs))]
+    ratios = [a.ratio or 1.0 for a in off]
+    one_side = max(ratios) < 1.0 or min(ratios) > 1.0
+    shared = one_side and 2 * len(off) > len(judged) and 2 * max(logs) < math.fsum(logs)
+    count = f"all {len(off)}" if len(off) == len(judged) else f"{len(off)} of {len(judged)}"
+    verb = "starts" if len(judged) == 1 else "start"
+    if max(logs) < math.log(FITS):
+        message = f"It is the bias: {count} layers {verb} with biases that add to what the weighted inputs give."
+    elif shared:
+        message = (
+            f"It is the scale: {count} layers {verb} at {min(ratios):.2g} to {max(ratios):.2g} times the std that fits."
+        )
+    else:
+        alone = f"{worst.layer.title} starts at {worst.ratio:.2g} times the std that fits"
+        others = f", the one of {count} layers off their target that does most" if len(off) > 1 else ""
+        message = f"It is the scale: {alone}{others}."
+    everywhere = shared or max(logs) < math.log(FITS)
+    return Obstacle(
+        name="scale",
+        message=message + _score(redrawn),
+        advice=f"Draw the {'layer that is' if len(off) == 1 else 'layers that are'} off anew: `initaudit fix`.",
+        layer=None if everywhere else worst.layer.name,
+        redrawn=redrawn,
+        is_everywhere=everywhere,
     )
 
 

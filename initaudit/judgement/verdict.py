@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from initaudit.findings import Severity
+from initaudit.judgement.headline import headline_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from initaudit.findings import Finding
     from initaudit.judgement.context import Context
+    from initaudit.judgement.headline import Headline
     from initaudit.judgement.obstacle import Obstacle
     from initaudit.judgement.slowness import Slowness
     from initaudit.judgement.trainability import Trainability
@@ -32,6 +34,8 @@ class Verdict:
     """Steps to a given accuracy over those of the recommended start."""
     reason: str
     """One sentence."""
+    headline: Headline | None = None
+    """The same in parts, and what to do; None where nothing is wrong."""
     optimisers: Mapping[str, float] | None = None
     """Trainability with each optimiser alone, `sgd` and `adam`; None where not measured."""
     trainability_error: float | None = None
@@ -59,38 +63,45 @@ def verdict_for(
     `unjudged` says why there is no trainability although the probe ran.
     """
     active = [f for f in findings if f.suppressed is None]
-    errors = [f for f in active if f.severity is Severity.ERROR]
-    warnings = [f for f in active if f.severity is Severity.WARNING]
-    status = "fail" if errors else "warn" if warnings else "pass"
+    severities = {f.severity for f in active}
+    status = "fail" if Severity.ERROR in severities else "warn" if Severity.WARNING in severities else "pass"
+    told = headline_of(active, obstacle)
+    if told is None or (obstacle is not None and told[0].cause != obstacle.message):
+        obstacle = None  # nothing that it causes counts
     return Verdict(
         status=status,
         context=context.name,
         trainability=None if trainability is None else round(trainability.score, 4),
         slowness=slowness,
-        reason=_reason(errors, warnings, context, unjudged, obstacle),
+        reason=_nothing(findings, context, unjudged) if told is None else told[1],
+        headline=None if told is None else told[0],
         optimisers=None
         if trainability is None
         else {"sgd": round(trainability.sgd, 4), "adam": round(trainability.adam, 4)},
         trainability_error=None if trainability is None else trainability.error,
         evidence=context.evidence,
-        first_lost=first_lost if errors or warnings else None,
-        obstacle=obstacle if errors or warnings else None,
+        first_lost=None if told is None else _lost(first_lost, obstacle),
+        obstacle=obstacle,
     )
 
 
-def _reason(
-    errors: Sequence[Finding],
-    warnings: Sequence[Finding],
-    context: Context,
-    unjudged: str | None,
-    obstacle: Obstacle | None,
-) -> str:
-    for findings in (errors, warnings):
-        if findings:
-            others = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
-            told = f" {obstacle.message}" if obstacle is not None else ""
-            where = f" at {findings[0].layer}" if findings[0].layer else ""
-            return f"{findings[0].code} {findings[0].name}{where}: {findings[0].message}{others}{told}"
+def _lost(first_lost: tuple[str, str] | None, obstacle: Obstacle | None) -> tuple[str, str] | None:
+    """Where the signal is lost, and why in the words of the headline where that names the cause."""
+    if first_lost is None or obstacle is None:
+        return first_lost
+    return first_lost[0], obstacle.message.rstrip(".")
+
+
+def _nothing(findings: Sequence[Finding], context: Context, unjudged: str | None) -> str:
+    """That nothing was found, or nothing new: what was accepted is still there."""
+    accepted = [f for f in findings if f.suppressed is not None and f.severity is not Severity.INFO]
+    known = sum(f.known is True for f in accepted)
     kind = {"fresh": "freshly initialised", "trained": "trained", "mixed": "partly trained"}.get(context.name)
-    found = f"No problem found in this {kind} network." if kind else "No problem found."
-    return f"{found} {unjudged}" if unjudged else found
+    found = f"No {'other ' if accepted else ''}problem found{f' in this {kind} network' if kind else ''}."
+    told = [
+        f"{count} {'finding is' if count == 1 else 'findings are'} {how}"
+        for count, how in ((known, "in the baseline"), (len(accepted) - known, "ignored"))
+        if count
+    ]
+    sentences = [f"Known: {' and '.join(told)}.", found] if told else [found]
+    return " ".join([*sentences, unjudged] if unjudged else sentences)

@@ -76,6 +76,7 @@ def entry(
             "slowness": number(verdict.slowness.factor),
             "slowness_why": verdict.slowness.why,
             "reason": verdict.reason,
+            "headline": asdict(verdict.headline) if verdict.headline is not None else None,
             "evidence": list(verdict.evidence),
             "obstacle": asdict(verdict.obstacle) if verdict.obstacle is not None else None,
             "first_lost": dict(zip(("layer", "cause"), verdict.first_lost, strict=True))
@@ -257,6 +258,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "evidence": {key: number(value) for key, value in finding.evidence.items()},
         "suggestion": finding.suggestion,
         "remedy": finding.remedy.value,
+        "advice": [{"reader": a.reader.value, "text": a.text, "code": a.code} for a in finding.advice],
         "url": finding.url,
         "fingerprint": finding.fingerprint,
         "suppressed": finding.suppressed,

@@ -32,7 +32,7 @@ class NegativeVariance(Rule):
     name = "negative-variance"
     severity = Severity.ERROR
     by_consequence = (Severity.WARNING,)
-    remedy = Remedy.CHECK
+    remedy = Remedy.LOAD_VALUES
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
         """One finding per BatchNormalization."""

@@ -37,7 +37,7 @@ class NormNeverTrained(Rule):
     name = "norm-never-trained"
     severity = Severity.WARNING
     by_consequence = (Severity.ERROR, Severity.INFO)
-    remedy = Remedy.CHECK
+    remedy = Remedy.LOAD_VALUES
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:
         """Only where other parts of the network were trained."""

@@ -55,6 +55,6 @@ class VanishingSignal(Rule):
                     expected=entered,
                     severity=Severity.WARNING,
                     suggestion="Check whether the layer's weights were loaded and scaled as in training.",
-                    remedy=Remedy.CHECK,
+                    remedy=Remedy.LOAD_VALUES,
                 )
                 return

@@ -50,6 +50,6 @@ class ExplodingSignal(Rule):
                     expected=1.0,
                     severity=Severity.WARNING,
                     suggestion="Check whether the layer's weights were loaded and scaled as in training.",
-                    remedy=Remedy.CHECK,
+                    remedy=Remedy.LOAD_VALUES,
                 )
                 return

@@ -60,7 +60,7 @@ class DeadUnits(Rule):
         if signal.mean_square == 0 and signal.input is not None and signal.input.mean_square == 0:
             return  # what silences it stands in front of it; a bias of its own does so here
         if (
-            audit.obstacle is not None and audit.obstacle.is_everywhere
+            audit.obstacle is not None and audit.obstacle.name != "scale" and audit.obstacle.is_everywhere
         ):  # chance kills some layer of a network too deep for its width
             return
         trained = audit.context.has_training

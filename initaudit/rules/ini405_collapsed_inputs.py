@@ -60,7 +60,7 @@ class CollapsedInputs(Rule):
                     expected=0.0,
                     severity=Severity.WARNING,
                     suggestion="Check the bias of this layer and the units before it.",
-                    remedy=Remedy.CHECK,
+                    remedy=Remedy.LOAD_VALUES,
                 )
                 return
 

@@ -38,7 +38,7 @@ class UntrainedLayer(Rule):
     name = "untrained-layer"
     severity = Severity.ERROR
     by_consequence = (Severity.WARNING, Severity.INFO)
-    remedy = Remedy.CHECK
+    remedy = Remedy.LOAD_VALUES
 
     def check(self, audit: ModelAudit) -> Iterator[Finding]:
         """Each layer; or, of a network that training hardly moved, one word for all that cannot be told from their start."""

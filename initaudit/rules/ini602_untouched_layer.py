@@ -25,7 +25,7 @@ class UntouchedLayer(Rule):
     code = "INI602"
     name = "untouched-layer"
     severity = Severity.WARNING
-    remedy = Remedy.CHECK
+    remedy = Remedy.TRAIN_LAYER
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
         """Norm scales and single values may stay put by chance and are left out."""

@@ -61,6 +61,7 @@ class CopiedLayer(Rule):
             expected=None,
             severity=Severity.WARNING if trained else Severity.INFO,
             confidence=Confidence.MEDIUM,
+            remedy=Remedy.LOAD_VALUES if trained else Remedy.CHECK,
             suggestion=f"{advice}; where the weights are tied on purpose, ignore the layer with that reason.",
         )
 

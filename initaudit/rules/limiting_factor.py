@@ -27,7 +27,7 @@ def limiting_factors(rule: Rule, audit: ModelAudit, *, suggestion: str) -> Itera
         return
     if any(factor.name == "symmetry" and factor.rule != rule.code for factor in learning.factors):
         return  # units that are copies are the cause of all else; INI002 to INI004 name them
-    obstacle = audit.obstacle if audit.obstacle is not None and audit.obstacle.name != "scale" else None
+    obstacle = audit.obstacle
     slow = audit.slowness.factor
     dies = any(factor.rule in ("INI401", "INI402") for factor in learning.factors)
     told = learning.takes_adam and slow is not None and slow >= SLOW and not dies

@@ -198,11 +198,21 @@ def _judge(values: Values, evidence: list[Evidence], facts: LayerFacts) -> Prove
         p_value=best.p_value,
         untrained=untrained,
         confidence=confidence,
-        why=f"{values.n} independent values fit {name}, std {best.std:.4g} (p = {best.p_value:.2g})",
+        why=f"{values.n} independent values are {_consistency(best, name, accepted=accepted)} (p = {best.p_value:.2g})",
         candidates=others,
         shape_p_value=next(e.p_value for e in kept if e.family is best.family),
         scale_nats=next((f.odds for f in fits if f.law and (f.family is UNIFORM) is (best.family is UNIFORM)), None),
     )
+
+
+def _consistency(best: _Fit, name: str, *, accepted: bool) -> str:
+    """What the p-value says of the law called `name`, at a level that is stated."""
+    law, level = f"{name}, std {best.std:.4g}", f"at the level of {ACCEPT:.1%}"
+    if not accepted:
+        return f"not consistent with any law {level}; the nearest is {law}"
+    if best.p_value < ACCEPT:
+        return f"consistent with the shape of {law}, {level}, but hardly with its scale"
+    return f"consistent with {law}, {level}"
 
 
 def _rescaled(values: Values, facts: LayerFacts) -> Provenance | None:
@@ -231,7 +241,7 @@ def _rejected(values: Values, evidence: list[Evidence]) -> Provenance:
     return Provenance(
         law=None, distribution=None, std=None, gain=None, p_value=best.p_value, untrained=False if sure else None,
         confidence="high" if sure else "low",
-        why=f"no law fits: the nearest, {best.family.name.replace('_', ' ')}, fails by its {best.weakest} (p = {best.p_value:.1g})",
+        why=f"not consistent with any law: the nearest, {best.family.name.replace('_', ' ')}, fails by its {best.weakest} (p = {best.p_value:.1g})",
     )  # fmt: skip
 
 

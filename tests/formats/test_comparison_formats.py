@@ -66,6 +66,24 @@ def test_fates_are_in_words_and_what_came_is_first(name: str):
     assert [place.start() for place in places] == sorted(place.start() for place in places)
 
 
+def test_of_several_models_the_worst_comes_first():
+    """In a table at the top that leads to each."""
+    well, sick = dense_report(depth=3, name="well"), dense_report(depth=3, factor=0.3, name="sick")
+    several = comparison(
+        [compared(well, well), compared(None, sick), compared(well, sick)], GATE, versions=("0.1.0", "0.1.0")
+    )
+
+    page = find_format("html").compare(several, FormatOptions())
+    markdown = find_format("markdown").compare(several, FormatOptions())
+
+    assert re.findall(r'<a href="#m(\d)">', page) == re.findall(r'id="m(\d)"', page) == ["1", "2", "3"]
+    assert re.findall(r"^### . `(?:models/well.onnx → )?models/(\w+)", markdown, re.MULTILINE) == [
+        "sick",
+        "sick",
+        "well",
+    ]
+
+
 def test_versions_that_differ_are_said():
     """Another version may judge differently."""
     other = comparison([], GATE, versions=("0.1.0", "0.2.0"))

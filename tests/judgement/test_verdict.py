@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from initaudit.findings import Finding, Severity
 from initaudit.judgement.context import Context
+from initaudit.judgement.headline import Headline
+from initaudit.judgement.obstacle import Obstacle
 from initaudit.judgement.slowness import Slowness
 from initaudit.judgement.trainability import Trainability
 from initaudit.judgement.verdict import Verdict, verdict_for
@@ -61,7 +65,45 @@ def test_suppressed_findings_do_not_count(severity: str) -> None:
     found = verdict(finding(severity, suppressed="known"))
 
     assert found.status == "pass"
-    assert found.reason == "No problem found in this freshly initialised network."
+    assert found.reason == "Known: 1 finding is ignored. No other problem found in this freshly initialised network."
+
+
+def test_what_the_baseline_accepts_is_still_told() -> None:
+    """A network that passes beside a trainability of zero says why."""
+    known = [replace(finding("error", layer=name, suppressed="known from b.json"), known=True) for name in ("a", "b")]
+
+    found = verdict(*known, finding("info", suppressed="ignored"), score=0.0)
+
+    assert found.status == "pass"
+    assert (
+        found.reason
+        == "Known: 2 findings are in the baseline. No other problem found in this freshly initialised network."
+    )
+    assert found.headline is None
+    assert found.first_lost is None
+
+
+def test_an_obstacle_speaks_for_all_that_it_causes() -> None:
+    """One fault has one cause, one place and one action, whichever rules see its effects."""
+    scale = Obstacle(name="scale", message="It is the scale.", advice="Draw it anew.", layer="fc5")
+    findings = (finding("error", "INI501", "fc1"), finding("error", "INI401", "fc7"))
+
+    found = verdict_for(findings, Context(name="fresh"), None, SLOW, ("fc7", "too small"), obstacle=scale)
+
+    assert found.headline == Headline(cause="It is the scale.", layer="fc5", action="Draw it anew.")
+    assert found.reason == "It is the scale. (INI501 some-name and 1 more)"
+    assert found.first_lost == ("fc7", "It is the scale")
+
+
+def test_an_obstacle_is_silent_where_what_it_causes_is_accepted() -> None:
+    """A finding of another kind is then what counts."""
+    scale = Obstacle(name="scale", message="It is the scale.", advice="Draw it anew.")
+    findings = (finding("error", "INI401", suppressed="known"), finding("warning", "INI005", "fc2"))
+
+    found = verdict_for(findings, Context(name="fresh"), None, SLOW, None, obstacle=scale)
+
+    assert found.headline is not None
+    assert (found.headline.cause, found.headline.layer) == ("too small.", "fc2")
 
 
 def test_the_sentence_is_that_of_the_worst_finding() -> None:

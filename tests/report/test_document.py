@@ -79,6 +79,7 @@ def test_an_unreadable_model_follows_the_schema():
         "slowness": None,
         "slowness_why": "the model could not be audited",
         "reason": "m.onnx: the file is empty",
+        "headline": None,
         "evidence": [],
         "obstacle": None,
         "trainability_error": None,

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from initaudit.formats import differences
 from initaudit.formats.page.page import environment, joined, policy_hash
-from initaudit.formats.telling import plural, subject
+from initaudit.formats.telling import subject
 
 if TYPE_CHECKING:
     from initaudit.formats.telling import Part
@@ -27,7 +27,7 @@ def comparison_page(document: Part) -> str:
         .render(
             tool=document["tool"],
             notes=[*document["notes"], *document["gate"]["missed"]],
-            models=[_model(model) for model in document["comparisons"]],
+            models=[_model(model) for model in differences.by_outcome(document)],
             style=Markup(style),  # noqa: S704  files of this package
             style_hash=policy_hash(style),
         )
@@ -47,7 +47,8 @@ def _model(model: Part) -> dict[str, Any]:
         "changed": [_finding(f) for f in found if f["state"] != "unchanged"],
         "unchanged": [_finding(f) for f in found if f["state"] == "unchanged"],
         "no_findings": differences.no_findings(model),
-        "count": plural(sum(f["state"] in ("new", "worse") for f in found), "new finding"),
+        "new": sum(f["state"] in ("new", "worse") for f in found),
+        "gone": sum(f["state"] == "gone" for f in found),
         "layers": [_layer(layer) for layer in model["layers"]],
         "layer_counts": differences.layer_counts(model),
         "alike": any(layer["state"] == "alike" for layer in model["layers"]),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ SCRIPTS = (
     "page/main.js",
     "page/map.js",
 )
-STYLES = ("vendor/uPlot.min.css", "page/page.css", "page/map.css")
+STYLES = ("vendor/uPlot.min.css", "page/page.css", "page/picture.css", "page/map.css", "page/print.css")
 
 RUN: Mapping[str, Any] = {"started": None, "command": None, "versions": {}}
 """What the page names of the run; unknown unless the document says it."""
@@ -47,8 +48,8 @@ RUN: Mapping[str, Any] = {"started": None, "command": None, "versions": {}}
 def page(document: Mapping[str, Any], rules: Mapping[str, Mapping[str, str]]) -> str:
     """The page for a JSON document of initaudit: `schema_version`, `tool` and any number of `reports`.
 
-    `rules` explains the codes of the findings: code -> name, `summary` and further sections by title. The result has no time in it: the
-    same document gives the same page. Raises ValueError where a template file would end its own HTML element.
+    `rules` explains the codes of the findings: code -> name, `summary` and further sections by title. The only times in the result are the
+    document's: the same document gives the same page. Raises ValueError where a template file would end its own HTML element.
     """
     templates = environment()
     script = joined(templates, SCRIPTS)
@@ -107,7 +108,8 @@ def joined(environment: jinja2.Environment, names: Sequence[str]) -> str:
     """The files as one block of text that an HTML parser hands on unchanged, so that its hash holds."""
     assert environment.loader is not None
     block = "\n".join(environment.loader.get_source(environment, name)[0] for name in names)
-    block = block.replace("\r\n", "\n")
+    # Libraries hold control characters in string literals, where an escape says the same; some viewers refuse a page that holds them.
+    block = re.sub(r"[\x01-\x08\x0e-\x1f]", lambda found: f"\\x{ord(found[0]):02x}", block.replace("\r\n", "\n"))
     if any(ending in block.lower() for ending in ("</script", "</style", "<!--")):
         raise ValueError(f"one of {', '.join(names)} would end its own HTML element")
     return block

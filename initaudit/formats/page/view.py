@@ -28,7 +28,7 @@ PROBE = dict.fromkeys(
 
 
 def report_view(
-    report: Mapping[str, Any], index: int, rules: Mapping[str, Any], *, folder: str, alone: bool
+    report: Mapping[str, Any], index: int, rules: Mapping[str, Any], *, folder: str = "", alone: bool = True
 ) -> dict[str, Any]:
     """What the template shows of a report; every optional key present.
 
@@ -73,13 +73,20 @@ def report_view(
         "skipped": _by_reason(coverage["skipped"]),
         "probe": report.get("probe") and {**PROBE, **report["probe"]},
         "rows": rows,
-        "map": network_map(report, rows, f"r{index}"),
+        "map": network_map(report, rows),
         "counts": {severity: sum(f["severity"] == severity for f in kept) for severity in SEVERITIES},
         "severities": [(severity, _groups(kept, severity, rules)) for severity in SEVERITIES],
         "suppressed": [finding for finding in findings if finding["suppressed"] is not None],
         "codes": {finding["code"] for finding in findings},
-        "ends": {name: words.ends(quantities[name]) for name in ("variance", "gradientTotal")},
-        "journeys": {name: words.journey(quantities[name]) for name in ("variance", "gradientTotal")},
+        "ends": {name: words.ends(quantities[name]) for name in ("variance", "gradient")},
+        "journeys": {
+            "variance": words.journey(quantities["variance"]),
+            "gradient": "; ".join(
+                f"{of} {journey}"
+                for of, name in (("per element", "gradient"), ("of the layer", "gradientTotal"))
+                if (journey := words.journey(quantities[name]))
+            ),
+        },
         "picture": picture(quantities, [row["severity"] for row in rows], lost_at),
         "charted": charted(quantities),
         "options": report.get("options"),
