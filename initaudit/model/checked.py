@@ -124,9 +124,11 @@ def _check_attributes(
         _check_text(where, (attribute.name, attribute.ref_attr_name))
         if attribute.type == AttributeProto.UNDEFINED and not attribute.ref_attr_name:
             raise InvalidModel(f"{where}: attribute {attribute.name!r:.100} has no type")
-        wanted = types.get(attribute.name, attribute.type)
-        if attribute.type != wanted and not (attribute.ref_attr_name and attribute.type == AttributeProto.UNDEFINED):
-            names = (AttributeProto.AttributeType.Name(code) for code in (attribute.type, wanted))
+        wanted = types.get(attribute.name, (attribute.type,))
+        if attribute.type not in wanted and not (
+            attribute.ref_attr_name and attribute.type == AttributeProto.UNDEFINED
+        ):
+            names = (AttributeProto.AttributeType.Name(code) for code in (attribute.type, wanted[0]))
             msg = "{}: attribute {!r:.100} is of type {}, not {}".format(where, attribute.name, *names)
             raise InvalidModel(msg)
         for tensor in _tensors_of(attribute):
