@@ -34,7 +34,7 @@ class _Schema:
     """What ONNX demands of a node."""
 
     inputs: int = 0
-    """How many it must have at least; an omitted one in the middle counts."""
+    """How many it must have at least, in this version or in the newest; an omitted one in the middle counts."""
     types: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Of the attributes, in this version and in the newest: files mix them, which does no harm."""
     required: frozenset[str] = frozenset()
@@ -171,11 +171,11 @@ def _schema_of(op_type: str, domain: str, version: int) -> _Schema:
         schema = onnx.defs.get_schema(op_type, max_inclusive_version=version, domain=domain)
     except onnx.defs.SchemaError:
         return _ANYTHING
-    types = _types(schema)
-    newest = _types(onnx.defs.get_schema(op_type, domain=domain))
+    newest = onnx.defs.get_schema(op_type, domain=domain)
+    types, later = _types(schema), _types(newest)
     return _Schema(
-        inputs=schema.min_input,
-        types={name: (code, newest.get(name, code)) for name, code in types.items()},
+        inputs=min(schema.min_input, newest.min_input),
+        types={name: (code, later.get(name, code)) for name, code in types.items()},
         required=frozenset(name for name, a in schema.attributes.items() if a.required and name not in _FORGOTTEN),
     )
 
