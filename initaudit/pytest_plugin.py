@@ -150,12 +150,11 @@ def _settings(config: pytest.Config) -> Settings:
 
 def _complaint(report: Report) -> str | None:
     """Why the gate is closed: that there is no audit, or what was found, a line each; None where it is open."""
-    from initaudit.cli.gate import demands, exit_code
     from initaudit.findings import Severity
     from initaudit.formats.printing import visible
     from initaudit.registry import faults
 
-    if not exit_code([report]):
+    if not report.exit_code():
         return None
     if report.error is not None:
         return visible(report.error)
@@ -168,6 +167,6 @@ def _complaint(report: Report) -> str | None:
             where = f" {finding.layer}" if finding.layer else ""
             lines.append(f"{finding.code} {finding.name} [{finding.severity.value}]{where}: {finding.message}")
             lines += [f"    {finding.suggestion}"] if finding.suggestion else []
-    lines += demands(report)
+    lines += report.missed
     lines += dict.fromkeys((*report.failed_rules, *faults()))
     return "\n".join(visible(line) for line in lines)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from initaudit.judgement.evidence import Piece
 from initaudit.judgement.moved import PSEUDO_LAYERS
-from initaudit.stats.provenance import WIDENED
+from initaudit.stats.law_fits import WIDENED
 
 if TYPE_CHECKING:
     from initaudit.judgement.groups import Group
@@ -45,9 +45,13 @@ WIDER, NARROWER = (0.02, 0.03), (0.5, 0.05)
 """Share of the untrained, and of the trained, layers whose uniform law, at no published scale, is a little wider or is narrower
 than a published one: training widens (`benchmarks/untrained`), and an author's own scale lies there by chance. The others are a judgement."""
 
-GOODNESS: Final = (0.66, 0.38)
-"""Exponents a of the density a p^(a-1) of the p-values of untrained, and of trained, layers that fit a law: by their medians of 0.35 and
-0.16 (`benchmarks/untrained`)."""
+GOODNESS: Final = (0.9, 0.5)
+"""Exponents a of the density a p^(a-1) of the p-values of untrained, and of trained, layers whose shape fits, by their shares from p = 0.03
+on, where nine tenths lie (`benchmarks/untrained`)."""
+POOR_FIT: Final = 0.01
+"""p-value of the shape below which one draw in two hundred lies, and a trained layer in eight (`benchmarks/untrained`)."""
+FITS_POORLY: Final = (0.005, 0.13)
+"""Those shares."""
 
 
 def evidence_of_weights(group: Group, others: Moved) -> Piece:
@@ -77,7 +81,7 @@ def _scale_nats(group: Group, others: Moved) -> float:
     The farther the others went from the bound of a uniform law, the less likely would chance have brought this layer back to it.
     """
     nats = group.scale_nats or 0.0
-    if group.parts[0].stats.std > UNCHANGED:
+    if group.std > UNCHANGED:
         return min(nats, 0.0)
     return nats + math.log(max(others.widened / WIDENED, 1.0))
 
@@ -86,6 +90,8 @@ def evidence_of_goodness(group: Group) -> Piece:
     """How well the shape fits: that of draws as well as chance has it, that of trained layers mostly barely."""
     origins = [a.provenance for a in group.parts if a.provenance is not None]
     p_value = min(origin.shape_p_value or origin.p_value or 1.0 for origin in origins)
+    if p_value < POOR_FIT:
+        return Piece.of(*FITS_POORLY)
     untrained, trained = GOODNESS
     return Piece(math.log(untrained / trained) + (untrained - trained) * math.log(p_value))
 

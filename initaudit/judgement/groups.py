@@ -80,6 +80,11 @@ class Group:
         return self.width is not None and self.width > 1.0
 
     @property
+    def std(self) -> float:
+        """Standard deviation of the weights of its first part."""
+        return self.parts[0].stats.std
+
+    @property
     def uniform(self) -> bool:
         """Whether every law that its values fit is uniform."""
         return all(a.provenance is None or a.provenance.distribution == "uniform" for a in self.parts)

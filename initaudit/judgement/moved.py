@@ -37,7 +37,8 @@ class Moved:
     """Of the other layers of the network, those that training moved."""
 
     comparable: int
-    """That are not much smaller: one that is says nothing of how well a larger one would fit."""
+    """That are not much smaller: one that is says nothing of how well a larger one would fit. Nor do smaller values that left their law say
+    that larger ones would, which steps change by less of their scale."""
     fitting: int
     """Of these, whose weights fit a law all the same."""
     layers: int
@@ -57,11 +58,13 @@ class Moved:
     def of(cls, group: Group, moved: Iterable[Group]) -> Moved:
         """Beside this layer."""
         others = [other for other in moved if other is not group]
-        comparable = [other for other in others if other.count >= group.count / COMPARABLE]
+        alike = [other for other in others if other.std >= group.std / COMPARABLE]
+        comparable = [o for o in others if o.count >= group.count / COMPARABLE and (o.fits or o in alike)]
         biases = [other.bias for other in others if other.bias is not None]
-        drawn = [
-            other.bias == "drawn" or other.bias_count <= COMPARABLE * group.bias_count for other in others if other.bias
-        ]
+        drawn = sum(other.bias == "drawn" for other in others)
+        left = sum(
+            other.bias in ("open", "moved") and other.bias_count <= COMPARABLE * group.bias_count for other in alike
+        )
         strict = any(other.rejected for other in comparable) and not group.wide
         return cls(
             comparable=len(comparable),
@@ -70,8 +73,8 @@ class Moved:
             biases=len(biases),
             constant=biases.count("constant"),
             widened=median(reaches) if (reaches := _reaches(others, group)) else 0.0,
-            telling=drawn.count(True),
-            drawn=biases.count("drawn"),
+            telling=drawn + left,
+            drawn=drawn,
         )
 
 

@@ -92,6 +92,7 @@ def dense_report(*, depth=12, width=48, activation="relu", factor=1.0, name="net
             "slowness_why": "the network is not expected to learn at all" if lost else "every drawn layer starts as recommended",
             "reason": f"INI401 vanishing-signal at {lost}: the signal dies on its way" if lost else "No problem found in this freshly initialised network.",
             "evidence": ["12 of 12 layers follow he_normal up to a constant factor"],
+            "headline": {"cause": "The signal dies on its way.", "layer": lost, "action": "Re-initialise with he_normal: `initaudit fix`."} if lost else None,
             "first_lost": {"layer": lost, "cause": "its weights are too small for a ReLU"} if lost else None,
         },
         "coverage": {"parameters": depth * width * width + 10, "audited": depth * width * width, "skipped": [{"initializer": "rope.table", "parameters": 10, "reason": "a table of constants, not a weight", "is_parameter": True}]},

@@ -91,6 +91,21 @@ def test_same_document_gives_same_page():
     assert render(report) == render(copy.deepcopy(report))
 
 
+def test_advice_is_shown_for_the_fitting_reader_and_folded_for_the_others():
+    """The first of the document's advice stands open, line by line; names in it cannot break out of the page."""
+    report = documents.dense_report(depth=2)
+    advice = [
+        {"reader": "pytorch", "text": "Before training:", "code": "first_(model)\nsecond_('<b>')"},
+        {"reader": "onnx", "text": "In the file:", "code": "initaudit fix"},
+    ]
+    report["findings"] = [documents.finding("INI101", "small", "error", None, "small", advice=advice)]
+
+    html = render(report)
+
+    assert '<code class="line">first_(model)</code><code class="line">second_(&#39;&lt;b&gt;&#39;)</code>' in html
+    assert "<summary>The file</summary>" in html
+
+
 def test_island_holds_one_value_per_layer():
     """Every column of the data island has an entry for each layer, and numbers that JSON lacks stand as words or null."""
     report = documents.dense_report(depth=5)

@@ -77,6 +77,7 @@ def test_fix_is_offered_where_a_new_draw_is_the_remedy(severity, remedy, offered
     report = documents.dense_report(depth=2)
     layer = report["layers"][0]["name"]
     report["findings"] = [documents.finding("INI101", "weight-too-small", severity, layer, "small", remedy=remedy)]
+    report["verdict"]["headline"] = {"cause": "small", "layer": layer, "action": "Draw it anew."}
 
     assert offers(report) == offered
 

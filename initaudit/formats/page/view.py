@@ -92,7 +92,7 @@ def report_view(
         "options": report.get("options"),
         "seconds": at(report, "timing.seconds"),
         "drawable": _drawable(layers),
-        "advice": obstacle["advice"] if obstacle else _first_advice(kept),
+        "advice": at(report, "verdict.headline.action"),
         "fix": words.fix_command(path) if fixable else None,
         "island": island(
             layers=layers,
@@ -106,18 +106,11 @@ def report_view(
     }
 
 
-def _first_advice(findings: Sequence[Mapping[str, Any]]) -> str | None:
-    """Of the worst finding that has any."""
-    return next(
-        (f["suggestion"] for s in ("error", "warning") for f in findings if f["severity"] == s and f["suggestion"]),
-        None,
-    )
-
-
 def _finding(finding: Mapping[str, Any], anchors: Mapping[str, str]) -> dict[str, Any]:
     evidence = finding["evidence"]
     return {
         "remedy": Remedy.NONE.value,
+        "advice": (),
         **finding,
         "anchor": anchors.get(finding["layer"]),
         "measured": evidence.get("measured"),
