@@ -8,6 +8,7 @@ leads nowhere. Nothing is fetched from anywhere.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -23,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from docs.generated import command_page, rule_index, rule_page  # noqa: E402
-from initaudit.home import REPOSITORY  # noqa: E402
+from initaudit.home import DOCUMENTATION, REPOSITORY  # noqa: E402
 from initaudit.rule import all_rules  # noqa: E402
 
 ELSEWHERE = {
@@ -69,7 +70,8 @@ def gather(folder: Path) -> None:
     for source, name in pages.items():
         (folder / name).write_text(turned((ROOT / source).read_text("utf-8"), source, pages), encoding="utf-8")
     shutil.copytree(ROOT / "docs" / "images", folder / "images")
-    shutil.copy(ROOT / "initaudit" / "schema.json", folder)
+    schema = ROOT / "initaudit" / "schema.json"
+    shutil.copy(schema, folder / json.loads(schema.read_text("utf-8"))["$id"].removeprefix(DOCUMENTATION))
     (folder / "commands.md").write_text(command_page(), encoding="utf-8")
     rules = folder / "rules"
     rules.mkdir()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,9 +14,18 @@ from initaudit.rule import Rule, all_rules
 from tests.networks import save
 from tests.rules.cases import CASES
 
+if TYPE_CHECKING:
+    from initaudit.findings import Finding
+
 SAMPLES = Path(__file__).resolve().parents[1] / "sample_models" / "README.md"
 ADMONITIONS = {"error": "failure", "warning": "warning", "info": "note"}
 """How the site shows a finding of each severity."""
+IGNORE = """Say of which layers (`*` for all) and why; the reason stands in every report.
+
+```toml
+[tool.initaudit]
+ignore = ["{rule}:{layer}=the reason"]
+```"""
 WIDTH = 86
 """Columns of the help texts: what the site shows without scrolling."""
 
@@ -44,6 +54,25 @@ def rule_page(rule: Rule, folder: Path) -> str:
 
     Raises LookupError where it says nothing.
     """
+    found, example = _example(rule, folder)
+    documentation = rule.documentation()
+    summary, details = documentation.pop("summary"), documentation.pop("Details", "")
+    references = documentation.pop("References")
+    sections = {
+        **{title: _sentence(text) for title, text in documentation.items()},
+        "Example": example,
+        "Thresholds": _thresholds(rule),
+        "To ignore it": IGNORE.format(rule=rule.code, layer=found.layer or "*"),
+        "References": _sentence(references),
+    }
+    *others, last = rule.severities()
+    severities = f"{', '.join(others)} or {last}, by what it does to the network" if others else last
+    text = "\n\n".join(f"## {title}\n\n{body}" for title, body in sections.items() if body)
+    return f"# {rule.code} {rule.name}\n\n{summary} {details}\n\n**Severity:** {severities}.\n\n{text}\n"
+
+
+def _example(rule: Rule, folder: Path) -> tuple[Finding, str]:
+    """What the rule says of its network, and the part of its page that shows it."""
     case = CASES[rule.code]
     path = save(case.faulty(), folder / f"{rule.code}.onnx")
     before = save(case.before(), folder / f"{rule.code}-before.onnx") if case.before else None
@@ -51,52 +80,37 @@ def rule_page(rule: Rule, folder: Path) -> str:
     if not report.findings:
         raise LookupError(f"{rule.code} says nothing of its own example")
     found = report.findings[0]
+    files = f"[{rule.code}.onnx]({rule.code}.onnx) is such a network"
     options = "".join(f" --{name} {value}" for name, value in case.options.items())
-    against = f" --against {Path(before).name}" if before else ""
-    also = f", and [{Path(before).name}]({Path(before).name}) is it before" if before else ""
-    documentation = rule.documentation()
-    summary = documentation.pop("summary")
-    details = documentation.pop("Details", "")
-    references = documentation.pop("References")
-    sections = "\n\n".join(f"## {title}\n\n{_sentence(text)}" for title, text in documentation.items())
-    shown = ", ".join(f"`{name}`" for name in _samples(rule.code))
-    where = f" {found.layer}" if found.layer else ""
-    advice = f"\n\n    → {found.suggestion}" if found.suggestion else ""
-    return f"""# {rule.code} {rule.name}
-
-{summary} {details}
-
-**Severity:** {" or ".join(rule.severities())}{", by what it does to the network" if rule.by_consequence else ""}.
-
-{sections}
-
-## Example
-
-{case.shows} [{rule.code}.onnx]({rule.code}.onnx) is such a network{also}.
+    if before:
+        files += f", and [{rule.code}-before.onnx]({rule.code}-before.onnx) is it before"
+        options += f" --against {rule.code}-before.onnx"
+    title = f"{found.severity} {rule.code} {rule.name} {found.layer or ''}".strip()
+    text = f"""{case.shows} {files}.
 
 ```console
-$ initaudit check {rule.code}.onnx{options}{against}
+$ initaudit check {rule.code}.onnx{options}
 ```
 
-!!! {ADMONITIONS[found.severity]} "{found.severity} {rule.code} {rule.name}{where}"
+!!! {ADMONITIONS[found.severity]} "{title}"
 
-    {found.message}{advice}
-
-{f"[Sample models](../sample-models.md) with this finding: {shown}." if shown else ""}
-
-## To ignore it
-
-Say of which layers (`*` for all) and why; the reason stands in every report.
-
-```toml
-[tool.initaudit]
-ignore = ["{rule.code}:{found.layer or "*"}=the reason"]
-```
-
-## References
-
-{_sentence(references)}
+    {found.message}
 """
+    if found.suggestion:
+        text += f"\n    → {found.suggestion}\n"
+    if samples := ", ".join(f"`{name}`" for name in _samples(rule.code)):
+        text += f"\n[Sample models](../sample-models.md) with this finding: {samples}."
+    return found, text
+
+
+def _thresholds(rule: Rule) -> str:
+    """Those that a project may set; empty where there are none."""
+    if not rule.thresholds:
+        return ""
+    rows = "".join(f"| `{rule.code}.{t.name}` | {t.value:g} | {t.meaning} |\n" for t in rule.thresholds)
+    option = f"`--threshold {rule.code}.{rule.thresholds[0].name}=X`"
+    table = f"| threshold | value | what it is |\n|---|---|---|\n{rows}"
+    return f"A project may set them: {option}, or in its [configuration](../configuration.md#rules).\n\n{table}"
 
 
 def command_page() -> str:

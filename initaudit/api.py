@@ -77,7 +77,7 @@ def audit(source: Source, *, config: Config | None = None, **options: Unpack[Aud
     """
     from initaudit import auditor
 
-    return auditor.audit(source, _with(config or Config(), options))
+    return auditor.audit(source, _with(_checked(config), options))
 
 
 def fix(
@@ -99,7 +99,15 @@ def fix(
     from initaudit.fixing import fixer
 
     target = None if output is None else Path(output)
-    return fixer.fix(source, target, config or Config(), _with(fixer.FixOptions(), options))
+    return fixer.fix(source, target, _checked(config), _with(fixer.FixOptions(), options))
+
+
+def _checked(config: Config | None) -> Config:
+    from initaudit.errors import UsageError
+
+    if not isinstance(config, Config | None):
+        raise UsageError(f"config is no initaudit.Config: {type(config).__name__}")
+    return config or Config()
 
 
 def _with(defaults: OptionsT, options: Mapping[str, Any]) -> OptionsT:
@@ -111,5 +119,7 @@ def _with(defaults: OptionsT, options: Mapping[str, Any]) -> OptionsT:
     known = [field.name for field in fields(defaults)]  # type: ignore[arg-type]
     for name in options:
         if name not in known:
-            raise UsageError(f"unknown option {name!r}{similar(name, known)}")
+            of_audit = name in {field.name for field in fields(Config)}
+            hint = f"; it is one of the audit: config=Config({name}=...)" if of_audit else similar(name, known)
+            raise UsageError(f"unknown option {name!r}{hint}")
     return replace(defaults, **options)  # type: ignore[type-var]

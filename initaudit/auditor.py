@@ -6,6 +6,8 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from initaudit.advising.advise import with_advice
 from initaudit.config import Config
 from initaudit.extraction.extract import extract_layers
@@ -41,6 +43,9 @@ if TYPE_CHECKING:
     from initaudit.per_rule import Limit
 
 
+@np.errstate(
+    all="ignore"
+)  # what is not finite is found and reported; numpy's own warnings would only stand between the lines
 def audit(source: Source, config: Config | None = None, progress: Callable[[str], None] | None = None) -> Report:
     """Audit one model.
 

@@ -52,6 +52,14 @@ class Format(abc.ABC):
         """
         yield self.render({**head, "reports": list(reports)}, options)
 
+    def compare(self, document: Mapping[str, Any], options: FormatOptions) -> str:
+        """As `render`, of a comparison as `initaudit.report.comparison` makes it; override it in a format that can show one."""
+        raise UsageError(f"output format {self.name!r} cannot show a comparison")
+
+    def can_compare(self) -> bool:
+        """Whether it shows comparisons."""
+        return type(self).compare is not Format.compare
+
 
 @cache
 def all_formats() -> dict[str, Format]:

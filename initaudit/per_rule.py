@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from initaudit.errors import UsageError, similar
@@ -40,7 +40,7 @@ class Limit:
     rule: str
     """Code or name."""
     name: str
-    """`ratio`"""
+    """Of the threshold, `ratio` for one."""
     layer: str = "*"
     """As in `Ignore`."""
     value: float
@@ -102,8 +102,6 @@ LAYER_KEYS = ("ignore", "reason", "severity", "threshold")
 
 
 def _here(entry: Any, layer: str, **more: str) -> Any:
-    from dataclasses import replace
-
     if entry.layer != "*":
         raise UsageError(f"layer {layer!r}: {entry} names layers itself")
     return replace(entry, layer=layer, **more)

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from initaudit.api import AuditOptions
-    from initaudit.config import Config
     from initaudit.model.load import Source
     from initaudit.report.report import Report
     from initaudit.settings.settings import Settings
@@ -61,11 +60,15 @@ class Gate:
         """
         __tracebackhide__ = True
         from initaudit.api import audit
+        from initaudit.cli.auditing import ShapesTold, with_fitting_shapes
         from initaudit.errors import InitauditError
+        from initaudit.model.load import load_model
 
         try:
-            name = os.fsdecode(source) if isinstance(source, str | os.PathLike) else None
-            report = audit(source, config=self._settings.config(name), **options)
+            config = self._settings.config(os.fsdecode(source) if isinstance(source, str | os.PathLike) else None)
+            if config.input_shapes and "input_shapes" not in options:
+                source, config = with_fitting_shapes(load_model(source), config, self._settings, ShapesTold())
+            report = audit(source, config=config, **options)
         except InitauditError as error:
             raise error.with_traceback(None) from None  # its text says all; the test's own line is what is to be seen
         if complaint := _complaint(report):
@@ -88,43 +91,44 @@ def _tests(session: pytest.Session, config: pytest.Config, patterns: list[str]) 
     try:
         settings = _settings(config)
         paths = expand([str(config.invocation_params.dir / pattern) for pattern in patterns], settings.run.exclude)
-        options = {path: settings.config(path) for path in paths}
     except InitauditError as error:
         raise pytest.UsageError(f"--initaudit: {error}") from error
     for path in paths:
-        file: ModelFile = ModelFile.from_parent(session, path=Path(path))
-        yield ModelTest.from_parent(file, name="initaudit", options=options[path])
+        file: ModelFile = ModelFile.from_parent(session, path=Path(path), settings=settings)
+        yield from session.genitems(file)  # which pytest counts
 
 
 class ModelFile(pytest.File):
     """An ONNX file."""
 
+    def __init__(self, *, settings: Settings, **of_node: Any) -> None:
+        super().__init__(**of_node)
+        self._settings = settings
+
     def collect(self) -> Iterator[pytest.Item]:
-        """Nothing of its own accord: `pytest_collection_modifyitems` makes its test."""
-        return iter(())
+        """Its one test."""
+        yield ModelTest.from_parent(self, name="initaudit", settings=self._settings)
 
 
 class ModelTest(pytest.Item):
     """The audit of one file."""
 
-    def __init__(self, *, options: Config, **of_node: Any) -> None:
+    def __init__(self, *, settings: Settings, **of_node: Any) -> None:
         super().__init__(**of_node)
-        self._options = options
+        self._settings = settings
 
     def runtest(self) -> None:
-        """Audit. Raises ModelFailed where the gate is closed, InitauditError where there is no audit."""
-        from initaudit.auditor import audit
+        """Audit, as `initaudit check` does. Raises ModelFailed where its exit code would not be 0."""
+        from initaudit.cli.auditing import ShapesTold, audit_one
 
-        report = audit(os.path.relpath(self.path), self._options)
+        report = audit_one(os.path.relpath(self.path), self._settings, shapes=ShapesTold())
         self.user_properties += [("verdict", report.verdict.status), ("trainability", report.verdict.trainability)]
         if complaint := _complaint(report):
             raise ModelFailed(complaint)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *arguments: Any) -> Any:
-        """The findings, or why there is no audit; a traceback only of what is a fault of the program."""
-        from initaudit.errors import InitauditError
-
-        if isinstance(excinfo.value, (ModelFailed, InitauditError)):
+        """The findings, or why there is no audit; a traceback only of what is no answer at all."""
+        if isinstance(excinfo.value, ModelFailed):
             return str(excinfo.value)
         return super().repr_failure(excinfo, *arguments)
 
@@ -134,7 +138,7 @@ class ModelTest(pytest.Item):
 
 
 class ModelFailed(Exception):
-    """The findings of one model, as text."""
+    """The findings of one model, or why it has none, as text."""
 
 
 def _settings(config: pytest.Config) -> Settings:
@@ -145,14 +149,15 @@ def _settings(config: pytest.Config) -> Settings:
 
 
 def _complaint(report: Report) -> str | None:
-    """Why the gate is closed: what was found, a paragraph each; None where it is open."""
-    from initaudit.cli.gate import demands, exit_code
+    """Why the gate is closed: that there is no audit, or what was found, a line each; None where it is open."""
     from initaudit.findings import Severity
     from initaudit.formats.printing import visible
     from initaudit.registry import faults
 
-    if not exit_code([report]):
+    if not report.exit_code():
         return None
+    if report.error is not None:
+        return visible(report.error)
     verdict, config = report.verdict, report.config
     assert config is not None
     lines = [f"{report.path}: {verdict.status}: {verdict.reason}"]
@@ -162,6 +167,6 @@ def _complaint(report: Report) -> str | None:
             where = f" {finding.layer}" if finding.layer else ""
             lines.append(f"{finding.code} {finding.name} [{finding.severity.value}]{where}: {finding.message}")
             lines += [f"    {finding.suggestion}"] if finding.suggestion else []
-    lines += demands(report)
+    lines += report.missed
     lines += dict.fromkeys((*report.failed_rules, *faults()))
     return "\n".join(visible(line) for line in lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 import shlex
 import tomllib
@@ -11,6 +12,7 @@ from pathlib import Path
 import click
 import pytest
 
+import initaudit
 from docs import build, generated
 from initaudit import home
 from initaudit.cli import COMMANDS
@@ -91,15 +93,30 @@ def test_the_table_of_rules_lists_each_with_its_severities():
 
 
 def test_a_rule_has_a_page_with_its_documentation_and_an_example_that_triggers_it(tmp_path: Path):
-    """The example lies beside it; tests/rules/test_every_rule.py sees to those of the other rules."""
+    """The example lies beside it, and what it says to ignore it does so; tests/rules/test_every_rule.py sees to those of the other rules."""
     rule = find_rule("INI003")
     assert rule is not None
 
     page = generated.rule_page(rule, tmp_path)
+    (block,) = re.findall(r"```toml\n([\s\S]*?)```", page)
+    settings = tomllib.loads(block)["tool"]["initaudit"]
+    report = initaudit.audit(tmp_path / "INI003.onnx", context="fresh", probe="none", **settings)
 
+    assert [(f.layer, f.suppressed) for f in report.findings if f.code == "INI003"] == [("/fc1/Gemm", "the reason")]
     assert rule.documentation()["Why"][1:] in page
     assert "error INI003 zero-weight /fc1/Gemm" in page
     assert (tmp_path / "INI003.onnx").exists()
+
+
+def test_every_key_of_the_json_document_is_explained():
+    """Those of the document and of a report; `initaudit schema` has the rest."""
+    schema = json.loads((ROOT / "initaudit" / "schema.json").read_text("utf-8"))
+    explained = set(re.findall(r"`([\w.\[\]]+)`(?=[^|]*\|)", (ROOT / "docs" / "json.md").read_text("utf-8")))
+
+    assert set(schema["properties"]) - {"reports"} <= explained
+    assert {f"reports[].{key}" for key in schema["$defs"]["report"]["properties"]} <= {
+        e.removesuffix("[]") for e in explained
+    }
 
 
 def test_help_is_shown_of_every_command():

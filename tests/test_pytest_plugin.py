@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -30,16 +32,26 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+CONFIGURATION = """
+[tool.pytest.ini_options]
+[tool.initaudit]
+probe = "none"
+context = "fresh"
+exclude = ["drafts"]
+input-shapes = {of_another_model = [1, 2]}
+"""
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a sound model, one with a layer of zeros, and a configuration."""
     folder = tmp_path_factory.mktemp("project")
     (folder / "models" / "old").mkdir(parents=True)
+    (folder / "models" / "drafts").mkdir()
     save(mlp([16, 16, 4]), folder / "models" / "good.onnx")
     save(mlp([16, 16, 4], change={"fc0.weight": np.zeros_like}), folder / "models" / "old" / "zero.onnx")
-    (folder / "pyproject.toml").write_text(
-        '[tool.initaudit]\nprobe = "none"\ncontext = "fresh"\n[tool.pytest.ini_options]\n'
-    )
+    save(mlp([16, 16, 4]), folder / "models" / "drafts" / "left_out.onnx")
+    (folder / "pyproject.toml").write_text(CONFIGURATION)
     return folder
 
 
@@ -61,9 +73,11 @@ def test_each_file_is_a_test_with_one_message(installed: Path, project: Path):
     done = run_pytest(installed, project, "-v", "--initaudit", "models")
 
     assert done.returncode == 1, done.stdout + done.stderr
+    assert "collected 2 items" in done.stdout
     assert "models/good.onnx::initaudit PASSED" in done.stdout
     assert "models/old/zero.onnx::initaudit FAILED" in done.stdout
     assert "INI003 zero-weight [error] " in done.stdout
+    assert "left_out" not in done.stdout
     assert "Traceback" not in done.stdout
     assert "pytest_plugin.py" not in done.stdout
 
@@ -167,6 +181,22 @@ def test_the_fixture_asserts_and_gives_the_report(installed: Path, project: Path
     assert "model/load.py" not in done.stdout
 
 
+def test_the_lines_of_the_documentation_work(installed: Path, tmp_path: Path):
+    """The tests and the command of docs/ci.md, in a project that has what they speak of."""
+    section = (ROOT / "docs" / "ci.md").read_text().split("\n## pytest\n")[1]
+    (code,), (command, *_) = (re.findall(rf"```{kind}\n(.*?)```", section, re.DOTALL) for kind in ("python", "sh"))
+    (tmp_path / "test_model.py").write_text(code)
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    for path in ("model.onnx", "models/a.onnx", "exports/today/b.onnx"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        save(mlp([16, 16, 4]), tmp_path / path)
+
+    done = run_pytest(installed, tmp_path, *shlex.split(command)[1:])
+
+    assert done.returncode == 0, done.stdout
+    assert "4 passed" in done.stdout
+
+
 def test_the_plugin_costs_a_run_nothing_that_does_not_use_it(installed: Path, project: Path, tmp_path: Path):
     """Nothing heavy is imported at the start, and nothing by a test without the fixture."""
     (tmp_path / "test_other.py").write_text(
@@ -181,3 +211,22 @@ def test_the_plugin_costs_a_run_nothing_that_does_not_use_it(installed: Path, pr
     done = run_pytest(installed, tmp_path, "-p", "no:hypothesispytest", "test_other.py")
 
     assert done.returncode == 0, done.stdout
+
+
+def test_the_fixture_obeys_what_is_said_of_the_file(tmp_path: Path):
+    """A table under `files` of the configuration holds here too."""
+    from initaudit.pytest_plugin import Gate
+    from initaudit.settings.settings import load_settings
+
+    (tmp_path / "initaudit.toml").write_text(
+        'probe = "none"\ncontext = "fresh"\n[files."known.onnx"]\nfail-on = "never"\n'
+    )
+    known, other = (
+        save(mlp([16, 16, 4], change={"fc0.weight": np.zeros_like}), tmp_path / name)
+        for name in ("known.onnx", "other.onnx")
+    )
+    gate = Gate(load_settings(tmp_path))
+
+    assert gate(known).verdict.status == "fail"
+    with pytest.raises(pytest.fail.Exception, match="INI003"):
+        gate(other)

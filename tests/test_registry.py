@@ -61,7 +61,7 @@ def test_help_names_exactly_the_formats_that_exist():
     """What the help lists works, and what works is listed."""
     from initaudit.cli.check import command
 
-    option = next(p for p in command.params if p.name == "formats")
+    option = next(p for p in command.params if p.name == "output_format")
     listed = set(re.findall(r"[a-z]+", option.help.split(".")[0])) - {"default", "or", "and"}
 
     assert listed == set(all_formats())

@@ -83,12 +83,22 @@ def test_an_audit_changes_no_file(tmp_path: Path):
     assert list(tmp_path.iterdir()) == [Path(path)]
 
 
+class Trap:
+    """What writes a file when it is unpickled."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.file,)
+
+
 @pytest.mark.parametrize("suffix", [".npy", ".npz"])
 def test_pickled_inputs_are_refused(suffix: str, tmp_path: Path):
     """An array of objects is a pickle, and reading a pickle runs it."""
     path = save(mlp([16, 16, 4]), tmp_path / "m.onnx")
-    data = tmp_path / f"inputs{suffix}"
-    objects = np.array([{"x": 1}] * 4, dtype=object)
+    data, sprung = tmp_path / f"inputs{suffix}", tmp_path / "sprung"
+    objects = np.array([Trap(sprung)], dtype=object)
     if suffix == ".npy":
         np.save(data, objects, allow_pickle=True)
     else:
@@ -96,6 +106,8 @@ def test_pickled_inputs_are_refused(suffix: str, tmp_path: Path):
 
     with pytest.raises(InitauditError, match=re.escape(data.name)):
         initaudit.audit(path, input_data=str(data))
+
+    assert not sprung.exists()
 
 
 def named_tests() -> list[str]:

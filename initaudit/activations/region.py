@@ -57,7 +57,7 @@ class Match:
 class Region:
     """Every node reachable from `start` through elementwise nodes whose other operands are constant."""
 
-    __slots__ = ("_below", "_constants", "_meaning", "nodes", "start")
+    __slots__ = ("_below", "_constants", "_meaning", "_uses", "nodes", "start")
 
     def __init__(self, start: Value) -> None:
         self.start = start
@@ -66,10 +66,14 @@ class Region:
         self._below: dict[int, frozenset[int]] = {id(start): frozenset()}
         self._constants: dict[int, float] = {}
         self._meaning: dict[int, int] = {id(start): START}
+        self._uses: dict[int, frozenset[int]] = {}
+        """By id of start and each result: its uses that give data, by id of the node."""
         taken: set[int] = set()
         queue = [start]
         while queue and len(self.nodes) < MAX_REGION:
             for node, _ in queue.pop(0).consumers:
+                if len(self.nodes) == MAX_REGION:
+                    break
                 if id(node) in taken or not self._joins(node):
                     continue
                 taken.add(id(node))
@@ -113,9 +117,15 @@ class Region:
                 continue
             if value is self.start and not start_too:
                 continue
-            if value.is_output or any(id(n) not in inside and _uses_data(n) for n, _ in value.consumers):
+            if value.is_output or not self._uses_of(value) <= inside:
                 return False
         return True
+
+    def _uses_of(self, value: Value) -> frozenset[int]:
+        uses = self._uses.get(id(value))
+        if uses is None:
+            uses = self._uses[id(value)] = frozenset(id(n) for n, _ in value.consumers if _uses_data(n))
+        return uses
 
     def function(self, end: Value) -> Function:
         """`end` as a function of `start`, elementwise, float64."""

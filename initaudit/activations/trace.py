@@ -79,10 +79,12 @@ class Trace:
             done = reduced.nodes
             self._reduce(reduced, value, norm)
         else:
-            for match in match_activations(value):
+            matches = match_activations(value)
+            for match in matches:
                 done |= match.nodes
                 first = next((n for n, _ in value.consumers if id(n) in match.nodes), None)
                 self._end(match.name, value, first, norm, match)
+            if matches:
                 self._note_bias(value)
         for successor in through_boundary(value):
             self._push(successor, norm)

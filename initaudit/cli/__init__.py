@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
+from types import FrameType
 from typing import Any, NoReturn
 
 import click
@@ -17,7 +19,7 @@ COMMANDS = {
     "check": "Audit models and report what is wrong with their weights.",
     "fix": "Write a re-initialised copy of a model.",
     "inspect": "Show the layers of a model, without a verdict.",
-    "diff": "Show which layers changed between two versions of a model.",
+    "diff": "Show what became better or worse between two models or reports.",
     "rule": "Explain one rule.",
     "rules": "List all rules.",
     "schema": "Print the JSON Schema of the reports.",
@@ -27,6 +29,10 @@ COMMANDS = {
 
 EXIT_INTERRUPTED = 130
 """As shells have it: 128 and the number of SIGINT."""
+
+
+ENDINGS = (signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
+"""Signals that end a process which does not handle them. SIGINT Python handles itself."""
 
 
 class _LazyGroup(click.Group):
@@ -63,7 +69,18 @@ def main() -> NoReturn:
     """Entry point: every failure is one line on stderr and exit code 2; 1 is kept for findings."""
     # The matrices of a statistics pass fit into a cache: a second BLAS thread costs more than it gives. Before numpy is imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    for number in ENDINGS:
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores the second one
+            signal.signal(number, _end)
     sys.exit(run(sys.argv[1:]))
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    """Leave by an exception, so that temporary files and child processes go too."""
+    del frame
+    for again in ENDINGS:
+        signal.signal(again, signal.SIG_IGN)  # the way out is short, and a second signal must not cut it
+    raise SystemExit(128 + number)
 
 
 def run(arguments: list[str]) -> int:
@@ -81,8 +98,7 @@ def run(arguments: list[str]) -> int:
     except InitauditError as error:
         click.echo(f"initaudit: error: {visible(str(error))}", err=True)
         return EXIT_ERROR
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader went away; nothing more can be said
+    except SystemExit:  # click's answer to a reader that went away, with 1 as its code
         return EXIT_ERROR
     except MemoryError:
         click.echo("initaudit: error: out of memory", err=True)

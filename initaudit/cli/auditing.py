@@ -61,6 +61,7 @@ def audit_one(
     progress: Callable[[str], None] | None = None,
     *,
     shapes: ShapesTold | None = None,
+    content: bytes | None = None,
 ) -> Report:
     """The report of one path; a model that cannot be audited gives a report with the reason, and costs no other model its own.
 
@@ -70,6 +71,7 @@ def audit_one(
         progress: called with a phrase for what is being done.
         shapes: takes down what became of the input shapes, where they need not fit every model; None where the command line speaks of
             this model alone.
+        content: what stdin held, where it was read already.
     """
     from initaudit.auditor import audit, failed
     from initaudit.errors import InitauditError
@@ -77,7 +79,7 @@ def audit_one(
     name, config = label(path), None
     try:
         config = settings.config(name)
-        source: str | Model = read_stdin() if path == STDIN else path
+        source: str | Model = read_stdin(content) if path == STDIN else path
         if config.input_shapes:
             source, config = with_fitting_shapes(source, config, settings, shapes)
         return audit(source, config, progress)

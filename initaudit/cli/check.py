@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -31,7 +32,7 @@ def command(models: tuple[str, ...], **options: Any) -> int:
 
     Every option may stand in a configuration file or an environment variable as well; `initaudit config` shows what is in force.
     """
-    from initaudit.cli.gate import demands, exit_code, gate
+    from initaudit.cli.gate import exit_code
     from initaudit.cli.interruption import interruptible
     from initaudit.cli.output import Writer, pair_outputs, summary
     from initaudit.format import FormatOptions
@@ -42,14 +43,14 @@ def command(models: tuple[str, ...], **options: Any) -> int:
     run, config = settings.run, settings.config()
     pairs = pair_outputs(run.output_format, run.output)
     paths = expand(models, run.exclude)
-    baseline = load_baseline(config.baseline)
+    load_baseline(config.baseline)  # what is wrong with it is told before the work
     if config.probe != "none":
         from initaudit.probe.isolation import prestart
 
         prestart()  # its imports run on another core while the weights are weighed here
     shapes = ShapesTold()
     looks = FormatOptions(verbose=run.verbose, statistics=run.statistics)
-    closing = partial(gate, exit_zero=run.exit_zero)
+    closing = methodcaller("gate", exit_zero=run.exit_zero)
     writer = Writer(pairs, looks, color=run.color, quiet=run.quiet, gate=closing)
     with interruptible() as interruption:
         reports = writer.write(interruption.until(audit_all(paths, settings, shapes, jobs=run.jobs, quiet=run.quiet)))
@@ -62,13 +63,14 @@ def command(models: tuple[str, ...], **options: Any) -> int:
         click.echo(f"initaudit: error: --input-shape: no model has an input {visible(name)!r} of this shape", err=True)
     if not run.quiet:
         click.echo(summary(reports), err=True)
+        accepted = cache(load_baseline)
         judged = [
-            (report.path, report.findings, report.config) for report in reports if report.config and not report.error
+            (r.path, r.findings, r.config, accepted(r.config.baseline)) for r in reports if r.config and not r.error
         ]
-        for note in (*shapes.misfits, *notes(baseline, judged)):
+        for note in (*shapes.misfits, *notes(judged)):
             click.echo(f"initaudit: note: {visible(note)}", err=True)
     for report in reports:
-        for missed in demands(report):
+        for missed in report.missed:
             click.echo(f"initaudit: {visible(report.path)}: {missed}", err=True)
     return exit_code(reports, exit_zero=run.exit_zero, failed=bool(unused))
 

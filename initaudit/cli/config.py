@@ -40,6 +40,9 @@ def command(model: str | None, *, how: str, **options: Any) -> int:
 
 def _lines(settings: Settings, model: str | None) -> Iterator[str]:
     yield f"Configuration file: {settings.file or 'none'}"
+    tables = list(dict.fromkeys(given.files for given in settings.given if given.files is not None))
+    if model is None and tables:
+        yield f"Its tables under `files` hold for models like {', '.join(tables)}; give one to see them."
     if model is not None:
         yield f"Of its tables under `files`, these hold for {model}: {', '.join(settings.globs(model)) or 'none'}"
     yield ""

@@ -1,55 +1,143 @@
-"""`initaudit diff`: which layers changed between two models, by how much, and which did not."""
+"""`initaudit diff`: what became better and what worse between two models, or two reports, or one of each."""
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from initaudit.cli.completion import complete_formats
+from initaudit.cli.models import STDIN, label
+from initaudit.cli.options import FORMATS, audit_options, run_options_of, take_settings
+from initaudit.config import FAIL_ON
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from initaudit.judgement.compare import LayerChange
+    from initaudit.judgement.model_audit import ModelAudit
+    from initaudit.settings.settings import Settings
 
 
 @click.command("diff")
 @click.argument("before", type=click.Path())
 @click.argument("after", type=click.Path())
-@click.option("--output-format", type=click.Choice(["text", "json"]), default="text", help="text (default) or json.")
-@click.option("--fail-on-unchanged", is_flag=True, help="Exit 1 if a layer did not change.")
-def command(before: str, after: str, output_format: str, fail_on_unchanged: bool) -> int:
-    """Show which layers changed from BEFORE to AFTER, by how much, and which did not (frozen, never trained)."""
-    from initaudit.extraction.extract import extract_layers
+@click.option(
+    "--output-format",
+    "formats",
+    multiple=True,
+    metavar="FORMAT",
+    shell_complete=complete_formats,
+    help=FORMATS,
+)
+@click.option(
+    "-o",
+    "--output",
+    "files",
+    multiple=True,
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="File for the comparison; the n-th -o belongs to the n-th format, which follows from the suffix where none is given. - is stdout.",
+)
+@click.option(
+    "--fail-on", type=click.Choice(FAIL_ON), help="Lowest severity of a new finding for exit code 1 (default error)."
+)
+@click.option("--fail-on-unchanged", is_flag=True, help="Exit 1 also if a layer did not change; needs two models.")
+@run_options_of("quiet", "verbose", "color")
+@audit_options
+def command(before: str, after: str, **options: Any) -> int:
+    """Show what became better or worse from BEFORE to AFTER: findings that are new or gone, trainability, and how much each layer changed.
+
+    Each of them is a model or a folder of models, which are audited, or a JSON report of `check`; one may be - for stdin. Exit 1 where AFTER has a new finding at
+    or above --fail-on, or one that was below it before.
+    """
+    from initaudit.cli.gate import EXIT_ERROR, EXIT_FINDINGS
+    from initaudit.cli.output import command_line, pair_outputs, write_comparison
+    from initaudit.errors import UsageError
+    from initaudit.format import FormatOptions
+    from initaudit.formats.printing import visible
+    from initaudit.formats.telling import failures
+    from initaudit.registry import faults
+    from initaudit.report.comparison import appeared, compared, comparison, pair_reports
+    from initaudit.settings.run import Output
+
+    unchanged_fails = options.pop("fail_on_unchanged")
+    outputs = [Output(file=file) for file in options.pop("files")]
+    pairs = pair_outputs(options.pop("formats"), outputs, comparing=True)
+    settings = take_settings(options)
+    run, fail_on = settings.run, settings.config().fail_on
+    if before == after == STDIN:
+        raise UsageError("only one of BEFORE and AFTER can be stdin")
+    first, second = (_side(path, settings) for path in (before, after))
+    if unchanged_fails and not (first.audits and second.audits):
+        raise UsageError("--fail-on-unchanged needs two models: reports do not hold the weights")
+    # What a report says was broken before is no failure of today's; a model that is audited today is.
+    broken = [*(first.entries if first.audits else ()), *second.entries]
+    failed = dict.fromkeys([*faults(), *(line for entry in broken for line in failures(entry))])
+    for line in failed:
+        click.echo(f"initaudit: error: {visible(line)}", err=True)
+    models = [
+        compared(b, a, _weight_changes(first.audit_of(b), second.audit_of(a)))
+        for b, a in pair_reports(first.entries, second.entries)
+    ]
+    unchanged = [layer["after"] for m in models for layer in m["layers"] if layer["state"] == "unchanged"]
+    missed = [f"{name} did not change (--fail-on-unchanged)" for name in unchanged if unchanged_fails]
+    new = [finding for model in models for finding in appeared(model, fail_on)]
+    code = EXIT_ERROR if failed else EXIT_FINDINGS if new or missed else 0
+    gate = {"fail_on": fail_on, "missed": missed, "exit_code": code}
+    document = comparison(models, gate, versions=(first.version, second.version), command=command_line())
+    write_comparison(document, pairs, FormatOptions(verbose=run.verbose), color=run.color, quiet=run.quiet)
+    if not run.quiet:
+        found = [finding["state"] for model in models for finding in model["findings"]]
+        counts = ", ".join(f"{found.count(state)} {state}" for state in ("new", "worse", "better", "gone", "unchanged"))
+        click.echo(f"findings: {counts}", err=True)
+    return code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Side:
+    """One of the two: the entries of a report, read or made."""
+
+    entries: Sequence[Mapping[str, Any]]
+    version: str
+    """Of initaudit that made them."""
+    audits: Sequence[ModelAudit | None] = ()
+    """What the entries were made from, where they were made here; None of a model that could not be audited."""
+
+    def audit_of(self, entry: Mapping[str, Any] | None) -> ModelAudit | None:
+        """What this entry was made from, where it is at hand."""
+        return next((audit for made, audit in zip(self.entries, self.audits, strict=False) if made is entry), None)
+
+
+def _side(path: str, settings: Settings) -> _Side:
+    """Reads what is a report, and audits what is none. Raises UsageError where it is a report that cannot be followed."""
+    from initaudit.cli.auditing import audit_one
+    from initaudit.cli.models import expand
+    from initaudit.cli.progress import progress
+    from initaudit.report.reading import read_report
+    from initaudit.version import __version__
+
+    content = sys.stdin.buffer.read() if path == STDIN else None
+    document = read_report(label(path), content)
+    if document is not None:
+        return _Side(entries=document["reports"], version=document["tool"]["version"])
+    paths = expand([path])
+    with progress(len(paths), quiet=settings.run.quiet) as line:
+        reports = [
+            audit_one(one, settings, line.of(i, label(one)) if line else None, content=content)
+            for i, one in enumerate(paths, 1)
+        ]
+    return _Side(
+        entries=[report.entry() for report in reports],
+        version=__version__,
+        audits=[report.audit for report in reports],
+    )
+
+
+def _weight_changes(before: ModelAudit | None, after: ModelAudit | None) -> Sequence[LayerChange] | None:
+    """How much each layer changed, where both models are at hand."""
     from initaudit.judgement.compare import compare
-    from initaudit.model.load import load_model
 
-    changes = compare(extract_layers(load_model(before)).layers, extract_layers(load_model(after)).layers)
-    if output_format == "json":
-        rows = [
-            {"before": c.before, "after": c.after, "title": c.title, "change": c.change, "parameters": c.parameters, "state": _state(c)}
-            for c in changes
-        ]  # fmt: skip
-        click.echo(json.dumps({"layers": rows}, indent=2))
-    else:
-        _print(changes)
-    unchanged = any(_state(c) == "unchanged" for c in changes)
-    return 1 if fail_on_unchanged and unchanged else 0
-
-
-def _state(change: LayerChange) -> str:
-    if change.before is None:
-        return "added"
-    if change.after is None:
-        return "removed"
-    if change.change is None:
-        return "unreadable"
-    return "unchanged" if change.change == 0 else "changed"
-
-
-def _print(changes: tuple[LayerChange, ...]) -> None:
-    from initaudit.formats.printing import printed, visible
-
-    for change in changes:
-        amount = f"{change.change:9.2%}" if change.change else " " * 9
-        click.echo(printed(f"{_state(change):10} {amount}  {visible(change.title)} ({change.parameters:,})"), nl=False)
-    count = {s: sum(_state(c) == s for c in changes) for s in ("changed", "unchanged", "added", "removed")}
-    click.echo(printed(", ".join(f"{n} {state}" for state, n in count.items())), nl=False)
+    return compare(before.extraction.layers, after.extraction.layers) if before and after else None

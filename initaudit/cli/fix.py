@@ -11,8 +11,8 @@ from initaudit.cli.completion import complete_formats, complete_schemes
 from initaudit.cli.models import STDIN, label, read_stdin
 from initaudit.cli.options import audit_options, run_options_of, take_settings
 from initaudit.config import FAIL_ON
-from initaudit.fixing.options import MODES
 from initaudit.formats.printing import visible
+from initaudit.redrawing.choice import MODES
 
 if TYPE_CHECKING:
     from initaudit.fixing.fixer import FixResult

@@ -22,7 +22,8 @@ import click
     metavar="FILE",
     help="Write to a file instead of stdout (-).",
 )
-def command(model: str, output_format: str | None, output: Path | None) -> int:
+@click.option("-q", "--quiet", is_flag=True, help="Only errors on stderr.")
+def command(model: str, output_format: str | None, output: Path | None, *, quiet: bool) -> int:
     """Show what the layers of MODEL (a file, or - for stdin) are: kind, shape, fans, activation, what they feed, parameters, dtype, and which of them share a weight.
 
     No weight is read; there is no verdict.
@@ -44,6 +45,8 @@ def command(model: str, output_format: str | None, output: Path | None) -> int:
         text = as_text(found, shutil.get_terminal_size().columns if file is None else 160)
     if file is not None:
         write_atomically(file, text.encode())
+        if not quiet:
+            click.echo(f"wrote {file}", err=True)
     else:
         sys.stdout.buffer.write(text.encode())
     return 0

@@ -52,11 +52,11 @@ def expand(models: Sequence[str], exclude: Sequence[str] = ()) -> list[str]:
     return list(once.values())
 
 
-def read_stdin() -> Model:
-    """The model on stdin. Raises ModelError."""
+def read_stdin(content: bytes | None = None) -> Model:
+    """The model on stdin, or in what was read of it already. Raises ModelError."""
     from initaudit.model.load import load_model
 
-    return load_model(sys.stdin.buffer.read(), name=STDIN_NAME)
+    return load_model(sys.stdin.buffer.read() if content is None else content, name=STDIN_NAME)
 
 
 def label(path: str) -> str:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+FORMATS = "text (default), json, html, sarif, github, gitlab, junit, markdown or csv. Repeatable, each with its own -o."
+"""The help of --output-format; named here, so that no format is loaded for it."""
+
+
 def audit_options(function: F) -> F:
     """Everything that decides what an audit does and which findings count."""
     return _decorated(function, _AUDIT_OPTIONS)
@@ -73,11 +77,11 @@ _GATE_OPTIONS = (
 )  # fmt: skip
 
 _RUN_OPTIONS: dict[str, Callable[[Any], Any]] = {
-    "output_format": click.option("--output-format", multiple=True, metavar="FORMAT", shell_complete=complete_formats, help="text (default), json, html or another (`initaudit check --help` ends with all). Repeatable, each with its own -o."),
+    "output_format": click.option("--output-format", multiple=True, metavar="FORMAT", shell_complete=complete_formats, help=FORMATS),
     "output": click.option("-o", "--output", multiple=True, type=click.Path(dir_okay=False), metavar="FILE", help="File for the report; the n-th -o belongs to the n-th format, which follows from the suffix where none is given. - is stdout."),
     "exclude": click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out models whose path, the end of it, or a folder that they are in is like this. Repeatable."),
     "exit_zero": click.option("--exit-zero", is_flag=True, default=None, help="Exit 0 even with findings (2 is kept for failures)."),
-    "statistics": click.option("--statistics", is_flag=True, default=None, help="Count findings per rule, and list chi of each layer, in reports for people; JSON always has both."),
+    "statistics": click.option("--statistics", is_flag=True, default=None, help="Count findings per rule, and list chi of each layer, in text and Markdown; HTML and JSON always have both."),
     "jobs": click.option("-j", "--jobs", type=int, metavar="N", help="Models audited at the same time (default 1)."),
     "quiet": click.option("-q", "--quiet", is_flag=True, default=None, help="No progress, no summary and no notes on stderr; errors are still told."),
     "verbose": click.option("-v", "--verbose", is_flag=True, default=None, help="Show information-level findings and every layer."),

@@ -26,10 +26,13 @@ MAX_WIDTH = 120
 """Columns used at most: longer lines are hard to read."""
 
 
-def pair_outputs(formats: Sequence[str], outputs: Sequence[Output]) -> list[tuple[str, Path | None]]:
+def pair_outputs(
+    formats: Sequence[str], outputs: Sequence[Output], *, comparing: bool = False
+) -> list[tuple[str, Path | None]]:
     """(format, file or None for stdout).
 
-    Raises UsageError where two would share stdout, a file has no format, there is no such format, or a file cannot appear there.
+    Raises UsageError where two would share stdout, a file has no format, there is no such format, it cannot show a comparison though it is
+    asked to (`comparing`), or a file cannot appear there.
     """
     if not formats and outputs:
         formats = [output.format or _format_of(output.file or "") for output in outputs]
@@ -40,7 +43,8 @@ def pair_outputs(formats: Sequence[str], outputs: Sequence[Output]) -> list[tupl
         (name, None if file in (None, "-") else Path(file or "")) for name, file in zip(formats, files, strict=True)
     ]
     for name, path in pairs:
-        find_format(name)
+        if not find_format(name).can_compare() and comparing:
+            raise UsageError(f"output format {name!r} cannot show a comparison")
         if path is not None:
             check_writable(path)
     if sum(path is None for _, path in pairs) > 1:
@@ -89,7 +93,7 @@ class Writer:
         if not pairs:
             self._stdout = "text"
         self._options, self._color, self._quiet, self._gate = options, color, quiet, gate
-        self._head = {**head(command=_command_line()), **(more or {})}
+        self._head = {**head(command=command_line()), **(more or {})}
 
     def write(self, reports: Iterable[Report]) -> list[Report]:
         """All of them, written. Raises UsageError naming the format or the file that failed."""
@@ -106,7 +110,8 @@ class Writer:
             for _ in taken():
                 pass
         else:
-            for piece in _pieces(self._stdout, self._head, taken(), self._for_terminal()):
+            shown = for_terminal(self._options, self._color) if self._stdout == "text" else self._options
+            for piece in _pieces(self._stdout, self._head, taken(), shown):
                 sys.stdout.buffer.write(piece)
                 sys.stdout.flush()
         for name, path in self._files:
@@ -115,14 +120,35 @@ class Writer:
                 click.echo(f"wrote {path}", err=True)
         return finished
 
-    def _for_terminal(self) -> FormatOptions:
-        if self._stdout != "text":
-            return self._options
-        columns = min(shutil.get_terminal_size().columns, MAX_WIDTH)
-        return replace(self._options, width=columns, color=_wants_color(self._color))
+
+def write_comparison(
+    document: Mapping[str, Any],
+    pairs: Sequence[tuple[str, Path | None]],
+    options: FormatOptions,
+    *,
+    color: bool | None,
+    quiet: bool,
+) -> None:
+    """A comparison in each of the formats, as text on stdout where none was asked for. Raises UsageError naming the format or the file that failed."""
+    for name, path in pairs or [("text", None)]:
+        shown = for_terminal(options, color) if path is None and name == "text" else options
+        data = b"".join(_encoded(name, (find_format(name).compare(d, shown) for d in [document])))
+        if path is None:
+            sys.stdout.buffer.write(data)
+            sys.stdout.flush()
+            continue
+        write_atomically(path, data)
+        if not quiet:
+            click.echo(f"wrote {path}", err=True)
 
 
-def _command_line() -> list[str] | None:
+def for_terminal(options: FormatOptions, color: bool | None) -> FormatOptions:
+    """The options with the width and the colour of the terminal."""
+    columns = min(shutil.get_terminal_size().columns, MAX_WIDTH)
+    return replace(options, width=columns, color=_wants_color(color))
+
+
+def command_line() -> list[str] | None:
     """The words of the command that is run; None outside of one."""
     context = click.get_current_context(silent=True)
     return None if context is None or context.obj is None else ["initaudit", *context.obj]
@@ -131,15 +157,18 @@ def _command_line() -> list[str] | None:
 def _pieces(
     name: str, head: Mapping[str, Any], entries: Iterable[Mapping[str, Any]], options: FormatOptions
 ) -> Iterator[bytes]:
-    """What a format makes of the reports. Raises UsageError naming the format where it fails."""
-    output_format = find_format(name)
-    pieces = output_format.pieces(head, entries, options)
+    return _encoded(name, find_format(name).pieces(head, entries, options))
+
+
+def _encoded(name: str, pieces: Iterator[str]) -> Iterator[bytes]:
+    """What a format makes. Raises UsageError naming the format where it fails."""
     while True:
         try:
             piece = next(pieces).encode()
         except StopIteration:
             return
         except Exception as error:
+            output_format = find_format(name)
             home = f"{type(output_format).__module__}.{type(output_format).__name__}"
             raise UsageError(f"output format {name!r} ({home}) failed: {type(error).__name__}: {error}") from error
         yield piece

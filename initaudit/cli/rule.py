@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import click
 
+from initaudit.cli.completion import complete_rules
+
 
 @click.command("rule")
-@click.argument("code")
+@click.argument("code", shell_complete=complete_rules)
 def command(code: str) -> int:
     """Explain one rule, by code or name: what it finds, why it matters, when it is harmless, what to do."""
     import shutil

@@ -25,6 +25,7 @@ def command(output_format: str) -> int:
                 "severities": [severity.value for severity in rule.severities()],
                 "remedy": rule.remedy.value,
                 "url": rule.page(),
+                "thresholds": {t.name: {"value": t.value, "meaning": t.meaning} for t in rule.thresholds},
                 **rule.documentation(),
             }
             for rule in rules

@@ -9,9 +9,7 @@ from typing import Any
 from initaudit.errors import UsageError, similar
 from initaudit.initialisation.schemes import SCHEMES
 from initaudit.options import read_flag, read_text, read_words
-from initaudit.redrawing.choice import Recipe
-
-MODES = ("resample", "rescale")
+from initaudit.redrawing.choice import MODES, Recipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

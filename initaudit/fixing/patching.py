@@ -17,6 +17,7 @@ from onnx import TensorProto
 
 from initaudit.errors import FixRefused, InvalidModel
 from initaudit.files import atomic_file
+from initaudit.fixing.generations import ALIGNMENT, first_line, free_name, remove_earlier
 from initaudit.redrawing.positions import set_values
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ def write_model(
 ) -> list[Path]:
     """Write the model with `changed` values (by id of the Tensor in `touched`) to `output`; gives the files written.
 
-    A model with external data gets one new data file beside it. Nothing appears at `output` unless all succeeds.
+    A model with external data gets one new data file beside it, and the one of an earlier run is removed. Nothing appears at `output` unless
+    all succeeds. Raises FixRefused or UsageError.
     """
     external = _external_protos(model)
     inline = {key for key, tensor in touched.items() if id(tensor.proto) not in external}
@@ -38,11 +40,16 @@ def write_model(
     if not external:
         _write_proto(model, output)
         return [output]
+    if output.is_symlink():
+        raise FixRefused(
+            f"{output}: is a link, and the weights lie in files beside what it leads to; give that file instead"
+        )
     by_proto = {id(touched[key].proto): key for key in touched if key not in inline}
-    data = _free_name(output)
-    with atomic_file(data) as stream:
+    data = free_name(output)
+    with atomic_file(data, like=model.path) as stream:
+        stream.write(first_line(output, _replaced(model, output, external)))
         for proto, tensor in external.values():
-            stream.write(b"\0" * (-stream.tell() % 64))
+            stream.write(b"\0" * (-stream.tell() % ALIGNMENT))
             offset = stream.tell()
             new = by_proto.get(id(proto))
             if new is None:
@@ -56,7 +63,16 @@ def write_model(
     except BaseException:
         data.unlink(missing_ok=True)
         raise
+    remove_earlier(output, data)
     return [output, data]
+
+
+def _replaced(model: Model, output: Path, external: Mapping[int, tuple[TensorProto, Tensor]]) -> set[Path]:
+    """Data files that nobody needs once `output` is written: those of the model that it replaces, where they are called after it."""
+    if model.path is None or not output.exists() or not model.path.samefile(output):
+        return set()
+    files = {source.path for _, tensor in external.values() if (source := tensor.external()) is not None}
+    return {path for path in files if path.parent == output.resolve().parent and path.name.startswith(output.stem)}
 
 
 def _external_protos(model: Model) -> dict[int, tuple[TensorProto, Tensor]]:
@@ -94,23 +110,14 @@ def _write_proto(model: Model, output: Path) -> None:
         raw = model.proto.SerializeToString()
     except ValueError as error:
         raise FixRefused(f"{output}: the model is larger than a protobuf may be (2 GB)") from error
-    with atomic_file(output) as stream:
+    with atomic_file(output, like=model.path) as stream:
         stream.write(raw)
-
-
-def _free_name(output: Path) -> Path:
-    """A name for the data file that no file has: an existing one may belong to the model that is being read."""
-    for number in range(1000):
-        path = output.with_name(f"{output.name}.data" if number == 0 else f"{output.name}.{number}.data")
-        if not path.exists():
-            return path
-    raise FixRefused(f"{output}: no free name for the data file")
 
 
 def copy_unchanged(model: Model, output: Path) -> list[Path]:
     """The same bytes at `output`; external data is copied along."""
     if model.path is not None and not _external_protos(model):
-        with model.path.open("rb") as source, atomic_file(output) as stream:
+        with model.path.open("rb") as source, atomic_file(output, like=model.path) as stream:
             shutil.copyfileobj(source, stream)
         return [output]
     return write_model(model, output, {}, touched={})

@@ -39,6 +39,9 @@ COLUMNS = (
 )  # fmt: skip
 """The same in every version of the schema; new ones are put before `findings`."""
 
+CHANGE = ("before", "after", "title", "state", "change", "parameters")
+"""Of a layer in a comparison."""
+
 FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 """What makes a spreadsheet compute a cell (OWASP, CSV Injection); tabs and line breaks are written out as they are everywhere."""
 
@@ -61,6 +64,17 @@ class Csv(Format):
         for report in reports:
             yield lines(_rows(report))
 
+    def compare(self, document: Mapping[str, Any], options: FormatOptions) -> str:
+        """A row a layer, before and after."""
+        del options
+        shown = [
+            key for model in document["comparisons"] for layer in model["layers"][:1] for key in layer["statistics"]
+        ]
+        statistics = list(dict.fromkeys(shown))
+        columns = [f"{key}.{side}" for key in statistics for side in ("before", "after")]
+        header = ("model.before", "model.after", *CHANGE, *columns)
+        return lines([header, *(row for model in document["comparisons"] for row in _change_rows(model, statistics))])
+
 
 def lines(rows: Iterable[Iterable[Any]]) -> str:
     """Rows as RFC 4180 has them, text made harmless."""
@@ -80,6 +94,13 @@ def _rows(report: Part) -> Iterator[list[Any]]:
         yield [*first, *_values(layer), list(codes[layer["name"]]), error]
     if not report["layers"]:
         yield [*first, *(None for _ in COLUMNS[2:-2]), list(codes[None]), error]
+
+
+def _change_rows(model: Part, statistics: Iterable[str]) -> Iterator[list[Any]]:
+    paths = [side["model"]["path"] if side is not None else None for side in (model["before"], model["after"])]
+    for layer in model["layers"]:
+        values = (layer["statistics"][key][side] for key in statistics for side in ("before", "after"))
+        yield [*paths, *(layer[key] for key in CHANGE), *values]
 
 
 def _values(layer: Part) -> Iterator[Any]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from initaudit.format import Format, FormatOptions
+from initaudit.formats.differences import as_reports
 from initaudit.formats.printing import visible
 from initaudit.formats.telling import active, failures, location, missed, plural, told
 
@@ -46,6 +47,10 @@ class GitHub(Format):
         if len(found) > MAX_ANNOTATIONS:
             found[MAX_ANNOTATIONS - 1 :] = [_rest(found[MAX_ANNOTATIONS - 1 :])]
         return "".join(annotation.line() for annotation in found) or "initaudit: nothing to annotate\n"
+
+    def compare(self, document: Mapping[str, Any], options: FormatOptions) -> str:
+        """Annotations of what is new, or more severe than before."""
+        return self.render({**document, "reports": as_reports(document)}, options)
 
 
 def _annotations(report: Mapping[str, Any]) -> Iterator[_Annotation]:

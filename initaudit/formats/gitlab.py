@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from initaudit.format import Format, FormatOptions
+from initaudit.formats.differences import as_reports
 from initaudit.formats.printing import json_text, visible
 from initaudit.formats.telling import active, failures, location, missed, told
 
@@ -29,6 +30,10 @@ class GitLab(Format):
         del options
         issues = [issue for report in document["reports"] for issue in _issues(report)]
         return "[\n" + ",\n".join(json_text(issue) for issue in issues) + "\n]\n"
+
+    def compare(self, document: Mapping[str, Any], options: FormatOptions) -> str:
+        """The issues that are new, or more severe than before."""
+        return self.render({**document, "reports": as_reports(document)}, options)
 
 
 def _issues(report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

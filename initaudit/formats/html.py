@@ -22,3 +22,10 @@ class Html(Format):
         del options
         rules = {rule.code: {"name": rule.name, "url": rule.page(), **rule.documentation()} for rule in all_rules()}
         return page(document, rules)
+
+    def compare(self, document: Mapping[str, Any], options: FormatOptions) -> str:
+        """A page without script."""
+        from initaudit.formats.page.comparison import comparison_page
+
+        del options
+        return comparison_page(document)

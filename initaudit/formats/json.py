@@ -27,13 +27,23 @@ class JsonFormat(Format):
     ) -> Iterator[str]:
         """The head, then a piece a report."""
         del options
-        members = ", ".join(f"{json_text(key)}: {json_text(value)}" for key, value in head.items())
-        yield f'{{{members}, "reports": ['
-        between = "\n"
-        for report in reports:
-            yield between + _members(report, "  ")
-            between = ",\n"
-        yield "\n]}\n"
+        yield from _document(head, "reports", reports)
+
+    def compare(self, document: Mapping[str, Any], options: FormatOptions) -> str:
+        """The document of a comparison, `comparison` in the schema, laid out in the same way."""
+        del options
+        head = {key: value for key, value in document.items() if key != "comparisons"}
+        return "".join(_document(head, "comparisons", document["comparisons"]))
+
+
+def _document(head: Mapping[str, Any], name: str, parts: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    members = ", ".join(f"{json_text(key)}: {json_text(value)}" for key, value in head.items())
+    yield f'{{{members}, "{name}": ['
+    between = "\n"
+    for part in parts:
+        yield between + _members(part, "  ")
+        between = ",\n"
+    yield "\n]}\n"
 
 
 def _members(report: Mapping[str, Any], indent: str) -> str:

@@ -11,14 +11,17 @@ from pathlib import PurePosixPath
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from initaudit.findings import Severity
+from initaudit.findings import Severity, selects
 from initaudit.format import Format, FormatOptions
+from initaudit.formats.differences import as_reports
 from initaudit.formats.printing import number, visible
 from initaudit.formats.telling import Part, failures, location, missed, told
 from initaudit.rule import all_rules
 
 NEEDS_SIGNAL = ("INI4", "INI5")
 """Rules that judge what the probe measured: without it they have not passed."""
+NEEDS_GRADIENT = "INI5"
+"""Those that judge what it measures on the way back."""
 
 
 class JUnit(Format):
@@ -42,6 +45,10 @@ class JUnit(Format):
             yield ET.tostring(suite, encoding="unicode") + "\n"
         yield "</testsuites>\n"
 
+    def compare(self, document: Mapping[str, Any], options: FormatOptions) -> str:
+        """A rule fails where something new closes the gate; it is skipped where all was there before."""
+        return self.render({**document, "reports": as_reports(document)}, options)
+
 
 def _suite(report: Part) -> ET.Element:
     path = location(report)
@@ -53,6 +60,9 @@ def _suite(report: Part) -> ET.Element:
     suite = ET.Element("testsuite", name=visible(path), file=visible(path), tests=str(len(cases)))
     for attribute, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         suite.set(attribute, str(sum(case.find(tag) is not None for case in cases)))
+    seconds = (report.get("timing") or {}).get("seconds")
+    if seconds is not None:
+        suite.set("time", f"{seconds:.3f}")
     properties = ET.SubElement(suite, "properties")
     verdict = report["verdict"]
     for name in ("status", "context", "trainability", "slowness", "reason"):
@@ -73,7 +83,12 @@ def _cases(report: Part) -> Iterator[ET.Element]:
     found: dict[str, list[Part]] = {}
     for finding in report["findings"]:
         found.setdefault(f"{finding['code']} {finding['name']}", []).append(finding)
-    rules = {f"{rule.code} {rule.name}": _why_unjudged(rule.code, report) for rule in all_rules()}
+    words = (report.get("options") or {}).get("select", ["ALL"])
+    rules = {
+        f"{rule.code} {rule.name}": _why_unjudged(rule.code, report)
+        for rule in all_rules()
+        if any(selects(word, rule.code, rule.name) for word in words)
+    }
     for rule in sorted({*rules, *found}):
         yield _rule_case(rule, found.get(rule, []), rules.get(rule), report)
 
@@ -81,14 +96,15 @@ def _cases(report: Part) -> Iterator[ET.Element]:
 def _why_unjudged(code: str, report: Part) -> str | None:
     """Why a rule that found nothing has not passed, or None."""
     probe = report["probe"]
-    unmeasured = probe["status"] in ("skipped", "failed")
-    if code.startswith(NEEDS_SIGNAL) and unmeasured:
+    if code.startswith(NEEDS_SIGNAL) and probe["status"] in ("skipped", "failed"):
         return "the signal was not measured"
+    if code.startswith(NEEDS_GRADIENT) and probe["mode"] != "full":
+        return "no gradient was measured"
     return None
 
 
 def _rule_case(rule: str, findings: Sequence[Part], unjudged: str | None, report: Part) -> ET.Element:
-    fail_on = report.get("gate", {}).get("fail_on", "error")
+    fail_on = report.get("gate", {}).get("fail_on") or "error"
     counting = [f for f in findings if f["suppressed"] is None]
     closing = [f for f in counting if fail_on != "never" and Severity(f["severity"]).rank >= Severity(fail_on).rank]
     others = [f for f in findings if f not in closing]

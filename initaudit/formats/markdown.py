@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from initaudit.format import Format, FormatOptions
-from initaudit.formats.marking import MARKS, Page, code, prose
+from initaudit.formats.marking import MARKS, Page, code, prose, rule_link
+from initaudit.formats.printing import number
 from initaudit.formats.telling import Part, active, failures, location, missed, plural, subject
 
 STATUSES = {"error": "not audited", "fail": "failed", "warn": "with warnings", "pass": "passed"}
 """In words, the worst first."""
-SEVERITIES = {"error": "error", "warning": "warning", "info": "note"}
+SEVERITIES = {"error": "error", "warning": "warning", "info": "info"}
 
 
 class Markdown(Format):
@@ -31,6 +32,12 @@ class Markdown(Format):
         for report in reports:
             _section(page, report, options)
         return page.text()
+
+    def compare(self, document: Mapping[str, Any], options: FormatOptions) -> str:
+        """What became better and what worse; what is as before is counted."""
+        from initaudit.formats.markdown_changes import changes_page
+
+        return changes_page(document, options)
 
 
 def _status(report: Part) -> str:
@@ -87,9 +94,12 @@ def _section(page: Page, report: Part, options: FormatOptions) -> None:
         page.add("\n")
         page.add_table(("", "rule", "where", "what was found", "what to do"), map(_finding_row, _grouped(shown)))
     page.add_details("Where else", [_line(f) for group in _grouped(shown) for f in group[1:]])
-    page.add_details("Notes", [_line(f) for f in counting if f not in shown])
+    page.add_details("Info", [_line(f) for f in counting if f not in shown])
     page.add_details("Suppressed", [_line(f) for f in report["findings"] if f not in counting])
     page.add_details("Coverage", list(_coverage(report)))
+    if options.statistics:
+        page.add_details("Findings by rule", list(_by_rule(counting)))
+        page.add_details("chi by layer", list(_chi(report)))
 
 
 def _grouped(findings: Sequence[Part]) -> list[list[Part]]:
@@ -106,7 +116,7 @@ def _finding_row(group: Sequence[Part]) -> tuple[str, ...]:
     more = f" and {len(group) - 1:,} more" if len(group) > 1 else ""
     return (
         SEVERITIES[first["severity"]],
-        prose(f"{first['code']} {first['name']}"),
+        rule_link(first),
         f"{where}{more}",
         prose(first["message"]),
         prose(first["suggestion"]),
@@ -118,6 +128,21 @@ def _line(finding: Part) -> str:
     reason = f" ({prose(finding['suppressed'])})" if finding["suppressed"] is not None else ""
     rule = prose(f"{finding['code']} {finding['name']}")
     return f"{SEVERITIES[finding['severity']]} {rule}, {where}: {prose(finding['message'])}{reason}"
+
+
+def _by_rule(findings: Sequence[Part]) -> Iterator[str]:
+    counts = Counter((f["code"], f["name"], f["severity"]) for f in findings)
+    for (rule, name, severity), count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        yield f"{count:,} {prose(f'{rule} {name}')} ({SEVERITIES[severity]})"
+
+
+def _chi(report: Part) -> Iterator[str]:
+    """What multiplies a small difference between two inputs in a layer, where theory or measurement has it."""
+    for layer in report["layers"]:
+        signal = layer["signal"] or {}
+        theory, measured = signal.get("chi"), signal.get("chi_measured")
+        if theory is not None or measured is not None:
+            yield f"{code(layer['name'], table=False)}: {number(theory)} by theory, {number(measured)} measured"
 
 
 def _coverage(report: Part) -> Iterator[str]:

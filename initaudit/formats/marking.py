@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from initaudit.formats.printing import visible
+
+if TYPE_CHECKING:
+    from initaudit.formats.telling import Part
 
 LIMIT = 65_536
 """Characters of a comment on GitHub (its API refuses more); counted in bytes, to be on the safe side. GitLab and job summaries take more."""
@@ -43,6 +47,15 @@ def prose(text: str) -> str:
     text = re.sub(r"([\\`*_\[\]|~])", r"\\\1", text)
     # Mentions, references, mathematics and bare addresses are found in what is left as text; an element in between parts it.
     return re.sub(r"([@#$]|:(?=//)|\bwww(?=\.))", r"\1<!-- -->", text)
+
+
+def rule_link(finding: Part) -> str:
+    """Code and name of the rule, the code leading to its page where it has one."""
+    address = finding.get("url") or ""
+    named = prose(finding["name"])
+    if not re.fullmatch(r"https?://[\w.~:/#?=&%+-]+", address):
+        return f"{prose(finding['code'])} {named}"
+    return f"[{prose(finding['code'])}]({address}) {named}"
 
 
 class Page:

@@ -14,11 +14,14 @@ from urllib.parse import quote
 from initaudit.format import Format, FormatOptions
 from initaudit.formats.printing import json_text, visible
 from initaudit.formats.telling import Part, failures, location, missed, told
-from initaudit.rule import DOC_SECTIONS, Rule, all_rules
+from initaudit.home import DOCUMENTATION
+from initaudit.rule import Rule, all_rules
 
 Json: TypeAlias = dict[str, Any]
 
 LEVELS = {"error": "error", "warning": "warning", "info": "note"}
+BASELINE_STATES = {"new": "new", "worse": "updated", "better": "updated", "gone": "absent", "unchanged": "unchanged"}
+"""What SARIF calls that which became of a finding between two reports."""
 BASE = "%SRCROOT%"
 """What paths are relative to; GitHub takes it for the root of the repository."""
 FIRST_LINE = {"startLine": 1}
@@ -46,6 +49,7 @@ class Sarif(Format):
             "name": head["tool"]["name"],
             "version": head["tool"]["version"],
             "semanticVersion": head["tool"]["version"],
+            "informationUri": DOCUMENTATION,
             "rules": [_rule(rule) for rule in rules],
         }
         bases = {BASE: {"description": {"text": "The working directory of the run."}}}
@@ -63,14 +67,23 @@ class Sarif(Format):
             for finding in report["findings"]:
                 yield between + json_text(_result(finding, file, places))
                 between = ",\n"
-        yield f'\n],\n"artifacts": {json_text(artifacts)},\n"invocations": {json_text([_invocation(notifications, codes)])}\n}}]}}\n'
+        yield f'\n],\n"artifacts": {json_text(artifacts)},\n"invocations": {json_text([_invocation(head, notifications, codes)])}\n}}]}}\n'
+
+    def compare(self, document: Mapping[str, Any], options: FormatOptions) -> str:
+        """The findings of both sides with their `baselineState`, at the model of today where there is one."""
+        head = {key: value for key, value in document.items() if key != "comparisons"}
+        reports = [
+            {**(model["after"] or model["before"]), "findings": model["findings"], "gate": document["gate"]}
+            for model in document["comparisons"]
+        ]
+        return "".join(self.pieces(head, reports, options))
 
 
 def _rule(rule: Rule) -> Json:
     """The rule's docstring as SARIF has it."""
     parts = rule.documentation()
-    sections = [(title, parts[title]) for title in DOC_SECTIONS if title in parts]
-    return {
+    sections = [(title, text) for title, text in parts.items() if title != "summary"]
+    described: Json = {
         "id": rule.code,
         "name": "".join(word.capitalize() for word in rule.name.split("-")),
         "shortDescription": {"text": parts["summary"]},
@@ -81,6 +94,7 @@ def _rule(rule: Rule) -> Json:
         },
         "defaultConfiguration": {"level": LEVELS[rule.severity]},
     }
+    return {**described, "helpUri": rule.page()} if rule.page() else described
 
 
 def _result(finding: Part, file: Json, places: Mapping[str, int]) -> Json:
@@ -106,7 +120,9 @@ def _result(finding: Part, file: Json, places: Mapping[str, int]) -> Json:
     if finding["suppressed"] is not None:
         justification = visible(finding["suppressed"])
         result["suppressions"] = [{"kind": "external", "status": "accepted", "justification": justification}]
-    if finding.get("known") is not None:
+    if "state" in finding:
+        result["baselineState"] = BASELINE_STATES[finding["state"]]
+    elif finding.get("known") is not None:
         result["baselineState"] = "unchanged" if finding["known"] else "new"
     return result
 
@@ -143,9 +159,13 @@ def _notifications(report: Part, file: Json) -> list[Json]:
     return [{"level": level, "message": {"text": _message(line)}, "locations": locations} for level, line in told_of]
 
 
-def _invocation(notifications: list[Json], codes: list[int | None]) -> Json:
+def _invocation(head: Part, notifications: list[Json], codes: list[int | None]) -> Json:
     failed = any(notification["level"] == "error" for notification in notifications)
     invocation: Json = {"executionSuccessful": not failed, "toolExecutionNotifications": notifications}
+    run = head.get("run", {})
+    for key, value in (("commandLine", run.get("command")), ("startTimeUtc", run.get("started"))):
+        if value is not None:
+            invocation[key] = value
     known = [code for code in codes if code is not None]
     if known:
         invocation["exitCode"] = max(known)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any, TypeAlias
 
 from rich.console import Console
 from rich.padding import Padding
@@ -15,22 +14,11 @@ from rich.text import Text
 from initaudit.config import DEFAULT_PROVIDER
 from initaudit.format import Format, FormatOptions
 from initaudit.formats.changes import changes_text
+from initaudit.formats.layers import show_chi, show_layers
 from initaudit.formats.printing import number, printed, visible
-from initaudit.formats.table import fed, full_title, layer_table
-from initaudit.formats.telling import active
+from initaudit.formats.telling import Part, active, missed
 from initaudit.formats.text_findings import STYLES, print_findings
 
-Part: TypeAlias = Mapping[str, Any]
-"""A report, a layer or a finding of the document."""
-
-TABLE_ROWS = 24
-"""Layers shown without --verbose: one screen; the rest are counted, with the flagged ones kept."""
-
-HEADINGS = ("layer", "fan_in", "std", "target", "ratio", "feeds", "signal", "gradient")
-GIVE_UP = ("target", "fan_in", "feeds", "std", "gradient", "signal")
-"""Columns that a narrow terminal does without, the first one first: the ratio says the most of a layer."""
-NOT_FINITE = "inf/nan"
-"""What stands for a measured value that JSON cannot hold."""
 INPUTS_SHOWN = 4
 """Inputs of the probe that are listed without --verbose. A judgement: what one glance takes in."""
 
@@ -59,6 +47,12 @@ class TextFormat(Format):
             yield "No models.\n"
         if options.statistics:
             yield _printed(options, partial(_statistics, counts))
+
+    def compare(self, document: Part, options: FormatOptions) -> str:
+        """What became better, what worse, and how much each layer changed."""
+        from initaudit.formats.text_changes import show
+
+        return _printed(options, partial(show, document, options))
 
 
 def _printed(options: FormatOptions, show: Callable[[Console], None]) -> str:
@@ -100,13 +94,15 @@ def _report(report: Part, options: FormatOptions, console: Console) -> None:
     print_findings(console, report, options)
     for line in report["failed_rules"]:
         console.print(Text(visible(f"Not judged: {line}"), style=STYLES["error"]))
+    for line in missed(report):
+        console.print(Text(visible(f"The gate is closed: {line}."), style=STYLES["error"]))
     if report["layers"]:
         console.print()
-        _layers(console, report, options)
+        show_layers(console, report, options)
     console.print()
     _coverage(console, report, options)
     if options.statistics:
-        _chi(console, report)
+        show_chi(console, report)
 
 
 def _headline(console: Console, verdict: Part) -> None:
@@ -125,60 +121,14 @@ def _slowness(verdict: Part) -> str:
     return f"not measured: {why}" if factor is None else f"{factor:.2g}: {why}"
 
 
-def _layers(console: Console, report: Part, options: FormatOptions) -> None:
-    layers = report["layers"]
-    flagged = {f["layer"] for f in active(report) if f["severity"] != "info"}
-    weighty = [layer for layer in layers if layer["target"] is not None or layer["name"] in flagged]
-    chosen = list(layers if options.verbose else weighty)
-    if not options.verbose and len(chosen) > TABLE_ROWS:
-        keep = {id(a) for a in [a for a in chosen if a["name"] in flagged][:TABLE_ROWS]}
-        keep |= {id(a) for a in chosen[: max(0, TABLE_ROWS - len(keep))]}
-        chosen = [a for a in chosen if id(a) in keep]
-    styles = ["bold" if layer["name"] in flagged else "" for layer in chosen]
-    numbers = set(HEADINGS) - {"layer", "feeds"}
-    _table(console, HEADINGS, [_row(a) for a in chosen], options.width, right=numbers, give_up=GIVE_UP, styles=styles)
-    if len(chosen) < len(layers):
-        console.print(Text(f"... {len(layers) - len(chosen)} more layers (--verbose shows them)", style="dim"))
-
-
-def _table(console: Console, headings: Sequence[str], rows: Sequence[Sequence[str]], width: int, **how: Any) -> None:
-    laid_out = layer_table(headings, rows, width, **how)
-    console.print(laid_out.table)
-    if laid_out.note:
-        console.print(Text(laid_out.note, style="dim"))
-
-
-def _row(layer: Part) -> tuple[str, ...]:
-    std, target, signal = layer["stats"]["std"], layer["target"] or {}, layer["signal"] or {}
-    return (
-        visible(_title(layer)),
-        str(layer["fan_in"]),
-        _measured(std, known=True),
-        number(target.get("std")),
-        _measured(target.get("ratio"), known=bool(target) and std is None),
-        fed(layer["activation"], layer["feeds"]),
-        _measured(signal.get("variance"), known=bool(signal)),
-        number(signal.get("gradient_rms")),
-    )
-
-
-def _title(layer: Part) -> str:
-    return full_title(name=layer["name"], title=layer["title"], op_type=layer["op_type"], part=layer["weight"]["part"])
-
-
-def _measured(value: float | None, *, known: bool) -> str:
-    """A number; where there is none although it was measured, it was infinite or NaN."""
-    return NOT_FINITE if value is None and known else number(value)
-
-
 def _coverage(console: Console, report: Part, options: FormatOptions) -> None:
     coverage, probe = report["coverage"], report["probe"]
     audited, parameters = coverage["audited"], coverage["parameters"]
     share = audited / parameters if parameters else 1.0
     percent = f" ({share:.1%})" if share < 1 else ""
     console.print(f"{audited:,} of {parameters:,} parameters audited{percent}.")
-    missed = [s for s in coverage["skipped"] if s["is_parameter"]]
-    for skipped in missed if options.verbose else missed[:3]:
+    left = [s for s in coverage["skipped"] if s["is_parameter"]]
+    for skipped in left if options.verbose else left[:3]:
         console.print(
             Padding(
                 Text(
@@ -187,8 +137,8 @@ def _coverage(console: Console, report: Part, options: FormatOptions) -> None:
                 (0, 0, 0, 2),
             )
         )
-    if len(missed) > 3 and not options.verbose:
-        console.print(Text(f"  ... {len(missed) - 3} more (--verbose shows them)", style="dim"))
+    if len(left) > 3 and not options.verbose:
+        console.print(Text(f"  ... {len(left) - 3} more (--verbose shows them)", style="dim"))
     if probe["status"] != "skipped":
         note = {"complete": "measured everywhere", "partial": "measured in part", "failed": "not measured"}[
             probe["status"]
@@ -222,18 +172,3 @@ def _statistics(counts: Mapping[tuple[str, str, str], int], console: Console) ->
     console.print()
     for (code, name, severity), count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
         console.print(f"{count:6} {code} {name} [{severity}]")
-
-
-def _chi(console: Console, report: Part) -> None:
-    """chi of the layers where theory or measurement has it."""
-    rows = []
-    for layer in report["layers"]:
-        signal = layer["signal"] or {}
-        theory, measured = signal.get("chi"), signal.get("chi_measured")
-        if theory is not None or measured is not None:
-            rows.append((visible(_title(layer)), number(theory), number(measured)))
-    if rows:
-        console.print()
-        console.print(Text(visible(report["model"]["path"]), style="bold"))
-        headings = ("layer", "chi by theory", "measured")
-        _table(console, headings, rows, console.width, right=headings[1:])

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.padding import Padding
 from rich.text import Text
 
 from initaudit.findings import fix_acts_on
 from initaudit.formats.printing import visible
-from initaudit.formats.telling import active
+from initaudit.formats.telling import Part, active
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from initaudit.format import FormatOptions
-
-Part: TypeAlias = Mapping[str, Any]
-"""A report or a finding of the document."""
 
 STYLES = {
     "pass": "bold green",
@@ -30,6 +27,8 @@ STYLES = {
 }
 READERS = {"pytorch": "PyTorch", "keras": "Keras", "onnx": "The file"}
 """What a reader of advice has in hand."""
+WIDE = 60
+"""Columns from which findings are indented. A judgement: below, indented lines hold seven words or fewer."""
 OTHERS_NAMED = 4
 """Further layers named under a finding that repeats."""
 
@@ -74,11 +73,16 @@ def _grouped(findings: Sequence[Part]) -> list[list[Part]]:
     return list(groups.values())
 
 
+def _indented(console: Console, text: str, *, style: str = "") -> None:
+    """Below the line that names the finding; in a narrow terminal hardly to the right of it."""
+    console.print(Padding(Text(text, style=style), (0, 0, 0, 8 if console.width >= WIDE else 2)))
+
+
 def _others(console: Console, findings: Sequence[Part]) -> None:
     names = [visible(f["layer"] or f["initializer"] or "the model") for f in findings]
     more = f" and {len(names) - OTHERS_NAMED} more" if len(names) > OTHERS_NAMED else ""
     text = f"also at {', '.join(names[:OTHERS_NAMED])}{more} (--verbose shows them)"
-    console.print(Padding(Text(text, style="dim"), (0, 0, 0, 8)))
+    _indented(console, text, style="dim")
 
 
 def _finding(console: Console, finding: Part) -> None:
@@ -88,9 +92,9 @@ def _finding(console: Console, finding: Part) -> None:
     if finding["layer"]:
         line.append(f"  {visible(finding['layer'])}", style="bold")
     console.print(line)
-    console.print(Padding(Text(visible(finding["message"])), (0, 0, 0, 8)))
+    _indented(console, visible(finding["message"]))
     if finding["suggestion"]:
-        console.print(Padding(Text(f"-> {visible(finding['suggestion'])}", style="dim"), (0, 0, 0, 8)))
+        _indented(console, f"-> {visible(finding['suggestion'])}", style="dim")
 
 
 def _advice(console: Console, finding: Part, told: set[str], *, every: bool) -> None:
@@ -103,6 +107,6 @@ def _advice(console: Console, finding: Part, told: set[str], *, every: bool) -> 
             continue
         told.add(advice["code"])
         text = f"{READERS[advice['reader']]}: {advice['text']}"
-        console.print(Padding(Text(visible(text), style="dim"), (0, 0, 0, 8)))
+        _indented(console, visible(text), style="dim")
         for line in advice["code"].split("\n"):
             console.print(Text(f"{' ' * 12}{visible(line)}", style="dim"), soft_wrap=True)

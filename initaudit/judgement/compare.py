@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from initaudit.errors import UnsupportedWeight, UsageError
 from initaudit.kind import Kind
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from initaudit.extraction.layer import Layer
     from initaudit.measuring.layer_audit import LayerAudit
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +32,17 @@ class LayerChange:
     change: float | None
     """|after - before| / |before| in the Frobenius norm; 0.0 exactly where every value is equal; None where there is no pair."""
     parameters: int
+
+    @property
+    def state(self) -> str:
+        """added, removed, unreadable, unchanged or changed."""
+        if self.before is None:
+            return "added"
+        if self.after is None:
+            return "removed"
+        if self.change is None:
+            return "unreadable"
+        return "unchanged" if self.change == 0 else "changed"
 
 
 def compare(before: Sequence[Layer], after: Sequence[Layer]) -> tuple[LayerChange, ...]:
@@ -91,24 +105,22 @@ def untouched_rows(layers: Sequence[LayerAudit], earlier: Sequence[Layer]) -> di
 
 
 def _pair(before: Sequence[Layer], after: Sequence[Layer]) -> list[tuple[Layer, Layer]]:
-    pairs: list[tuple[Layer, Layer]] = []
-    left, right = list(before), list(after)
-    for key in (_by_title, _by_tensor, _by_shape):
-        waiting: dict[object, list[Layer]] = {}
-        for layer in left:
-            waiting.setdefault(key(layer), []).append(layer)
-        rest = []
-        for layer in right:
-            candidates = waiting.get(key(layer))
+    return paired(before, after, (_by_title, _by_tensor, _by_shape))
+
+
+def paired(before: Sequence[T], after: Sequence[T], keys: Sequence[Callable[[T], object]]) -> list[tuple[T, T]]:
+    """Pairs whose first key is equal, then of the rest those whose second is, and so on; in the order of `after`, each used once."""
+    pairs: dict[int, tuple[T, T]] = {}
+    left, right = dict(enumerate(before)), dict(enumerate(after))
+    for key in keys:
+        waiting: dict[object, list[int]] = {}
+        for place, item in left.items():
+            waiting.setdefault(key(item), []).append(place)
+        for place, item in list(right.items()):
+            candidates = waiting.get(key(item))
             if candidates:
-                match = candidates.pop(0)
-                pairs.append((match, layer))
-                left.remove(match)
-            else:
-                rest.append(layer)
-        right = rest
-    order = {id(layer): i for i, layer in enumerate(after)}
-    return sorted(pairs, key=lambda p: order[id(p[1])])
+                pairs[place] = (left.pop(candidates.pop(0)), right.pop(place))
+    return [pairs[place] for place in sorted(pairs)]
 
 
 def _by_title(layer: Layer) -> object:

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from initaudit.judgement.evidence import Piece
+from initaudit.judgement.moved import PSEUDO_LAYERS
 from initaudit.kind import Kind
 
 if TYPE_CHECKING:
@@ -39,10 +40,14 @@ def evidence_of_bias(group: Group, others: Moved) -> Piece:
     untrained, trained = BIAS["torch" if group.default else "other"][group.bias]
     if group.bias == "constant":
         trained = (STILL + others.constant) / (1.0 + others.biases)
+    elif group.bias == "drawn" and group.default:
+        trained = (PSEUDO_LAYERS * trained + others.drawn) / (PSEUDO_LAYERS + others.telling)
     changed = others.biases - others.constant
     words = {
         "constant": f"its bias is one constant, as at the start, while {changed} of {others.biases} others have changed",
-        "drawn": "its bias still fits a law as well" if group.default else "",
+        "drawn": f"its bias still fits a law as well, as do {others.drawn} of {others.biases} others"
+        if group.default
+        else "",
         "open": "",
         "moved": "but its bias has left every law at which one starts",
     }

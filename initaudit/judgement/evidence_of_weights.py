@@ -10,6 +10,8 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from initaudit.judgement.evidence import Piece
+from initaudit.judgement.moved import PSEUDO_LAYERS
+from initaudit.stats.law_fits import WIDENED
 
 if TYPE_CHECKING:
     from initaudit.judgement.groups import Group
@@ -18,12 +20,12 @@ if TYPE_CHECKING:
 FITS: Final = 0.98
 """Share of the layers as drawn whose weights fit a law, from 48 values on (`benchmarks/provenance.py`)."""
 
-BELLS: Final = ((192, 0.5), (768, 0.3), (4000, 0.06), (math.inf, 0.01))
+BELLS: Final = ((192, 0.6), (384, 0.27), (768, 0.15), (4000, 0.08), (math.inf, 0.005))
 """Up to how many values which share of the trained layers keeps a bell shape at which laws are drawn, in networks of which training moved
-most layers visibly (`benchmarks/untrained`; tables that start at N(0, 1), which hardly move by their own scale, aside)."""
-BELLS_OF_HEADS: Final = ((192, 0.2), (768, 0.15), (4000, 0.02), (math.inf, 0.01))
-"""The same for heads, which get the largest gradients. The last two figures are a judgement: none of the heads is so large."""
-UNIFORMS: Final = ((96, 0.15), (192, 0.1), (768, 0.05), (math.inf, 0.02))
+most layers visibly (`benchmarks/untrained`). Aside are tables that start at N(0, 1) and, of the largest, layers beside others that fit as well."""
+BELLS_OF_HEADS: Final = ((192, 0.2), (768, 0.1), (4000, 0.02), (math.inf, 0.005))
+"""The same for heads, which get the largest gradients. The last two figures are a judgement: few of the heads are so large, and none fits."""
+UNIFORMS: Final = ((96, 0.15), (192, 0.1), (768, 0.06), (math.inf, 0.01))
 """The same for uniform shapes, heads or not."""
 
 UNCHANGED: Final = 0.5
@@ -39,24 +41,24 @@ FEW: Final = 192
 CERTAIN_FIT: Final = 1e-4
 """Share of the trained layers below which no fit is less likely. A judgement: layers frozen for a reason, or tied to one that is."""
 
-PSEUDO_LAYERS: Final = 2.0
-"""Layers that the shares of other networks count for beside those of this one. A judgement: what two layers of the network itself
-show weighs as much."""
-
 WIDER, NARROWER = (0.02, 0.03), (0.5, 0.05)
 """Share of the untrained, and of the trained, layers whose uniform law, at no published scale, is a little wider or is narrower
 than a published one: training widens (`benchmarks/untrained`), and an author's own scale lies there by chance. The others are a judgement."""
 
-GOODNESS: Final = (0.66, 0.38)
-"""Exponents a of the density a p^(a-1) of the p-values of untrained, and of trained, layers that fit a law: by their medians of 0.35 and
-0.16 (`benchmarks/untrained`)."""
+GOODNESS: Final = (0.9, 0.5)
+"""Exponents a of the density a p^(a-1) of the p-values of untrained, and of trained, layers whose shape fits, by their shares from p = 0.03
+on, where nine tenths lie (`benchmarks/untrained`)."""
+POOR_FIT: Final = 0.01
+"""p-value of the shape below which one draw in two hundred lies, and a trained layer in eight (`benchmarks/untrained`)."""
+FITS_POORLY: Final = (0.005, 0.13)
+"""Those shares."""
 
 
 def evidence_of_weights(group: Group, others: Moved) -> Piece:
     """A law fits the weights: by how much less often that happens to trained layers, in this network too."""
     if group.wide:
         return Piece.of(*WIDER, "but it is a little wider than a published law, as after a short training")
-    by_chance = _share_that_fits(group) * math.exp(-_scale_nats(group))
+    by_chance = _share_that_fits(group) * math.exp(-_scale_nats(group, others))
     share = (PSEUDO_LAYERS * by_chance + others.fitting) / (PSEUDO_LAYERS + others.comparable)
     words = f"but {others.fitting} of {others.comparable} layers that training moved fit one as well"
     return Piece.of(FITS, max(share, CERTAIN_FIT), words if others.fitting else "")
@@ -73,15 +75,23 @@ def _share_that_fits(group: Group) -> float:
     return next(share for limit, share in table if group.count <= limit)
 
 
-def _scale_nats(group: Group) -> float:
-    """What the scale says for a draw; nothing for one of values so large that training hardly changes it."""
+def _scale_nats(group: Group, others: Moved) -> float:
+    """What the scale says for a draw; nothing for one of values so large that training hardly changes it.
+
+    The farther the others went from the bound of a uniform law, the less likely would chance have brought this layer back to it.
+    """
     nats = group.scale_nats or 0.0
-    return min(nats, 0.0) if group.parts[0].stats.std > UNCHANGED else nats
+    if group.std > UNCHANGED:
+        return min(nats, 0.0)
+    return nats + math.log(max(others.widened / WIDENED, 1.0))
 
 
 def evidence_of_goodness(group: Group) -> Piece:
-    """How well the law fits: draws fit as well as chance has it, trained layers mostly barely."""
-    p_value = min(a.provenance.p_value or 1.0 for a in group.parts if a.provenance is not None)
+    """How well the shape fits: that of draws as well as chance has it, that of trained layers mostly barely."""
+    origins = [a.provenance for a in group.parts if a.provenance is not None]
+    p_value = min(origin.shape_p_value or origin.p_value or 1.0 for origin in origins)
+    if p_value < POOR_FIT:
+        return Piece.of(*FITS_POORLY)
     untrained, trained = GOODNESS
     return Piece(math.log(untrained / trained) + (untrained - trained) * math.log(p_value))
 

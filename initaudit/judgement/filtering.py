@@ -55,28 +55,24 @@ def _told_apart(found: Iterable[Finding], depth: dict[str, int]) -> list[Finding
     return numbered
 
 
-def notes(baseline: Baseline | None, judged: Iterable[tuple[str, Sequence[Finding], Config]]) -> tuple[str, ...]:
+def notes(judged: Iterable[tuple[str, Sequence[Finding], Config, Baseline | None]]) -> tuple[str, ...]:
     """What is accepted but was not found in a whole run, as sentences: an exception that nobody needs any more hides the next fault.
 
     Args:
-        baseline: the accepted findings.
-        judged: path, findings and options of each model that could be audited.
+        judged: path, findings, options and accepted findings of each model that could be audited.
     """
-    whole = [
-        (m, found, c) for m, found, c in judged if c.select == ("ALL",) and c.probe == "full"
-    ]  # else not everything was looked for
     needed: dict[Ignore, bool] = {}
-    for _, found, config in whole:
+    lines = []
+    for model, found, config, baseline in judged:
+        if config.select != ("ALL",) or config.probe != "full":
+            continue  # not everything was looked for
         for ignore in config.ignore:
             needed[ignore] = needed.get(ignore, False) or any(map(ignore.applies, found))
-    lines = [f"ignore {ignore}: no finding is of that kind" for ignore, is_needed in needed.items() if not is_needed]
-    for model, found, _ in whole if baseline is not None else ():
-        assert baseline is not None
-        stale = baseline.stale(model, found)
-        if stale:
+        stale = baseline.stale(model, found) if baseline is not None else ()
+        if baseline is not None and stale:
             what = ", ".join(sorted({entry["code"] for entry in stale}))
             lines.append(
                 f"{baseline.path.name} accepts {len(stale)} that {model} does not have any more ({what}); "
                 "`initaudit baseline --prune` takes them out"
             )
-    return tuple(lines)
+    return (*(f"ignore {i}: no finding is of that kind" for i, is_needed in needed.items() if not is_needed), *lines)

@@ -80,6 +80,11 @@ class Group:
         return self.width is not None and self.width > 1.0
 
     @property
+    def std(self) -> float:
+        """Standard deviation of the weights of its first part."""
+        return self.parts[0].stats.std
+
+    @property
     def uniform(self) -> bool:
         """Whether every law that its values fit is uniform."""
         return all(a.provenance is None or a.provenance.distribution == "uniform" for a in self.parts)
@@ -88,6 +93,11 @@ class Group:
     def count(self) -> int:
         """Values of its weights."""
         return sum(a.stats.count for a in self.parts)
+
+    @property
+    def bias_count(self) -> int:
+        """Values of its largest bias."""
+        return max((a.bias.count for a in self.parts if a.bias is not None), default=0)
 
     @property
     def hardly_moved(self) -> bool:

@@ -85,7 +85,8 @@ def _place(group: Group) -> Piece:
 
 def _siblings(group: Group, groups: Sequence[Group], others: Moved) -> Piece:
     """Every other layer of its module fits a law as well: a checkpoint lacks a module rather than a weight."""
-    family = siblings_of(group.title, [(other.title, other) for other in groups])
+    fellows = [other for other in groups if other is not group and other.cell == group.cell]
+    family = fellows or siblings_of(group.title, [(other.title, other) for other in groups])
     if not family or not all(other.fits and not other.moved for other in family):
         return Piece()
     nats = sum(evidence_of_weights(other, others).nats for other in family)

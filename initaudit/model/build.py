@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import onnx
 from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto, ValueInfoProto
 
-from initaudit.errors import InvalidModel
 from initaudit.model.bodies import bodies_of, without_doubled_constants
+from initaudit.model.checked import check_model
 from initaudit.model.graph import Graph, Node, Value
+from initaudit.model.inlining import check_inlined_size, key_of
 from initaudit.model.operators import Use
 from initaudit.model.order import sort_nodes
 from initaudit.model.scope import Scope
@@ -21,14 +22,12 @@ if TYPE_CHECKING:
 
     from onnx import ModelProto
 
-MAX_NODES = 2_000_000
-"""Nodes after inlining; functions that call functions can otherwise expand without bound (untrusted input). A judgement: large
-language models have some tens of thousands."""
-
 
 def build_graph(model: ModelProto, folder: Path | None) -> Graph:
     """View of the main graph. Raises InvalidModel where names do not resolve, cycle, or functions recurse."""
+    check_model(model, folder)
     functions = {(f.domain, f.name, f.overload): f for f in model.functions}
+    check_inlined_size(model.graph.node, functions)
     graph = Builder(functions, folder).graph(model.graph, Scope(graph=Graph(model.graph.name)))
     for value, _ in graph.tensors():
         value.is_static = True
@@ -50,7 +49,6 @@ class Builder:
     def __init__(self, functions: dict[tuple[str, str, str], FunctionProto], folder: Path | None) -> None:
         self.functions = functions
         self.folder = folder
-        self.count = 0
         self.constants: dict[int, Tensor] = {}
 
     def graph(self, proto: GraphProto, scope: Scope) -> Graph:
@@ -95,9 +93,6 @@ class Builder:
         """Create outputs first, then link inputs: files need not be sorted."""
         made: list[tuple[NodeProto, Mapping[str, AttributeProto], Node | None]] = []
         for proto in without_doubled_constants(protos):
-            self.count += 1
-            if self.count > MAX_NODES:
-                raise InvalidModel(f"more than {MAX_NODES} nodes once functions are inlined")
             attributes = scope.bind(proto)
             outputs = [scope.define(name) if name else None for name in proto.output]
             node = None
@@ -123,7 +118,7 @@ class Builder:
 
     def function(self, proto: NodeProto) -> FunctionProto | None:
         """The function of the model that a node calls; None where it is an operator."""
-        return self.functions.get((proto.domain, proto.op_type, proto.overload))
+        return self.functions.get(key_of(proto))
 
     def inline(
         self, call: NodeProto, attributes: Mapping[str, AttributeProto], inputs: list[Value | None], scope: Scope

@@ -117,7 +117,7 @@ class Node:
 class Graph:
     """Nodes in topological order, with inputs, outputs and the values by name."""
 
-    __slots__ = ("inputs", "name", "nodes", "outputs", "owner", "parent", "values")
+    __slots__ = ("_repeated", "inputs", "name", "nodes", "outputs", "owner", "parent", "values")
 
     def __init__(self, name: str, parent: Graph | None = None, owner: Node | None = None) -> None:
         self.name = name
@@ -128,6 +128,18 @@ class Graph:
         self.inputs: list[Value] = []
         self.outputs: list[Value] = []
         self.values: dict[str, Value] = {}
+        self._repeated: dict[str, int] = {}
+        """By name, how often another value asked for it."""
+
+    def free_name(self, name: str) -> str:
+        """`name` where no value bears it, else `name'2`, `name'3` ... in constant time each, however many ask for the same."""
+        free, number = name, self._repeated.get(name, 1)
+        while free in self.values:
+            number += 1
+            free = f"{name}'{number}"
+        if number > 1:
+            self._repeated[name] = number
+        return free
 
     def walk(self) -> Iterator[Node]:
         """Every node, in topological order, a node before the nodes of its bodies."""

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     Source: TypeAlias = str | os.PathLike[str] | bytes | ModelProto | Any
 
 
+HEAD = 1 << 16
+"""Bytes that are read first, to tell what else a file may be."""
+LARGEST_MESSAGE = (1 << 31) - 1
+"""Bytes that a protobuf message may have (protobuf encoding)."""
 MAPPED_FROM = 1 << 24
 """Bytes from which the weights inside a file are mapped rather than parsed: below, parsing takes milliseconds and little memory."""
 
@@ -98,7 +102,11 @@ def _outline(path: Path) -> Model | None:
         if not path.is_file() or path.stat().st_size < MAPPED_FROM:
             return None
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as raw:
-            return _model(read_outline(raw, path.resolve().name), path, raw)
+            if _foreign(raw[:HEAD]):
+                return None
+            proto = read_outline(raw, path.resolve().name)
+            _check_graph(proto, str(path))
+            return _model(proto, path, raw)
     except (OSError, MalformedError, DecodeError):
         return None
 
@@ -118,12 +126,26 @@ def _model(proto: ModelProto, path: Path | None, raw: bytes | mmap.mmap, name: s
 
 
 def _read(path: Path) -> bytes:
-    if path.is_dir():
-        raise UnreadableModel(f"{path}: is a directory")
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UnreadableModel(f"{path}: {error.strerror or error}") from error
+        if path.is_dir():
+            raise UnreadableModel(f"{path}: is a directory")
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+            if head and not _may_be_protobuf(head):
+                return head  # says what it is; a device may never end
+            raw = head + file.read(LARGEST_MESSAGE - len(head) + 1)
+    except (OSError, ValueError) as error:  # a null character in the name
+        raise UnreadableModel(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+    if len(raw) > LARGEST_MESSAGE:
+        raise UnreadableModel(f"{path}: larger than a protobuf may be (2 GB)")
+    return raw
+
+
+def _may_be_protobuf(head: bytes) -> bool:
+    """Whether the first key is one: a field number and a wire type that exist."""
+    from initaudit.model.outline import WIRE_TYPES
+
+    return head[0] & 7 in WIRE_TYPES and (head[0] >> 3 > 0 or head[0] >= 0x80)
 
 
 def _parse(raw: bytes, label: str) -> ModelProto:
@@ -139,9 +161,14 @@ def _parse(raw: bytes, label: str) -> ModelProto:
     except (DecodeError, ValueError, RecursionError) as error:
         detail = "looks like text" if _is_text(raw) else "truncated or damaged protobuf"
         raise UnreadableModel(f"{label}: not an ONNX model: {detail}") from error
+    _check_graph(proto, label)
+    return proto
+
+
+def _check_graph(proto: ModelProto, label: str) -> None:
+    """Other messages parse as a model, too: unknown fields are passed over."""
     if not proto.HasField("graph") or not (proto.graph.node or proto.graph.initializer or proto.graph.output):
         raise UnreadableModel(f"{label}: not an ONNX model: it holds no graph")
-    return proto
 
 
 def _foreign(raw: bytes) -> str | None:

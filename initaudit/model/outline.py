@@ -19,9 +19,13 @@ GRAPH, INITIALIZER, RAW_DATA = 7, 5, 9
 """Field numbers of ModelProto.graph, GraphProto.initializer and TensorProto.raw_data (onnx.proto)."""
 VARINT, FIXED64, LENGTH_DELIMITED, FIXED32 = 0, 1, 2, 5
 """Wire types (protobuf encoding)."""
+WIRE_TYPES = frozenset({VARINT, FIXED64, LENGTH_DELIMITED, FIXED32})
 SMALLEST = 1 << 16
 """Bytes from which a weight is referred to. A judgement: smaller ones may be shapes, which the runtime must know while it
 loads, and are copied faster than looked up."""
+MOST_FIELDS = 2_000_000
+"""Fields of one message that are walked over, about two seconds. A judgement: large language models have some tens of thousands of nodes and
+weights; a file of more is parsed as a whole."""
 
 
 class MalformedError(ValueError):
@@ -70,10 +74,14 @@ def _without(raw: bytes | mmap, start: int, stop: int, numbers: set[int]) -> byt
 def fields(raw: bytes | mmap, start: int, stop: int) -> Iterator[tuple[int, int, int, int]]:
     """Each field of a message: its number, where its key starts, and where its content starts and stops."""
     position = start
+    count = 0
     while position < stop:
+        count += 1
         begin = position
         key, position = _varint(raw, position, stop)
         kind = key & 7
+        if key < 8 or count > MOST_FIELDS:
+            raise MalformedError("field number 0, or more fields than a model has")
         if kind == LENGTH_DELIMITED:
             length, position = _varint(raw, position, stop)
         elif kind == VARINT:

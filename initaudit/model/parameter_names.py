@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 
+LONGEST = 512
+"""Characters of a name up to which it is looked through. A judgement: the longest in real files, paths of modules, have some 150, and patterns
+take time in proportion to the square."""
+
 _NUMBERED = re.compile(
     r"""^(?: (onnx::|ortshared_)\w+ | _?val_?\d+ | t?\d+ | [a-z_]*constant\w* | node_\w+ | _inlfunc\w*
         | (const|initializer|param|parameter|tensor|value|input|output|mul|add|sub|div|t|x|y)?_?\d+(_const)?
@@ -14,11 +18,8 @@ _NUMBERED = re.compile(
 """Names that count instead of naming."""
 
 
-_ENDINGS = re.compile(
-    r"""( (__stored)? (_quantized|_Q[248]\w*|_DQ_Q[248]\w*|_packed|_transposed)* (_fp16|_bf16)? )$
-    """,
-    re.VERBOSE,
-)
+_ENDINGS = re.compile(r"(?:__stored)?(?>_quantized|_packed|_transposed)*+(?:(?:_DQ)?_Q[248]\w*+|(?:_fp16|_bf16)?)$")
+"""What quantisers and converters append. Possessive: a name that repeats them is looked through once, not in every way to cut it."""
 
 
 _ROLE = re.compile(
@@ -45,6 +46,8 @@ _GAIN = re.compile(r"(\w+_)?(gains?|alphas?|gammas?|scales?|res_?weights?|re_?ze
 
 def module_of(tensor: str) -> str | None:
     """`encoder.0.weight` -> `encoder.0`; None where the name only counts (`val_59`, `onnx::MatMul_280`)."""
+    if len(tensor) > LONGEST:
+        return None
     plain = _ENDINGS.sub("", tensor)
     if "/" in plain:
         plain = _TENSORFLOW.sub("", plain)
@@ -59,6 +62,8 @@ def names_a_gain(tensor: str) -> bool:
 
     A path with slashes is that of a node (`block/mul/x:0`, `/act/Constant_output_0`) unless TensorFlow read a variable there.
     """
+    if len(tensor) > LONGEST:
+        return False
     if "/" in tensor:
         return "ReadVariableOp" in tensor
     plain = re.sub(r"(\.\d+)+$", "", _ENDINGS.sub("", tensor))  # of a list of parameters

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 MAX_DEPTH = 200
 """Nesting of subgraphs and function calls; deeper than any real model, shallower than Python's own stack."""
+MAX_PATH = 2048
+"""Characters of the names of nested calls together: each name in the function is prefixed by them. A judgement: paths of modules have
+some tens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +63,8 @@ class Scope:
         """
         if self.depth > MAX_DEPTH:
             raise InvalidModel(f"function {function!r} calls itself or is nested more than {MAX_DEPTH} deep")
+        if len(self.prefix) + len(label) > MAX_PATH:
+            raise InvalidModel(f"the path to function {function!r:.100} is longer than {MAX_PATH} characters")
         return Scope(
             graph=self.graph,
             names=names,
@@ -73,9 +78,7 @@ class Scope:
         known = self.names.get(name)
         if known is not None and known.graph is self.graph and not self.prefix:
             raise InvalidModel(f"value {name!r} is defined more than once")
-        full = f"{self.prefix}{name}"
-        while full in self.graph.values:
-            full += "'"
+        full = self.graph.free_name(f"{self.prefix}{name}")
         value = self.graph.values[full] = self.names[name] = Value(full, self.graph)
         return value
 

@@ -25,6 +25,9 @@ MAX_ELEMENTS = 1 << 28
 elements, 1 GiB in float32: shapes are untrusted, and a few bytes may promise terabytes. Above the largest layers in use, a table of
 262,144 words of 1,024 values; a judgement."""
 
+MAX_NAME = 255
+"""Bytes of one part of a path: NAME_MAX of Linux's file systems."""
+
 _NUMPY_DTYPES: dict[int, np.dtype[Any]] = {
     code: np.dtype(onnx.helper.tensor_dtype_to_np_dtype(code))
     for code in TensorProto.DataType.values()
@@ -156,8 +159,8 @@ def literal_tensor(values: Any, *, name: str) -> Tensor:
 
 
 def _typed_length(proto: TensorProto) -> int:
-    return max(len(proto.float_data), len(proto.int32_data), len(proto.int64_data),
-               len(proto.double_data), len(proto.uint64_data))  # fmt: skip
+    """Values in the field that belongs to the element type, see onnx.proto; others are not read."""
+    return len(getattr(proto, onnx.helper.tensor_dtype_to_field(proto.data_type)))
 
 
 def _typed_length_wanted(proto: TensorProto, size: int) -> int:
@@ -225,14 +228,39 @@ def _dense(proto: onnx.SparseTensorProto, name: str) -> np.ndarray:
     return out.reshape(shape)
 
 
+def check_external(proto: TensorProto, folder: Path | None) -> None:
+    """Raises ExternalDataError where the data of a tensor lies, or may lie, outside the folder of the model; whether it is there is not asked."""
+    if folder is None:
+        return
+    name, location = proto.name or "?", _location(proto)
+    if not (folder / location).resolve().is_relative_to(folder.resolve()):
+        raise ExternalDataError(
+            f"tensor {name!r:.100}: external location {location!r:.100} leads outside the model's folder"
+        )
+
+
+def _location(proto: TensorProto) -> str:
+    """Where the data of a tensor lies, relative to the folder of the model. Raises ExternalDataError where it cannot be a path."""
+    location = next((entry.value for entry in proto.external_data if entry.key == "location"), "")
+    parts = Path(location).parts
+    if (
+        not location
+        or Path(location).is_absolute()
+        or "\0" in location
+        or any(len(p.encode()) > MAX_NAME for p in parts)
+    ):
+        raise ExternalDataError(
+            f"tensor {proto.name or '?'!r:.100}: external location {location!r:.100} is not a relative path"
+        )
+    return location
+
+
 def _external_range(proto: TensorProto, folder: Path | None, nbytes: int) -> ExternalRange:
     name = proto.name or "?"
     entries = {entry.key: entry.value for entry in proto.external_data}
-    location = entries.get("location", "")
+    location = _location(proto)
     if folder is None:
         raise ExternalDataError(f"tensor {name!r}: external data {location!r} of a model given without a path")
-    if not location or Path(location).is_absolute() or "\0" in location:
-        raise ExternalDataError(f"tensor {name!r}: external location {location!r} is not a relative path")
     try:
         found = os.stat(os.path.join(folder, location))  # noqa: PTH116, PTH118  asked for every tensor: pathlib takes ten times as long
         version = (found.st_ino, found.st_size, found.st_mtime_ns)

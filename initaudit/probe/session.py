@@ -36,6 +36,11 @@ class NoKernelError(ProbeError):
     """The CPU provider has no kernel for an operator with these element types; a float32 shadow may run."""
 
 
+LONGEST = 4000
+"""Characters of a message of onnxruntime that are looked through: names in it come from the file, and patterns take time in proportion to the
+square. A judgement: the longest with a real name have some 600."""
+
+
 def open_session(
     model: ModelProto, folder: Path | None, options: onnxruntime.SessionOptions | None = None
 ) -> onnxruntime.InferenceSession:
@@ -115,7 +120,7 @@ def run_session(
 
 def load_error(error: Exception, model: ModelProto) -> ProbeError:
     """Why onnxruntime does not load `model`, in words."""
-    text = " ".join(str(error).split())
+    text = " ".join(str(error)[:LONGEST].split())
     if found := re.search(r"Could not find an implementation for (\S+)\((\d+)\) node with name '([^']*)'", text):
         return NoKernelError(f"onnxruntime has no CPU kernel for {found[1]} (opset {found[2]}){_node(found[3])}")
     if found := re.search(
@@ -146,7 +151,7 @@ def load_error(error: Exception, model: ModelProto) -> ProbeError:
 
 def run_error(error: Exception) -> ProbeError:
     """Why a run failed, in words."""
-    text = " ".join(str(error).split())
+    text = " ".join(str(error)[:LONGEST].split())
     if found := re.search(
         r"(?:while running (\S+) node\. Name:'([^']*)'.*)?Failed to allocate memory for requested buffer of size (\d+)",
         text,

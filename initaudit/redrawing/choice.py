@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from initaudit.measuring.layer_audit import LayerAudit
 
 
+MODES = ("resample", "rescale")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """How all of them are drawn."""

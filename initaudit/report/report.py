@@ -72,6 +72,34 @@ class Report:
         page = escape(self.to_html())
         return f'<iframe sandbox="allow-scripts" title="{title}" style="{style}" srcdoc="{page}"></iframe>'
 
+    @property
+    def missed(self) -> tuple[str, ...]:
+        """What the model does not meet of what the options ask beyond findings, a sentence each; nothing of one that has no audit."""
+        from initaudit.report.gate import missed
+
+        if self.config is None or self.audit is None:
+            return ()
+        score, seen = self.verdict.trainability, {"audited": self.audited, "parameters": self.parameters}
+        return tuple(missed(self.config, self.audit, score, **seen))
+
+    def exit_code(self, *, exit_zero: bool = False) -> int:
+        """That of `initaudit check`: 2 where something was not judged; 1 where findings or `missed` close the gate, unless `exit_zero`; else 0."""
+        from initaudit.registry import faults
+        from initaudit.report.gate import EXIT_ERROR, EXIT_FINDINGS, is_over
+
+        if self.config is None or self.error is not None or self.failed_rules or faults():
+            return EXIT_ERROR
+        closed = bool(self.missed) or is_over(self.config, self.active)
+        return EXIT_FINDINGS if closed and not exit_zero else 0
+
+    def gate(self, *, exit_zero: bool = False) -> dict[str, Any]:
+        """What the JSON document says of the gate, for formats that tell whether it is closed."""
+        return {
+            "fail_on": self.config.fail_on if self.config is not None else None,
+            "missed": list(self.missed),
+            "exit_code": self.exit_code(exit_zero=exit_zero),
+        }
+
     def entry(self) -> dict[str, Any]:
         """What the JSON document says of this model: one of its `reports`."""
         from initaudit.report.document import entry
@@ -87,7 +115,7 @@ class Report:
             parameters=self.parameters,
             audited=self.audited,
         )
-        return {**said, **circumstances(self.config, self.seconds)}
+        return {**said, **circumstances(self.config, self.seconds), "gate": self.gate()}
 
     def to_dict(self) -> dict[str, Any]:
         """The whole JSON document for this one report (`schema_version`, `tool`, `run`, `reports`)."""
@@ -114,10 +142,16 @@ class Report:
         return find_format("html").render(self.to_dict(), FormatOptions())
 
     def save(self, path: str | Path, *, output_format: str | None = None) -> None:
-        """Write the report to a file; the format follows from the suffix unless it is given. Raises UsageError."""
+        """Write the report to a file; the format follows from the suffix unless it is given.
+
+        Raises UsageError where no format has the suffix, there is no such format, or the file cannot be written.
+        """
+        from initaudit.errors import UsageError
         from initaudit.files import write_atomically
         from initaudit.format import FormatOptions, find_format, format_of
 
         target = Path(path)
-        name = output_format or format_of(target) or "text"
+        name = output_format or format_of(target)
+        if name is None:
+            raise UsageError(f"{target}: no format has the suffix {target.suffix!r}; give output_format")
         write_atomically(target, find_format(name).render(self.to_dict(), FormatOptions()).encode())

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class NonFiniteWeight(Rule):
-    """A weight or bias holds NaN or infinity.
+    """A weight or bias holds NaN or infinity, or a float64 number that float32 cannot hold.
 
     Why: one such value makes every output that it reaches NaN or infinite; training cannot recover.
     Harmless when: never in a learned weight; masks that hold -inf on purpose are not learned weights.
@@ -39,7 +39,7 @@ class NonFiniteWeight(Rule):
             if stats is not None and stats.nonfinite:
                 yield self.finding(
                     layer,
-                    f"{stats.nonfinite} of {stats.count} {what} are NaN or infinite; every output they reach is lost.",
+                    f"{stats.nonfinite} of {stats.count} {what} are NaN, infinite or too large for float32; every output they reach is lost.",
                     measured=float(stats.nonfinite),
                     expected=0.0,
                     initializer=stored,

@@ -87,7 +87,7 @@ class UntrainedLayer(Rule):
         severity = Severity.ERROR if sure else Severity.WARNING if named or told or narrower else Severity.INFO
         return self.finding(
             layer,
-            f"Its {layer.stats.count} weights are still distributed as {_law(origin) or f'an independent {origin.distribution} law'} "
+            f"Its {layer.stats.count} weights are still distributed as {_law(origin)} "
             f"draws them ({origin.why}); the rest of the network was trained.",
             measured=layer.stats.std,
             expected=origin.std,
@@ -98,13 +98,14 @@ class UntrainedLayer(Rule):
         )
 
 
-def _law(origin: Provenance) -> str | None:
-    """The scheme that is named, or else the likeliest that fits."""
-    return origin.law or (origin.candidates[0] if origin.candidates else None)
+def _law(origin: Provenance) -> str:
+    """The scheme that is named, or else the likeliest that fits, if one of the same shape does."""
+    known = origin.candidates if origin.scale_nats is not None else ()
+    return origin.law or next(iter(known), f"an independent {origin.distribution} law")
 
 
 def _may_be(origin: Provenance, layer: LayerAudit) -> bool:
     """Whether values enough fit a law and the odds, from all evidence, are worth a word."""
-    if _law(origin) is None or layer.stats.count < SHARP_LAW:
+    if not (origin.law or origin.candidates) or layer.stats.count < SHARP_LAW:
         return False
     return origin.untrained is True or (origin.odds is not None and origin.odds >= WORTH_SAYING)

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from initaudit.config import PATHS, READERS, Config
+from initaudit.config import READERS, Config
 from initaudit.errors import UsageError, similar
 from initaudit.per_rule import read_layers
 from initaudit.settings.run import RUN_READERS, RunOptions
@@ -16,7 +16,6 @@ ADDING = ("ignore", "severity", "threshold", "input_shapes", "exclude")
 
 AUDIT_OPTIONS = tuple(field.name for field in dataclasses.fields(Config))
 RUN_OPTIONS = tuple(field.name for field in dataclasses.fields(RunOptions))
-
 
 FILE, ENVIRONMENT, COMMAND_LINE = "file", "environment", "command line"
 """Kinds of sources."""
@@ -60,12 +59,8 @@ def read_given(raw: str, value: Any, source: Source, *, files: str | None = None
     try:
         read = _read(raw, value, single=files is not None)
     except UsageError as error:
-        named = (
-            f"option {raw!r}: "
-            if source.kind == FILE and raw.replace("-", "_") in (*AUDIT_OPTIONS, *RUN_OPTIONS)
-            else ""
-        )
-        raise UsageError(f"{source}: {named}{error}") from error
+        is_named = source.kind == FILE and raw.replace("-", "_") in (*AUDIT_OPTIONS, *RUN_OPTIONS)
+        raise UsageError(f"{source}: {f'option {raw!r}: ' if is_named else ''}{error}") from error
     return tuple(Given(name=name, value=item, source=source, files=files) for name, item in read.items())
 
 
@@ -83,8 +78,3 @@ def _read(raw: str, value: Any, *, single: bool) -> dict[str, Any]:
     if single:
         raise UsageError("holds for the whole run, not for single files")
     return {name: RUN_READERS[name](value)}
-
-
-def is_path(name: str) -> bool:
-    """Whether the value of an option is the path of a file."""
-    return name in PATHS

@@ -22,7 +22,8 @@ def lines_of(text: str) -> Lines:
         key = _KEY.match(line)
         if _HEADER.match(line):
             table = _keys(line)
-            found.setdefault(table, number)
+            for length in range(1, len(table) + 1):
+                found.setdefault(table[:length], number)
         elif key:
             found.setdefault((*table, *_keys(f"{key[1]} = 0")), number)
     return found

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from initaudit.errors import UsageError, similar
-from initaudit.fixing.options import MODES
 from initaudit.options import at_least, one_of, read_flag, read_list, read_number, read_text, read_words
+from initaudit.redrawing.choice import MODES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from initaudit.config import PATHS
 from initaudit.errors import UsageError, similar
-from initaudit.settings.given import AUDIT_OPTIONS, ENVIRONMENT, FILE, RUN_OPTIONS, Given, Source, is_path, read_given
+from initaudit.settings.given import AUDIT_OPTIONS, ENVIRONMENT, FILE, RUN_OPTIONS, Given, Source, read_given
 from initaudit.settings.lines import Lines, line_of, lines_of
 
 OWN_FILE = "initaudit.toml"
@@ -112,7 +113,7 @@ def _beside(path: Path, given: Given) -> Given:
             for output in given.value
         )
         return replace(given, value=outputs)
-    return replace(given, value=str(path.parent / given.value)) if is_path(given.name) else given
+    return replace(given, value=str(path.parent / given.value)) if given.name in PATHS else given
 
 
 def _place(path: Path, line: int | None) -> str:

@@ -12,6 +12,9 @@ import numpy as np
 HALF_INFINITY: Final = 0x7C00
 """Code of float16 infinity; what lies above, sign aside, is NaN."""
 
+LARGEST: Final = float(np.finfo(np.float32).max)
+"""Largest finite number of float32."""
+
 _HALF_BITS: Final = np.int32(-0x70002000)
 """Sign, exponent and fraction of a float16 where float32 keeps them."""
 
@@ -30,13 +33,15 @@ def working_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
 def decode(values: np.ndarray, buffer: np.ndarray | None = None) -> np.ndarray:
     """`values` in their working dtype, C-contiguous; a view where nothing has to change. Complex values give their magnitude.
 
+    Larger ones than float32 holds are infinite: a network is computed in it, and the fourth power of what is left fits into float64.
+
     `buffer`, int32 and at least as long, takes the result of decoding float16 and is overwritten by the next call.
     """
     dtype = values.dtype
     if dtype == np.float32:
         return np.ascontiguousarray(values)
     if dtype.kind == "c":
-        return np.ascontiguousarray(np.abs(values))
+        return decode(np.abs(values))
     if dtype == np.float16:
         values = np.ascontiguousarray(values)
         low, high = half_extremes(values)
@@ -46,7 +51,10 @@ def decode(values: np.ndarray, buffer: np.ndarray | None = None) -> np.ndarray:
     if dtype.itemsize == 1 and dtype != np.bool_ and dtype.kind not in "iu":
         codes = np.ascontiguousarray(values).view(np.uint8)
         return np.take(_byte_table(dtype.name), codes)
-    return np.ascontiguousarray(values, dtype=working_dtype(dtype))
+    wide = np.ascontiguousarray(values, dtype=working_dtype(dtype))
+    if dtype == np.float64 and wide.size and not max(wide.max(), -wide.min()) <= LARGEST:  # also where it is NaN
+        wide = np.where(np.abs(wide) > LARGEST, np.copysign(np.inf, wide), wide)
+    return wide
 
 
 def half_extremes(values: np.ndarray) -> tuple[float, float]:

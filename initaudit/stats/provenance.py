@@ -7,18 +7,16 @@ verdict combines the evidence of `evidence.py` with the laws of `laws.py`, by li
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from initaudit.initialisation.schemes import TRUNCATED_STD, TRUNCATION
 from initaudit.kind import Kind
-from initaudit.stats.distributions import normal_tail
-from initaudit.stats.evidence import TRUNCATED, UNIFORM, Evidence, Family, gather
+from initaudit.stats.evidence import TRUNCATED, UNIFORM, Evidence, gather
 from initaudit.stats.facts import LayerFacts
 from initaudit.stats.hidden import hidden_by
-from initaudit.stats.laws import Law, candidate_laws
+from initaudit.stats.law_fits import Fit, fits_of
 from initaudit.stats.patterns import few_values, identity, orthogonal
 from initaudit.stats.rowscaled import row_scaled_evidence
 from initaudit.stats.values import COARSEST_ROUNDING, Values, values_of
@@ -34,10 +32,6 @@ ACCEPT: Final = 2e-3
 BORDERLINE: Final = 1e-5
 """Between this p-value and ACCEPT the likeliest law is named, but nothing is concluded from it: one fresh tensor in 500 and the
 trained layers that moved least meet here."""
-
-SCALE_ACCEPT: Final = 1e-4
-"""A law's scale is kept down to this p-value. A judgement: whether it explains the values better than a free scale, the
-likelihood decides."""
 
 REJECT: Final = 1e-6
 """Below this p-value for every family the values are called trained; between the two the verdict stays open. A judgement: no
@@ -58,11 +52,6 @@ normal, and one 1x1 convolution of 4,096, barely (p = 0.0025); the few larger on
 CERTAIN_SHARP: Final = 192
 """Values needed to be certain of a uniform law at a known scale. A judgement: four times SHARP_LAW."""
 
-WIDENED: Final = 0.3
-"""Range, relative, of the bounds that uniform values have after a short training which keeps their shape: how near one of them comes to a
-law's by chance. A judgement: a training that moves the bound by more bends the shape as well."""
-SCALES: Final = 1.4
-"""The same for the standard deviation of bell-shaped values, in nats: from half to twice that of a law. A judgement."""
 LIKELY_ODDS: Final = -1.0
 """Logarithm of the odds against such a coincidence below which a known scale is none. A judgement."""
 USUAL_COST: Final = 1.0
@@ -81,10 +70,6 @@ speaks for it."""
 FEWEST: Final = 16
 """Below this many values nothing is said about a distribution. A judgement: the Kolmogorov-Smirnov test of 16 values cannot
 tell a uniform law from a normal one."""
-
-UNKNOWN_SCALE_COST: Final = 5.0
-"""Nats by which a scale that no scheme explains is less usual than the commonest law, besides half the logarithm of n (Schwarz
-1978): that of the rarest laws in `stats.laws`, so that a known law is preferred wherever it explains the values as well."""
 
 ROW_SCALED_UNIFORM: Final = 1000
 """Values needed to believe in fresh uniform draws whose units were rescaled: of 600 trained layers none of more than 320 values
@@ -159,20 +144,6 @@ def _nothing(why: str) -> Provenance:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Fit:
-    """One law that the evidence allows."""
-
-    family: Family
-    law: Law | None
-    std: float
-    p_value: float
-    score: float
-    """Logarithm of likelihood and prior."""
-    odds: float = 0.0
-    """Logarithm of the odds that the scale is the law's, against that of trained values which meet one of the laws by chance."""
-
-
 def _judge(values: Values, evidence: list[Evidence], facts: LayerFacts) -> Provenance:
     kept = [e for e in evidence if e.p_value >= ACCEPT]
     accepted = bool(kept)
@@ -180,7 +151,7 @@ def _judge(values: Values, evidence: list[Evidence], facts: LayerFacts) -> Prove
         kept = [e for e in evidence if e.p_value >= BORDERLINE]
         if not kept:
             return _rescaled(values, facts) or _rejected(values, evidence)
-    fits = [fit for e in kept for fit in _fits(values, e, facts)]
+    fits = [fit for e in kept for fit in fits_of(values, e, facts)]
     fits.sort(key=lambda fit: -fit.score)
     best = fits[0]
     others = tuple(
@@ -200,11 +171,12 @@ def _judge(values: Values, evidence: list[Evidence], facts: LayerFacts) -> Prove
         confidence=confidence,
         why=f"{values.n} independent values are {_consistency(best, name, accepted=accepted)} (p = {best.p_value:.2g})",
         candidates=others,
+        shape_p_value=next(e.p_value for e in kept if e.family is best.family),
         scale_nats=next((f.odds for f in fits if f.law and (f.family is UNIFORM) is (best.family is UNIFORM)), None),
     )
 
 
-def _consistency(best: _Fit, name: str, *, accepted: bool) -> str:
+def _consistency(best: Fit, name: str, *, accepted: bool) -> str:
     """What the p-value says of the law called `name`, at a level that is stated."""
     law, level = f"{name}, std {best.std:.4g}", f"at the level of {ACCEPT:.1%}"
     if not accepted:
@@ -244,57 +216,7 @@ def _rejected(values: Values, evidence: list[Evidence]) -> Provenance:
     )  # fmt: skip
 
 
-def _fits(values: Values, evidence: Evidence, facts: LayerFacts) -> list[_Fit]:
-    """The laws of one family whose scale agrees with the values, and the family at a free scale."""
-    family, n = evidence.family, values.n
-    free_std = values.reach * (n + 1) / n / math.sqrt(3.0) if family is UNIFORM else values.scale
-    best = _log_likelihood(values, family, free_std)
-    fits = [
-        _Fit(family=family, law=None, std=free_std, p_value=evidence.p_value, score=best - 0.5 * math.log(n) - UNKNOWN_SCALE_COST)
-    ]  # fmt: skip
-    laws = [law for law in candidate_laws(facts) if law.distribution == family.name]
-    crowd = math.log(sum(math.exp(-law.cost) for law in laws)) if laws else 0.0
-    window = 1.0 / (WIDENED * n) if family is UNIFORM else math.sqrt(0.5 * math.pi * (family.m4 - 1.0) / n) / SCALES
-    for law in laws:
-        if not 0.5 < law.std / free_std < 2.0:  # beyond, no 16 values agree
-            continue
-        p, loss = _scale_fit(values, family, law.std)
-        if p >= SCALE_ACCEPT:
-            fits.append(
-                _Fit(
-                    family=family, law=law, std=law.std, p_value=min(p, evidence.p_value), score=best - loss - law.cost,
-                    odds=-math.log(window) - crowd - law.cost - loss,
-                )
-            )  # fmt: skip
-    return fits
-
-
-def _scale_fit(values: Values, family: Family, std: float) -> tuple[float, float]:
-    """Whether the values can have this standard deviation (p-value), and the log-likelihood it costs against the best one."""
-    n = values.n
-    if family is UNIFORM:
-        share = values.reach / (math.sqrt(3.0) * std)
-        if share > 1.0 + values.rounding:
-            return 0.0, math.inf
-        share = min(1.0, share * (1.0 + values.rounding))
-        return share**n, -n * math.log(share)
-    if family is TRUNCATED and values.reach > family.reach * std * (1.0 + values.rounding):
-        return 0.0, math.inf
-    z = (values.square / (std * std) - 1.0) / math.sqrt((family.m4 - 1.0) / n)
-    return normal_tail(z), 0.5 * z * z
-
-
-def _log_likelihood(values: Values, family: Family, std: float) -> float:
-    """Of the values under the family at this standard deviation."""
-    n = values.n
-    if family is UNIFORM:
-        return -n * math.log(2.0 * math.sqrt(3.0) * std)
-    sigma = std / TRUNCATED_STD if family is TRUNCATED else std
-    mass = math.erf(TRUNCATION / math.sqrt(2.0)) if family is TRUNCATED else 1.0
-    return -n * (math.log(sigma * mass) + 0.5 * math.log(2.0 * math.pi) + 0.5 * values.square / (sigma * sigma))
-
-
-def _untrained(values: Values, fit: _Fit) -> tuple[bool | None, Confidence]:
+def _untrained(values: Values, fit: Fit) -> tuple[bool | None, Confidence]:
     """Whether this fit proves that the values are as drawn."""
     n, bell = values.n, fit.family is not UNIFORM
     if fit.law is None:

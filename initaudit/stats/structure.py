@@ -106,6 +106,10 @@ def _spectrum_p(z: np.ndarray, largest: float | None) -> float:
 def _largest_singular_value(z: np.ndarray) -> float:
     """Exact for a small side, else a lower bound that a value outside the bulk raises to itself."""
     side = min(z.shape)
+    peak = float(np.abs(z).max(initial=0.0))
+    if not 0.0 < peak < math.inf:
+        return peak
+    z = z / np.float32(peak)  # squares of float32 numbers need not fit into float32
     tall = z if z.shape[1] == side else z.T
     if side <= POWER_SIDE:
         top = float(np.linalg.eigvalsh((tall.T @ tall).astype(np.float64))[-1])
@@ -116,7 +120,7 @@ def _largest_singular_value(z: np.ndarray) -> float:
             basis *= np.float32(1.0) / np.abs(basis).max()
         image = tall @ np.linalg.qr(basis)[0]
         top = float(np.linalg.eigvalsh((image.T @ image).astype(np.float64))[-1])
-    return math.sqrt(max(top, 0.0))
+    return peak * math.sqrt(max(top, 0.0))
 
 
 @lru_cache(maxsize=16)

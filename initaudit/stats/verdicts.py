@@ -29,6 +29,8 @@ class Provenance:
     why: str
     candidates: tuple[str, ...] = ()
     """Other laws that fit."""
+    shape_p_value: float | None = None
+    """How well the shape of the law fits, whatever its scale; corrected likewise."""
     scale_nats: float | None = None
     """ln P(scale | drawn by a law) - ln P(scale | trained), for the likeliest law at a known scale that fits; None without one."""
     odds: float | None = None

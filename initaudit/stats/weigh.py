@@ -135,7 +135,8 @@ def _weigh(layout: Layout, seed: int) -> WeightStats:
         if layout.inputs == 1:  # biases, scales: neither a spectrum nor rows that could repeat
             return _summarise(layout, moments, block, square.sum(axis=2), square.sum(axis=1), None, (0.0, 0.0))
         repeats = duplicate_shares(wide @ signature_vectors(layout.inputs), copy, wide.__getitem__, layout.inputs)
-        return _summarise(layout, moments, block, square.sum(axis=2), square.sum(axis=1), spectrum_of(cube), repeats)
+        spectrum = None if moments.nonfinite else spectrum_of(cube)
+        return _summarise(layout, moments, block, square.sum(axis=2), square.sum(axis=1), spectrum, repeats)
     if layout.inputs == 1:
         found = scan(layout, sketched=False)
         return _summarise(layout, found.moments, block, found.unit_energy, found.input_energy, None, (0.0, 0.0))

@@ -8,7 +8,8 @@ import numpy as np
 
 from initaudit.errors import InitauditError
 from initaudit.model.operators import Use
-from initaudit.views.arithmetic import ARITHMETIC, QONNX, evaluated
+from initaudit.views.arithmetic import ARITHMETIC, QONNX
+from initaudit.views.evaluation import evaluated
 from initaudit.views.operand import MAX_INDEX_TABLE, MAX_INDEX_WORK, MAX_STEPS, Operand, leaf
 from initaudit.views.shapes import MAX_VECTOR, Dims, Vector, dims_of_outputs, vector_of_output
 from initaudit.views.steps import step_of
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_STEPS", "Constants", "Operand"]
 
+MAX_WORK = 1 << 32
+"""Elements that may be computed for all shapes, axes and positions of a model together, some ten seconds; the rest is followed without."""
+MAX_ELEMENTS = 1 << 25
+"""Elements of them that are kept for a model, at most 256 MiB."""
+_INDICES = ("int64", "int32", "bool")
 _QONNX = ("qonnx.custom_op.general", "finn.custom_op.general", "onnx.brevitas")
 
 
@@ -31,6 +37,7 @@ class Constants:
         self._known: dict[Value, Operand] = {}
         self._dims: dict[Value, Dims] = {}
         self._vectors: dict[Value, Vector] = {}
+        self._work_left, self._elements_left = MAX_WORK, MAX_ELEMENTS
         self.opaque: dict[Value, str] = {}
         """Constants whose values cannot be followed, with the reason."""
         for value, tensor in graph.tensors():
@@ -82,7 +89,7 @@ class Constants:
         reason = next((self.opaque[v] for v in node.inputs if v is not None and v in self.opaque), None)
         if reason is None:
             try:
-                outputs = [o.settled() if _is_index(o) else o for o in self._outputs(node, inputs)]
+                outputs = [self._settled(o) if o.dtype in _INDICES else o for o in self._outputs(node, inputs)]
             except (InitauditError, ValueError, IndexError, TypeError, ArithmeticError) as error:
                 reason = f"{node.op_type} of constants cannot be followed: {error}"
             else:
@@ -93,6 +100,21 @@ class Constants:
         for value in node.outputs:
             if value is not None:
                 self.opaque[value] = reason
+
+    def _settled(self, operand: Operand) -> Operand:
+        """With its values computed at once, where they are few and that is quick.
+
+        Chains of shapes, positions and masks are long, and what stands behind reads them again and again.
+        """
+        if (
+            operand.size > min(MAX_INDEX_TABLE, self._elements_left)
+            or operand.work > min(MAX_INDEX_WORK, self._work_left)
+            or not operand.work
+        ):
+            return operand
+        self._work_left -= operand.work
+        self._elements_left -= operand.size
+        return operand.settled()
 
     def _follow_shape(self, node: Node) -> None:
         """Shapes of what depends on the input; a vector of which all elements are known is a constant after all."""
@@ -129,7 +151,7 @@ class Constants:
         if node.domain in _QONNX and node.op_type in QONNX:
             return list(QONNX[node.op_type](node, inputs))
         if node.is_standard:
-            return evaluated(node, inputs, self._opset)
+            return [self._settled(o) for o in evaluated(node, inputs, self._opset)]
         raise ValueError(f"unknown operator of domain {node.domain}")
 
     def _loop_invariants(self, node: Node) -> None:
@@ -145,15 +167,6 @@ class Constants:
         for outer, inner, result in pairs:
             if outer is not None and outer in self._known and _same(result, inner):
                 self._known[inner] = self._known[outer]
-
-
-def _is_index(operand: Operand) -> bool:
-    """Whether these are shapes, axes, positions: chains of them are long, and everything behind reads them."""
-    return (
-        operand.dtype in ("int64", "int32", "bool")
-        and operand.size <= MAX_INDEX_TABLE
-        and operand.work <= MAX_INDEX_WORK
-    )
 
 
 def _same(value: Value, source: Value) -> bool:

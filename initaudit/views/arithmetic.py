@@ -1,26 +1,18 @@
-"""Operators of constants that compute: elementwise arithmetic with broadcasting, quantisers of other tools, and all the rest.
-
-The rest is evaluated by ONNX's reference implementation, one node at a time; the shape comes from ONNX's shape
-inference, so that no weight is read before somebody asks for its values.
-"""
+"""Operators of constants that compute: elementwise arithmetic with broadcasting, and quantisers of other tools."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from initaudit.errors import UnsupportedWeight
 from initaudit.views.dtypes import numpy_dtype
-from initaudit.views.operand import MAX_INDEX_TABLE, Operand, merge
+from initaudit.views.operand import Operand
 from initaudit.views.steps import Inputs, Step, need
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from initaudit.model.graph import Node
 
 Binary = Callable[[Any, Any], Any]
@@ -73,15 +65,17 @@ def _combined(label: str, a: Operand, b: Operand, function: Binary) -> Operand:
 
 def _constant_of_shape(node: Node, inputs: Inputs) -> list[Operand]:
     """A tensor that the file describes by its shape and one value; it stands for itself, nothing else is stored."""
-    import onnx
-
-    from initaudit.model.tensors import Tensor
+    from initaudit.model.tensors import Tensor, tensor_from_proto
 
     shape = tuple(need(inputs, 0).integers())
     if min(shape, default=0) < 0:
         raise ValueError(f"negative dimension in {list(shape)}")
     proto = node.attr("value")
-    value = onnx.numpy_helper.to_array(proto).reshape(-1)[0] if proto is not None else np.float32(0)
+    value = (
+        tensor_from_proto(proto, name="value", folder=None).array().reshape(-1)[0]
+        if proto is not None
+        else np.float32(0)
+    )
     filled = np.broadcast_to(value, shape)
     output = node.outputs[0]
     name = output.name if output is not None else node.name
@@ -132,77 +126,3 @@ def qonnx_bipolar(node: Node, inputs: Inputs) -> list[Operand]:
 
 QONNX: dict[str, Step] = {"Quant": qonnx_quant, "IntQuant": qonnx_quant, "BipolarQuant": qonnx_bipolar}
 """Quantisers of qonnx and Brevitas, by operator."""
-
-
-def evaluated(node: Node, inputs: Sequence[Operand | None], opset: Mapping[str, int]) -> list[Operand]:
-    """Outputs of any standard operator whose inputs are all constant. Raises UnsupportedWeight where ONNX cannot infer its shape."""
-    import onnx
-
-    proto = onnx.NodeProto()
-    proto.CopyFrom(node.proto)
-    names_in = ["" if o is None else f"i{k}" for k, o in enumerate(inputs)]
-    names_out = [f"o{k}" for k in range(len(node.outputs))]
-    del proto.input[:], proto.output[:], proto.attribute[:]
-    proto.input.extend(names_in)
-    proto.output.extend(names_out)
-    proto.attribute.extend(node.attributes.values())
-    model = _model_of_one_node(proto, inputs, names_in, opset)
-    try:
-        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
-    except Exception as error:
-        raise UnsupportedWeight(f"ONNX cannot infer the shape of {node.op_type} of constants: {error}") from error
-    known = {v.name: v.type.tensor_type for v in (*inferred.value_info, *inferred.output)}
-
-    def run() -> list[np.ndarray]:
-        from onnx.reference import ReferenceEvaluator
-
-        feeds = {n: o.array() for n, o in zip(names_in, inputs, strict=True) if o is not None and n}
-        with np.errstate(all="ignore"):
-            try:
-                return [np.asarray(a) for a in ReferenceEvaluator(model).run(None, feeds)]
-            except Exception as error:
-                raise UnsupportedWeight(f"{node.op_type} of constants cannot be evaluated: {error}") from error
-
-    def result(index: int) -> np.ndarray:
-        return run()[index]
-
-    main = max((o for o in inputs if o is not None), key=lambda o: (o.is_floating, o.size))
-    extra = [o.tensors for o in inputs if o is not None and o is not main and o.size > 1 and o.is_floating]
-    results = []
-    for k, name in enumerate(names_out):
-        info = known.get(name)
-        if info is None or not info.HasField("shape") or any(not d.HasField("dim_value") for d in info.shape.dim):
-            raise UnsupportedWeight(f"the shape of what {node.op_type} computes from constants is unknown")
-        from initaudit.model.tensors import dtype_name
-
-        shape = [d.dim_value for d in info.shape.dim]
-        dtype = dtype_name(info.elem_type)
-        made = main.then(node.op_type.lower(), shape, lambda a: a, dtype=dtype, exact=False, with_=merge(*extra))
-        results.append(
-            replace(
-                made,
-                compute=partial(result, k),
-                length=max(o.length for o in inputs if o) + 1,
-                work=sum(o.work for o in inputs if o) + made.work - main.work,
-            )
-        )
-    return results
-
-
-def _model_of_one_node(proto: Any, inputs: Sequence[Operand | None], names: list[str], opset: Mapping[str, int]) -> Any:
-    import onnx
-    from onnx import helper
-
-    infos, tables = [], []
-    for name, operand in zip(names, inputs, strict=True):
-        if operand is None:
-            continue
-        code = helper.np_dtype_to_tensor_dtype(numpy_dtype(operand.dtype))
-        infos.append(helper.make_tensor_value_info(name, code, operand.shape))
-        if operand.size <= MAX_INDEX_TABLE and operand.dtype.startswith("int"):
-            tables.append(onnx.numpy_helper.from_array(np.array(operand.array()), name))
-    graph = helper.make_graph(
-        [proto], "constant", infos, [helper.make_empty_tensor_value_info(o) for o in proto.output], tables
-    )
-    versions = [helper.make_opsetid(domain, version) for domain, version in opset.items()]
-    return helper.make_model(graph, opset_imports=versions)

@@ -19,8 +19,16 @@ if TYPE_CHECKING:
 MAX_STEPS = 64
 """Longest chain of operators that is seen through; real files have up to about ten."""
 
-MAX_WORK = 1 << 32
-"""Elements that may be computed to give one operand, every step counted: x·x of x·x of ... doubles with each node."""
+MAX_WORK = 1 << 28
+"""Elements that may be computed to give one operand, every step counted: x·x of x·x of ... doubles with each node. At a few nanoseconds
+each about a second."""
+MAX_STEPS_PER_VALUE = 64
+"""Elements that may be computed beyond that for each stored value of the operand: what a large file may ask for it pays with its size."""
+MAX_COMPUTED = 1 << 24
+"""Elements of one operand that operators compute from less: 64 MiB in float32, and as much for each step on the way. The largest found in
+real files is the mask of a context of 4,096."""
+MAX_GROWTH = 8
+"""Elements of one operand, beyond that, for each stored value. Stored bytes of eight 1-bit weights give as many."""
 
 STEP_COST = 1000
 """What a step costs besides its elements, in elements: the call itself."""
@@ -70,10 +78,10 @@ class Operand:
 
     def array(self) -> np.ndarray:
         """The values, shape `shape`. Raises UnsupportedWeight, ExternalDataError or InvalidModel."""
-        stored = (max(t.size, t.nbytes()) for t in self.tensors if t.origin != "generated")
-        if self.size > MAX_ELEMENTS and self.size > sum(stored):
+        stored = sum(max(t.size, t.nbytes()) for t in self.tensors if t.origin != "generated")
+        if self.size > max(MAX_ELEMENTS if self.exact else MAX_COMPUTED, MAX_GROWTH * stored):
             raise UnsupportedWeight(f"{self.size} elements computed from a constant are too many")
-        if self.work > MAX_WORK:
+        if self.work > MAX_WORK + MAX_STEPS_PER_VALUE * stored:
             raise UnsupportedWeight("the constant subgraph takes too much computing")
         try:
             array = self.compute()
@@ -197,8 +205,9 @@ class Operand:
 MAX_INDEX_TABLE = 4096
 """Integer constants up to this size are read as shapes, axes and indices while the graph is followed."""
 
-MAX_INDEX_WORK = 1 << 22
-"""Elements that may be computed for one of them."""
+MAX_INDEX_WORK = 1 << 26
+"""Elements that may be computed for one of them, about a tenth of a second. The largest found, the mask of a shifted window that a chain of
+ScatterND builds, takes half of it."""
 
 
 def leaf(tensor: Tensor) -> Operand:

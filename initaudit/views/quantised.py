@@ -81,7 +81,8 @@ def _spread(values: np.ndarray, shape: tuple[int, ...], axis: int, block: int) -
             raise ValueError(f"{values.shape[0]} scales for an axis of {shape[axis]}")
         return values.reshape([-1 if a == axis else 1 for a in range(len(shape))])
     if values.shape[axis] != shape[axis]:
-        per = block or -(-shape[axis] // values.shape[axis])
-        values = np.repeat(values, per, axis=axis)
-        values = values[(slice(None),) * axis + (slice(0, shape[axis]),)]
+        per = block or -(-shape[axis] // max(1, values.shape[axis]))
+        if per < 1 or -(-shape[axis] // per) != values.shape[axis]:
+            raise ValueError(f"{values.shape[axis]} scales for {shape[axis]} values in blocks of {block}")
+        values = np.take(values, np.arange(shape[axis]) // per, axis=axis)
     return values

@@ -8,7 +8,10 @@ const LOG_REACH = 60;
 /* Share of an axis that stays free at both ends, so that no point lies on the border and is cut in half. */
 const AIR = 0.06;
 
-/** What each chart draws. `y` is the scale: "log", "share" (0 to 1) or "asinh"; `lines` name columns of the report's series. */
+/**
+ * What each chart draws. `y` is the scale: "log", "share" (0 to 1) or "asinh"; `lines` name columns of the report's series. One that is
+ * `sparse` runs on over layers without a value: of a large network, the gradient is measured at some layers only.
+ */
 const DEPTH_CHARTS = {
   signal: {
     y: "log", title: "variance (logarithmic)", reference: [1, "1: the signal keeps its size"], lost: true,
@@ -22,9 +25,9 @@ const DEPTH_CHARTS = {
   gradient: {
     y: "log", title: "gradient (logarithmic)", lost: true,
     lines: [
-      { key: "gradientTotal", label: "of the layer", colour: "measured", width: 2.5, error: "gradientError", resolved: "resolved" },
-      { key: "gradient", label: "per element", colour: "second", dash: [2, 3] },
-      { key: "weightGradient", label: "weight gradient / weight", colour: "predicted", dash: [7, 5], hidden: true },
+      { key: "gradientTotal", label: "of the layer", sparse: true, colour: "measured", width: 2.5, error: "gradientError", resolved: "resolved" },
+      { key: "gradient", label: "per element", sparse: true, colour: "second", dash: [2, 3] },
+      { key: "weightGradient", label: "weight gradient / weight", sparse: true, colour: "predicted", dash: [7, 5], hidden: true },
     ],
   },
   units: {
@@ -36,7 +39,7 @@ const DEPTH_CHARTS = {
     ],
   },
   scale: {
-    y: "log", title: "std / target (logarithmic)", reference: [1, "1: as recommended"],
+    y: "log", title: "std / target (logarithmic)", reference: [1, "1: as recommended for the start"],
     lines: [{ key: "ratio", label: "std / target", colour: "measured", bars: true }],
     alongside: [["std", "std"], ["target", "target"]],
   },
@@ -57,7 +60,7 @@ const GRIDS = {
     return places.filter((place) => place <= high);
   },
   asinh: (_, reach) => {
-    if (reach < 6) return [-5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5].filter((place) => Math.abs(place) <= reach);
+    if (reach < 10) return [-5, -2, -1, 0, 1, 2, 5].filter((place) => Math.abs(place) <= reach);
     const powers = Math.floor(Math.log10(reach));
     const step = Math.ceil((powers + 1) / (MOST_LABELS / 2));
     const side = [];

@@ -1,6 +1,9 @@
 /* The map of the network: dagre lays out each column, what follows draws it. */
 
-const MAP = { width: 178, edge: 12, between: 44, caption: 20, again: 8, legible: 1.5, decades: 6, strongest: 48 };
+/* CSS pixels: width of a layer, margin, gutter between columns, line of captions, dot where a column goes on, printed line; then how much
+   wider than its box the map is when an overview helps, boxes in a column that are ranked quickly instead of best, decades from 1 to the
+   strongest colour, and its share in per cent: text on it keeps its contrast. */
+const MAP = { width: 178, edge: 12, between: 44, caption: 20, again: 8, paper: 1500, legible: 1.5, many: 100, decades: 6, strongest: 48 };
 
 const drawn = (tag, attributes = {}, ...children) => {
   const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
@@ -28,23 +31,28 @@ const mapText = (() => {
 
 const LABEL = "600 12px", DETAIL = "11px";
 
+/** The number under which a column's layout knows the last box of the column before. */
+const AGAIN = "-1";
+
 function boxWidth(box) {
   if (box.shape === "layer") return MAP.width;
   const text = mapText.width(box.label, LABEL) + (box.shape === "factor" ? 34 : 16);
   return Math.max(box.height, Math.min(MAP.width, text));
 }
 
-/** One column as dagre places it: boxes by number, wires as points, and where the column before goes on. */
-function layColumn(data, column, edges, rankdir) {
+/** One column as dagre places it: boxes and wires by number from its first box, and where the column before goes on. */
+function layColumn(boxes, edges, { gap, rankdir }) {
   const graph = new dagre.graphlib.Graph();
-  graph.setGraph({ rankdir, nodesep: 14, ranksep: data.gap, edgesep: 10 });
-  for (let at = column.start; at < column.stop; at += 1) graph.setNode(String(at), { width: data.boxes[at].width, height: data.boxes[at].height });
-  if (column.continues !== null) graph.setNode("again", { width: MAP.again, height: MAP.again });
+  graph.setGraph({ rankdir, nodesep: 14, ranksep: gap, edgesep: 10, ranker: boxes.length > MAP.many ? "tight-tree" : "network-simplex" });
+  boxes.forEach(({ width, height }, index) => graph.setNode(String(index), { width, height }));
   // A layer stands close behind what it reads, so that the branches of a fork begin side by side.
-  for (const [from, to] of edges) graph.setEdge(from === column.continues ? "again" : String(from), String(to), { weight: data.boxes[to].shape === "join" ? 1 : 2 });
+  for (const [from, to] of edges) {
+    if (from < 0) graph.setNode(AGAIN, { width: MAP.again, height: MAP.again });
+    graph.setEdge(String(from), String(to), { weight: boxes[to].shape === "join" ? 1 : 2 });
+  }
   dagre.layout(graph);
   const places = new Map(graph.nodes().map((id) => [id, graph.node(id)]));
-  const wires = graph.edges().map(({ v, w }) => ({ from: v === "again" ? column.continues : Number(v), to: Number(w), points: graph.edge({ v, w }).points }));
+  const wires = graph.edges().map(({ v, w }) => ({ from: Number(v), to: Number(w), points: graph.edge({ v, w }).points }));
   // dagre's own width leaves out wires that go around the boxes.
   const across = [...[...places.values()].flatMap(({ x, width }) => [x - width / 2, x + width / 2]), ...wires.flatMap(({ points }) => points.map(({ x }) => x))];
   const left = Math.min(...across);
@@ -60,39 +68,54 @@ function smooth(points) {
   return `M${spot(points[0])}${bends.length ? bends.join("") : `L${spot(points.at(-1))}`}`;
 }
 
+/** The same for all columns; of columns that are built alike, as the blocks of deep networks are, only the first is laid out. */
+function layColumns(data, rankdir) {
+  const edges = data.columns.map(() => []);
+  const column = new Array(data.boxes.length);
+  data.columns.forEach(({ start, stop }, index) => column.fill(index, start, stop));
+  for (const [from, to] of data.edges) {
+    const { start } = data.columns[column[to]];
+    edges[column[to]].push([from < start ? -1 : from - start, to - start]);
+  }
+  const known = new Map();
+  return data.columns.map(({ start, stop }, index) => {
+    const boxes = data.boxes.slice(start, stop);
+    const build = JSON.stringify([boxes.map(({ width, height, shape }) => [width, height, shape]), edges[index]]);
+    if (!known.has(build)) known.set(build, layColumn(boxes, edges[index], { gap: data.gap, rankdir }));
+    return known.get(build);
+  });
+}
+
 /** Where all boxes and wires of the map lie; one column alone lies down where that needs less room. */
 function layMap(data, room) {
   for (const box of data.boxes) box.width = boxWidth(box);
-  const within = data.columns.map(() => []);
-  const column = new Array(data.boxes.length);
-  data.columns.forEach(({ start, stop }, index) => column.fill(index, start, stop));
-  for (const edge of data.edges) within[column[edge[1]]].push(edge);
-  let laid = data.columns.map((one, index) => layColumn(data, one, within[index], "TB"));
+  let laid = layColumns(data, "TB");
   if (laid.length === 1) {
-    const lying = layColumn(data, data.columns[0], within[0], "LR");
-    if (lying.width + 2 * MAP.edge <= room && lying.height < laid[0].height) laid = [lying];
+    const lying = layColumns(data, "LR");
+    if (lying[0].width + 2 * MAP.edge <= room && lying[0].height < laid[0].height) laid = lying;
   }
   const head = data.columns.some(({ caption }) => caption) ? MAP.caption : 0;
-  const wires = [], captions = [], spots = new Array(data.boxes.length), again = [];
+  const wires = [], captions = [], spots = new Array(data.boxes.length), again = [], gutters = [];
   const loose = laid.length > 1 ? MAP.edge : 0; // room for the lines from column to column
   let left = MAP.edge, bottom = 0;
   laid.forEach(({ places, wires: own, left: inner, width, height }, index) => {
-    const { caption, continues } = data.columns[index];
+    const { start, caption, continues } = data.columns[index];
     const top = MAP.edge + head + loose;
     const move = ({ x, y }) => ({ x: x + left - inner, y: y + top });
     const shown = Math.max(width, MAP.width);
     if (caption) captions.push({ x: left, y: MAP.edge + 12, text: mapText.fit(caption, LABEL, shown + MAP.between - 6) });
-    for (const [id, place] of places) if (id !== "again") spots[id] = move(place);
-    for (const { from, to, points } of own) wires.push({ from, to, path: smooth(points.map(move)) });
+    for (const [id, place] of places) if (id !== AGAIN) spots[start + Number(id)] = move(place);
+    for (const { from, to, points } of own) wires.push({ from: from < 0 ? continues : start + from, to: start + to, path: smooth(points.map(move)) });
     if (continues !== null) {
-      const to = move(places.get("again")), from = spots[continues], turn = left - MAP.between / 2, down = bottom + MAP.edge / 2, up = top - MAP.edge / 2;
+      const to = move(places.get(AGAIN)), from = spots[continues], turn = left - MAP.between / 2, down = bottom + MAP.edge / 2, up = top - MAP.edge / 2;
       again.push({ from: continues, ...to, path: `M${from.x},${from.y + data.boxes[continues].height / 2}V${down}H${turn}V${up}H${to.x}V${to.y}` });
     }
+    gutters.push(left - MAP.between / 2);
     left += shown + MAP.between;
     bottom = top + height;
   });
   const depth = Math.max(...laid.map(({ height }) => height));
-  return { spots, wires, captions, again, width: left - MAP.between + MAP.edge, height: depth + head + 2 * (MAP.edge + loose) };
+  return { spots, wires, captions, again, gutters, width: left - MAP.between + MAP.edge, height: depth + head + 2 * (MAP.edge + loose) };
 }
 
 const MAP_SIGN = { error: "✗", warning: "!", info: "i", fine: "✓" };
@@ -103,7 +126,7 @@ function drawBox(box, { x, y }) {
   const frame = drawn("rect", { class: "frame", x: left, y: top, width: box.width, height: box.height, rx: round });
   if (!box.anchor) {
     const label = drawn("text", { class: "label", x, y: y + 4, "text-anchor": "middle" }, mapText.fit(box.label, LABEL, MAP.width - 12));
-    return drawn("g", { class: box.shape === "join" ? "join" : "end" }, drawn("title", {}, box.facts.join("\n")), frame, label);
+    return drawn("g", { class: box.shape === "join" || box.shape === "jump" ? box.shape : "end" }, frame, label);
   }
   const health = box.severity ?? "fine";
   const lines = box.shape === "layer" ? [y - 4, y + 12] : [y + 4];
@@ -125,7 +148,7 @@ function scaleFill(value) {
 function startMap(section) {
   const data = JSON.parse(section.querySelector(".map-island").textContent);
   const view = section.querySelector(".map-view"), tip = section.querySelector(".map-tip"), stage = section.querySelector(".map-stage");
-  const laid = layMap(data, view.clientWidth);
+  const laid = layMap(data, view.clientWidth || innerWidth);
   const arrow = `arrow-${section.dataset.map}`;
   const wires = [...laid.wires, ...laid.again].map(({ from, to, path }) => ({ from, to, line: drawn("path", { class: "wire", d: path, ...(to === undefined ? {} : { "marker-end": `url(#${arrow})` }) }) }));
   const boxes = data.boxes.map((box, index) => drawBox(box, laid.spots[index]));
@@ -180,11 +203,17 @@ function startMap(section) {
     tip.style.left = `${Math.max(4, Math.min(box.left - around.left, around.width - tip.offsetWidth - 4))}px`;
     tip.style.top = `${box.bottom - around.top + 8}px`;
   };
-  const indexOf = (target) => { const index = boxes.indexOf(target.closest?.("a")); return index < 0 ? null : index; };
+  const indexOf = (target) => { const index = boxes.indexOf(target.closest?.("a, g")); return index < 0 ? null : index; };
   picture.addEventListener("pointerover", (event) => point(indexOf(event.target)));
   picture.addEventListener("pointerleave", () => point(null));
   picture.addEventListener("focusin", (event) => point(indexOf(event.target)));
   picture.addEventListener("focusout", () => point(null));
+  picture.addEventListener("click", (event) => {
+    const source = data.boxes[indexOf(event.target)]?.jump;
+    if (source === undefined || source === null) return;
+    boxes[source].scrollIntoView({ block: "nearest", inline: "center", behavior: "instant" });
+    requestAnimationFrame(() => requestAnimationFrame(() => point(source)));
+  });
   view.addEventListener("scroll", () => { point(null); overview.follow(); });
   new ResizeObserver(() => overview.follow()).observe(view);
 
@@ -205,6 +234,20 @@ function startMap(section) {
     boxes[next].setAttribute("tabindex", "0");
     boxes[next].scrollIntoView({ block: "nearest", inline: "nearest" });
     boxes[next].focus({ preventScroll: true });
+  });
+  return { print: () => view.replaceChildren(...printedMap(picture, laid)), show: () => view.replaceChildren(picture) };
+}
+
+/** The map as it is printed: lines of as many columns as paper has room for. */
+function printedMap(picture, { gutters, width, height }) {
+  const starts = gutters.reduce((kept, gutter, index) => (index && (gutters[index + 1] ?? width) - kept.at(-1) > MAP.paper ? [...kept, gutter] : kept), [0]);
+  return starts.map((start, index) => {
+    const line = picture.cloneNode(true);
+    const [left, right] = [Math.max(0, start - 2), starts[index + 1] === undefined ? width : starts[index + 1] + 2];
+    line.setAttribute("viewBox", `${left} 0 ${right - left} ${height}`);
+    line.setAttribute("width", right - left);
+    line.setAttribute("height", height);
+    return line;
   });
 }
 
@@ -234,8 +277,12 @@ function startOverview(holder, view, data, laid) {
 }
 
 // A map is laid out when it comes near the screen: a page of many models opens at once.
-const seen = new IntersectionObserver((entries) => {
-  for (const { target, isIntersecting } of entries) if (isIntersecting) { seen.unobserve(target); startMap(target); }
-}, { rootMargin: "400px" });
+const maps = new Map();
+const openMap = (section) => { if (!maps.has(section)) { seen.unobserve(section); maps.set(section, startMap(section)); } };
+const seen = new IntersectionObserver((entries) => { for (const { target, isIntersecting } of entries) if (isIntersecting) openMap(target); }, { rootMargin: "400px" });
 for (const section of document.querySelectorAll("[data-map]")) seen.observe(section);
-addEventListener("beforeprint", () => { for (const section of document.querySelectorAll("[data-map]")) if (!section.querySelector(".map-view svg") && section.checkVisibility()) { seen.unobserve(section); startMap(section); } });
+addEventListener("beforeprint", () => {
+  for (const section of document.querySelectorAll("[data-map]")) openMap(section);
+  for (const map of maps.values()) map.print();
+});
+addEventListener("afterprint", () => { for (const map of maps.values()) map.show(); });

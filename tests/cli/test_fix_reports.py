@@ -100,8 +100,11 @@ def test_a_model_is_not_written_to_a_terminal(zero: Path, capfd: pytest.CaptureF
     assert "a model goes to a file" in capfd.readouterr().err
 
 
-def test_the_list_of_layers_is_json_where_its_file_is(zero: Path):
+def test_the_list_of_layers_is_json_where_its_file_is(zero: Path, capfd: pytest.CaptureFixture[str]):
     """The suffix decides, as for reports."""
     run(["inspect", str(zero), "-o", "layers.json"])
+    told = capfd.readouterr()
+    run(["inspect", str(zero), "-o", "layers.json", "-q"])
 
+    assert (told.out, told.err, capfd.readouterr().err) == ("", "wrote layers.json\n", "")
     assert len(json.loads(Path("layers.json").read_text())["layers"]) == 2

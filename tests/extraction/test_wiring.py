@@ -131,18 +131,21 @@ def test_a_mask_is_no_part_of_the_wiring():
 
 
 def test_a_comparison_passes_no_signal_on():
-    """Where(x > 0, a, b) chooses between two layers; the chosen carry the signal, the answer does not."""
+    """(c > 0) * a + b: of the three layers that are read two carry the signal, the answer to the comparison does not."""
     nodes = [
         dense("a", "x", "za"),
         dense("b", "x", "zb"),
         dense("c", "x", "zc"),
         helper.make_node("Greater", ["zc", "zero"], ["positive"]),
-        helper.make_node("Where", ["positive", "za", "zb"], ["y"], "choice"),
+        helper.make_node("Cast", ["positive"], ["mask"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["mask", "za"], ["masked"], "masking"),
+        helper.make_node("Add", ["masked", "zb"], ["y"], "sum"),
     ]
 
     found = wires(net(nodes, zero=np.zeros(1, np.float32)))
 
-    assert found["choice"] == ["a", "b"]
+    assert "masking" not in found
+    assert found["sum"] == ["a", "b"]
 
 
 def test_unconnected_parts_stand_beside_each_other():

@@ -102,8 +102,26 @@ def dense_report(*, depth=12, width=48, activation="relu", factor=1.0, name="net
             "notes": ["the free axis of the batch was set to 64"],
         },
         "layers": layers,
+        "graph": chain(layers),
         "findings": findings,
+        "options": {"select": ["ALL"], "fail_on": "error", "input_shapes": {"x": [64, width]}, "baseline": None},
+        "timing": {"seconds": 1.25},
     }  # fmt: skip
+
+
+def chain(layers):
+    """The graph of layers that stand one behind the other, each a node of its own."""
+    nodes = [
+        place("input", "x"),
+        *(place("layer", layer["name"], layer["op_type"], layer["name"]) for layer in layers),
+        place("output", "y"),
+    ]
+    return {"nodes": nodes, "edges": [[position, position + 1] for position in range(len(nodes) - 1)]}  # fmt: skip
+
+
+def place(kind, name, op_type=None, *layers):
+    """One node of the graph."""
+    return {"kind": kind, "name": name, "op_type": op_type, "layers": list(layers), "inside": []}
 
 
 def dense_layer(name, *, weight, z, gradient, activation, gain, depth):
@@ -150,13 +168,19 @@ def error_report(
         "model": {"path": path, "sha256": None, "bytes": None, "ir_version": None, "opset": None, "producer": None, "parameters": 0},
         "verdict": {"status": "error", "context": "unknown", "trainability": None, "optimisers": None, "slowness": None, "slowness_why": "the model could not be audited", "reason": reason, "evidence": [], "first_lost": None},
         "coverage": {"parameters": 0, "audited": 0, "skipped": []},
-        "probe": None, "layers": [], "findings": [],
+        "probe": None, "layers": [], "graph": None, "findings": [],
     }  # fmt: skip
 
 
 def document(*reports):
     """The document around some reports."""
-    return {"schema_version": "1", "tool": {"name": "initaudit", "version": "0.1.0"}, "reports": list(reports)}
+    run = {
+        "started": "2026-03-09T14:05:33Z",
+        "command": "initaudit check models",
+        "versions": {"python": "3.12.1", "numpy": "2.1.0", "onnxruntime": None},
+    }
+    tool = {"name": "initaudit", "version": "0.1.0"}
+    return {"schema_version": "1", "tool": tool, "run": run, "reports": list(reports)}
 
 
 def everywhere(value, text):

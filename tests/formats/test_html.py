@@ -5,11 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 import hashlib
-import json
 import re
-import shlex
-from fnmatch import fnmatchcase
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -17,48 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import initaudit
-from initaudit.errors import FixRefused
 from initaudit.formats.page import words
 from initaudit.formats.page.page import page
 from initaudit.formats.printing import is_hidden, number
 from tests.formats import documents
+from tests.formats.pages import Page
 
 SAMPLES = Path(__file__).parents[2] / "sample_models"
 
 HOSTILE = "</script><script>owned=1</script><img src=x onerror=owned=1>\"'&{{7*7}}<!--`"
-
-
-class Page(HTMLParser):
-    """Elements, attributes and texts of a page as a browser's parser sees them."""
-
-    def __init__(self, html):
-        super().__init__()
-        self.elements = []
-        self.texts = {}
-        self.inside = []
-        self.feed(html)
-
-    def handle_starttag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-        self.inside.append(len(self.elements) - 1)
-
-    def handle_endtag(self, tag):
-        while self.inside and self.elements[self.inside.pop()][0] != tag:
-            pass
-
-    def handle_data(self, data):
-        if self.inside:
-            self.texts[self.inside[-1]] = self.texts.get(self.inside[-1], "") + data
-
-    def contents(self, tag):
-        return [self.texts.get(i, "") for i, (name, _) in enumerate(self.elements) if name == tag]
-
-    def islands(self):
-        return [
-            json.loads(self.texts[i])
-            for i, (_, attributes) in enumerate(self.elements)
-            if attributes.get("class") == "island"
-        ]
 
 
 def render(*reports):
@@ -165,13 +128,13 @@ def test_island_holds_one_value_per_layer():
 def test_contract_alone_is_enough():
     """A document with nothing beyond the published keys gives a page: the other keys are a bonus."""
     extra = {"title", "depth", "probe", "evidence_", "first_lost", "histogram", "after", "predicted_variance", "growth", "gradient_error",
-             "gradient_resolved", "activation_params", "duplicate_units", "subnormal", "spectral_norm"}  # fmt: skip
-    report = without(documents.dense_report(depth=3, factor=0.1), extra)
-    del report["verdict"]["evidence"]
+             "gradient_resolved", "activation_params", "duplicate_units", "subnormal", "spectral_norm", "run", "options", "timing", "elements"}  # fmt: skip
+    document = without(documents.document(documents.dense_report(depth=3, factor=0.1)), extra)
+    del document["reports"][0]["verdict"]["evidence"]
 
-    texts = Page(render(report)).contents("h3")
-    assert any("Through depth" in text for text in Page(render(report)).contents("h2"))
-    assert texts
+    shown = Page(page(document, documents.RULES))
+    assert any("Through depth" in text for text in shown.contents("h2"))
+    assert shown.contents("h3")
 
 
 @pytest.mark.parametrize("missing", ["signal", "target", "provenance", "activation"])
@@ -257,108 +220,6 @@ def test_journey_names_both_ends_and_the_factor():
     assert words.journey([None, "NaN"]) is None
 
 
-# Few characters, so that one name's glob comes to match another name unless it is escaped.
-NAMES = st.text("ab*?[]\n", min_size=1, max_size=3) | st.text(min_size=1, max_size=8)
-
-
-@given(st.lists(NAMES, min_size=1, max_size=5, unique=True))
-def test_fix_command_names_its_layer_alone(names):
-    """Read by a shell, the command selects the layer it was made for and no other, and holds no hidden character."""
-    command = words.fix_command("models/net.onnx", names[0], names)
-
-    if command is not None:
-        assert not [c for c in command if is_hidden(c)]
-        *rest, pattern = shlex.split(command)
-        assert rest == ["initaudit", "fix", "models/net.onnx", "-o", "fixed.onnx", "--layers"]
-        assert [name for name in names if fnmatchcase(name, pattern)] == [names[0]]
-
-
-@pytest.mark.parametrize("path", ["a b.onnx", "$(reboot).onnx", "a';reboot;'.onnx", "`x`.onnx"])
-def test_fix_command_quotes_the_path(path):
-    """A path with shell characters stays one argument."""
-    assert shlex.split(words.fix_command(path))[2] == path
-
-
-def test_fix_command_shields_a_leading_dash_and_refuses_hidden_characters():
-    """A path must not become an option, and what cannot be seen must not be pasted."""
-    assert shlex.split(words.fix_command("-o.onnx"))[2] == "./-o.onnx"
-    assert words.fix_command("a\x1b[2J.onnx") is None
-    assert words.fix_command("a.onnx", "x" * 1000, ["x" * 1000]) is None
-
-
-def offers(report):
-    """Whether the page offers to fix the network, and each of its layers alone."""
-    html = render(report)
-    (island,) = Page(html).islands()
-    return "draws the weights of the layers below anew" in html, [fix is not None for fix in island["fixes"]]
-
-
-@pytest.mark.parametrize(
-    ("severity", "remedy", "offered"),
-    [
-        ("error", "draw-layer", (True, [True, False])),
-        ("warning", "draw-network", (True, [False, False])),
-        ("info", "draw-layer", (False, [False, False])),
-        ("error", "restore-layer", (False, [False, False])),
-        ("error", "check", (False, [False, False])),
-        ("error", "none", (False, [False, False])),
-    ],
-)
-def test_fix_is_offered_where_a_new_draw_is_the_remedy(severity, remedy, offered):
-    """For the layer that is to blame, or for the network as a whole; not for what needs no action or other weights."""
-    report = documents.dense_report(depth=2)
-    layer = report["layers"][0]["name"]
-    report["findings"] = [documents.finding("INI101", "weight-too-small", severity, layer, "small", remedy=remedy)]
-    report["verdict"]["headline"] = {"cause": "small", "layer": layer, "action": "Draw it anew."}
-
-    assert offers(report) == offered
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "relu4_zero",
-        "resnet_fixup",
-        "digits_fresh",
-        "digits_trained",
-        "digits_trained_layer_zero",
-        "digits_trained_head_random",
-    ],
-)
-def test_fix_does_what_the_page_offers(name):
-    """Weights change in exactly the networks whose page offers the command."""
-    config = initaudit.Config(probe="none")
-    offered = (
-        "draws the weights of the layers below anew"
-        in initaudit.audit(SAMPLES / f"{name}.onnx", config=config).to_html()
-    )
-
-    try:
-        changes = initaudit.fix(SAMPLES / f"{name}.onnx", config=config).changes
-    except FixRefused:
-        changes = ()
-
-    assert bool(changes) == offered
-
-
-def test_a_suppressed_finding_offers_no_fix():
-    """What was accepted needs none."""
-    report = documents.dense_report(depth=6, factor=0.3)
-    for finding in report["findings"]:
-        finding["suppressed"] = "accepted in the baseline"
-
-    assert offers(report) == (False, [False] * 6)
-
-
-def test_trained_model_is_offered_no_fix():
-    """Re-initialising a trained model destroys it: the page does not propose that."""
-    fresh = documents.dense_report(depth=6, factor=0.3)
-    trained = documents.dense_report(depth=6, factor=0.3, context="trained")
-
-    assert "draws the weights of the layers below anew" in render(fresh)
-    assert "draws the weights of the layers below anew" not in render(trained)
-
-
 def test_html_format_shows_a_real_audit():
     """The format called html makes the page of a report as the audit gives it, with the explanation of its rules."""
     report = initaudit.audit(SAMPLES / "relu4_zero.onnx", probe="none")
@@ -384,3 +245,37 @@ def test_a_trained_network_is_not_asked_whether_it_would_learn():
     assert not gauges(trained)
     assert "97 %" in render(fresh, fresh)
     assert "97 %" not in render(trained, trained)
+
+
+def test_page_says_when_how_and_with_what_it_was_made():
+    """Date, command, versions, options and the hash of the file: enough to make the report again."""
+    html = " ".join(re.sub(r"<[^>]+>", " ", render(documents.dense_report(depth=2))).split())
+
+    assert "audited 2026-03-09 14:05 UTC" in html
+    assert "with python 3.12.1, numpy 2.1.0; schema 1" in html
+    assert "Command: initaudit check models" in html
+    assert "input-shapes x 64×48" in html
+    assert "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08" in html
+    assert "Audited in 1.25 s" in html
+
+
+def test_what_the_charts_show_is_there_without_a_script():
+    """A picture drawn beforehand and a table with every layer: nothing that is measured needs JavaScript to be read."""
+    report = documents.dense_report(depth=5, activation="tanh")
+    shown = Page(render(report))
+
+    pictures = [a["aria-label"] for tag, a in shown.elements if tag == "svg" and "Through depth" in a.get("aria-label", "")]  # fmt: skip
+    cells = shown.contents("td")
+    assert len(pictures) == 1
+    assert "Signal: variance of a layer's output" in pictures[0]
+    for layer in report["layers"]:
+        for name in ("variance", "mean_square", "similarity", "dead", "saturated", "gradient_rms"):
+            assert number(layer["signal"][name]) in cells
+
+
+def test_models_stand_worst_first_under_names_without_their_common_folder():
+    """A reader of forty models sees what fails, and not the same folder forty times."""
+    shown = Page(render(documents.dense_report(name="zoo/good"), documents.dense_report(name="zoo/bad", factor=0.1)))
+
+    assert [text for text in shown.contents("span") if text.endswith(".onnx")] == ["bad.onnx", "good.onnx"]
+    assert "models/zoo/" in shown.contents("code")

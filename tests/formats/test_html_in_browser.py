@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 
 import pytest
@@ -100,7 +99,7 @@ def test_hostile_names_stay_text(browser):
     assert browser.run("return window.owned === undefined")
     assert (
         browser.run(
-            "return document.querySelectorAll('img, svg:not(.brand svg, .gauge svg, .picture svg), [onclick], [onload]').length"
+            "return document.querySelectorAll('img, svg:not(.brand svg, .gauge svg, .picture svg, .map svg), [onclick], [onload]').length"
         )
         == 0
     )
@@ -108,7 +107,7 @@ def test_hostile_names_stay_text(browser):
     assert browser.errors() == []
 
 
-@pytest.mark.parametrize("width", [375, 650, 910, 1110, 1250, 1500])
+@pytest.mark.parametrize("width", [375, 650, 910, 1250])
 def test_page_never_scrolls_sideways(browser, sick, width):
     """The page fits a phone and a wide screen, with long names and an opened layer as well; wide tables scroll in their own box."""
     long = documents.dense_report(depth=4, factor=0.01)
@@ -283,18 +282,6 @@ def test_500_layers_are_quick(browser):
     spent = {entry["name"]: entry["value"] for entry in browser.command("Performance.getMetrics")["metrics"]}
     assert 0 < spent["TaskDuration"] < 3
     assert browser.run(COLOURS, ".panel canvas") == [3, 3]
-
-
-def test_page_can_be_printed(browser, sick):
-    """Printing gives pages, and the charts are back at full width afterwards."""
-    browser.open(sick)
-    width = "return document.querySelector('.chart canvas').width"
-    before = browser.run(width)
-    pdf = base64.b64decode(browser.command("Page.printToPDF", printBackground=True)["data"])
-    browser.run("return new Promise((done) => setTimeout(done, 100))")
-
-    assert pdf.count(b"/Type /Page\n") >= 2
-    assert browser.run(width) == before
 
 
 def test_screenshot_is_not_blank(browser, healthy):

@@ -73,6 +73,25 @@ def test_what_is_suppressed_or_was_not_measured_is_skipped_with_the_reason():
     assert set(skipped.values()) == {"the signal was not measured"}
 
 
+def test_only_rules_that_ran_are_cases():
+    """What was not selected has not passed; without a way back no rule of the gradient has."""
+    report = dense_report()
+    report["options"] = {"select": ["INI0", "vanishing-gradient"]}
+    report["probe"]["mode"] = "forward"
+
+    (suite,) = suites(report)
+
+    assert {case.name[:4] for case in suite} == {"audi", "INI0", "INI5"}
+    assert outcomes(suite) == {"INI501 vanishing-gradient": "Skipped"}
+
+
+def test_a_suite_takes_as_long_as_its_audit():
+    """CI systems show which model is slow."""
+    (suite,) = suites(dense_report() | {"timing": {"seconds": 12.3456}})
+
+    assert suite.time == 12.346
+
+
 def test_every_finding_of_a_rule_is_in_its_case():
     """The message has the first, the text all of them."""
     report = dense_report()

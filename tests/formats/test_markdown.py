@@ -37,9 +37,9 @@ def test_notes_are_folded_unless_they_are_asked_for():
     report = dense_report()
     report["findings"] = [finding("INI104", "mean-off-zero", "info", "/fc", "m")]
 
-    assert "| note |" not in rendered("markdown", report)
-    assert "<summary>Notes (1)" in rendered("markdown", report)
-    assert "| note |" in rendered("markdown", report, verbose=True)
+    assert "| info |" not in rendered("markdown", report)
+    assert "<summary>Info (1)" in rendered("markdown", report)
+    assert "| info |" in rendered("markdown", report, verbose=True)
 
 
 def test_a_comment_holds_it_and_what_is_left_out_is_said():
@@ -66,3 +66,41 @@ def test_hostile_names_are_neither_markup_nor_mentions():
     assert "@all #1" in "".join(re.findall(r"<code>(.*?)</code>", html, re.DOTALL))
     assert cells == {4, 5}
     assert "\x1b" not in text
+
+
+def test_a_name_is_shown_as_it_is_wherever_it_stands():
+    """Bars and backticks neither close a cell nor a span of code."""
+    report = dense_report(name="a|b`c``d")
+    report["findings"] = [finding("INI104", "mean-off-zero", "error", name, "m") for name in ("x|y`z", "`|`")]
+
+    html = MarkdownIt("commonmark").enable("table").render(rendered("markdown", report, report))
+    spans = re.findall(r"<code>(.*?)</code>", html)
+
+    assert spans == ["models/a|b`c``d.onnx"] * 2 + ["models/a|b`c``d.onnx", "x|y`z", "`|`", "rope.table"] * 2
+
+
+def test_a_rule_leads_to_its_page_and_nowhere_else():
+    """An address that is none is left out; a rule of another package may have no page."""
+    report = dense_report()
+    addresses = ["https://x.example/rules/INI104/", "javascript:alert(1)", "https://x) <img src=y>", ""]
+    report["findings"] = [
+        finding(f"INI10{i}", "mean-off-zero", "error", "/fc", "m", url=url) for i, url in enumerate(addresses)
+    ]
+
+    html = MarkdownIt("commonmark").enable("table").render(rendered("markdown", report))
+
+    assert re.findall(r'<a href="(.*?)">(.*?)</a>', html) == [(addresses[0], "INI100")]
+    assert "<img" not in html
+
+
+def test_statistics_count_findings_by_rule_and_list_chi():
+    """As in the text report, folded."""
+    report = dense_report(depth=2)
+    report["findings"] = [finding("INI104", "mean-off-zero", "info", f"/fc{i}", "m") for i in range(3)]
+    report["layers"][0]["signal"]["chi"] = 0.25
+
+    text = rendered("markdown", report, statistics=True)
+
+    assert "3 INI104 mean-off-zero (info)" in text
+    assert "0.25 by theory" in text
+    assert "by theory" not in rendered("markdown", report)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -74,7 +75,7 @@ def test_numbers_on_the_axis_name_both_ends_and_do_not_run_together(count):
     columns = drawn([1.0] * count)["columns"]
 
     labels = [int(column["label"].replace(",", "")) for column in columns]
-    gaps = [after["x"] - before["x"] for before, after in zip(columns, columns[1:], strict=False)]
+    gaps = [after["x"] - before["x"] for before, after in pairwise(columns)]
     assert labels[0] == 1
     assert labels[-1] == count
     assert labels == sorted(set(labels))

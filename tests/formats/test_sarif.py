@@ -9,8 +9,9 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from initaudit.format import FormatOptions, find_format
 from initaudit.rule import all_rules, find_rule
-from tests.formats.documents import HOSTILE, dense_report, error_report, everywhere, rendered, varied_reports
+from tests.formats.documents import HOSTILE, dense_report, document, error_report, everywhere, rendered, varied_reports
 
 SCHEMA = Path(__file__).parent / "schemas" / "sarif-2.1.0-rtm.5.json"
 
@@ -67,6 +68,7 @@ def test_rules_carry_their_documentation_and_results_point_at_them():
 
     assert [rule["id"] for rule in rules] == [rule.code for rule in all_rules()]
     assert find_rule("INI401").documentation()["Harmless when"] in help_text["markdown"]
+    assert all(rule["helpUri"].endswith(f"/rules/{rule['id']}/") for rule in rules)
     assert all(rules[result["ruleIndex"]]["id"] == result["ruleId"] for result in run["results"])
     assert all(len(rule["shortDescription"]["text"]) <= 1024 for rule in rules)  # what GitHub takes
     assert all(len(rule["fullDescription"]["text"]) <= 1024 for rule in rules)
@@ -92,6 +94,19 @@ def test_what_could_not_be_audited_is_a_notification():
     assert invocation["executionSuccessful"] is False
     assert invocation["exitCode"] == 1
     assert run_of(dense_report())["invocations"][0]["executionSuccessful"] is True
+
+
+def test_the_log_says_which_command_made_it_and_when():
+    """As the document has it."""
+    head = document() | {
+        "run": {"started": "2026-01-02T03:04:05Z", "command": "initaudit check m.onnx", "versions": {}}
+    }
+    log = json.loads(find_format("sarif").render(head, FormatOptions()))
+    validator().validate(log)
+    (invocation,) = log["runs"][0]["invocations"]
+
+    assert invocation["commandLine"] == "initaudit check m.onnx"
+    assert invocation["startTimeUtc"] == "2026-01-02T03:04:05Z"
 
 
 def test_fingerprints_are_those_of_the_findings():

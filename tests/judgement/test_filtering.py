@@ -114,13 +114,22 @@ def test_what_is_accepted_and_gone_is_said() -> None:
     known = accepted("m.onnx", found(), found("INI102"))
     config = Config(ignore=("INI101", "INI5:fc*"))
 
-    lines = notes(known, [("m.onnx", [found()], config)])
+    lines = notes([("m.onnx", [found()], config, known)])
 
     assert [line.split(":")[0] for line in lines] == [
         "ignore INI5",
         "accepted.json accepts 1 that m.onnx does not have any more (INI102); `initaudit baseline --prune` takes them out",
     ]
-    assert notes(known, [("m.onnx", [found()], replace(config, probe="none"))]) == ()
+    assert notes([("m.onnx", [found()], replace(config, probe="none"), known)]) == ()
+
+
+def test_an_exception_of_one_model_is_needed_by_that_one_alone() -> None:
+    """Of several models, an ignore is needed where one that it holds for has such a finding."""
+    both, single = Config(ignore="INI101"), Config(ignore="INI102")
+
+    lines = notes([("a.onnx", [], both, None), ("b.onnx", [found()], both, None), ("c.onnx", [], single, None)])
+
+    assert lines == ("ignore INI102: no finding is of that kind",)
 
 
 def test_pruning_takes_out_what_is_gone_and_nothing_else() -> None:

@@ -124,3 +124,36 @@ def test_decay_narrows_a_uniform_law_and_training_widens_it(factor: float, untra
     }
 
     assert judged(10, change, "fc2").untrained is untrained
+
+
+def uniform(bound: float) -> Callable[[np.ndarray], np.ndarray]:
+    """Draw a weight of any shape anew."""
+    return lambda w: np.random.default_rng(4).uniform(-bound, bound, w.shape)
+
+
+def test_a_small_uniform_layer_that_is_a_little_too_wide_is_not_called_untrained() -> None:
+    """A short training widens torch's default by a tenth, and leaves the shape of 480 values."""
+    change = {"fc3.weight": uniform(1.1 / 96**0.5), "fc3.bias": lambda b: b}
+
+    assert judged(5, change, "fc3").untrained is None
+
+
+def test_the_exact_bound_of_a_law_and_its_bias_together_make_a_layer_untrained() -> None:
+    """Where all others left their laws, 160 values of torch's default in front of a bias of the same law are no chance."""
+    bound = 1 / 10**0.5
+    change = {"fc2.weight": uniform(bound), "fc2.bias": uniform(bound)}
+    layers, _ = measure(extract(mlp((64, 96, 10, 16, 96), draw=trained_like, bias=BODY, change=change)).layers)
+    found = next(a.provenance for a in with_evidence(layers) if a.layer.title.startswith("fc2"))
+
+    assert found is not None
+    assert found.law == "torch_default"
+    assert found.untrained is True
+
+
+def test_a_scale_that_chance_may_meet_says_less_than_the_default() -> None:
+    """He's bound for a slope of 0.2 is one of many; torch's default is what is drawn unasked."""
+    default, rare = (judged(5, {"fc3.weight": uniform(bound)}, "fc3") for bound in (96**-0.5, (6 / 1.04 / 96) ** 0.5))
+
+    assert default.scale_nats is not None
+    assert rare.scale_nats is not None
+    assert default.scale_nats > rare.scale_nats + 1

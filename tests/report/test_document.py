@@ -17,6 +17,7 @@ from onnx import helper
 import initaudit
 from initaudit.auditor import failed
 from initaudit.cli import run
+from initaudit.home import DOCUMENTATION
 from initaudit.report.document import SCHEMA_VERSION, document
 from tests.networks import mlp, model, normal, save
 
@@ -43,7 +44,7 @@ def test_the_command_prints_the_schema_with_its_identity_and_version(capfd: pyte
 
     assert schema == SCHEMA
     assert schema["version"] == schema["properties"]["schema_version"]["const"] == SCHEMA_VERSION
-    assert schema["$id"] == f"urn:initaudit:report:{SCHEMA_VERSION}"
+    assert schema["$id"] == f"{DOCUMENTATION}schema-{SCHEMA_VERSION}.json"
 
 
 @pytest.mark.parametrize("probe", ["none", "forward", "full"])
@@ -146,6 +147,36 @@ def test_counts_are_of_what_counts():
     assert before["error"] == loud.count(initaudit.Severity.ERROR) == 1
     assert before["suppressed"] == 0
     assert after == {**before, "error": 0, "suppressed": 1}
+
+
+def test_the_gate_is_that_of_the_options_whoever_asked_for_the_audit(tmp_path: Path):
+    """A report that Python code saves is as red as that of the command line."""
+    model_ = mlp([32, 32, 4], change={"fc0.weight": np.zeros_like})
+    options = {"probe": "none", "context": "fresh", "min_trainability": 0.5}
+    report = initaudit.audit(model_, **options)
+
+    closed, opened = (
+        valid([r])["reports"][0]["gate"] for r in (report, initaudit.audit(model_, **{**options, "fail_on": "never"}))
+    )
+    report.save(tmp_path / "r.xml")
+
+    lacking = ["trainability was not measured (--min-trainability 0.5)"]
+    assert closed == {"fail_on": "error", "missed": lacking, "exit_code": 1}
+    assert opened == {"fail_on": "never", "missed": lacking, "exit_code": 1}
+    assert initaudit.audit(model_, probe="none", context="fresh", fail_on="never").exit_code() == 0
+    assert lacking[0] in (tmp_path / "r.xml").read_text()
+
+
+def test_a_file_of_no_format_is_refused(tmp_path: Path):
+    """Rather than filled with what nobody asked for."""
+    report = initaudit.audit(mlp([8, 8, 4]), probe="none")
+
+    with pytest.raises(initaudit.UsageError, match="no format has the suffix"):
+        report.save(tmp_path / "r.jsn")
+    report.save(tmp_path / "r", output_format="text")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["r"]
+    assert "PASS" in (tmp_path / "r").read_text()
 
 
 def test_the_document_says_when_and_with_which_versions(tmp_path: Path, capfd: pytest.CaptureFixture[str]):

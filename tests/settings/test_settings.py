@@ -120,6 +120,7 @@ def test_paths_of_a_table_are_beside_the_file_too(tmp_path: Path):
     ("text", "complaint"),
     [
         ("[files.'*.onnx']\njobs = 2", "initaudit.toml:2: option 'jobs': holds for the whole run"),
+        ("seed = 1\n[fils.'*.onnx']\nseed = 2", "initaudit.toml:2: unknown option 'fils'; did you mean files"),
         ("files = 3", "initaudit.toml:1: files holds a table for each glob"),
         ("[files.'*.onnx']\ncontxt = 'fresh'", "initaudit.toml:2: unknown option 'contxt'; did you mean context"),
         (

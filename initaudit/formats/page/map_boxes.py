@@ -16,7 +16,7 @@ class Box:
     """One box, sign or end of the map."""
 
     kind: str
-    """input, layer, join or output."""
+    """input, layer, join, output, or jump: a sign that stands for what is far above."""
     name: str
     op_type: str | None
     layers: tuple[int, ...]
@@ -24,6 +24,8 @@ class Box:
     inside: tuple[str, ...]
     reads: tuple[int, ...]
     """Positions of boxes, all smaller than its own."""
+    jumps: tuple[int, ...] = ()
+    """Of a jump: positions of the boxes that it stands for."""
 
 
 def map_boxes(report: Mapping[str, Any]) -> list[Box]:
@@ -134,7 +136,9 @@ def _ordered(boxes: Sequence[Box | None]) -> list[Box]:
         assert box is not None
         if not box.reads:
             return first_reader.get(position, position), 0, position
-        return (max(box.reads), 2, position) if box.kind == "output" else (position, 1, position)
+        if box.kind == "output":
+            return max(place(source)[0] for source in box.reads), 2, position
+        return position, 1, position
 
     order = sorted((p for p, box in enumerate(boxes) if box is not None), key=place)
     number = {position: i for i, position in enumerate(order)}

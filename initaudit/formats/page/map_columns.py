@@ -8,7 +8,7 @@ from itertools import accumulate, pairwise
 
 COLUMN_HEIGHT = 640
 """CSS pixels that a column takes, if the network can be cut: a block of a transformer, and a screen of a laptop."""
-FULL = 0.4
+FULL = 0.35
 """Share of that height from which a column may end early where the names say that a block ends. A judgement."""
 
 
@@ -34,7 +34,8 @@ def columns(
         paths: each box's name in its parts (`["layer1", "0", "conv1"]`), empty for one that is no layer.
         gap: between two boxes that follow each other, in CSS pixels.
     """
-    cuts = _cuts(reads)
+    last_named = max((position for position, path in enumerate(paths) if path), default=0)
+    cuts = [cut for cut in _cuts(reads) if cut < last_named or cut == len(reads) - 1]  # the end is no column of its own
     tops = list(accumulate(_segment(reads, heights, a, b, gap) for a, b in pairwise([-1, *cuts])))
     shared = _shared(paths, cuts)
     found: list[Column] = []

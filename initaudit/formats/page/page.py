@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ SCRIPTS = (
     "page/main.js",
     "page/map.js",
 )
-STYLES = ("vendor/uPlot.min.css", "page/page.css", "page/map.css")
+STYLES = ("vendor/uPlot.min.css", "page/page.css", "page/picture.css", "page/map.css", "page/print.css")
 
 RUN: Mapping[str, Any] = {"started": None, "command": None, "versions": {}}
 """What the page names of the run; unknown unless the document says it."""
@@ -47,12 +48,12 @@ RUN: Mapping[str, Any] = {"started": None, "command": None, "versions": {}}
 def page(document: Mapping[str, Any], rules: Mapping[str, Mapping[str, str]]) -> str:
     """The page for a JSON document of initaudit: `schema_version`, `tool` and any number of `reports`.
 
-    `rules` explains the codes of the findings: code -> name, `summary` and further sections by title. The result has no time in it: the
-    same document gives the same page. Raises ValueError where a template file would end its own HTML element.
+    `rules` explains the codes of the findings: code -> name, `summary` and further sections by title. The only times in the result are the
+    document's: the same document gives the same page. Raises ValueError where a template file would end its own HTML element.
     """
-    environment = _environment()
-    script = _joined(environment, SCRIPTS)
-    style = _joined(environment, STYLES)
+    templates = environment()
+    script = joined(templates, SCRIPTS)
+    style = joined(templates, STYLES)
     alone = len(document["reports"]) == 1
     folder = common_folder([report["model"]["path"] for report in document["reports"]])
     reports = by_urgency(
@@ -60,7 +61,7 @@ def page(document: Mapping[str, Any], rules: Mapping[str, Mapping[str, str]]) ->
         for index, report in enumerate(document["reports"])
     )
     used = {code for report in reports for code in report["codes"]}
-    return environment.get_template("report.html.j2").render(
+    return templates.get_template("report.html.j2").render(
         tool=document["tool"],
         schema_version=document["schema_version"],
         run={**RUN, **document.get("run", {})},
@@ -69,13 +70,14 @@ def page(document: Mapping[str, Any], rules: Mapping[str, Mapping[str, str]]) ->
         rules={code: rule for code, rule in sorted(rules.items()) if code in used},
         script=Markup(script),  # noqa: S704  # files of this package
         style=Markup(style),  # noqa: S704  # files of this package
-        script_hash=_policy_hash(script),
-        style_hash=_policy_hash(style),
+        script_hash=policy_hash(script),
+        style_hash=policy_hash(style),
     )
 
 
 @functools.cache
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """Where templates lie, how they escape, and the filters that they use."""
     package = Path(__file__).resolve().parents[2]
     environment = jinja2.Environment(
         # A wheel has the templates inside the package, a checkout beside it.
@@ -102,15 +104,17 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _joined(environment: jinja2.Environment, names: Sequence[str]) -> str:
+def joined(environment: jinja2.Environment, names: Sequence[str]) -> str:
     """The files as one block of text that an HTML parser hands on unchanged, so that its hash holds."""
     assert environment.loader is not None
     block = "\n".join(environment.loader.get_source(environment, name)[0] for name in names)
-    block = block.replace("\r\n", "\n")
+    # Libraries hold control characters in string literals, where an escape says the same; some viewers refuse a page that holds them.
+    block = re.sub(r"[\x01-\x08\x0e-\x1f]", lambda found: f"\\x{ord(found[0]):02x}", block.replace("\r\n", "\n"))
     if any(ending in block.lower() for ending in ("</script", "</style", "<!--")):
         raise ValueError(f"one of {', '.join(names)} would end its own HTML element")
     return block
 
 
-def _policy_hash(block: str) -> str:
+def policy_hash(block: str) -> str:
+    """What the content security policy knows a script or a style by."""
     return "sha256-" + base64.b64encode(hashlib.sha256(block.encode()).digest()).decode()

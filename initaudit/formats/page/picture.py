@@ -24,7 +24,10 @@ MOST_POINTS = 64
 AIR = 0.06
 """Share of the axis that stays free at both ends, so that no point lies on the border. A judgement by eye."""
 
-LINES = {"variance": "signal: variance of a layer's output", "gradientTotal": "gradient that comes back to a layer"}
+LINES = {
+    "variance": "signal: variance of a layer's output",
+    "gradientTotal": "gradient: all that comes back to a layer",
+}
 """What is drawn: name of the series -> its legend."""
 
 

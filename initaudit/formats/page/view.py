@@ -13,6 +13,7 @@ from initaudit.formats.page.island import island
 from initaudit.formats.page.map import network_map
 from initaudit.formats.page.picture import picture
 from initaudit.formats.page.series import at, charted, series
+from initaudit.formats.telling import missed
 
 SEVERITIES = ("error", "warning", "info")
 
@@ -27,7 +28,7 @@ PROBE = dict.fromkeys(
 
 
 def report_view(
-    report: Mapping[str, Any], index: int, rules: Mapping[str, Any], *, folder: str, alone: bool
+    report: Mapping[str, Any], index: int, rules: Mapping[str, Any], *, folder: str = "", alone: bool = True
 ) -> dict[str, Any]:
     """What the template shows of a report; every optional key present.
 
@@ -66,18 +67,26 @@ def report_view(
         "verdict": {"evidence": (), "trainability_error": None, **report["verdict"]},
         "may_be_fresh": may_be_fresh,
         "failed_rules": report.get("failed_rules", ()),
+        "missed": missed(report),
         "lost": lost and {**lost, "anchor": anchors.get(lost["layer"])},
         "coverage": coverage,
         "skipped": _by_reason(coverage["skipped"]),
         "probe": report.get("probe") and {**PROBE, **report["probe"]},
         "rows": rows,
-        "map": network_map(report, rows, f"r{index}"),
+        "map": network_map(report, rows),
         "counts": {severity: sum(f["severity"] == severity for f in kept) for severity in SEVERITIES},
         "severities": [(severity, _groups(kept, severity, rules)) for severity in SEVERITIES],
         "suppressed": [finding for finding in findings if finding["suppressed"] is not None],
         "codes": {finding["code"] for finding in findings},
-        "ends": {name: words.ends(quantities[name]) for name in ("variance", "gradientTotal")},
-        "journeys": {name: words.journey(quantities[name]) for name in ("variance", "gradientTotal")},
+        "ends": {name: words.ends(quantities[name]) for name in ("variance", "gradient")},
+        "journeys": {
+            "variance": words.journey(quantities["variance"]),
+            "gradient": "; ".join(
+                f"{of} {journey}"
+                for of, name in (("per element", "gradient"), ("of the layer", "gradientTotal"))
+                if (journey := words.journey(quantities[name]))
+            ),
+        },
         "picture": picture(quantities, [row["severity"] for row in rows], lost_at),
         "charted": charted(quantities),
         "options": report.get("options"),

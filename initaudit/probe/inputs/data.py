@@ -29,6 +29,8 @@ def read_data(data: str | bytes, wanted: Mapping[str, np.dtype[Any]], path: str)
     try:
         with io.BytesIO(data) if isinstance(data, bytes) else Path(data).open("rb") as file:
             stored = _stored(np.load(file, allow_pickle=False), wanted, path)
+    except FileNotFoundError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
     except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile) as error:
         raise UsageError(f"{path}: cannot be read as .npz or .npy: {error}") from error
     missing = [name for name in wanted if name not in stored]

@@ -1,0 +1,178 @@
+"""One look at everything that a file says of itself, before anything else reads it: what comes behind may rely on it.
+
+Refused are names that are no text, operators without the inputs that they need, attributes of another type than the operator has (onnxruntime
+refuses both), and references to external data that lead out of the model's folder, wherever in the message they stand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import onnx
+from onnx import AttributeProto, TensorProto
+
+from initaudit.errors import InvalidModel
+from initaudit.model.bodies import bodies_of
+from initaudit.model.graph import DEFAULT_DOMAINS
+from initaudit.model.tensors import check_external
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from onnx import GraphProto, ModelProto, NodeProto, OperatorSetIdProto
+
+
+_FORGOTTEN = frozenset({"consumed_inputs"})
+"""Attributes that the first operator set demands and nothing reads: files of it leave them out, and run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Schema:
+    """What ONNX demands of a node."""
+
+    inputs: int = 0
+    """How many it must have at least; an omitted one in the middle counts."""
+    types: Mapping[str, int] = field(default_factory=dict)
+    required: frozenset[str] = frozenset()
+
+
+_ANYTHING = _Schema()
+"""Of an operator that ONNX does not define in this version."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Opset:
+    """Which operators a graph may use."""
+
+    versions: Mapping[str, int]
+    functions: frozenset[tuple[str, str]]
+    """Domain and name of the model's own functions."""
+
+    def schema(self, node: NodeProto) -> _Schema:
+        domain = "" if node.domain in DEFAULT_DOMAINS else node.domain
+        if (node.domain, node.op_type) in self.functions:
+            return _ANYTHING
+        return _schema_of(node.op_type, domain, self.versions.get(domain, 0))
+
+
+def check_model(model: ModelProto, folder: Path | None) -> None:
+    """Raises InvalidModel or ExternalDataError, each naming the place."""
+    _check_text("the model", (model.producer_name, model.producer_version, model.domain))
+    _check_text("the model's metadata", (text for entry in model.metadata_props for text in (entry.key, entry.value)))
+    _check_text("an operator set", (entry.domain for entry in model.opset_import))
+    known = frozenset((f.domain, f.name) for f in model.functions)
+    opset = _Opset(versions(model.opset_import), known)
+    _check_graph(model.graph, opset, folder)
+    for function in model.functions:
+        where = f"function {function.name!r:.100}"
+        _check_text(where, (function.name, function.domain, function.overload, *function.input, *function.output))
+        _check_text(where, (*function.attribute, *(entry.domain for entry in function.opset_import)))
+        _check_attributes(where, function.attribute_proto, {}, opset, folder)
+        inside = _Opset({**opset.versions, **versions(function.opset_import)}, known)
+        _check_nodes(function.node, inside, folder)
+    for training in model.training_info:
+        for graph in (training.initialization, training.algorithm):
+            _check_graph(graph, opset, folder)
+
+
+def versions(imports: Iterable[OperatorSetIdProto]) -> dict[str, int]:
+    """Versions of the operator sets by domain; the standard one is the empty string."""
+    return {"" if entry.domain in DEFAULT_DOMAINS else entry.domain: entry.version for entry in imports}
+
+
+def _check_graph(graph: GraphProto, opset: _Opset, folder: Path | None) -> None:
+    where = f"graph {graph.name!r:.100}"
+    _check_text(where, (graph.name,))
+    for tensor in graph.initializer:
+        _check_tensor(where, tensor, folder)
+    for sparse in graph.sparse_initializer:
+        _check_tensor(where, sparse.values, folder)
+        _check_tensor(where, sparse.indices, folder)
+    for info in (*graph.input, *graph.output, *graph.value_info):
+        shape = info.type.tensor_type.shape
+        _check_text(where, (info.name, *(d.dim_param for d in shape.dim if d.HasField("dim_param"))))
+    _check_nodes(graph.node, opset, folder)
+
+
+def _check_nodes(nodes: Iterable[NodeProto], opset: _Opset, folder: Path | None) -> None:
+    for node in nodes:
+        where = f"node {node.name or next(iter(node.output), '')!r:.100} ({node.op_type!s:.50})"
+        _check_text(where, (node.name, node.op_type, node.domain, node.overload, *node.input, *node.output))
+        for entry in node.metadata_props:
+            _check_text(where, (entry.key, entry.value))
+        schema = opset.schema(node)
+        if len(node.input) < schema.inputs:
+            raise InvalidModel(f"{where}: {schema.inputs} inputs are needed, {len(node.input)} are there")
+        missing = schema.required.difference(a.name for a in node.attribute) if schema.required else None
+        if missing:
+            raise InvalidModel(f"{where}: the attribute {min(missing)!r} is missing")
+        _check_attributes(where, node.attribute, schema.types, opset, folder)
+
+
+def _check_attributes(
+    where: str,
+    attributes: Iterable[AttributeProto],
+    types: Mapping[str, int],
+    opset: _Opset,
+    folder: Path | None,
+) -> None:
+    for attribute in attributes:
+        _check_text(where, (attribute.name, attribute.ref_attr_name))
+        if attribute.type == AttributeProto.UNDEFINED and not attribute.ref_attr_name:
+            raise InvalidModel(f"{where}: attribute {attribute.name!r:.100} has no type")
+        wanted = types.get(attribute.name, attribute.type)
+        if attribute.type != wanted and not (attribute.ref_attr_name and attribute.type == AttributeProto.UNDEFINED):
+            names = (AttributeProto.AttributeType.Name(code) for code in (attribute.type, wanted))
+            msg = "{}: attribute {!r:.100} is of type {}, not {}".format(where, attribute.name, *names)
+            raise InvalidModel(msg)
+        for tensor in _tensors_of(attribute):
+            _check_tensor(where, tensor, folder)
+        for body in bodies_of(attribute):
+            _check_graph(body, opset, folder)
+
+
+def _tensors_of(attribute: AttributeProto) -> Iterator[TensorProto]:
+    if attribute.HasField("t"):
+        yield attribute.t
+    yield from attribute.tensors
+    for sparse in (
+        (attribute.sparse_tensor, *attribute.sparse_tensors)
+        if attribute.HasField("sparse_tensor")
+        else attribute.sparse_tensors
+    ):
+        yield from (sparse.values, sparse.indices)
+
+
+def _check_tensor(where: str, tensor: TensorProto, folder: Path | None) -> None:
+    _check_text(where, (tensor.name,))
+    if tensor.data_location == TensorProto.EXTERNAL:
+        _check_text(where, (text for entry in tensor.external_data for text in (entry.key, entry.value)))
+        check_external(tensor, folder)
+
+
+def _check_text(where: str, texts: Iterable[str]) -> None:
+    """Protobuf gives bytes in place of a text that is no UTF-8."""
+    for text in texts:
+        if not isinstance(text, str):
+            raise InvalidModel(f"{where}: {text!r:.100} is not valid UTF-8")
+
+
+@lru_cache(maxsize=1024)
+def _schema_of(op_type: str, domain: str, version: int) -> _Schema:
+    if not 0 < version < 2**31:
+        return _ANYTHING
+    try:
+        schema = onnx.defs.get_schema(op_type, max_inclusive_version=version, domain=domain)
+    except onnx.defs.SchemaError:
+        return _ANYTHING
+    return _Schema(
+        inputs=schema.min_input,
+        types={
+            name: AttributeProto.AttributeType.Value(str(a.type).rpartition(".")[2])
+            for name, a in schema.attributes.items()
+        },
+        required=frozenset(name for name, a in schema.attributes.items() if a.required and name not in _FORGOTTEN),
+    )

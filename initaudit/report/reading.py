@@ -1,0 +1,82 @@
+"""Reading a JSON report back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from initaudit.errors import UsageError
+from initaudit.findings import Severity
+from initaudit.report.document import SCHEMA_VERSION
+
+NEEDED: dict[str, tuple[str, ...]] = {
+    "": ("model", "verdict", "coverage", "probe", "layers", "findings"),
+    "model": ("path", "sha256"),
+    "verdict": ("status", "context", "trainability", "slowness", "reason"),
+    "coverage": ("parameters", "audited", "skipped"),
+    "layers": ("name", "title", "op_type", "parameters", "weight", "stats", "target", "signal"),
+    "findings": (
+        "code",
+        "name",
+        "severity",
+        "layer",
+        "initializer",
+        "message",
+        "suggestion",
+        "fingerprint",
+        "suppressed",
+    ),
+}
+"""Keys that are read of a report, and of its parts; the rest is shown where it is there."""
+
+STATUSES = ("pass", "warn", "fail", "error")
+
+
+def read_report(path: str, content: bytes | None = None) -> dict[str, Any] | None:
+    """The document in the file, or in `content`; None where it is no JSON at all: a model, perhaps.
+
+    Raises UsageError where it is JSON, but no report that this version can read.
+    """
+    data = _begun(path) if content is None else content
+    if not data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
+        return None
+    try:
+        document = json.loads(Path(path).read_bytes() if content is None else content)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path}: is no JSON: {error}") from error
+    version = document.get("schema_version")
+    if "reports" not in document or version is None:
+        raise UsageError(f"{path}: is no JSON report of `initaudit check`")
+    if version != SCHEMA_VERSION:
+        raise UsageError(f"{path}: has schema_version {version!r}, not {SCHEMA_VERSION!r}")
+    try:
+        _check(document)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        what = f"it has no {error}" if isinstance(error, KeyError) else error
+        raise UsageError(f"{path}: is no whole JSON report of `initaudit check`: {what}") from error
+    return dict(document)
+
+
+def _begun(path: str) -> bytes:
+    """The beginning of the file; nothing where it cannot be read, which the audit says better."""
+    try:
+        with Path(path).open("rb") as stream:
+            return stream.read(4096)
+    except (OSError, ValueError):
+        return b""
+
+
+def _check(document: dict[str, Any]) -> None:
+    """Raises KeyError, TypeError or ValueError where a key is missing, or has a word that means nothing."""
+    _ = document["tool"]["version"]
+    for report in document["reports"]:
+        for part, keys in NEEDED.items():
+            inside = report if not part else report[part]
+            for item in inside if isinstance(inside, list) else [inside]:
+                for key in keys:
+                    _ = item[key]
+        if report["verdict"]["status"] not in STATUSES:
+            raise ValueError(f"{report['verdict']['status']!r} is no status")
+        for finding in report["findings"]:
+            Severity(finding["severity"])

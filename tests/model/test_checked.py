@@ -1,0 +1,100 @@
+"""What a file says of itself is checked once, before anything else reads it."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from initaudit.errors import ExternalDataError, InvalidModel
+from initaudit.model.load import load_model
+
+WEIGHT = numpy_helper.from_array(np.ones((4, 4), np.float32), "w")
+
+
+def network(*nodes: onnx.NodeProto, opset: int = 17) -> onnx.ModelProto:
+    """A model from `x` [N, 4] to `y` with the weight `w` [4, 4]."""
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 4])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    graph = helper.make_graph(list(nodes), "g", [x], [y], [WEIGHT])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+
+
+@pytest.mark.parametrize(
+    ("node", "says"),
+    [
+        (helper.make_node("MatMul", ["x"], ["y"], name="m"), r"node 'm' \(MatMul\): 2 inputs are needed, 1 are there"),
+        (helper.make_node("Where", ["x"], ["y"]), r"node 'y' \(Where\): 3 inputs are needed"),
+        (helper.make_node("Cast", ["x"], ["y"], name="c"), r"node 'c' \(Cast\): the attribute 'to' is missing"),
+        (
+            helper.make_node("Concat", ["x", "x"], ["y"], name="c", axis=[1, 2]),
+            r"node 'c' \(Concat\): attribute 'axis' is of type INTS, not INT",
+        ),
+    ],
+)
+def test_an_operator_that_onnx_does_not_allow_is_refused(node: onnx.NodeProto, says: str):
+    """Too few inputs, a missing attribute, one of another type: the message names the node."""
+    with pytest.raises(InvalidModel, match=says):
+        load_model(network(node))
+
+
+def test_the_version_of_the_operator_set_counts():
+    """Clip has one input up to opset 10 and attributes for its bounds; an operator that a later set brings is not judged by it."""
+    old = helper.make_node("Clip", ["x"], ["y"], min=0.0, max=6.0)
+    unknown = helper.make_node("Gelu", ["x"], ["y"])
+
+    assert load_model(network(old, opset=6)).graph.nodes
+    assert load_model(network(unknown, opset=17)).graph.nodes
+
+
+def test_a_function_of_the_model_is_not_judged_as_the_operator_of_its_name():
+    """A function may be called like an operator of its domain and take what it likes."""
+    call = helper.make_node("Where", ["x"], ["y"], domain="mine")
+    inner = helper.make_node("Relu", ["a"], ["b"])
+    proto = network(call)
+    proto.functions.append(helper.make_function("mine", "Where", ["a"], ["b"], [inner], [helper.make_opsetid("", 17)]))
+
+    assert [node.op_type for node in load_model(proto).graph.nodes] == ["Relu", "Identity"]
+
+
+@pytest.mark.parametrize("where", ["input", "name", "domain", "producer"])
+def test_a_name_that_is_no_text_is_refused(where: str):
+    """Protobuf checks no text for UTF-8 when it reads; bytes would turn up wherever a name is used."""
+    marked = {"input": b"xxxx", "name": b"nnnn", "domain": b"dddd", "producer": b"pppp"}[where]
+    node = helper.make_node("Relu", ["xxxx"], ["y"], name="nnnn", domain="dddd")
+    proto = network(node)
+    proto.graph.input[0].name = "xxxx"
+    proto.producer_name = "pppp"
+
+    raw = proto.SerializeToString().replace(marked, b"\xff\xfe\xff\xfe")
+
+    with pytest.raises(InvalidModel, match="is not valid UTF-8"):
+        load_model(raw)
+
+
+@pytest.mark.parametrize("place", ["initializer", "constant", "constant_of_shape", "function", "training"])
+@pytest.mark.parametrize("location", ["../secret.bin", "/etc/hostname", "a" * 300])
+def test_external_data_outside_the_folder_is_refused_wherever_it_stands(tmp_path, place: str, location: str):
+    """Whatever reads the file later, onnxruntime or onnx, sees no reference that leads elsewhere."""
+    (tmp_path / "secret.bin").write_bytes(b"\0" * 64)
+    folder = tmp_path / "models"
+    folder.mkdir()
+    tensor = TensorProto(name="e", data_type=TensorProto.FLOAT, dims=[4, 4], data_location=TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value=location)
+    proto = network(helper.make_node("MatMul", ["x", "w"], ["y"]))
+    made = helper.make_node("Constant", [], ["e"], value=tensor)
+    if place == "initializer":
+        proto.graph.initializer.append(tensor)
+    elif place == "constant":
+        proto.graph.node.append(made)
+    elif place == "constant_of_shape":
+        proto.graph.node.append(helper.make_node("ConstantOfShape", ["w"], ["e"], value=tensor))
+    elif place == "function":
+        proto.functions.append(helper.make_function("f", "F", [], ["e"], [made], [helper.make_opsetid("", 17)]))
+    else:
+        proto.training_info.add().algorithm.initializer.append(tensor)
+    (folder / "m.onnx").write_bytes(proto.SerializeToString())
+
+    with pytest.raises(ExternalDataError, match="tensor 'e': external location"):
+        load_model(folder / "m.onnx")
