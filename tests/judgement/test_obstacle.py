@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -135,3 +136,34 @@ def test_a_norm_takes_scatter_and_batch_norm_the_likeness_out_of_a_chain() -> No
     assert outlook is not None
     assert outlook.scatter == 0.0
     assert outlook.contrast > 0.5
+
+
+def test_a_scale_that_all_layers_share_is_no_layer_s_fault() -> None:
+    """Fifteen layers from one law: headline, place of the loss and findings name none of them, and say the same."""
+    report = fresh(mlp([64] * 15 + [4], "Relu", normal(0.05)))
+
+    obstacle, headline = report.verdict.obstacle, report.verdict.headline
+    assert obstacle is not None
+    assert headline is not None
+    assert (obstacle.name, obstacle.is_everywhere, obstacle.layer) == ("scale", True, None)
+    assert "all 15 layers" in obstacle.message
+    assert (headline.cause, headline.layer, headline.action) == (obstacle.message, None, obstacle.advice)
+    assert report.verdict.first_lost is None
+    limiting = [f for f in report.findings if f.code in ("INI401", "INI405", "INI501")]
+    assert limiting
+    assert {(f.layer, f.suggestion) for f in limiting} == {(None, obstacle.advice)}
+
+
+def test_a_scale_that_one_layer_has_is_its_fault_in_every_format() -> None:
+    """One layer at a millionth of its scale in a chain of He's: text, page and JSON name it first."""
+    report = fresh(mlp([64] * 12 + [4], change={"fc5.weight": lambda w: w / 1e6}))
+
+    headline, lost = report.verdict.headline, report.verdict.first_lost
+    assert headline is not None
+    assert headline.layer == "/fc5/Gemm"
+    assert lost is not None
+    assert lost[0] == headline.layer
+    text = find_format("text").render(report.to_dict(), FormatOptions(width=400))
+    for told in (text, html.unescape(report.to_html())):
+        assert headline.cause in told
+        assert headline.action in told
