@@ -43,11 +43,10 @@ def evidence_of_bias(group: Group, others: Moved) -> Piece:
     elif group.bias == "drawn" and group.default:
         trained = (PSEUDO_LAYERS * trained + others.drawn) / (PSEUDO_LAYERS + others.telling)
     changed = others.biases - others.constant
+    also = f"which {others.drawn or 'none'} of {others.biases} other biases {'do' if others.drawn > 1 else 'does'}"
     words = {
         "constant": f"its bias is one constant, as at the start, while {changed} of {others.biases} others have changed",
-        "drawn": f"its bias still fits a law as well, as do {others.drawn} of {others.biases} others"
-        if group.default
-        else "",
+        "drawn": f"its bias still fits a law as well, {also}" if group.default else "",
         "open": "",
         "moved": "but its bias has left every law at which one starts",
     }
