@@ -229,7 +229,9 @@ def test_text_fits_80_columns_and_hides_control_characters(tmp_path: Path, capfd
 
     assert "\x1b" not in text
     assert not any(line.startswith("::") for line in text.splitlines())
-    prose = [line for line in text.splitlines()[1:] if not line.startswith(" " * 12)]  # code is copied, and never broken
+    prose = [
+        line for line in text.splitlines()[1:] if not line.startswith(" " * 12)
+    ]  # code is copied, and never broken
     assert max(map(len, prose)) <= 80
 
 
