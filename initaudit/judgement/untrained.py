@@ -72,7 +72,11 @@ def weigh_evidence(network: Network) -> dict[int, Provenance]:
         ]
         odds = math.exp(min(sum(piece.nats for piece in pieces), MOST))
         words = [piece.words for piece in pieces if piece.words]
-        doubted = group.bias == "moved" or (group.bias in ("drawn", "open") and not group.default)
+        doubted = (
+            not _has_contrast(group, others)
+            or group.bias == "moved"
+            or (group.bias in ("drawn", "open") and not group.default)
+        )
         weighed |= {id(a): _judged(origin, odds, words, doubted) for a, origin in drawn}
     return weighed
 
@@ -83,11 +87,16 @@ def _place(group: Group) -> Piece:
     return Piece.of(share, 1.0 - share, "it is a head" if group.is_head else "")
 
 
+def _has_contrast(group: Group, others: Moved) -> bool:
+    """Whether a bias, or a comparable layer that left its law, tells this layer from those that a short training hardly moves."""
+    return group.bias is not None or (group.certain and group.uniform) or others.comparable > others.fitting
+
+
 def _siblings(group: Group, groups: Sequence[Group], others: Moved) -> Piece:
     """Every other layer of its module fits a law as well: a checkpoint lacks a module rather than a weight."""
     fellows = [other for other in groups if other is not group and other.cell == group.cell]
     family = fellows or siblings_of(group.title, [(other.title, other) for other in groups])
-    if not family or not all(other.fits and not other.moved for other in family):
+    if not family or not _has_contrast(group, others) or not all(other.fits and not other.moved for other in family):
         return Piece()
     nats = sum(evidence_of_weights(other, others).nats for other in family)
     return Piece(min(SHARED * nats, MOST_OF_SIBLINGS), f"the {len(family)} others of its module fit one as well")
@@ -101,7 +110,7 @@ def _cell(group: Group, groups: Sequence[Group]) -> Piece:
 
 
 def _judged(origin: Provenance, odds: float, words: Sequence[str], doubted: bool) -> Provenance:
-    """`doubted`: its bias speaks against it, so that it is never certain."""
+    """`doubted`: its bias speaks against it, or nothing but its values for it, so that it is never certain."""
     certain = odds >= CERTAIN and not doubted and (origin.law is not None or origin.confidence == "high")
     return replace(
         origin,

@@ -34,8 +34,9 @@ class _Schema:
     """What ONNX demands of a node."""
 
     inputs: int = 0
-    """How many it must have at least; an omitted one in the middle counts."""
-    types: Mapping[str, int] = field(default_factory=dict)
+    """How many it must have at least, in this version or in the newest; an omitted one in the middle counts."""
+    types: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Of the attributes, in this version and in the newest: files mix them, which does no harm."""
     required: frozenset[str] = frozenset()
 
 
@@ -115,7 +116,7 @@ def _check_nodes(nodes: Iterable[NodeProto], opset: _Opset, folder: Path | None)
 def _check_attributes(
     where: str,
     attributes: Iterable[AttributeProto],
-    types: Mapping[str, int],
+    types: Mapping[str, tuple[int, ...]],
     opset: _Opset,
     folder: Path | None,
 ) -> None:
@@ -123,9 +124,11 @@ def _check_attributes(
         _check_text(where, (attribute.name, attribute.ref_attr_name))
         if attribute.type == AttributeProto.UNDEFINED and not attribute.ref_attr_name:
             raise InvalidModel(f"{where}: attribute {attribute.name!r:.100} has no type")
-        wanted = types.get(attribute.name, attribute.type)
-        if attribute.type != wanted and not (attribute.ref_attr_name and attribute.type == AttributeProto.UNDEFINED):
-            names = (AttributeProto.AttributeType.Name(code) for code in (attribute.type, wanted))
+        wanted = types.get(attribute.name, (attribute.type,))
+        if attribute.type not in wanted and not (
+            attribute.ref_attr_name and attribute.type == AttributeProto.UNDEFINED
+        ):
+            names = (AttributeProto.AttributeType.Name(code) for code in (attribute.type, wanted[0]))
             msg = "{}: attribute {!r:.100} is of type {}, not {}".format(where, attribute.name, *names)
             raise InvalidModel(msg)
         for tensor in _tensors_of(attribute):
@@ -168,11 +171,15 @@ def _schema_of(op_type: str, domain: str, version: int) -> _Schema:
         schema = onnx.defs.get_schema(op_type, max_inclusive_version=version, domain=domain)
     except onnx.defs.SchemaError:
         return _ANYTHING
+    newest = onnx.defs.get_schema(op_type, domain=domain)
+    types, later = _types(schema), _types(newest)
     return _Schema(
-        inputs=schema.min_input,
-        types={
-            name: AttributeProto.AttributeType.Value(str(a.type).rpartition(".")[2])
-            for name, a in schema.attributes.items()
-        },
+        inputs=min(schema.min_input, newest.min_input),
+        types={name: (code, later.get(name, code)) for name, code in types.items()},
         required=frozenset(name for name, a in schema.attributes.items() if a.required and name not in _FORGOTTEN),
     )
+
+
+def _types(schema: onnx.defs.OpSchema) -> dict[str, int]:
+    codes = AttributeProto.AttributeType
+    return {name: codes.Value(str(a.type).rpartition(".")[2]) for name, a in schema.attributes.items()}
