@@ -58,6 +58,8 @@ class Adviser:
 
     def _advice(self, finding: Finding) -> Iterator[Advice]:
         layer = self._layer(finding)
+        if not finding.suggestion:
+            return  # a sound start: a zero head, the end of a branch
         if finding.remedy in (Remedy.DRAW_LAYER, Remedy.DRAW_NETWORK) and not self._new_weights_help:
             return
         if finding.remedy is Remedy.DRAW_LAYER and layer is not None:

@@ -227,3 +227,11 @@ def test_notes_that_need_no_action_have_a_command_that_acts() -> None:
 
     assert notes
     assert all("--select INI103" in advised(f)["onnx"] for f in notes)
+
+
+def test_a_sound_start_needs_no_advice() -> None:
+    """A head may start at zero."""
+    (finding,) = found(mlp([64, 64, 10], change={"fc1.weight": lambda w: w * 0}), "INI003", probe="full")
+
+    assert finding.severity == "info"
+    assert finding.advice == ()
