@@ -15,8 +15,8 @@ from onnx import AttributeProto, TensorProto
 
 from initaudit.errors import InvalidModel
 from initaudit.model.bodies import bodies_of
+from initaudit.model.external import check_external
 from initaudit.model.graph import DEFAULT_DOMAINS
-from initaudit.model.tensors import check_external
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

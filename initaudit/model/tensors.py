@@ -1,15 +1,12 @@
 """Stored tensors: what an initializer, a Constant node or a sparse initializer holds, decoded only when asked.
 
-External data is memory-mapped, never read whole, and only from inside the folder of the model
-(a path that climbs out or follows a link out is refused: CVE-2024-27318, CVE-2025-51480).
+External data is memory-mapped, never read whole.
 """
 
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +15,13 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from initaudit.errors import ExternalDataError, InvalidModel, UnsupportedWeight
+from initaudit.errors import InvalidModel, UnsupportedWeight
+from initaudit.model.external import ExternalRange, external_range
 
 MAX_ELEMENTS = 1 << 28
 """An array that the file does not store in full (a sparse initializer, what operators make of constants) is made only up to this many
 elements, 1 GiB in float32: shapes are untrusted, and a few bytes may promise terabytes. Above the largest layers in use, a table of
 262,144 words of 1,024 values; a judgement."""
-
-MAX_NAME = 255
-"""Bytes of one part of a path: NAME_MAX of Linux's file systems."""
 
 _NUMPY_DTYPES: dict[int, np.dtype[Any]] = {
     code: np.dtype(onnx.helper.tensor_dtype_to_np_dtype(code))
@@ -49,20 +44,6 @@ def dtype_name(code: int) -> str:
         return "string"
     known = _NUMPY_DTYPES.get(code)
     return known.name if known is not None else f"type {code}"
-
-
-FileVersion = tuple[int, int, int]
-"""inode, size in bytes and time of change in ns: another file, or the same one rewritten, has another."""
-
-
-@dataclass(frozen=True, slots=True)
-class ExternalRange:
-    """Bytes [offset, offset+length) of a file that was checked to lie inside the folder of the model."""
-
-    path: Path
-    offset: int
-    length: int
-    version: FileVersion
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,7 +78,7 @@ class Tensor:
         """The bytes in an external file, or None where the data is inline. Raises ExternalDataError."""
         if not isinstance(self.proto, TensorProto) or self.proto.data_location != TensorProto.EXTERNAL:
             return None
-        return _external_range(self.proto, self.folder, self.nbytes())
+        return external_range(self.proto, self.folder, self.nbytes())
 
     def nbytes(self) -> int:
         """Bytes that the values take when packed as ONNX packs them."""
@@ -181,7 +162,7 @@ def _decode(proto: TensorProto, shape: tuple[int, ...], external: ExternalRange 
     if external is not None:
         raw: Any = np.empty(0, np.uint8)
         if external.length:
-            raw = _mapped(external.path, external.version)[external.offset : external.offset + external.length]
+            raw = external.bytes()
     else:
         raw = np.frombuffer(proto.raw_data, dtype=np.uint8)
     bits = _SUB_BYTE_BITS.get(proto.data_type)
@@ -226,81 +207,3 @@ def _dense(proto: onnx.SparseTensorProto, name: str) -> np.ndarray:
     out[flat] = values
     out.flags.writeable = False
     return out.reshape(shape)
-
-
-def check_external(proto: TensorProto, folder: Path | None) -> None:
-    """Raises ExternalDataError where the data of a tensor lies, or may lie, outside the folder of the model; whether it is there is not asked."""
-    if folder is None:
-        return
-    name, location = proto.name or "?", _location(proto)
-    if not (folder / location).resolve().is_relative_to(folder.resolve()):
-        raise ExternalDataError(
-            f"tensor {name!r:.100}: external location {location!r:.100} leads outside the model's folder"
-        )
-
-
-def _location(proto: TensorProto) -> str:
-    """Where the data of a tensor lies, relative to the folder of the model. Raises ExternalDataError where it cannot be a path."""
-    location = next((entry.value for entry in proto.external_data if entry.key == "location"), "")
-    parts = Path(location).parts
-    if (
-        not location
-        or Path(location).is_absolute()
-        or "\0" in location
-        or any(len(p.encode()) > MAX_NAME for p in parts)
-    ):
-        raise ExternalDataError(
-            f"tensor {proto.name or '?'!r:.100}: external location {location!r:.100} is not a relative path"
-        )
-    return location
-
-
-def _external_range(proto: TensorProto, folder: Path | None, nbytes: int) -> ExternalRange:
-    name = proto.name or "?"
-    entries = {entry.key: entry.value for entry in proto.external_data}
-    location = _location(proto)
-    if folder is None:
-        raise ExternalDataError(f"tensor {name!r}: external data {location!r} of a model given without a path")
-    try:
-        found = os.stat(os.path.join(folder, location))  # noqa: PTH116, PTH118  asked for every tensor: pathlib takes ten times as long
-        version = (found.st_ino, found.st_size, found.st_mtime_ns)
-    except OSError:
-        version = (0, 0, 0)
-    resolved, problem = _external_file(folder, location, version)
-    if problem:
-        raise ExternalDataError(f"tensor {name!r}: external {problem}")
-    try:
-        offset = int(entries.get("offset", "0") or 0)
-        length = int(entries["length"]) if entries.get("length") else nbytes
-    except ValueError as error:
-        raise ExternalDataError(f"tensor {name!r}: external offset or length is not a number") from error
-    if offset < 0 or length != nbytes:
-        raise ExternalDataError(
-            f"tensor {name!r}: external length {length} at offset {offset}, shape needs {nbytes} bytes"
-        )
-    have = version[1]
-    if offset + length > have:
-        raise ExternalDataError(
-            f"tensor {name!r}: external data {location!r} has {have} bytes, {offset + length} are needed"
-        )
-    return ExternalRange(resolved, offset, length, version)
-
-
-@lru_cache(maxsize=256)
-def _external_file(folder: Path, location: str, version: FileVersion) -> tuple[Path, str]:
-    """The file behind a location, and what speaks against reading it; asked once for all tensors in it."""
-    path = folder / location
-    resolved = path.resolve()
-    if not resolved.is_relative_to(folder.resolve()):
-        return resolved, f"location {location!r} leads outside the model's folder"
-    if not path.exists():
-        return resolved, f"data file {location!r} is missing"
-    if not resolved.is_file():
-        return resolved, f"location {location!r} is not a regular file"
-    return resolved, ""
-
-
-@lru_cache(maxsize=8)
-def _mapped(path: Path, version: FileVersion) -> np.ndarray:
-    """The bytes of a file as a read-only memory map; `version` tells a rewritten file from the one that was mapped."""
-    return np.memmap(path, dtype=np.uint8, mode="r").view(np.ndarray)
