@@ -41,7 +41,7 @@ class _Schema:
 
 
 _ANYTHING = _Schema()
-"""Of an operator that ONNX does not define in this version."""
+"""Of an operator that ONNX does not define."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,13 +165,14 @@ def _check_text(where: str, texts: Iterable[str]) -> None:
 
 @lru_cache(maxsize=1024)
 def _schema_of(op_type: str, domain: str, version: int) -> _Schema:
-    if not 0 < version < 2**31:
+    try:
+        newest = onnx.defs.get_schema(op_type, domain=domain)
+    except onnx.defs.SchemaError:
         return _ANYTHING
     try:
         schema = onnx.defs.get_schema(op_type, max_inclusive_version=version, domain=domain)
-    except onnx.defs.SchemaError:
-        return _ANYTHING
-    newest = onnx.defs.get_schema(op_type, domain=domain)
+    except (onnx.defs.SchemaError, TypeError, OverflowError):  # older than the operator, or no version
+        schema = newest
     types, later = _types(schema), _types(newest)
     return _Schema(
         inputs=min(schema.min_input, newest.min_input),
