@@ -135,7 +135,10 @@ def _unmeasured(probed: ProbeResult) -> str | None:
     """What a verdict on less than the whole signal must say of itself."""
     if probed.status == "skipped":
         return "Weights only: the signal was not measured."
-    return "The way forward only: no gradient was measured." if probed.mode == "forward" else None
+    if probed.status == "failed":
+        return "Weights only: the signal could not be measured."
+    forward_only = probed.mode == "forward" or probed.status == "partial"
+    return "The way forward only: no gradient was measured." if forward_only else None
 
 
 def _probe_options(config: Config) -> ProbeOptions:

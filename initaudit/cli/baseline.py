@@ -35,6 +35,7 @@ def command(models: tuple[str, ...], output: Path, *, update: bool, prune: bool,
     from initaudit.cli.auditing import ShapesTold, audit_all
     from initaudit.cli.gate import EXIT_ERROR
     from initaudit.cli.models import expand
+    from initaudit.cli.output import keep_apart
     from initaudit.errors import UsageError
     from initaudit.files import write_atomically
     from initaudit.formats.printing import visible
@@ -47,6 +48,7 @@ def command(models: tuple[str, ...], output: Path, *, update: bool, prune: bool,
     before = load_baseline(output) if update or prune else Baseline(output, {})
     assert before is not None
     paths = expand(models, run.exclude)
+    keep_apart(paths, [output])
     reports = list(audit_all(paths, settings, ShapesTold(), jobs=run.jobs, quiet=run.quiet))
     unreadable = [report for report in reports if report.error is not None]
     for report in unreadable:

@@ -34,7 +34,7 @@ def command(models: tuple[str, ...], **options: Any) -> int:
     """
     from initaudit.cli.gate import exit_code
     from initaudit.cli.interruption import interruptible
-    from initaudit.cli.output import Writer, pair_outputs, summary
+    from initaudit.cli.output import Writer, keep_apart, pair_outputs, summary
     from initaudit.format import FormatOptions
     from initaudit.judgement.baseline import load_baseline
     from initaudit.judgement.filtering import notes
@@ -43,6 +43,7 @@ def command(models: tuple[str, ...], **options: Any) -> int:
     run, config = settings.run, settings.config()
     pairs = pair_outputs(run.output_format, run.output)
     paths = expand(models, run.exclude)
+    keep_apart(paths, (path for _, path in pairs))
     load_baseline(config.baseline)  # what is wrong with it is told before the work
     if config.probe != "none":
         from initaudit.probe.isolation import prestart

@@ -54,7 +54,7 @@ def command(before: str, after: str, **options: Any) -> int:
     or above --fail-on, or one that was below it before.
     """
     from initaudit.cli.gate import EXIT_ERROR, EXIT_FINDINGS
-    from initaudit.cli.output import command_line, pair_outputs, write_comparison
+    from initaudit.cli.output import command_line, keep_apart, pair_outputs, write_comparison
     from initaudit.errors import UsageError
     from initaudit.format import FormatOptions
     from initaudit.formats.printing import visible
@@ -66,6 +66,7 @@ def command(before: str, after: str, **options: Any) -> int:
     unchanged_fails = options.pop("fail_on_unchanged")
     outputs = [Output(file=file) for file in options.pop("files")]
     pairs = pair_outputs(options.pop("formats"), outputs, comparing=True)
+    keep_apart((before, after), (path for _, path in pairs))
     settings = take_settings(options)
     run, fail_on = settings.run, settings.config().fail_on
     if before == after == STDIN:

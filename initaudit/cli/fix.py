@@ -68,7 +68,7 @@ def command(model: str, output: Path | None, **options: Any) -> int:
     --select chooses what is fixed, by rule. With -q nothing is printed but errors, and what --output-format asks for.
     """
     from initaudit.cli.auditing import with_fitting_shapes
-    from initaudit.cli.output import pair_outputs
+    from initaudit.cli.output import keep_apart, pair_outputs
     from initaudit.errors import FixRefused, UsageError
     from initaudit.fixing.fixer import FixOptions, exit_code, fix
     from initaudit.options import read_words
@@ -92,6 +92,7 @@ def command(model: str, output: Path | None, **options: Any) -> int:
         raise UsageError("give -o OUT, --in-place or --dry-run")
     if output is not None and output.exists() and not (in_place or force or dry_run):
         raise FixRefused(f"{output}: exists already; --force overwrites it")
+    keep_apart([model, *([output] if output else [])], (path for _, path in pairs))
     fix_options = FixOptions(
         scheme=run.scheme, mode=run.mode, layers=layers, every=every, force=force, dry_run=dry_run, select=select
     )

@@ -30,12 +30,13 @@ def command(model: str, output_format: str | None, output: Path | None, *, quiet
     """
     from initaudit.cli.layer_list import as_json, as_text, inspect_model
     from initaudit.cli.models import STDIN, read_stdin
-    from initaudit.cli.output import check_writable
+    from initaudit.cli.output import check_writable, keep_apart
     from initaudit.files import write_atomically
 
     file = None if output is None or str(output) == "-" else output
     if file is not None:
         check_writable(file)
+        keep_apart([model], [file])
     found = inspect_model(read_stdin() if model == STDIN else model)
     if (output_format or ("json" if file is not None and file.suffix.lower() == ".json" else "text")) == "json":
         text = as_json(found)

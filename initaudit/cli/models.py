@@ -37,7 +37,7 @@ def expand(models: Sequence[str], exclude: Sequence[str] = ()) -> list[str]:
                 raise UsageError(f"{item}: no .onnx file in this directory")
             found |= dict.fromkeys(inside)
         elif has_magic(item):
-            matched = sorted(p for p in glob(item, recursive=True) if Path(p).is_file())
+            matched = sorted(p for p in glob(item, recursive=True) if Path(p).is_file() or not Path(p).exists())
             if not matched:
                 raise UsageError(f"{item}: matches no file")
             found |= dict.fromkeys(matched)
@@ -70,11 +70,18 @@ def _excluded(path: Path, exclude: Sequence[str]) -> bool:
 
 def _below(folder: Path) -> Iterator[Path]:
     """Files of models below a folder; links to folders are not followed, so that none leads in a circle."""
-    for parent, _, names in os.walk(folder):
+    for parent, _, names in os.walk(folder, onerror=_refuse):
         for name in names:
             path = Path(parent, name)
-            if path.suffix.lower() == ".onnx" and path.is_file():
+            if path.suffix.lower() == ".onnx" and (
+                path.is_file() or not path.exists()
+            ):  # a link to nothing: the audit says so
                 yield path
+
+
+def _refuse(error: OSError) -> None:
+    """A folder that cannot be looked into may hold any model."""
+    raise UsageError(f"{error.filename}: {error.strerror}") from error
 
 
 def _identity(path: str) -> object:

@@ -47,9 +47,21 @@ def pair_outputs(
             raise UsageError(f"output format {name!r} cannot show a comparison")
         if path is not None:
             check_writable(path)
+    written = [os.path.realpath(path) for _, path in pairs if path is not None and not path.is_char_device()]
+    twice = next((path for path in written if written.count(path) > 1), None)
+    if twice is not None:
+        raise UsageError(f"{twice}: two reports cannot be one file")
     if sum(path is None for _, path in pairs) > 1:
         raise UsageError("only one format can go to stdout; give each of the others its own -o FILE")
     return pairs
+
+
+def keep_apart(models: Iterable[str | Path], outputs: Iterable[Path | None]) -> None:
+    """Raises UsageError where a file that is read would be replaced by one that is written."""
+    read = {os.path.realpath(model) for model in models}
+    for path in outputs:
+        if path is not None and os.path.realpath(path) in read and path.is_file():
+            raise UsageError(f"{path}: is a model that is read; write to another file")
 
 
 def _format_of(file: str) -> str:

@@ -50,6 +50,8 @@ def fix(source: Source, output: str | Path | None, config: Config, options: FixO
         FixRefused: nothing was written, and why.
         ModelError, UsageError: as for `audit`.
     """
+    if output is not None and Path(output).exists() and not Path(output).is_file():
+        raise FixRefused(f"{output}: is no file, and what is written is audited again; give a file")
     before = audit(source, config)
     chosen, forbidden = choose(before, options)
     model = split_copies(load_model(_private_copy(source), whole=True), chosen)

@@ -19,7 +19,7 @@ FAR = 1e6
 
 def change_of_variance(rule: Rule, audit: ModelAudit, *, grows: bool, suggestion: str) -> Iterator[Finding]:
     """A warning at the last layer, where the variance there is FAR times that at the first, or the FARth part of it."""
-    if audit.probe.mode != "forward" or audit.context.has_training or audit.trainability is not None:
+    if not _is_forward_only(audit) or audit.context.has_training:
         return
     on_the_way = [a for a in audit.layers if _carries(a) and a.layer.name not in audit.probe.elsewhere]
     if len(on_the_way) < 2:
@@ -32,12 +32,19 @@ def change_of_variance(rule: Rule, audit: ModelAudit, *, grows: bool, suggestion
         yield rule.finding(
             on_the_way[-1],
             f"The signal's variance here is {change:.2g} times that at the first layer: whether the network learns all the same, the gradient "
-            "tells (--probe full).",
+            f"tells ({'--probe full' if audit.probe.mode == 'forward' else 'which was not measured'}).",
             measured=change,
             expected=1.0,
             severity=Severity.WARNING,
             suggestion=suggestion,
         )
+
+
+def _is_forward_only(audit: ModelAudit) -> bool:
+    """Whether the way forward is all that was measured: asked for, or the way back took too long."""
+    if audit.trainability is not None:
+        return False
+    return audit.probe.mode == "forward" or (audit.probe.mode == "full" and audit.probe.status == "partial")
 
 
 def _carries(audit: LayerAudit) -> bool:

@@ -33,11 +33,14 @@ class ProbeIncomplete(Rule):
         if probe.status in ("complete", "skipped"):
             return
         unprobed = sum(layer.signal is None for layer in audit.layers)
+        blind = audit.trainability is None and not audit.context.has_training and probe.mode == "full"
         yield self.finding(
             None,
-            f"{unprobed} of {len(audit.layers)} layers were not probed: {probe.reason}",
+            f"{unprobed} of {len(audit.layers)} layers were not probed: {probe.reason}"
+            if unprobed
+            else f"The signal was measured in part: {probe.reason}.",
             measured=float(unprobed),
             expected=0.0,
-            severity=Severity.WARNING if unprobed == len(audit.layers) else Severity.INFO,
+            severity=Severity.WARNING if blind or unprobed == len(audit.layers) else Severity.INFO,
             suggestion="Give --input-shape or --input-data." if probe.is_for_want_of_inputs else "",
         )

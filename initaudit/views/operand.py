@@ -102,9 +102,10 @@ class Operand:
         return [int(v) for v in self.array().reshape(-1)]
 
     def settled(self) -> Operand:
-        """With the values computed now, once for all."""
+        """With the values computed now, once for all. Of a chain of integers, as shapes are computed, the end may be followed further."""
         values = self.array()
-        return replace(self, compute=lambda: values, length=0, work=0)
+        length = self.length if self.is_floating else 0
+        return replace(self, compute=lambda: values, length=length, work=0, steps=self.steps[-MAX_STEPS:])
 
     def narrow(self, axis: int, start: int, stop: int) -> Operand:
         """Elements [start, stop) along `axis`."""

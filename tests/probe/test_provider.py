@@ -78,7 +78,7 @@ def test_a_provider_that_does_not_start_fails_the_probe(monkeypatch, network):
     def on_cpu(raw, options, providers):
         return open_quietly(raw, options, providers=[DEFAULT_PROVIDER])
 
-    monkeypatch.setattr(session.onnxruntime, "InferenceSession", on_cpu)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", on_cpu)
     token = session.provider.set("CUDAExecutionProvider")
     try:
         with pytest.raises(ProbeError, match="could not start CUDAExecutionProvider"):

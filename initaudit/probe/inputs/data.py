@@ -24,7 +24,7 @@ def read_data(data: str | bytes, wanted: Mapping[str, np.dtype[Any]], path: str)
         path: how errors name the data.
 
     Raises:
-        UsageError: file unreadable, an input missing, or of values that its dtype does not hold.
+        UsageError: file unreadable, an input missing, or of values that its dtype does not hold or that are not finite.
     """
     try:
         with io.BytesIO(data) if isinstance(data, bytes) else Path(data).open("rb") as file:
@@ -38,7 +38,13 @@ def read_data(data: str | bytes, wanted: Mapping[str, np.dtype[Any]], path: str)
         others = sorted(set(stored) - set(wanted))
         has = f"; it holds {', '.join(others)}" if others else ""
         raise UsageError(f"{path}: no array for input {', '.join(missing)}{has}")
-    return {name: _converted(stored[name], dtype, name, path) for name, dtype in wanted.items()}
+    converted = {name: _converted(stored[name], dtype, name, path) for name, dtype in wanted.items()}
+    for name, array in converted.items():
+        if array.dtype.kind == "f" and not np.isfinite(array.astype(np.float64)).all():
+            raise UsageError(
+                f"{path}: input {name!r} holds NaN or infinity, or numbers that {array.dtype} does not hold"
+            )
+    return converted
 
 
 def _stored(loaded: Any, wanted: Mapping[str, np.dtype[Any]], path: str) -> dict[str, np.ndarray]:
