@@ -58,8 +58,8 @@ def notes(judged: Iterable[tuple[str, Sequence[Finding], Config, Baseline | None
     needed: dict[Ignore, bool] = {}
     lines = []
     for model, found, config, baseline in judged:
-        if config.select != ("ALL",) or config.probe != "full":
-            continue  # not everything was looked for
+        if not config.is_whole:
+            continue
         for ignore in config.ignore:
             needed[ignore] = needed.get(ignore, False) or any(map(ignore.applies, found))
         stale = baseline.stale(model, found) if baseline is not None else ()

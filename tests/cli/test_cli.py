@@ -500,10 +500,28 @@ def test_a_baseline_in_force_does_not_hide_what_is_accepted_anew(tmp_path: Path,
     assert (tmp_path / "accepted.json").read_text() == first
     assert run(["check", "-q", path]) == 0
     save(mlp([8, 8, 4]), tmp_path / "m.onnx")
-    assert run([*write, "--prune"]) == 0
+    assert run([*write, "--prune", "--probe", "full"]) == 0
 
     assert "INI003" in first
     assert "INI003" not in (tmp_path / "accepted.json").read_text()
+
+
+@pytest.mark.parametrize("change", ["--prune", "--update"])
+@pytest.mark.parametrize("part", [("--probe", "none"), ("--probe", "forward"), ("--select", "INI0")])
+def test_what_was_not_looked_for_stays_accepted(
+    part: tuple[str, str], change: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    """A run that leaves out rules or measurements cannot say what is gone."""
+    path = save(mlp([8, 8, 4]), tmp_path / "m.onnx")
+    entry = {"fingerprint": "0", "code": "INI401", "layer": "fc0", "severity": "error"}
+    file = tmp_path / "accepted.json"
+    file.write_text(text := json.dumps({"version": 2, "models": {"m.onnx": [entry]}}))
+
+    code = run(["baseline", path, "-o", str(file), change, *part])
+
+    assert code == 2
+    assert f"{change} takes out what is not found any more" in capfd.readouterr().err
+    assert file.read_text() == text
 
 
 def test_another_network_is_nothing_to_compare_with(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
