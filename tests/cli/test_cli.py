@@ -186,8 +186,10 @@ def test_what_is_finished_survives_an_interruption(number: int, code: int, tmp_p
         "json",
         "--output-format",
         "text",
+        "--output-format",
+        "sarif",
     ]
-    command += ["-o", "-", "-o", str(tmp_path / "r.txt"), *paths]
+    command += ["-o", "-", "-o", str(tmp_path / "r.txt"), "-o", str(tmp_path / "r.sarif"), *paths]
     with subprocess.Popen(command, bufsize=0, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         first = b""
         while b"failed_rules" not in first:
@@ -195,11 +197,16 @@ def test_what_is_finished_survives_an_interruption(number: int, code: int, tmp_p
         process.send_signal(number)
         rest, error = process.communicate()
 
-    reports = json.loads(first + rest)["reports"]
+    document = json.loads(first + rest)
+    reports = document["reports"]
+    (invocation,) = json.loads((tmp_path / "r.sarif").read_text())["runs"][0]["invocations"]
     assert process.returncode == code
+    assert document["run"]["interrupted"] == {"audited": len(reports), "of": 200, "exit_code": code}
+    assert (invocation["executionSuccessful"], invocation["exitCode"]) == (False, code)
     assert 1 <= len(reports) < 200
     assert f"interrupted: {len(reports)} of 200 models audited" in error.decode()
     assert (tmp_path / "r.txt").read_text().count("PASS") == len(reports)
+    assert (tmp_path / "r.txt").read_text().endswith(f"interrupted: {len(reports)} of 200 models audited\n")
 
 
 def test_a_file_is_audited_once_whatever_leads_to_it(tmp_path: Path):
