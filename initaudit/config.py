@@ -97,6 +97,11 @@ class Config:
             except UsageError as error:
                 raise UsageError(f"option {option.name.replace('_', '-')!r}: {error}") from error
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether every rule looks at everything it can: only then is what was not found not there."""
+        return "ALL" in (word.upper() for word in self.select) and self.probe == "full"
+
 
 def _read_select(value: Any) -> tuple[str, ...]:
     words = read_words(value)

@@ -46,7 +46,7 @@ class Format(abc.ABC):
         """The same in pieces, each as soon as the report that it shows is there; in one where the format needs them all.
 
         Args:
-            head: the document without its `reports`.
+            head: the document without its `reports`; whether the run was interrupted stands in it once they have all been read.
             reports: its `reports`, which may be made while they are read.
             options: as for `render`.
         """

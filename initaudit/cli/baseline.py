@@ -31,10 +31,11 @@ def command(models: tuple[str, ...], output: Path, *, update: bool, prune: bool,
     """Write today's findings on MODELS to a file; `initaudit check --baseline FILE` then fails only on new ones.
 
     Models are known by their path as seen from the folder of FILE. A baseline that is configured is not applied while one is written.
+    --update and --prune take out what is not found any more, so every rule has to look for it: with the whole probe and without --select.
     """
     from initaudit.cli.auditing import ShapesTold, audit_all
     from initaudit.cli.gate import EXIT_ERROR
-    from initaudit.cli.models import expand
+    from initaudit.cli.models import expand, label
     from initaudit.cli.output import keep_apart
     from initaudit.errors import UsageError
     from initaudit.files import write_atomically
@@ -49,6 +50,11 @@ def command(models: tuple[str, ...], output: Path, *, update: bool, prune: bool,
     assert before is not None
     paths = expand(models, run.exclude)
     keep_apart(paths, [output])
+    if (update or prune) and not all(settings.config(label(path)).is_whole for path in paths):
+        raise UsageError(
+            f"{'--update' if update else '--prune'} takes out what is not found any more, so everything must be looked for: "
+            "give --probe full --select ALL"
+        )
     reports = list(audit_all(paths, settings, ShapesTold(), jobs=run.jobs, quiet=run.quiet))
     unreadable = [report for report in reports if report.error is not None]
     for report in unreadable:

@@ -12,6 +12,7 @@ from initaudit.cli.auditing import ShapesTold, audit_all
 from initaudit.cli.models import expand
 from initaudit.cli.options import audit_options, gate_options, run_options, take_settings
 from initaudit.formats.printing import visible
+from initaudit.formats.telling import interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,11 +55,13 @@ def command(models: tuple[str, ...], **options: Any) -> int:
     closing = methodcaller("gate", exit_zero=run.exit_zero)
     writer = Writer(pairs, looks, color=run.color, quiet=run.quiet, gate=closing)
     with interruptible() as interruption:
-        reports = writer.write(interruption.until(audit_all(paths, settings, shapes, jobs=run.jobs, quiet=run.quiet)))
+        audits = audit_all(paths, settings, shapes, jobs=run.jobs, quiet=run.quiet)
+        reports = writer.write(interruption.until(audits), lambda audited: interruption.told(audited, of=len(paths)))
     _tell_errors(reports)
-    if interruption.signal is not None:
-        click.echo(f"interrupted: {len(reports)} of {len(paths)} models audited", err=True)
-        return 128 + interruption.signal
+    ended = interruption.told(len(reports), of=len(paths))
+    if ended is not None:
+        click.echo(interrupted({"run": {"interrupted": ended}}), err=True)
+        return ended["exit_code"]
     unused = shapes.unused(settings) if len(paths) > 1 else []
     for name in unused:
         click.echo(f"initaudit: error: --input-shape: no model has an input {visible(name)!r} of this shape", err=True)

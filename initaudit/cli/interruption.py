@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TypeVar
 
+from initaudit.report.run import interruption
+
 T = TypeVar("T")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -37,6 +39,10 @@ class Interruption:
         finally:
             self._waiting = False
 
+    def told(self, audited: int, *, of: int) -> dict[str, int] | None:
+        """What the document says of it, with how many models were audited of how many; None where the run was not ended."""
+        return None if self.signal is None else interruption(audited=audited, of=of, exit_code=128 + self.signal)
+
     def end(self, number: int, frame: FrameType | None) -> None:
         """The handler: at once where an item is waited for or nobody heeded the signal before, else before the next item."""
         del frame
@@ -48,13 +54,13 @@ class Interruption:
 @contextmanager
 def interruptible() -> Iterator[Interruption]:
     """Both signals end the items inside the block, and nothing else of it."""
-    interruption = Interruption()
+    run = Interruption()
     if threading.current_thread() is not threading.main_thread():  # no signal arrives here
-        yield interruption
+        yield run
         return
-    before = [signal.signal(number, interruption.end) for number in SIGNALS]
+    before = [signal.signal(number, run.end) for number in SIGNALS]
     try:
-        yield interruption
+        yield run
     finally:
         for number, handler in zip(SIGNALS, before, strict=True):
             signal.signal(number, handler)

@@ -107,8 +107,15 @@ class Writer:
         self._options, self._color, self._quiet, self._gate = options, color, quiet, gate
         self._head = {**head(command=command_line()), **(more or {})}
 
-    def write(self, reports: Iterable[Report]) -> list[Report]:
-        """All of them, written. Raises UsageError naming the format or the file that failed."""
+    def write(
+        self, reports: Iterable[Report], interrupted: Callable[[int], dict[str, int] | None] = lambda audited: None
+    ) -> list[Report]:
+        """All of them, written. Raises UsageError naming the format or the file that failed.
+
+        Args:
+            reports: may be made while they are read.
+            interrupted: what the document says of an interruption, asked after the last report with their number.
+        """
         finished: list[Report] = []
         entries: list[dict[str, Any]] = []
 
@@ -117,6 +124,7 @@ class Writer:
                 finished.append(report)
                 entries.append(report.entry() | ({"gate": self._gate(report)} if self._gate else {}))
                 yield entries[-1]
+            self._head["run"]["interrupted"] = interrupted(len(finished))
 
         if self._stdout is None:
             for _ in taken():

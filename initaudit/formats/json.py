@@ -25,7 +25,7 @@ class JsonFormat(Format):
     def pieces(
         self, head: Mapping[str, Any], reports: Iterable[Mapping[str, Any]], options: FormatOptions
     ) -> Iterator[str]:
-        """The head, then a piece a report."""
+        """The head, a piece a report, then the run, of which all is known only at the end."""
         del options
         yield from _document(head, "reports", reports)
 
@@ -37,13 +37,13 @@ class JsonFormat(Format):
 
 
 def _document(head: Mapping[str, Any], name: str, parts: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    members = ", ".join(f"{json_text(key)}: {json_text(value)}" for key, value in head.items())
+    members = ", ".join(f"{json_text(key)}: {json_text(value)}" for key, value in head.items() if key != "run")
     yield f'{{{members}, "{name}": ['
     between = "\n"
     for part in parts:
         yield between + _members(part, "  ")
         between = ",\n"
-    yield "\n]}\n"
+    yield f'\n], "run": {json_text(head["run"])}}}\n'
 
 
 def _members(report: Mapping[str, Any], indent: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from initaudit.format import Format, FormatOptions
 from initaudit.formats.marking import MARKS, Page, code, prose, rule_link
 from initaudit.formats.printing import number
-from initaudit.formats.telling import Part, active, failures, location, missed, plural, subject
+from initaudit.formats.telling import Part, active, failures, interrupted, location, missed, plural, subject
 
 STATUSES = {"error": "not audited", "fail": "failed", "warn": "with warnings", "pass": "passed"}
 """In words, the worst first."""
@@ -27,6 +27,9 @@ class Markdown(Format):
         reports = sorted(document["reports"], key=lambda report: list(STATUSES).index(_status(report)))
         page = Page()
         page.add(f"## initaudit: {_headline(reports)}\n\n")
+        ended = interrupted(document)
+        if ended is not None:
+            page.add(f"**{ended}**\n\n")
         if len(reports) > 1:
             page.add_table(("", "model", "trainability:", "findings"), map(_model_row, reports))
         for report in reports:

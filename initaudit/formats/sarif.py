@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from initaudit.format import Format, FormatOptions
 from initaudit.formats.printing import json_text, visible
-from initaudit.formats.telling import Part, failures, location, missed, told
+from initaudit.formats.telling import Part, failures, interrupted, location, missed, told
 from initaudit.home import DOCUMENTATION
 from initaudit.rule import Rule, all_rules
 
@@ -160,9 +160,13 @@ def _notifications(report: Part, file: Json) -> list[Json]:
 
 
 def _invocation(head: Part, notifications: list[Json], codes: list[int | None]) -> Json:
+    run, ended = head.get("run", {}), interrupted(head)
+    if ended is not None:
+        left = run["interrupted"]["of"] - run["interrupted"]["audited"]
+        notifications = [*notifications, {"level": "error", "message": {"text": f"{ended}, {left:,} not audited"}}]
+        codes = [run["interrupted"]["exit_code"]]
     failed = any(notification["level"] == "error" for notification in notifications)
     invocation: Json = {"executionSuccessful": not failed, "toolExecutionNotifications": notifications}
-    run = head.get("run", {})
     for key, value in (("commandLine", run.get("command")), ("startTimeUtc", run.get("started"))):
         if value is not None:
             invocation[key] = value

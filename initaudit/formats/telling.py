@@ -46,6 +46,12 @@ def failures(report: Part) -> Iterator[str]:
     yield from report.get("failed_rules", ())
 
 
+def interrupted(head: Part) -> str | None:
+    """That the run was ended before all its models were audited, where it was."""
+    ended = head.get("run", {}).get("interrupted")
+    return None if ended is None else f"interrupted: {ended['audited']:,} of {plural(ended['of'], 'model')} audited"
+
+
 def missed(report: Part) -> list[str]:
     """What the options of the gate ask beyond findings and the model does not meet, a sentence each."""
     return list(report.get("gate", {}).get("missed", ()))

@@ -16,7 +16,7 @@ from initaudit.format import Format, FormatOptions
 from initaudit.formats.changes import changes_text
 from initaudit.formats.layers import show_chi, show_layers
 from initaudit.formats.printing import number, printed, visible
-from initaudit.formats.telling import Part, active, missed
+from initaudit.formats.telling import Part, active, interrupted, missed
 from initaudit.formats.text_findings import STYLES, print_findings
 
 INPUTS_SHOWN = 4
@@ -47,6 +47,9 @@ class TextFormat(Format):
             yield "No models.\n"
         if options.statistics:
             yield _printed(options, partial(_statistics, counts))
+        ended = interrupted(head)
+        if ended is not None:
+            yield f"\n{ended}\n"
 
     def compare(self, document: Part, options: FormatOptions) -> str:
         """What became better, what worse, and how much each layer changed."""

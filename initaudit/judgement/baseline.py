@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from initaudit.errors import UsageError
+from initaudit.findings import Severity
 
 if TYPE_CHECKING:
     from initaudit.findings import Finding
@@ -18,7 +19,7 @@ VERSION = 2
 """Of the file's layout; files of another one are refused."""
 
 Entry: TypeAlias = dict[str, str]
-"""`fingerprint`, `code` and `layer` of one accepted finding."""
+"""`fingerprint`, `code`, `layer` and `severity` of one accepted finding; without a severity it is accepted at every one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,8 @@ class Baseline:
     models: Mapping[str, tuple[Entry, ...]]
 
     def reason(self, model: str, finding: Finding) -> str | None:
-        """Why `finding` does not count, or None where it is new."""
-        known = any(entry["fingerprint"] == finding.fingerprint for entry in self.of(model))
+        """Why `finding` does not count, or None where it is new or more severe than it was accepted."""
+        known = any(_accepts(entry, finding) for entry in self.of(model))
         return f"known from {self.path.name}" if known else None
 
     def of(self, model: str) -> tuple[Entry, ...]:
@@ -96,12 +97,24 @@ def load_baseline(path: str | Path | None) -> Baseline | None:
 
 
 def _entry(raw: Mapping[str, Any]) -> Entry:
-    return {key: str(raw[key]) for key in ("fingerprint", "code", "layer")}
+    entry = {key: str(raw[key]) for key in ("fingerprint", "code", "layer")}
+    return entry | ({"severity": Severity(raw["severity"]).value} if "severity" in raw else {})
+
+
+def _accepts(entry: Entry, finding: Finding) -> bool:
+    """Whether the finding is the accepted one, and no more severe."""
+    severity = Severity(entry.get("severity", Severity.ERROR))
+    return entry["fingerprint"] == finding.fingerprint and finding.severity.rank <= severity.rank
 
 
 def _entries(findings: Iterable[Finding]) -> tuple[Entry, ...]:
     accepted = {
-        f.fingerprint: {"fingerprint": f.fingerprint, "code": f.code, "layer": f.subject or f.layer or ""}
+        f.fingerprint: {
+            "fingerprint": f.fingerprint,
+            "code": f.code,
+            "layer": f.subject or f.layer or "",
+            "severity": f.severity.value,
+        }
         for f in findings
         if f.severity.rank > 0
     }

@@ -24,18 +24,12 @@ def apply_filters(
     depth = {audit.layer.name: audit.layer.depth for audit in layers}
     selected = [finding for finding in found if any(matches(finding, word) for word in config.select)]
     kept = []
-    for finding in _told_apart(selected, depth):
+    for told_apart in _told_apart(selected, depth):
+        levels = [level.severity for level in config.severity if level.applies(told_apart)]
+        finding = replace(told_apart, severity=levels[-1]) if levels else told_apart
         reason = next((i.reason for i in config.ignore if i.applies(finding)), None)
         known = None if baseline is None else baseline.reason(model, finding)
-        levels = [level.severity for level in config.severity if level.applies(finding)]
-        kept.append(
-            replace(
-                finding,
-                suppressed=reason or known,
-                known=None if baseline is None else known is not None,
-                severity=levels[-1] if levels else finding.severity,
-            )
-        )
+        kept.append(replace(finding, suppressed=reason or known, known=None if baseline is None else known is not None))
     kept.sort(
         key=lambda f: (-f.severity.rank, depth.get(f.layer or "", -1), f.code, f.layer or "", f.initializer or "")
     )
@@ -64,8 +58,8 @@ def notes(judged: Iterable[tuple[str, Sequence[Finding], Config, Baseline | None
     needed: dict[Ignore, bool] = {}
     lines = []
     for model, found, config, baseline in judged:
-        if config.select != ("ALL",) or config.probe != "full":
-            continue  # not everything was looked for
+        if not config.is_whole:
+            continue
         for ignore in config.ignore:
             needed[ignore] = needed.get(ignore, False) or any(map(ignore.applies, found))
         stale = baseline.stale(model, found) if baseline is not None else ()

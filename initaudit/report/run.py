@@ -33,7 +33,13 @@ def run(*, started: datetime | None = None, command: Sequence[str] | None = None
         "started": moment.isoformat(timespec="seconds").replace("+00:00", "Z"),
         "command": None if command is None else shlex.join(command),
         "versions": dict(_versions()),
+        "interrupted": None,
     }
+
+
+def interruption(*, audited: int, of: int, exit_code: int) -> dict[str, int]:
+    """The key `interrupted` of `run`, where the run was ended before it had audited all its models."""
+    return {"audited": audited, "of": of, "exit_code": exit_code}
 
 
 @cache

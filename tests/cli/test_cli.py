@@ -186,8 +186,10 @@ def test_what_is_finished_survives_an_interruption(number: int, code: int, tmp_p
         "json",
         "--output-format",
         "text",
+        "--output-format",
+        "sarif",
     ]
-    command += ["-o", "-", "-o", str(tmp_path / "r.txt"), *paths]
+    command += ["-o", "-", "-o", str(tmp_path / "r.txt"), "-o", str(tmp_path / "r.sarif"), *paths]
     with subprocess.Popen(command, bufsize=0, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         first = b""
         while b"failed_rules" not in first:
@@ -195,11 +197,16 @@ def test_what_is_finished_survives_an_interruption(number: int, code: int, tmp_p
         process.send_signal(number)
         rest, error = process.communicate()
 
-    reports = json.loads(first + rest)["reports"]
+    document = json.loads(first + rest)
+    reports = document["reports"]
+    (invocation,) = json.loads((tmp_path / "r.sarif").read_text())["runs"][0]["invocations"]
     assert process.returncode == code
+    assert document["run"]["interrupted"] == {"audited": len(reports), "of": 200, "exit_code": code}
+    assert (invocation["executionSuccessful"], invocation["exitCode"]) == (False, code)
     assert 1 <= len(reports) < 200
     assert f"interrupted: {len(reports)} of 200 models audited" in error.decode()
     assert (tmp_path / "r.txt").read_text().count("PASS") == len(reports)
+    assert (tmp_path / "r.txt").read_text().endswith(f"interrupted: {len(reports)} of 200 models audited\n")
 
 
 def test_a_file_is_audited_once_whatever_leads_to_it(tmp_path: Path):
@@ -500,10 +507,28 @@ def test_a_baseline_in_force_does_not_hide_what_is_accepted_anew(tmp_path: Path,
     assert (tmp_path / "accepted.json").read_text() == first
     assert run(["check", "-q", path]) == 0
     save(mlp([8, 8, 4]), tmp_path / "m.onnx")
-    assert run([*write, "--prune"]) == 0
+    assert run([*write, "--prune", "--probe", "full"]) == 0
 
     assert "INI003" in first
     assert "INI003" not in (tmp_path / "accepted.json").read_text()
+
+
+@pytest.mark.parametrize("change", ["--prune", "--update"])
+@pytest.mark.parametrize("part", [("--probe", "none"), ("--probe", "forward"), ("--select", "INI0")])
+def test_what_was_not_looked_for_stays_accepted(
+    part: tuple[str, str], change: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    """A run that leaves out rules or measurements cannot say what is gone."""
+    path = save(mlp([8, 8, 4]), tmp_path / "m.onnx")
+    entry = {"fingerprint": "0", "code": "INI401", "layer": "fc0", "severity": "error"}
+    file = tmp_path / "accepted.json"
+    file.write_text(text := json.dumps({"version": 2, "models": {"m.onnx": [entry]}}))
+
+    code = run(["baseline", path, "-o", str(file), change, *part])
+
+    assert code == 2
+    assert f"{change} takes out what is not found any more" in capfd.readouterr().err
+    assert file.read_text() == text
 
 
 def test_another_network_is_nothing_to_compare_with(tmp_path: Path, capfd: pytest.CaptureFixture[str]):

@@ -172,12 +172,13 @@ def error_report(
     }  # fmt: skip
 
 
-def document(*reports):
+def document(*reports, interrupted=None):
     """The document around some reports."""
     run = {
         "started": "2026-03-09T14:05:33Z",
         "command": "initaudit check models",
         "versions": {"python": "3.12.1", "numpy": "2.1.0", "onnxruntime": None},
+        "interrupted": interrupted,
     }
     tool = {"name": "initaudit", "version": "0.1.0"}
     return {"schema_version": "1", "tool": tool, "run": run, "reports": list(reports)}

@@ -6,7 +6,17 @@ import re
 
 from markdown_it import MarkdownIt
 
-from tests.formats.documents import HOSTILE, dense_report, error_report, everywhere, finding, rendered, varied_reports
+from initaudit.format import FormatOptions, find_format
+from tests.formats.documents import (
+    HOSTILE,
+    dense_report,
+    document,
+    error_report,
+    everywhere,
+    finding,
+    rendered,
+    varied_reports,
+)
 
 
 def test_the_worst_model_comes_first_and_counts_are_at_the_top():
@@ -17,6 +27,15 @@ def test_the_worst_model_comes_first_and_counts_are_at_the_top():
     assert re.findall(r"^### \S+ `models/(\w+)", text, re.MULTILINE) == ["broken", "sick", "asked", "healthy"]
     assert "**The gate is closed: trainability 0.5 is below 0.9.**" in text
     assert "**rule INI999" in text
+
+
+def test_a_run_that_was_ended_does_not_look_complete():
+    """It is said before the models, and of such a run alone."""
+    ended = document(dense_report(), interrupted={"audited": 1, "of": 9, "exit_code": 130})
+    text = find_format("markdown").render(ended, FormatOptions())
+
+    assert text.index("**interrupted: 1 of 9 models audited**") < text.index("### ")
+    assert "interrupted" not in rendered("markdown", dense_report())
 
 
 def test_a_fault_in_many_layers_is_one_row_and_its_places_are_folded():

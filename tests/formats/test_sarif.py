@@ -96,6 +96,19 @@ def test_what_could_not_be_audited_is_a_notification():
     assert run_of(dense_report())["invocations"][0]["executionSuccessful"] is True
 
 
+def test_a_run_that_was_ended_is_none_that_found_nothing():
+    """Its log has what was finished, and says how many models were not audited."""
+    ended = {"audited": 1, "of": 9, "exit_code": 130}
+    log = json.loads(find_format("sarif").render(document(dense_report(), interrupted=ended), FormatOptions()))
+    validator().validate(log)
+    (invocation,) = log["runs"][0]["invocations"]
+    (notification,) = invocation["toolExecutionNotifications"]
+
+    assert (invocation["executionSuccessful"], invocation["exitCode"]) == (False, 130)
+    assert notification["level"] == "error"
+    assert notification["message"]["text"] == "interrupted: 1 of 9 models audited, 8 not audited"
+
+
 def test_the_log_says_which_command_made_it_and_when():
     """As the document has it."""
     head = document() | {

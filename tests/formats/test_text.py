@@ -8,7 +8,16 @@ import pytest
 
 from initaudit.format import FormatOptions
 from initaudit.formats.text import TextFormat
-from tests.formats.documents import varied_reports
+from tests.formats.documents import dense_report, document, varied_reports
+
+
+def test_a_run_that_was_ended_does_not_look_complete():
+    """It is the last that is said, and of such a run alone."""
+    report = dense_report() | {"failed_rules": []}
+    ended = document(report, interrupted={"audited": 1, "of": 9, "exit_code": 130})
+
+    assert TextFormat().render(ended, FormatOptions()).endswith("\n\ninterrupted: 1 of 9 models audited\n")
+    assert "interrupted" not in TextFormat().render(document(report), FormatOptions())
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120, 200])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from initaudit.config import Config
+from initaudit.errors import UsageError
 from initaudit.findings import Finding, Severity
-from initaudit.judgement.baseline import Baseline
+from initaudit.judgement.baseline import Baseline, load_baseline
 from initaudit.judgement.filtering import apply_filters, notes
 from initaudit.measuring.measure import measure
 from initaudit.options import Ignore
@@ -107,6 +109,45 @@ def test_a_second_layer_without_a_name_is_not_the_first_one() -> None:
 
     assert (first.suppressed, second.suppressed) == ("known from accepted.json", None)
     assert first.fingerprint != second.fingerprint
+
+
+@pytest.mark.parametrize(("severity", "is_known"), [("info", True), ("warning", True), ("error", False)])
+def test_a_finding_that_is_worse_than_accepted_is_new(severity: str, is_known: bool) -> None:
+    """Who accepted a warning has not accepted that the network cannot learn; nothing of the finding but that differs."""
+    known = accepted("m.onnx", found(severity="warning"))
+    now = found(severity=severity)
+
+    (finding,) = kept(now, baseline=known)
+
+    assert (finding.known, finding.suppressed) == (is_known, "known from accepted.json" if is_known else None)
+    assert replace(finding, known=None, suppressed=None) == now
+
+
+def test_the_severity_in_force_is_the_one_that_is_compared() -> None:
+    """A project that says how severe a rule is has accepted the finding as that severe."""
+    known = accepted("m.onnx", *kept(found(severity="error"), severity="INI101=warning"))
+
+    (as_accepted,) = kept(found(severity="error"), baseline=known, severity="INI101=warning")
+    (worse,) = kept(found(severity="error"), baseline=known)
+
+    assert (as_accepted.known, worse.known) == (True, False)
+
+
+def test_an_accepted_finding_without_a_severity_is_accepted_at_every_one(tmp_path: Path) -> None:
+    """Files from before severities were kept hold what they held; a severity that there is not makes no baseline."""
+    file = tmp_path / "accepted.json"
+    document = json.loads(accepted("m.onnx", found(severity="warning")).render())
+    (entry,) = document["models"]["m.onnx"]
+    assert entry.pop("severity") == "warning"
+    file.write_text(json.dumps(document))
+
+    (finding,) = kept(found(severity="error"), baseline=load_baseline(file))
+
+    assert finding.known
+    entry["severity"] = "fatal"
+    file.write_text(json.dumps(document))
+    with pytest.raises(UsageError, match="is not a baseline file"):
+        load_baseline(file)
 
 
 def test_what_is_accepted_and_gone_is_said() -> None:
