@@ -15,7 +15,7 @@ from initaudit.findings import Finding
 from initaudit.judgement.baseline import load_baseline
 from initaudit.judgement.compare import earlier_layers, untouched_layers, untouched_rows
 from initaudit.judgement.context import infer_context, with_training
-from initaudit.judgement.filtering import apply_filters
+from initaudit.judgement.filtering import apply_filters, check_reasons
 from initaudit.judgement.folded import why_unjudged
 from initaudit.judgement.lost import first_lost
 from initaudit.judgement.model_audit import ModelAudit
@@ -70,6 +70,7 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         prestart()  # its imports run while the weights are measured
     model = load_model(source)
     extraction = extract_layers(model)
+    check_reasons(config, extraction.layers)
     options = _probe_options(config)
     probing = start_probe(model, extraction.layers, options, progress)
     layers, unreadable = measure(extraction.layers, seed=config.seed)

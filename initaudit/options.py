@@ -106,7 +106,15 @@ def _ignores(text: str) -> tuple[Ignore, ...]:
     if re.search(r",\s*[A-Za-z]{3}\d", layer):
         raise UsageError(f"{text!r} gives layers to several rules; write an ignore for each")
     layer, reason = layer.strip() or "*", reason.strip() or NO_REASON
+    if not colon and reason.startswith("/"):
+        raise misplaced_layer(rules.strip(), reason)
     return tuple(Ignore(rule=word, layer=layer, reason=reason) for word in words)
+
+
+def misplaced_layer(rules: str, reason: str) -> UsageError:
+    """The error where a layer stands in the place of a reason (`INI601=/fc2/Gemm`), which would accept the finding in every layer."""
+    layer = reason.partition("=")[0].strip()
+    return UsageError(f"ignore: {layer!r} is a layer and no reason; write {rules}:{layer}=reason")
 
 
 def _ignore(table: Mapping[str, Any]) -> Ignore:

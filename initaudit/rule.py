@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from initaudit.measuring.layer_audit import LayerAudit
     from initaudit.per_rule import Limit
 
+OWN_PREFIX = "INI"
+"""How the codes of initaudit's own rules begin."""
 DOC_SECTIONS = ("Why", "Harmless when", "Fix", "References")
 """What every rule's docstring has after its first line."""
 
@@ -221,6 +223,9 @@ def check_selectors(config: Config) -> None:
     """Raises UsageError where `select` or `ignore` means a rule that there is not: a gate must not open by a typing error."""
     check_words("select", config.select)
     check_words("ignore", [ignore.rule for ignore in config.ignore])
+    for ignore in config.ignore:
+        if OWN_PREFIX.startswith(ignore.rule.upper()):
+            raise UsageError(f"ignore: {ignore.rule!r} means every rule; write ALL where that is meant")
     check_words("severity", [level.rule for level in config.severity])
     for limit in config.threshold:
         rule = find_rule(limit.rule)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from initaudit.errors import UsageError
+from initaudit.settings.globs import fits
 
 if TYPE_CHECKING:
     from initaudit.model.load import Model
@@ -65,7 +66,7 @@ def label(path: str) -> str:
 
 
 def _excluded(path: Path, exclude: Sequence[str]) -> bool:
-    return any(part.match(pattern.rstrip("/")) for pattern in exclude for part in (path, *path.parents))
+    return any(fits(part, pattern) for pattern in exclude for part in (path, *path.parents))
 
 
 def _below(folder: Path) -> Iterator[Path]:

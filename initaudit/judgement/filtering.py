@@ -8,13 +8,23 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from initaudit.findings import matches
+from initaudit.options import misplaced_layer
 
 if TYPE_CHECKING:
     from initaudit.config import Config
+    from initaudit.extraction.layer import Layer
     from initaudit.findings import Finding
     from initaudit.judgement.baseline import Baseline
     from initaudit.measuring.layer_audit import LayerAudit
     from initaudit.options import Ignore
+
+
+def check_reasons(config: Config, layers: Iterable[Layer]) -> None:
+    """Raises UsageError where the reason of an ignore is a layer of the model: `=` for `:` would accept the finding everywhere."""
+    known = {name for layer in layers for name in (layer.name, layer.title)}
+    for ignore in config.ignore:
+        if ignore.layer == "*" and ignore.reason.partition("=")[0].strip() in known:
+            raise misplaced_layer(ignore.rule, ignore.reason)
 
 
 def apply_filters(

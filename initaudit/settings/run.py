@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from initaudit.errors import UsageError, similar
-from initaudit.options import at_least, one_of, read_flag, read_list, read_number, read_text, read_words
+from initaudit.options import at_least, one_of, read_flag, read_number, read_text, read_words
 from initaudit.redrawing.choice import MODES
+from initaudit.settings.globs import read_globs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +35,7 @@ class RunOptions:
     output: tuple[Output, ...] = ()
     """Files of the reports: paths, or tables with `file` and `format`."""
     exclude: tuple[str, ...] = ()
-    """Globs over paths of models that are left out."""
+    """Globs over paths of models that are left out, with `**` for any number of folders."""
     jobs: int = 1
     """Models audited at the same time."""
     exit_zero: bool = False
@@ -86,7 +87,7 @@ def _read_scheme(value: Any) -> str:
 RUN_READERS: Mapping[str, Callable[[Any], Any]] = {
     "output_format": read_words,
     "output": _read_outputs,
-    "exclude": read_list,
+    "exclude": read_globs,
     "jobs": at_least(1, read_number),
     "exit_zero": read_flag,
     "statistics": read_flag,

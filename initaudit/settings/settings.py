@@ -12,6 +12,7 @@ from initaudit.config import Config
 from initaudit.errors import UsageError
 from initaudit.rule import check_selectors
 from initaudit.settings.given import ADDING, AUDIT_OPTIONS, DEFAULT, RUN_OPTIONS, Given, Source
+from initaudit.settings.globs import fits
 from initaudit.settings.run import RunOptions
 from initaudit.settings.sources import find_file, read_environment, read_file
 
@@ -82,7 +83,7 @@ def _sum(pieces: Sequence[Any]) -> Any:
 
 def _fits(glob: str, model: str) -> bool:
     """Whether a glob is like the path of a model, or the end of it."""
-    return glob == model or Path(model).absolute().match(glob)
+    return glob == model or fits(Path(model).absolute(), glob)
 
 
 def load_settings(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,12 @@ from initaudit.settings.lines import Lines, line_of, lines_of
 OWN_FILE = "initaudit.toml"
 PROJECT_FILE = "pyproject.toml"
 
+SECTION = "[tool.initaudit]"
+"""Of the project file."""
+MISSPELT = 0.75
+"""Likeness (difflib's ratio) from which on a name is taken for initaudit misspelt. A judgement: one with two letters left out (0.88) or out of
+place (0.78) is, while `audit` (0.71) and `pip-audit` (0.67) are tools of their own."""
+
 PREFIX = "INITAUDIT_"
 """Of the environment variables that are options."""
 ONE_RUN = ("all", "dry_run", "force", "in_place", "isolated", "layers", "prune", "update")
@@ -25,13 +32,19 @@ OTHER_VARIABLES = ("INITAUDIT_DEBUG", "INITAUDIT_CONFIG")
 
 
 def find_file(folder: Path) -> Path | None:
-    """The nearest configuration file, from `folder` upwards; the nearest project without one ends the search."""
+    """The nearest configuration file, from `folder` upwards; a project file that says nothing of initaudit is passed over.
+
+    Raises UsageError where a folder has two, or a section that is nearly called initaudit.
+    """
     for directory in (folder, *folder.resolve().parents):
         own, project = directory / OWN_FILE, directory / PROJECT_FILE
-        if own.is_file():
-            return own
-        if project.is_file():
-            return project if "initaudit" in _parsed(project).get("tool", ()) else None
+        has_section = project.is_file() and _has_section(project, _parsed(project))
+        if own.is_file() and has_section:
+            raise UsageError(
+                f"{_shown(own)} and {SECTION} in {_shown(project)} are two configurations of one folder; leave one"
+            )
+        if own.is_file() or has_section:
+            return project if has_section else own
     return None
 
 
@@ -43,8 +56,10 @@ def read_file(path: Path) -> tuple[Given, ...]:
     document = _parsed(path)
     outer: tuple[str, ...] = ()
     if path.name == PROJECT_FILE:
+        if not _has_section(path, document):
+            raise UsageError(f"{_shown(path)}: has no section {SECTION}")
         outer = ("tool", "initaudit")
-        document = document.get("tool", {}).get("initaudit", {})
+        document = document["tool"]["initaudit"]
         if not isinstance(document, dict):
             raise UsageError(f"{_shown(path)}: tool.initaudit is no table")
     elif "initaudit" in document.get("tool", ()):
@@ -73,6 +88,18 @@ def read_environment(environment: Mapping[str, str]) -> tuple[Given, ...]:
             raise UsageError(f"environment variable {variable} is no option{nearest}")
         given += read_given(name, text, Source(ENVIRONMENT, variable))
     return tuple(given)
+
+
+def _has_section(path: Path, document: Mapping[str, Any]) -> bool:
+    """Whether a project file has options. Raises UsageError where a section of it is nearly called so: its options would be in force nowhere."""
+    tools = document.get("tool")
+    tools = tools if isinstance(tools, dict) else {}
+    for keys in (*((key,) for key in document), *(("tool", key) for key in tools)):
+        likeness = SequenceMatcher(None, keys[-1].lower(), "initaudit").ratio()
+        if keys != ("tool", "initaudit") and likeness >= MISSPELT:
+            place = _place(path, line_of(lines_of(path.read_text(encoding="utf-8")), keys))
+            raise UsageError(f"{place}: no section [{'.'.join(keys)}] is read; did you mean {SECTION}?")
+    return "initaudit" in tools
 
 
 def _parsed(path: Path) -> dict[str, Any]:

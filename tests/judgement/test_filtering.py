@@ -16,7 +16,7 @@ from initaudit.config import Config
 from initaudit.errors import UsageError
 from initaudit.findings import Finding, Severity
 from initaudit.judgement.baseline import Baseline, load_baseline
-from initaudit.judgement.filtering import apply_filters, notes
+from initaudit.judgement.filtering import apply_filters, check_reasons, notes
 from initaudit.measuring.measure import measure
 from initaudit.options import Ignore
 from tests.extracting import extract
@@ -67,6 +67,17 @@ def test_an_ignored_finding_stays_with_its_reason() -> None:
 
     assert (first.layer, first.suppressed) == ("/fc0/Gemm", None)
     assert (second.layer, second.suppressed) == ("/fc1/Gemm", "tied on purpose")
+
+
+@pytest.mark.parametrize("reason", ["/fc1/Gemm", "fc1", "fc1=frozen"])
+def test_a_layer_in_the_place_of_a_reason_is_an_error(reason: str) -> None:
+    """`INI601=fc1` would accept the finding in every layer where one was meant; another word, or a layer beside it, is a reason."""
+    layers = [audit.layer for audit in LAYERS]
+    name = reason.partition("=")[0]
+
+    with pytest.raises(UsageError, match=f"is a layer and no reason; write INI601:{name}=reason"):
+        check_reasons(Config(ignore=(Ignore(rule="INI601", reason=reason),)), layers)
+    check_reasons(Config(ignore=("INI601=frozen", "INI602:fc0=fc1")), layers)
 
 
 def accepted(model: str, *findings: Finding, path: str = "accepted.json") -> Baseline:
