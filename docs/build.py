@@ -3,7 +3,8 @@
     python docs/build.py [FOLDER]        # default: site/
 
 All are gathered in a folder of their own, their links turned to where each page now is, and built by zensical, which stops at a link that
-leads nowhere. Nothing is fetched from anywhere.
+leads nowhere. Nothing is fetched from anywhere. A folder is written anew only where it is empty or holds a site of before, which is known by
+the marker in it.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ ELSEWHERE = {
     "sample_models/README.md": "sample-models.md",
 }
 """Pages that stand outside this folder, where people look for them, and their names on the site."""
+MARKER = ".initaudit-site"
+"""An empty file in each site, by which the next build knows that it may delete the folder."""
 LINK = re.compile(r"(?<=\]\()(?!https?:|#)([^)#\s]+)(?=[)#])")
 """The target of a Markdown link or picture that is a path."""
 
@@ -96,8 +99,20 @@ def navigated(entry: Any) -> Iterator[str]:
             yield from navigated(inner)
 
 
+def is_free(site: Path) -> bool:
+    """Whether nothing is lost where a site is written to `site`: there is nothing, an empty folder, or a site of before."""
+    if not site.is_dir():
+        return not site.exists()
+    return (site / MARKER).is_file() or not any(site.iterdir())
+
+
 def build(site: Path) -> None:
-    """Write the site to `site`. Raises SystemExit where a page or a link is missing, or a page needs another server."""
+    """Write the site to `site`, in place of one of before.
+
+    Raises SystemExit where something else is there, a page or a link is missing, or a page needs another server.
+    """
+    if not is_free(site):
+        raise SystemExit(f"{site}: is no site of before (it has no {MARKER}) and not empty: nothing is deleted")
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
         (work / "docs").mkdir()
@@ -116,6 +131,7 @@ def build(site: Path) -> None:
         asking = [page.name for page in (work / "site").rglob("*.html") if FOREIGN.search(page.read_text("utf-8"))]
         if asking:
             raise SystemExit(f"pages that ask another server: {', '.join(asking)}")
+        (work / "site" / MARKER).touch()
         shutil.rmtree(site, ignore_errors=True)
         shutil.move(work / "site", site)
 

@@ -79,18 +79,33 @@ class Gate:
 @pytest.hookimpl(tryfirst=True)  # before -k and the like choose among the tests
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
     """Add a test for each file that the patterns mean. Raises pytest.UsageError where one means none."""
-    patterns = config.getoption("initaudit")
-    if patterns:
-        items += _tests(session, config, patterns)
+    if config.getoption("initaudit"):
+        items += _tests(session, config)
 
 
-def _tests(session: pytest.Session, config: pytest.Config, patterns: list[str]) -> Iterator[pytest.Item]:
+def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
+    """Say which of the patterns is a file that the configuration leaves out."""
+    if not config.getoption("initaudit"):
+        return []
+    from initaudit.cli.models import left_out
+    from initaudit.formats.printing import visible
+
+    notes = left_out(_patterns(config), _settings(config).run.exclude)
+    return [f"initaudit: note: {visible(note)}" for note in notes]
+
+
+def _patterns(config: pytest.Config) -> list[str]:
+    """Those of the command line, as seen from where pytest was started."""
+    return [str(config.invocation_params.dir / pattern) for pattern in config.getoption("initaudit")]
+
+
+def _tests(session: pytest.Session, config: pytest.Config) -> Iterator[pytest.Item]:
     from initaudit.cli.models import expand
     from initaudit.errors import InitauditError
 
     try:
         settings = _settings(config)
-        paths = expand([str(config.invocation_params.dir / pattern) for pattern in patterns], settings.run.exclude)
+        paths = expand(_patterns(config), settings.run.exclude)
     except InitauditError as error:
         raise pytest.UsageError(f"--initaudit: {error}") from error
     for path in paths:

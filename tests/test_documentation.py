@@ -61,6 +61,24 @@ def test_the_site_is_built_for_the_address_that_findings_name():
     assert project["site_url"] == home.DOCUMENTATION
 
 
+def test_a_site_takes_the_place_of_nothing_but_a_site(tmp_path: Path):
+    """A folder or file that somebody else wrote is left alone, with one line that says so."""
+    work = tmp_path / "work"
+    work.mkdir()
+    assert build.is_free(work)
+    assert build.is_free(tmp_path / "new")
+    thesis = work / "thesis.txt"
+    thesis.write_text("the only copy")
+
+    for place in (work, thesis):
+        with pytest.raises(SystemExit, match=r"^\S+: is no site of before .* nothing is deleted$"):
+            build.build(place)
+
+    assert thesis.read_text() == "the only copy"
+    (work / build.MARKER).touch()
+    assert build.is_free(work)
+
+
 @pytest.mark.parametrize(("page", "line"), written_commands())
 def test_a_command_that_is_written_somewhere_exists(page: str, line: str):
     """With all its options and the choices that it gives them; whether its files exist is another matter."""
@@ -113,7 +131,7 @@ def test_every_key_of_the_json_document_is_explained():
     schema = json.loads((ROOT / "initaudit" / "schema.json").read_text("utf-8"))
     explained = set(re.findall(r"`([\w.\[\]]+)`(?=[^|]*\|)", (ROOT / "docs" / "json.md").read_text("utf-8")))
 
-    assert set(schema["properties"]) - {"reports"} <= explained
+    assert set(schema["$defs"]["document"]["properties"]) - {"reports"} <= explained
     assert {f"reports[].{key}" for key in schema["$defs"]["report"]["properties"]} <= {
         e.removesuffix("[]") for e in explained
     }

@@ -78,8 +78,19 @@ def test_each_file_is_a_test_with_one_message(installed: Path, project: Path):
     assert "models/old/zero.onnx::initaudit FAILED" in done.stdout
     assert "INI003 zero-weight [error] " in done.stdout
     assert "left_out" not in done.stdout
+    assert "initaudit: note" not in done.stdout
     assert "Traceback" not in done.stdout
     assert "pytest_plugin.py" not in done.stdout
+
+
+def test_a_file_that_is_named_and_left_out_is_told(installed: Path, project: Path):
+    """Or a model would seem to have passed; what a folder holds is left out as configured."""
+    named = run_pytest(
+        installed, project, "--initaudit", "models/good.onnx", "--initaudit", "models/drafts/left_out.onnx"
+    )
+
+    assert named.returncode == 0, named.stdout
+    assert re.search(r"initaudit: note: \S+left_out.onnx: named, but left out by `exclude`", named.stdout)
 
 
 def test_the_tests_of_files_are_chosen_and_reported_like_any_other(installed: Path, project: Path):

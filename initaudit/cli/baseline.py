@@ -35,7 +35,7 @@ def command(models: tuple[str, ...], output: Path, *, update: bool, prune: bool,
     """
     from initaudit.cli.auditing import ShapesTold, audit_all
     from initaudit.cli.gate import EXIT_ERROR
-    from initaudit.cli.models import expand, label
+    from initaudit.cli.models import expand, label, left_out
     from initaudit.cli.output import keep_apart
     from initaudit.errors import UsageError
     from initaudit.files import write_atomically
@@ -71,4 +71,6 @@ def command(models: tuple[str, ...], output: Path, *, update: bool, prune: bool,
     write_atomically(output, after.render().encode())
     if not run.quiet:
         click.echo(f"wrote {output}: {after.size} accepted findings", err=True)
+        for note in left_out(models, run.exclude):
+            click.echo(f"initaudit: note: {visible(note)}", err=True)
     return 0

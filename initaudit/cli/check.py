@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from initaudit.cli.auditing import ShapesTold, audit_all
-from initaudit.cli.models import expand
+from initaudit.cli.models import expand, left_out
 from initaudit.cli.options import audit_options, gate_options, run_options, take_settings
 from initaudit.formats.printing import visible
 from initaudit.formats.telling import interrupted
@@ -71,7 +71,7 @@ def command(models: tuple[str, ...], **options: Any) -> int:
         judged = [
             (r.path, r.findings, r.config, accepted(r.config.baseline)) for r in reports if r.config and not r.error
         ]
-        for note in (*shapes.misfits, *notes(judged)):
+        for note in (*left_out(models, run.exclude), *shapes.misfits, *notes(judged)):
             click.echo(f"initaudit: note: {visible(note)}", err=True)
     for report in reports:
         for missed in report.missed:

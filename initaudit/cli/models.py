@@ -53,6 +53,17 @@ def expand(models: Sequence[str], exclude: Sequence[str] = ()) -> list[str]:
     return list(once.values())
 
 
+def left_out(models: Sequence[str], exclude: Sequence[str]) -> Iterator[str]:
+    """A note on files and folders that are named themselves, yet left out by `exclude`; what a glob or a folder means is left out without one."""
+    from glob import has_magic
+
+    named = [item for item in dict.fromkeys(models) if Path(item).exists() or not has_magic(item)]
+    items = [item for item in named if _excluded(Path(item), exclude)]
+    if items:
+        more = f" and {len(items) - 1:,} more" if len(items) > 1 else ""
+        yield f"{items[0]}{more}: named, but left out by `exclude`"
+
+
 def read_stdin(content: bytes | None = None) -> Model:
     """The model on stdin, or in what was read of it already. Raises ModelError."""
     from initaudit.model.load import load_model

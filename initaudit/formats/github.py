@@ -19,6 +19,7 @@ MAX_ANNOTATIONS = 10
 
 COMMANDS = {"error": "error", "warning": "warning", "info": "notice"}
 """The command of each severity, the worst first."""
+ORDER = list(COMMANDS.values())
 
 
 class _Annotation(NamedTuple):
@@ -33,7 +34,10 @@ class _Annotation(NamedTuple):
 
 
 class GitHub(Format):
-    """An annotation a finding, the worst first; where there are more than ten, the last sums up the rest."""
+    """An annotation a finding, the worst first; where there are more than ten, the last sums up the rest.
+
+    Models that could not be audited come first, then the worst of each model that failed, so that one with many findings hides no other.
+    """
 
     name = "github"
     suffix = ".github.txt"
@@ -41,9 +45,8 @@ class GitHub(Format):
     def render(self, document: Mapping[str, Any], options: FormatOptions) -> str:
         """One command a line; a line of text where nothing is to be annotated."""
         del options
-        order = list(COMMANDS.values())
-        found = [annotation for report in document["reports"] for annotation in _annotations(report)]
-        found.sort(key=lambda annotation: order.index(annotation.command))
+        ranked = [pair for report in document["reports"] for pair in _ranked(report)]
+        found = [annotation for _, annotation in sorted(ranked, key=lambda pair: (pair[0], _rank(pair[1])))]
         if len(found) > MAX_ANNOTATIONS:
             found[MAX_ANNOTATIONS - 1 :] = [_rest(found[MAX_ANNOTATIONS - 1 :])]
         return "".join(annotation.line() for annotation in found) or "initaudit: nothing to annotate\n"
@@ -51,6 +54,21 @@ class GitHub(Format):
     def compare(self, document: Mapping[str, Any], options: FormatOptions) -> str:
         """Annotations of what is new, or more severe than before."""
         return self.render({**document, "reports": as_reports(document)}, options)
+
+
+def _ranked(report: Mapping[str, Any]) -> Iterator[tuple[int, _Annotation]]:
+    """Annotations of a model with their place: 0 where it could not be audited, 1 for the worst of one that failed, 2 for the others."""
+    status = report["verdict"]["status"]
+    is_failed = status == "fail" or bool(missed(report))
+    for index, annotation in enumerate(sorted(_annotations(report), key=_rank)):
+        if status == "error":
+            yield 0, annotation
+        else:
+            yield (1 if is_failed and index == 0 else 2), annotation
+
+
+def _rank(annotation: _Annotation) -> int:
+    return ORDER.index(annotation.command)
 
 
 def _annotations(report: Mapping[str, Any]) -> Iterator[_Annotation]:
@@ -66,9 +84,9 @@ def _annotations(report: Mapping[str, Any]) -> Iterator[_Annotation]:
 
 def _rest(annotations: list[_Annotation]) -> _Annotation:
     """One for all of these: as many of each severity, and of each title."""
-    worst = annotations[0]
+    worst = min(annotations, key=_rank)
     commands = Counter(a.command for a in annotations)
-    counts = ", ".join(plural(n, command) for command, n in commands.items())
+    counts = ", ".join(plural(commands[command], command) for command in ORDER if commands[command])
     titles = ", ".join(f"{title} ({n})" for title, n in Counter(a.title for a in annotations).most_common())
     files = len({a.file for a in annotations})
     where = "" if files == 1 else f" in {files} models"

@@ -24,6 +24,9 @@ MAX_TEXT = 1200
 MAX_LINES = 30
 """Lines of a folded list; the rest are counted, so that the next model has its place. A judgement of what is still read."""
 
+SPAN = re.compile(r"(?<![\w`])(`[A-Za-z-][\w .,:=()-]*`)(?![\w`])")
+"""Commands, options and names of Python in backquotes, as messages have them; it takes no character that ends a cell, a span or a tag."""
+
 MARKS = {"error": "🚫", "fail": "❌", "warn": "⚠️", "pass": "✅"}
 
 
@@ -39,10 +42,14 @@ def code(text: str, *, table: bool = True) -> str:
 
 
 def prose(text: str) -> str:
-    """Plain text: nothing in it is markup, a link, a mention or a reference."""
+    """Plain text with spans of code: nothing else in it is markup, and nothing a link, a mention or a reference."""
     text = " ".join(visible(text).split())
     if len(text) > MAX_TEXT:
         text = text[: MAX_TEXT - 1] + "…"
+    return "".join(part if index % 2 else _escaped(part) for index, part in enumerate(SPAN.split(text)))
+
+
+def _escaped(text: str) -> str:
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = re.sub(r"([\\`*_\[\]|~])", r"\\\1", text)
     # Mentions, references, mathematics and bare addresses are found in what is left as text; an element in between parts it.

@@ -175,3 +175,12 @@ def test_arguments_keep_their_blanks(audit: Audit):
 
     assert done.returncode == 0, done.stderr
     assert {f["suppressed"] for f in report["findings"] if f["code"] == "INI003"} == {"cut on purpose"}
+
+
+def test_a_report_of_ones_own_goes_to_its_file(audit: Audit):
+    """The text stays on stdout, whatever formats and files `arguments` add."""
+    done, _ = audit(models="models", arguments=QUICK + "--output-format\ncsv\n-o\nextra.csv\n")
+
+    assert done.returncode == 0, done.stderr
+    assert "PASS" in done.stdout
+    assert (audit.runner.workspace / "extra.csv").read_text().startswith("model,")

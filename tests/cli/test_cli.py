@@ -223,6 +223,19 @@ def test_a_file_is_audited_once_whatever_leads_to_it(tmp_path: Path):
         expand([str(tmp_path)], ["*"])
 
 
+@pytest.mark.parametrize("command", ["check", "baseline"])
+def test_a_file_that_is_named_and_left_out_is_told(command: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    """Or a model would seem to have passed; what a folder or a glob means is left out as asked."""
+    good = save(mlp([8, 8, 4]), tmp_path / "good.onnx")
+    drafts = [save(mlp([8, 8, 4]), tmp_path / f"draft{i}.onnx") for i in range(2)]
+    arguments = [command, *QUICK, "--context", "fresh", "--exclude", "draft*", "-o", str(tmp_path / "r.json")]
+
+    assert run([*arguments, good, *drafts]) == 0
+    assert f"initaudit: note: {drafts[0]} and 1 more: named, but left out by `exclude`\n" in capfd.readouterr().err
+    assert run([*arguments, str(tmp_path), str(tmp_path / "draft*.onnx")]) == 0
+    assert "left out" not in capfd.readouterr().err
+
+
 def test_text_fits_80_columns_and_hides_control_characters(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
     """Names in model files are untrusted."""
     evil = "layer\x1b[31m\n::error::owned" + "x" * 200

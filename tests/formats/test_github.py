@@ -41,6 +41,22 @@ def test_there_are_ten_at_most_and_the_last_counts_the_rest():
     assert len(annotations({**report, "findings": report["findings"][:10]})) == 10
 
 
+def test_no_model_hides_that_another_failed():
+    """What could not be audited comes first, then an annotation a failing model, then the rest."""
+    loud, quiet, strict = (dense_report(name=name) for name in ("loud", "quiet", "strict"))
+    for report, severity, count in ((loud, "error", 30), (quiet, "error", 2), (strict, "warning", 1)):
+        report["verdict"] |= {"status": "fail"}
+        report["findings"] = [finding("INI003", "zero-weight", severity, f"/fc{i}", "m") for i in range(count)]
+
+    found = annotations(loud, strict, quiet, error_report())
+
+    assert [file for _, file, *_ in found[:4]] == [
+        "models/broken.onnx", "models/loud.onnx", "models/quiet.onnx", "models/strict.onnx",
+    ]  # fmt: skip
+    assert [command for command, *_ in found[3:]] == ["warning"] + ["error"] * 6
+    assert found[-1][2:] == ("25 more from initaudit", "25 errors in 2 models: INI003 zero-weight (25)")
+
+
 def test_no_name_ends_a_command_or_begins_another():
     """Line breaks, colons, commas and percent signs are escaped as the runner undoes it."""
     for report in everywhere([dense_report(factor=0.3), error_report()], f"{HOSTILE}\r\n::set-env name=a::b,100%"):

@@ -43,7 +43,7 @@ def test_the_command_prints_the_schema_with_its_identity_and_version(capfd: pyte
     schema = json.loads(capfd.readouterr().out)
 
     assert schema == SCHEMA
-    assert schema["version"] == schema["properties"]["schema_version"]["const"] == SCHEMA_VERSION
+    assert schema["version"] == schema["$defs"]["document"]["properties"]["schema_version"]["const"] == SCHEMA_VERSION
     assert schema["$id"] == f"{DOCUMENTATION}schema-{SCHEMA_VERSION}.json"
 
 
