@@ -39,6 +39,7 @@ def command(models: tuple[str, ...], **options: Any) -> int:
     from initaudit.format import FormatOptions
     from initaudit.judgement.baseline import load_baseline
     from initaudit.judgement.filtering import notes
+    from initaudit.settings.unmatched import unmatched
 
     settings = take_settings(options)
     run, config = settings.run, settings.config()
@@ -71,12 +72,25 @@ def command(models: tuple[str, ...], **options: Any) -> int:
         judged = [
             (r.path, r.findings, r.config, accepted(r.config.baseline)) for r in reports if r.config and not r.error
         ]
-        for note in (*left_out(models, run.exclude), *shapes.misfits, *notes(judged)):
+        tables = unmatched(settings, {report.path: _names(report) for report in reports})
+        for note in (*left_out(models, run.exclude), *shapes.misfits, *tables, *notes(judged)):
             click.echo(f"initaudit: note: {visible(note)}", err=True)
     for report in reports:
         for missed in report.missed:
             click.echo(f"initaudit: {visible(report.path)}: {missed}", err=True)
     return exit_code(reports, exit_zero=run.exit_zero, failed=bool(unused))
+
+
+def _names(report: Report) -> set[str] | None:
+    """What tables of layers may mean in a model; None where it could not be audited."""
+    if report.audit is None:
+        return None
+    layers = [audit.layer for audit in report.audit.layers]
+    tensors = {tensor.name for layer in layers for tensor in layer.weight.tensors}
+    found = {
+        name for finding in report.findings for name in (finding.layer, finding.subject, finding.initializer) if name
+    }
+    return found | tensors | {name for layer in layers for name in (layer.name, layer.title)}
 
 
 def _tell_errors(reports: Sequence[Report]) -> None:

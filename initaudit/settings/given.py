@@ -49,9 +49,13 @@ class Given:
     source: Source
     files: str | None = None
     """Glob over the models that it is for; None for all."""
+    layers: str | None = None
+    """Glob of the table of layers that it stands in; None where it stands in none."""
 
 
-def read_given(raw: str, value: Any, source: Source, *, files: str | None = None) -> tuple[Given, ...]:
+def read_given(
+    raw: str, value: Any, source: Source, *, files: str | None = None, layers: str | None = None
+) -> tuple[Given, ...]:
     """What an entry of a source means: one option, or several where it is a table of layers.
 
     Raises UsageError that begins with the source; with the nearest option where there is none of this name.
@@ -61,7 +65,7 @@ def read_given(raw: str, value: Any, source: Source, *, files: str | None = None
     except UsageError as error:
         is_named = source.kind == FILE and raw.replace("-", "_") in (*AUDIT_OPTIONS, *RUN_OPTIONS)
         raise UsageError(f"{source}: {f'option {raw!r}: ' if is_named else ''}{error}") from error
-    return tuple(Given(name=name, value=item, source=source, files=files) for name, item in read.items())
+    return tuple(Given(name=name, value=item, source=source, files=files, layers=layers) for name, item in read.items())
 
 
 def _read(raw: str, value: Any, *, single: bool) -> dict[str, Any]:

@@ -56,7 +56,7 @@ class Settings:
 
     def globs(self, model: str) -> tuple[str, ...]:
         """The tables under `files` that hold for the model."""
-        return tuple(dict.fromkeys(g.files for g in self.given if g.files is not None and _fits(g.files, model)))
+        return tuple(dict.fromkeys(g.files for g in self.given if g.files is not None and fits_model(g.files, model)))
 
     def _values(self, names: Iterable[str], model: str | None) -> dict[str, Any]:
         values = {}
@@ -67,7 +67,7 @@ class Settings:
         return values
 
     def _in_force(self, name: str, model: str | None) -> list[Given]:
-        given = [g for g in self.given if g.files is None or (model is not None and _fits(g.files, model))]
+        given = [g for g in self.given if g.files is None or (model is not None and fits_model(g.files, model))]
         if name in OUTPUTS:  # formats and files belong together: those of one source
             kind = next((g.source.kind for g in reversed(given) if g.name in OUTPUTS), None)
             given = [g for g in given if g.source.kind == kind]
@@ -81,7 +81,7 @@ def _sum(pieces: Sequence[Any]) -> Any:
     return tuple(item for piece in pieces for item in piece)
 
 
-def _fits(glob: str, model: str) -> bool:
+def fits_model(glob: str, model: str) -> bool:
     """Whether a glob is like the path of a model, or the end of it."""
     return glob == model or fits(Path(model).absolute(), glob)
 

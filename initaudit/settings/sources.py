@@ -117,12 +117,13 @@ def _entries(
     for key, value in table.items():
         if key == "files" and files is None:
             continue
-        parts: list[tuple[tuple[str, ...], Any]] = [((key,), value)]
+        parts: list[tuple[str | None, Any]] = [(None, value)]
         if key == "layers" and isinstance(value, dict):
-            parts = [((key, glob), {glob: inner}) for glob, inner in value.items()]
-        for keys, part in parts:
+            parts = [(glob, {glob: inner}) for glob, inner in value.items()]
+        for layers, part in parts:
+            keys = (key,) if layers is None else (key, layers)
             place = _place(path, line_of(lines, (*outer, *keys)))
-            yield from read_given(key, part, Source(FILE, place), files=files)
+            yield from read_given(key, part, Source(FILE, place), files=files, layers=layers)
 
 
 def _files(path: Path, value: Any, line: int | None) -> Mapping[str, Mapping[str, Any]]:
