@@ -259,6 +259,16 @@ def test_page_says_when_how_and_with_what_it_was_made():
     assert "Audited in 1.25 s" in html
 
 
+def test_a_run_that_was_ended_does_not_look_complete():
+    """It is said before the models, and of such a run alone."""
+    ended = documents.document(documents.dense_report(), interrupted={"audited": 1, "of": 9, "exit_code": 130})
+    html = page(ended, documents.RULES)
+
+    told = "Interrupted: 1 of 9 models audited."
+    assert html.index(told) < html.index('class="name"')
+    assert told not in render(documents.dense_report())
+
+
 def test_what_the_charts_show_is_there_without_a_script():
     """A picture drawn beforehand and a table with every layer: nothing that is measured needs JavaScript to be read."""
     report = documents.dense_report(depth=5, activation="tanh")

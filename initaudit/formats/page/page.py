@@ -22,6 +22,7 @@ from initaudit.formats.page import words
 from initaudit.formats.page.overview import by_urgency, common_folder
 from initaudit.formats.page.view import report_view
 from initaudit.formats.printing import number
+from initaudit.formats.telling import interrupted
 
 SCRIPTS = (
     "vendor/uPlot.iife.min.js",
@@ -65,6 +66,7 @@ def page(document: Mapping[str, Any], rules: Mapping[str, Mapping[str, str]]) ->
         tool=document["tool"],
         schema_version=document["schema_version"],
         run={**RUN, **document.get("run", {})},
+        interrupted=interrupted(document),
         reports=reports,
         folder=folder,
         rules={code: rule for code, rule in sorted(rules.items()) if code in used},
