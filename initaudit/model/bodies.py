@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from onnx import AttributeProto
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from onnx import GraphProto, NodeProto
 
@@ -17,13 +17,13 @@ def bodies_of(attribute: AttributeProto) -> Sequence[GraphProto]:
     return [attribute.g] if attribute.type == AttributeProto.GRAPH else attribute.graphs
 
 
-def walk_nodes(graph: GraphProto) -> Iterator[NodeProto]:
-    """Every node, those of bodies included, a node before the nodes of its bodies."""
-    for node in graph.node:
+def walk_nodes(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
+    """These nodes of a graph or function and those of their bodies, a node before the nodes of its bodies."""
+    for node in nodes:
         yield node
         for attribute in node.attribute:
             for body in bodies_of(attribute):
-                yield from walk_nodes(body)
+                yield from walk_nodes(body.node)
 
 
 def without_doubled_constants(nodes: Sequence[NodeProto]) -> Sequence[NodeProto]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from initaudit.errors import InvalidModel
-from initaudit.model.bodies import bodies_of
+from initaudit.model.bodies import walk_nodes
+from initaudit.model.scope import MAX_DEPTH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from onnx import FunctionProto, NodeProto
 
@@ -21,17 +22,15 @@ large language models have some tens of thousands."""
 INLINED_PER_STORED = 20
 """Nodes that a file may come to beyond that for each that it stores. A judgement: a block that is a function is called once a layer, and
 stored beside many nodes that are called once."""
-MAX_CALLS = 200
-"""Functions that call each other in a row; deeper than any real model, shallower than Python's own stack."""
 
 
 def check_inlined_size(nodes: Sequence[NodeProto], functions: Mapping[FunctionKey, FunctionProto]) -> None:
     """Raises InvalidModel where a function calls itself, or where inlining makes more nodes than a file of this size may hold."""
     if not functions:
         return
-    calls = {key: list(_walk(function.node)) for key, function in functions.items()}
+    calls = {key: list(walk_nodes(function.node)) for key, function in functions.items()}
     sizes = _sizes(calls)
-    whole = sum(sizes.get(key_of(node), 1) for node in _walk(nodes))
+    whole = sum(sizes.get(key_of(node), 1) for node in walk_nodes(nodes))
     allowed = MAX_INLINED + INLINED_PER_STORED * sum(len(inner) for inner in calls.values())
     if whole > allowed:
         raise InvalidModel(f"functions that call functions come to {whole} nodes, more than {allowed}")
@@ -50,8 +49,8 @@ def _sizes(calls: Mapping[FunctionKey, Sequence[NodeProto]]) -> dict[FunctionKey
                 sizes[key] = sum(sizes.get(key_of(node), 1) for node in calls[key])
                 unfinished.discard(key)
                 stack.pop()
-            elif called in unfinished or len(stack) > MAX_CALLS:
-                raise InvalidModel(f"function {called[1]!r:.100} calls itself or is nested more than {MAX_CALLS} deep")
+            elif called in unfinished or len(stack) > MAX_DEPTH:
+                raise InvalidModel(f"function {called[1]!r:.100} calls itself or is nested more than {MAX_DEPTH} deep")
             else:
                 unfinished.add(called)
                 stack.append((called, iter(calls[called])))
@@ -61,11 +60,3 @@ def _sizes(calls: Mapping[FunctionKey, Sequence[NodeProto]]) -> dict[FunctionKey
 def key_of(node: NodeProto) -> FunctionKey:
     """What a node would call."""
     return node.domain, node.op_type, node.overload
-
-
-def _walk(nodes: Sequence[NodeProto]) -> Iterator[NodeProto]:
-    for node in nodes:
-        yield node
-        for attribute in node.attribute:
-            for body in bodies_of(attribute):
-                yield from _walk(body.node)

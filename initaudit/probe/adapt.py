@@ -46,7 +46,7 @@ def adapt(model: ModelProto) -> tuple[ModelProto, list[str]]:
     if 0 < default_opset(model) < OLDEST_OPSET:
         model, made = _convert(model)
         notes += made
-    for node in walk_nodes(model.graph):
+    for node in walk_nodes(model.graph.node):
         _spell_out_padding(node)
         _drop_nothing(node)
     _take_apart(model.graph)

@@ -43,7 +43,7 @@ def flatten(model: ModelProto) -> ModelProto:
         copies = [NodeProto.FromString(node.SerializeToString()) for node in kept]
         del model.graph.node[:]
         model.graph.node.extend(copies)
-    _distinguish(walk_nodes(model.graph))
+    _distinguish(walk_nodes(model.graph.node))
     return model
 
 
