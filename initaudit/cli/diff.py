@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from initaudit.cli.completion import complete_formats
 from initaudit.cli.models import STDIN, label
-from initaudit.cli.options import FORMATS, audit_options, run_options_of, take_settings
+from initaudit.cli.options import FORMATS, audit_options, formats_option, run_options_of, take_settings
 from initaudit.config import FAIL_ON
 
 if TYPE_CHECKING:
@@ -24,14 +23,7 @@ if TYPE_CHECKING:
 @click.command("diff")
 @click.argument("before", type=click.Path())
 @click.argument("after", type=click.Path())
-@click.option(
-    "--output-format",
-    "formats",
-    multiple=True,
-    metavar="FORMAT",
-    shell_complete=complete_formats,
-    help=FORMATS,
-)
+@formats_option("formats", FORMATS)
 @click.option(
     "-o",
     "--output",

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from initaudit.cli.completion import complete_formats, complete_schemes
+from initaudit.cli.completion import complete_schemes
 from initaudit.cli.models import STDIN, label, read_stdin
-from initaudit.cli.options import audit_options, run_options_of, take_settings
+from initaudit.cli.options import audit_options, formats_option, run_options_of, take_settings
 from initaudit.config import FAIL_ON
 from initaudit.formats.printing import visible
 from initaudit.redrawing.choice import MODES
@@ -43,13 +43,9 @@ if TYPE_CHECKING:
 @click.option(
     "--fail-on", type=click.Choice(FAIL_ON), help="Lowest remaining severity for exit code 1 (default error)."
 )
-@click.option(
-    "--output-format",
+@formats_option(
     "formats",
-    multiple=True,
-    metavar="FORMAT",
-    shell_complete=complete_formats,
-    help="text, json, html or another, of the audit of what was written; text and json also say what was changed. Repeatable, each with its own --report.",
+    "text, json, html or another, of the audit of what was written; text and json also say what was changed. Repeatable, each with its own --report.",
 )
 @click.option(
     "--report",

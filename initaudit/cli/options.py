@@ -22,6 +22,13 @@ FORMATS = "text (default), json, html, sarif, github, gitlab, junit, markdown or
 """The help of --output-format; named here, so that no format is loaded for it."""
 
 
+def formats_option(name: str, text: str) -> Callable[[F], F]:
+    """--output-format, repeatable, as the argument `name` of the command, with `text` for its help."""
+    return click.option(
+        "--output-format", name, multiple=True, metavar="FORMAT", shell_complete=complete_formats, help=text
+    )
+
+
 def audit_options(function: F) -> F:
     """Everything that decides what an audit does and which findings count."""
     return _decorated(function, _AUDIT_OPTIONS)
@@ -77,7 +84,7 @@ _GATE_OPTIONS = (
 )  # fmt: skip
 
 _RUN_OPTIONS: dict[str, Callable[[Any], Any]] = {
-    "output_format": click.option("--output-format", multiple=True, metavar="FORMAT", shell_complete=complete_formats, help=FORMATS),
+    "output_format": formats_option("output_format", FORMATS),
     "output": click.option("-o", "--output", multiple=True, type=click.Path(dir_okay=False), metavar="FILE", help="File for the report; the n-th -o belongs to the n-th format, which follows from the suffix where none is given. - is stdout."),
     "exclude": click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out models whose path, the end of it, or a folder that they are in is like this. Repeatable."),
     "exit_zero": click.option("--exit-zero", is_flag=True, default=None, help="Exit 0 even with findings (2 is kept for failures)."),
