@@ -60,6 +60,7 @@ class FixKeywords(TypedDict, total=False):
     select: Words
     force: bool
     dry_run: bool
+    keep_going: bool
 
 
 def audit(source: Source, *, config: Config | None = None, **options: Unpack[AuditOptions]) -> Report:

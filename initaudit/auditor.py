@@ -31,6 +31,7 @@ from initaudit.measuring.theory import depth_scale, with_theory
 from initaudit.model.load import load_model
 from initaudit.probe import ProbeOptions, ProbeResult, start_probe
 from initaudit.probe.isolation import prestart
+from initaudit.redrawing.recognise import with_shapes
 from initaudit.redrawing.twin import to_redraw
 from initaudit.registry import faults
 from initaudit.report.report import Report
@@ -74,6 +75,7 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
     options = _probe_options(config)
     probing = start_probe(model, extraction.layers, options, progress)
     layers, unreadable = measure(extraction.layers, seed=config.seed)
+    layers = with_shapes(layers)
     context = infer_context(layers, config.context)
     if config.probe == "full" and context.name == "fresh" and to_redraw(layers, centre=False):
         prestart()  # for the recommended start

@@ -1,8 +1,8 @@
-"""choose(): which layers get new weights, and why each of them."""
+"""Which layers get new weights, and why each of them; and which must not."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from initaudit.errors import UsageError, similar
@@ -18,50 +18,96 @@ from initaudit.rule import check_words
 if TYPE_CHECKING:
     from initaudit.findings import Finding
     from initaudit.fixing.options import FixOptions
+    from initaudit.measuring.layer_audit import LayerAudit
     from initaudit.report.report import Report
 
 BIAS_OFF = "INI301"
 """The rule that blames the bias alone: where no other names the layer, its weights stay."""
 TRAINED = "it was trained, and a new draw does not bring back what it learned; --force does it all the same"
 """Why a layer is not drawn anew unless that is asked for."""
+PERHAPS_TRAINED = (
+    "the file does not tell whether it was trained, and a new draw would not bring back what it learned; "
+    "--context fresh says that it was not, --force does it all the same"
+)
+"""The same where nothing is known."""
 
 
-def choose(report: Report, options: FixOptions) -> tuple[list[Choice], list[Refusal]]:
-    """The layers that findings, or names among the options, ask for, in topological order; and those of them that training forbids.
-
-    Raises UsageError where a rule or a layer is asked for that there is not.
-    """
+def choose(report: Report, options: FixOptions) -> list[Choice]:
+    """The layers that findings, or names among the options, ask for, in topological order."""
     assert report.audit is not None
-    check_words("select", options.select)
-    _check_layers(report, options)
-    findings = [f for f in report.active if not options.select or any(matches(f, s) for s in options.select)]
-    named: dict[str, set[str]] = {}
-    for finding in findings:
-        asks = fix_acts_on(finding.remedy, finding.severity, selected=bool(options.select), force=True)
-        if asks and finding.layer and finding.remedy is not Remedy.DRAW_NETWORK:
-            named.setdefault(finding.layer, set()).add(finding.code)
-    network = _network_faults(findings)
+    named = asking(report, options)
+    network = _network_faults(_asked(report, options))
     centred = _to_be_centred(report, options)
     chosen: list[Choice] = []
     for layer in report.audit.layers:
         facts = layer.layer
         gain = centred.get(facts.name)
-        if options.layers and not any(names(g, n) for n in (facts.name, facts.title) for g in options.layers):
+        if not is_asked_for(layer, options):
             continue
         if facts.name in named:
-            codes = named[facts.name].union(network if gain is not None else ())
-            alone = codes == {BIAS_OFF}
-            reason = ", ".join(sorted(codes))
-            chosen.append(Choice(audit=layer, reason=reason, centred_gain=gain, bias_alone=alone))
+            findings = named[facts.name]
+            codes = {f.code for f in findings}.union(network if gain is not None else ())
+            chosen.append(
+                Choice(
+                    audit=layer,
+                    reason=", ".join(sorted(codes)),
+                    wrong=findings[0].message,
+                    centred_gain=gain,
+                    bias_alone=codes == {BIAS_OFF},
+                )
+            )
         elif options.every or (options.layers and not options.select):
             drawable = layer.target is not None or (facts.kind is Kind.EMBEDDING and not options.every)
             if drawable and facts.untrainable is None:
                 chosen.append(Choice(audit=layer, reason="asked for", centred_gain=gain))
         elif network and (is_misfit(layer) or (gain is not None and layer.ratio)):
             chosen.append(Choice(audit=layer, reason=", ".join(network), centred_gain=gain))
-    trained = [] if options.force else [choice for choice in chosen if choice.audit.trained]
-    refusals = [Refusal(layer=choice.audit.layer.name, reason=TRAINED) for choice in trained]
-    return [choice for choice in chosen if choice not in trained], refusals
+    return chosen
+
+
+def allowed(chosen: Sequence[Choice], report: Report, options: FixOptions) -> tuple[list[Choice], list[Refusal]]:
+    """Those of the layers that no training forbids to change; and the others, each with the reason.
+
+    A constant layer holds nothing that training taught it, and replacing single values that are no numbers loses nothing.
+    """
+    assert report.audit is not None
+    unknown = report.audit.context.name == "unknown"
+    free, refused = [], []
+    for choice in chosen:
+        stats = choice.audit.stats
+        learned = (choice.audit.trained or unknown) and stats.min != stats.max and not choice.repair
+        if learned and not options.force:
+            refused.append(Refusal(layer=choice.audit.layer.name, reason=PERHAPS_TRAINED if unknown else TRAINED))
+        else:
+            free.append(choice)
+    return free, refused
+
+
+def is_asked_for(audit: LayerAudit, options: FixOptions) -> bool:
+    """Whether the layer is among those that may be changed."""
+    facts = audit.layer
+    return not options.layers or any(names(g, n) for n in (facts.name, facts.title) for g in options.layers)
+
+
+def asking(report: Report, options: FixOptions) -> dict[str, list[Finding]]:
+    """By name of the layer: the findings that ask for new values of it alone, the worst first."""
+    asked: dict[str, list[Finding]] = {}
+    for finding in _asked(report, options):
+        asks = fix_acts_on(finding.remedy, finding.severity, selected=bool(options.select), force=True)
+        if asks and finding.layer and finding.remedy is not Remedy.DRAW_NETWORK:
+            asked.setdefault(finding.layer, []).append(finding)
+    return {name: sorted(found, key=lambda f: -f.severity.rank) for name, found in asked.items()}
+
+
+def check_options(report: Report, options: FixOptions) -> None:
+    """Raises UsageError where a rule or a layer is asked for that there is not."""
+    check_words("select", options.select)
+    _check_layers(report, options)
+
+
+def _asked(report: Report, options: FixOptions) -> list[Finding]:
+    """The findings of the rules that are to be followed."""
+    return [f for f in report.active if not options.select or any(matches(f, s) for s in options.select)]
 
 
 def _check_layers(report: Report, options: FixOptions) -> None:

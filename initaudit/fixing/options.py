@@ -26,6 +26,8 @@ class FixOptions(Recipe):
     """Also change layers that were trained."""
     dry_run: bool = False
     """Write nothing."""
+    keep_going: bool = False
+    """Write the model also where it would still fail."""
 
     def __post_init__(self) -> None:
         """Raises UsageError; what may be written as text is read."""
@@ -58,5 +60,6 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "select": read_words,
     "force": read_flag,
     "dry_run": read_flag,
+    "keep_going": read_flag,
 }
 """How the value of each option is read."""
