@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 )
 @click.option("--all", "every", is_flag=True, help="Change every layer that has a target, flagged or not.")
 @click.option("--dry-run", "--diff", "dry_run", is_flag=True, help="Say what would change; write nothing.")
+@click.option("--keep-going", is_flag=True, help="Write OUT also where the model would still fail.")
 @click.option("--force", is_flag=True, help="Also change trained layers, and overwrite OUT.")
 @click.option(
     "--fail-on", type=click.Choice(FAIL_ON), help="Lowest remaining severity for exit code 1 (default error)."
@@ -60,7 +61,8 @@ if TYPE_CHECKING:
 def command(model: str, output: Path | None, **options: Any) -> int:
     """Write a copy of MODEL (a file, or - for stdin) in which the flagged weights are drawn anew; everything else stays as it is.
 
-    Exit code 0: written, or nothing to fix (OUT is then an unchanged copy); 1: written, but findings remain; 2: refused, nothing written.
+    Exit code 0: written, or nothing to fix (OUT is then an unchanged copy); 1: findings remain, or would: where errors do, nothing is written
+    without --keep-going; 2: refused, nothing written.
     --select chooses what is fixed, by rule. With -q nothing is printed but errors, and what --output-format asks for.
     """
     from initaudit.cli.auditing import with_fitting_shapes
@@ -71,6 +73,7 @@ def command(model: str, output: Path | None, **options: Any) -> int:
     from initaudit.settings.run import Output
 
     in_place, dry_run, force = options.pop("in_place"), options.pop("dry_run"), options.pop("force")
+    keep_going = options.pop("keep_going")
     select, options["select"] = read_words(options["select"]), ()
     layers, every = options.pop("layers"), options.pop("every")
     pairs = pair_outputs(options.pop("formats"), [Output(file=file) for file in options.pop("reports")])
@@ -90,7 +93,14 @@ def command(model: str, output: Path | None, **options: Any) -> int:
         raise FixRefused(f"{output}: exists already; --force overwrites it")
     keep_apart([model, *([output] if output else [])], (path for _, path in pairs))
     fix_options = FixOptions(
-        scheme=run.scheme, mode=run.mode, layers=layers, every=every, force=force, dry_run=dry_run, select=select
+        scheme=run.scheme,
+        mode=run.mode,
+        layers=layers,
+        every=every,
+        force=force,
+        dry_run=dry_run,
+        keep_going=keep_going,
+        select=select,
     )
     source = read_stdin() if model == STDIN else model
     if config.input_shapes:

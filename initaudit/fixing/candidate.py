@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-import onnx
 
 from initaudit.auditor import audit
 from initaudit.model.load import private_copy
@@ -61,7 +60,11 @@ class Candidate:
         if not touched:
             return replace(self, refusals=_together(self.refusals, refusals)) if refusals else None
         held = {name for _, name in touched}
-        named = tuple(_as_it_is(replace(change, rung=rung), held) for change in changes if {change.initializer, change.bias} & held)
+        named = tuple(
+            _as_it_is(replace(change, rung=rung), held)
+            for change in changes
+            if {change.initializer, change.bias} & held
+        )
         again = {change.layer for change in named}
         return Candidate(
             model=model,
@@ -80,7 +83,7 @@ class Candidate:
 
     def values(self) -> dict[Key, np.ndarray]:
         """The new values of every touched tensor, in its own type."""
-        return {key: onnx.numpy_helper.to_array(tensor.proto) for key, tensor in tensors(self.model) if key in self.touched}
+        return {key: tensor.array() for key, tensor in tensors(self.model) if key in self.touched}
 
 
 def tensors(model: Model) -> Iterator[tuple[Key, Tensor]]:

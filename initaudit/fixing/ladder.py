@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from initaudit.fixing.candidate import Candidate
 from initaudit.fixing.choose import allowed, choose
 from initaudit.fixing.rungs.cause import causes
 from initaudit.fixing.rungs.chain import ENOUGH, chain, head_factors
@@ -24,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from initaudit.config import Config
+    from initaudit.fixing.candidate import Candidate
     from initaudit.fixing.options import FixOptions
-    from initaudit.redrawing.choice import Refusal
     from initaudit.report.report import Report
 
 HARM = 0.02
@@ -55,23 +54,24 @@ def climb(start: Candidate, config: Config, options: FixOptions) -> tuple[Candid
         config: of the audits in between.
         options: what may be changed.
     """
-    here, steps = start, []
+    here, steps = start, list[Step]()
     for name, rung in _RUNGS:
-        if name == "chain" or _asks(here.report, options):
-            there = rung(here, config, options)
-            if there is None:
-                continue
-            kept = there.touched == here.touched or _is_no_worse(there.report, here.report)
-            if there.report is not here.report:
-                steps.append(_step(name, here, there, kept=kept))
-            here = there if kept else replace(here, refusals=there.refusals)
+        there = rung(here, config, options)
+        if there is None:
+            continue
+        if there.report is here.report:
+            here = there  # nothing but refusals
+            continue
+        kept = _is_no_worse(there.report, here.report)
+        steps.append(_step(name, here, there, kept=kept))
+        here = there if kept else replace(here, refusals=there.refusals)
     return here, tuple(steps)
 
 
 def _cause(here: Candidate, config: Config, options: FixOptions) -> Candidate | None:
     if options.every or (options.layers and not options.select) or options.scheme != "auto":
         return None  # what is to be drawn was said
-    return _redrawn(here, [c for c in causes(here.report, options)], config, options, rung="cause")
+    return _redrawn(here, causes(here.report, options), config, options, rung="cause")
 
 
 def _layers(here: Candidate, config: Config, options: FixOptions) -> Candidate | None:
@@ -80,6 +80,9 @@ def _layers(here: Candidate, config: Config, options: FixOptions) -> Candidate |
 
 def _chain(here: Candidate, config: Config, options: FixOptions) -> Candidate | None:
     """Shaped, probed, and shaped again with a head that does not drown in what the layers before it have in common."""
+    drawn = any(change.rung == "layers" for change in here.changes)
+    if here.report.verdict.status == "pass" and not drawn:
+        return None
     found = chain(here.report, options)
     chosen = [Choice(audit=a, reason="chain") for link in found for a in (link.audit, link.norm) if a is not None]
     if not found:
@@ -107,11 +110,6 @@ _RUNGS: tuple[tuple[str, Callable[[Candidate, Config, FixOptions], Candidate | N
     ("layers", _layers),
     ("chain", _chain),
 )
-
-
-def _asks(report: Report, options: FixOptions) -> bool:
-    """Whether anything asks for new values still."""
-    return bool(choose(report, options))
 
 
 def _is_no_worse(there: Report, here: Report) -> bool:

@@ -124,14 +124,17 @@ def _can_be_shaped(audit: LayerAudit) -> bool:
     )
 
 
-def _shape_of(
-    facts: Layer, known: dict[Hashable, Shape], length: float, *, shifted: bool, straight: bool
-) -> Shape:
+def _shape_of(facts: Layer, known: dict[Hashable, Shape], length: float, *, shifted: bool, straight: bool) -> Shape:
     """That of the layer's activation; at unit spread where the layer is the last of the chain."""
     if facts.activation is None:
         return STRAIGHT
     named = facts.activation != "custom"
-    key: Any = (facts.activation if named else facts.name, tuple(sorted(facts.activation_params.items())), shifted, straight)
+    key: Any = (
+        facts.activation if named else facts.name,
+        tuple(sorted(facts.activation_params.items())),
+        shifted,
+        straight,
+    )
     if key not in known:
         phi = activation_of(facts)
         assert phi is not None

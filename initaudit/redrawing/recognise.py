@@ -31,8 +31,7 @@ def with_shapes(layers: Sequence[LayerAudit]) -> tuple[LayerAudit, ...]:
         return tuple(layers)
     chain = links(layers)
     fitting = {id(link.audit): link for link in chain if _fits(link)}
-    bent = any(link.shape.chi > 1.0 and _is_remarkable(link) for link in chain)
-    if not bent or len(fitting) < MOST * len(chain):
+    if not chain or len(fitting) < MOST * len(chain):
         return tuple(layers)
     return tuple(_at_target(a, fitting[id(a)]) if id(a) in fitting else a for a in layers)
 
@@ -45,11 +44,6 @@ def _fits(link: Link) -> bool:
     """Whether the layer has the std, or being the head at most the std, that the chain gives it."""
     ratio = link.audit.stats.std / link.std
     return 1.0 - SAME <= ratio <= 1.0 + SAME or (link.audit.layer.is_head and 0.0 < ratio < 1.0)
-
-
-def _is_remarkable(link: Link) -> bool:
-    """Whether no scheme for a layer alone gives these weights and biases."""
-    return link.audit.input_mean is not None or link.shape.shift != 0.0 or link.shape.spread != 1.0
 
 
 def _at_target(audit: LayerAudit, link: Link) -> LayerAudit:

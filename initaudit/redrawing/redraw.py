@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from initaudit.errors import FixRefused
 from initaudit.extraction.extract import extract_layers
 from initaudit.redrawing.biases import reset_bias, size_of_bias

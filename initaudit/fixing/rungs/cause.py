@@ -43,15 +43,19 @@ def causes(report: Report, options: FixOptions) -> list[Choice]:
     return found if 2 * drawn <= mixing or mixing <= 2 else []
 
 
-def _cause(
-    audit: LayerAudit, named: Mapping[str, Sequence[Finding]], layers: Sequence[LayerAudit]
-) -> Choice | None:
+def _cause(audit: LayerAudit, named: Mapping[str, Sequence[Finding]], layers: Sequence[LayerAudit]) -> Choice | None:
     facts = audit.layer
     findings = named.get(facts.name, ())
     values = [f for f in findings if f.code in OF_VALUES or (f.code in OF_SCALE and _stands_apart(audit))]
     biased = [f for f in findings if f.code == OF_BIAS]
     if facts.kind is Kind.NORM:
-        stuck = [f for other in layers if _is_in_front(other, audit) for f in named.get(other.layer.name, ()) if f.code in OF_SIGNAL]
+        stuck = [
+            f
+            for other in layers
+            if _is_in_front(other, audit)
+            for f in named.get(other.layer.name, ())
+            if f.code in OF_SIGNAL
+        ]
         values += stuck if _decides_alone(audit) else []
         return _choice(audit, values) if values else None
     broken = [f for f in values if f.code == "INI001"]
@@ -65,7 +69,12 @@ def _cause(
 
 
 def _choice(
-    audit: LayerAudit, findings: Sequence[Finding], *, bias_alone: bool = False, keeps_bias: bool = False, repair: bool = False
+    audit: LayerAudit,
+    findings: Sequence[Finding],
+    *,
+    bias_alone: bool = False,
+    keeps_bias: bool = False,
+    repair: bool = False,
 ) -> Choice:
     return Choice(
         audit=audit,

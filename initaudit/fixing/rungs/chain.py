@@ -48,9 +48,7 @@ def head_factors(report: Report) -> dict[str, float]:
     *before, head = dynamics.drawn
     if not head.is_head:
         return {}
-    outputs = 1.0
     shared = [layer.kernel * (1.0 - layer.contrast) for layer in before]
     own = head.kernel * (1.0 - head.contrast)
-    del outputs
     total = math.fsum(shared)
     return {head.name: min(1.0, math.sqrt(own / total))} if own > 0 and total > 0 else {}
