@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from initaudit.cli.completion import complete_schemes
-from initaudit.cli.models import STDIN, label, read_stdin
+from initaudit.cli.models import STDIN, label
 from initaudit.cli.options import audit_options, formats_option, run_options_of, take_settings
 from initaudit.config import FAIL_ON
 from initaudit.formats.printing import visible
 from initaudit.redrawing.choice import MODES
 
 if TYPE_CHECKING:
-    from initaudit.fixing.fixer import FixResult
+    from initaudit.engines.fixing import Fixed
     from initaudit.settings.run import RunOptions
 
 
@@ -63,10 +63,11 @@ def command(model: str, output: Path | None, **options: Any) -> int:
     Exit code 0: written, or nothing to fix (OUT is then an unchanged copy); 1: written, but findings remain; 2: refused, nothing written.
     --select chooses what is fixed, by rule. With -q nothing is printed but errors, and what --output-format asks for.
     """
-    from initaudit.cli.auditing import with_fitting_shapes
+    from initaudit.cli.auditing import subject_of
     from initaudit.cli.output import keep_apart, pair_outputs
+    from initaudit.engines.fixing import fix_in_worker
     from initaudit.errors import FixRefused, UsageError
-    from initaudit.fixing.fixer import FixOptions, exit_code, fix
+    from initaudit.fixing.options import FixOptions
     from initaudit.options import read_words
     from initaudit.settings.run import Output
 
@@ -75,7 +76,7 @@ def command(model: str, output: Path | None, **options: Any) -> int:
     layers, every = options.pop("layers"), options.pop("every")
     pairs = pair_outputs(options.pop("formats"), [Output(file=file) for file in options.pop("reports")])
     settings = take_settings(options)
-    run, config = settings.run, settings.config(label(model))
+    run = settings.run
     if in_place:
         if output is not None:
             raise UsageError("give either -o OUT or --in-place")
@@ -92,28 +93,23 @@ def command(model: str, output: Path | None, **options: Any) -> int:
     fix_options = FixOptions(
         scheme=run.scheme, mode=run.mode, layers=layers, every=every, force=force, dry_run=dry_run, select=select
     )
-    source = read_stdin() if model == STDIN else model
-    if config.input_shapes:
-        source, config = with_fitting_shapes(source, config, settings)
-    result = fix(source, output, config, fix_options)
-    _tell(result, pairs, run)
-    for line in (result.after or result.before).failed_rules:
+    fixed = fix_in_worker(subject_of(model, settings), output, fix_options)
+    _tell(fixed, pairs, run)
+    for line in fixed.now.failed_rules:
         click.echo(f"initaudit: error: {visible(label(model))}: {visible(line)}", err=True)
-    return exit_code(result, config.fail_on)
+    return fixed.exit_code
 
 
-def _tell(result: FixResult, pairs: list[tuple[str, Path | None]], run: RunOptions) -> None:
+def _tell(fixed: Fixed, pairs: list[tuple[str, Path | None]], run: RunOptions) -> None:
     """The reports that were asked for; without any, what was done, in words."""
     from initaudit.cli.output import Writer
-    from initaudit.fixing.document import fix_part
     from initaudit.format import FormatOptions
     from initaudit.formats.changes import changes_text
 
-    part, now = fix_part(result), result.after or result.before
     if pairs:
         looks = FormatOptions(verbose=run.verbose)
-        Writer(pairs, looks, color=run.color, quiet=run.quiet, more={"fix": part}).write([now])
+        Writer(pairs, looks, color=run.color, quiet=run.quiet, more={"fix": fixed.part}).write([fixed.now])
     elif not run.quiet:
-        click.echo(changes_text(part, now.entry()), nl=False)
-    if pairs and result.written and not run.quiet:
-        click.echo(f"wrote {', '.join(visible(str(path)) for path in result.written)}", err=True)
+        click.echo(changes_text(fixed.part, fixed.now.entry), nl=False)
+    if pairs and fixed.part["written"] and not run.quiet:
+        click.echo(f"wrote {', '.join(visible(path) for path in fixed.part['written'])}", err=True)

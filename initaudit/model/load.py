@@ -7,7 +7,7 @@ import mmap
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from initaudit.errors import UnreadableModel
 
@@ -130,14 +130,19 @@ def _read(path: Path) -> bytes:
         if path.is_dir():
             raise UnreadableModel(f"{path}: is a directory")
         with path.open("rb") as file:
-            head = file.read(HEAD)
-            if head and not _may_be_protobuf(head):
-                return head  # says what it is; a device may never end
-            raw = head + file.read(LARGEST_MESSAGE - len(head) + 1)
+            return read_model(file, str(path))
     except (OSError, ValueError) as error:  # a null character in the name
         raise UnreadableModel(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def read_model(file: BinaryIO, label: str) -> bytes:
+    """The bytes of a stream that may be a model; of one that is none its head, which says what it is. Raises UnreadableModel, and OSError."""
+    head = file.read(HEAD)
+    if head and not _may_be_protobuf(head):
+        return head  # a device may never end
+    raw = head + file.read(LARGEST_MESSAGE - len(head) + 1)
     if len(raw) > LARGEST_MESSAGE:
-        raise UnreadableModel(f"{path}: larger than a protobuf may be (2 GB)")
+        raise UnreadableModel(f"{label}: larger than a protobuf may be (2 GB)")
     return raw
 
 
