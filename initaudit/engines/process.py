@@ -52,7 +52,7 @@ imported from there, and (`-P`) nothing from the current directory: a model's fo
 class Worker:
     """A process that does tasks, one at a time; started when it is made. As a context manager it is gone at the end."""
 
-    def __init__(self, module: str = "initaudit.auditor", *, probes: bool = True) -> None:
+    def __init__(self, module: str, *, probes: bool = False) -> None:
         """Start it. `module` is imported before there is work; `probes` says whether a probe is likely to follow."""
         debugging = bool(os.environ.get("INITAUDIT_DEBUG"))
         root = str(Path(__file__).resolve().parents[2])
@@ -222,7 +222,7 @@ _turn = threading.Lock()
 atexit.register(lambda: discard(everything=True))
 
 
-def prestart(module: str = "initaudit.auditor", *, probes: bool = True) -> None:
+def prestart(module: str, *, probes: bool) -> None:
     """Start a worker now, so that its imports run beside the command's own; `do` takes it."""
     keep(Worker(module, probes=probes))
 
@@ -250,7 +250,7 @@ def do(task: Task[T], progress: Callable[[str], None] | None = None) -> T:
         worker.close()
         worker = None
     try:
-        worker = worker or Worker()
+        worker = worker or Worker(task.work.__module__)
     except OSError as error:
         raise LostWorker(f"no process could be started to read it: {error.strerror or error}") from error
     _busy.add(worker)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,14 @@ GIB = 1 << 30
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the memory of another process")
 
 
-@pytest.fixture(autouse=True)
-def _workers_know_the_tests(monkeypatch: pytest.MonkeyPatch):
+@pytest.fixture(autouse=True, scope="module")
+def _workers_know_the_tests() -> Iterator[None]:
     """A worker that was started elsewhere may not."""
     discard()
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, sys.path)]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, sys.path)]))
+        yield
+    discard()
 
 
 def task(work: Callable[..., Any], *arguments: Any, seconds: float = 30.0, memory: int = GIB) -> Task[Any]:
@@ -143,7 +146,6 @@ def test_tasks_of_several_threads_have_workers_of_their_own():
 
     assert not any(thread.is_alive() for thread in threads)
     assert time.monotonic() - begin < 30
-    discard()
 
 
 @LINUX
@@ -154,7 +156,7 @@ def test_a_worker_ends_with_its_parent(tmp_path: Path):
         "from initaudit.engines.process import Worker\n"
         "from initaudit.engines.task import Limits, Task\n"
         "from tests.engines import deeds\n"
-        "worker = Worker(probes=False)\n"
+        "worker = Worker('tests.engines.deeds')\n"
         "task = Task(deeds.hang, (), Limits(seconds=60, memory=1 << 30))\n"
         "told = threading.Event()\n"
         "threading.Thread(target=worker.do, args=(task, lambda _: told.set()), daemon=True).start()\n"
@@ -195,7 +197,7 @@ def test_a_process_that_cannot_be_started_costs_the_task_alone(monkeypatch: pyte
 
 def test_nothing_is_left_of_a_closed_worker():
     """It is waited for: no zombie."""
-    with Worker(probes=False) as worker:
+    with Worker("tests.engines.deeds") as worker:
         pid = worker.pid
 
     with pytest.raises(ProcessLookupError):
