@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from initaudit.config import DEFAULT_PROVIDER
-from initaudit.errors import ProbeError
+from initaudit.errors import ModelError, ProbeError
 from initaudit.probe.session import NoKernelError, external_bytes
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def _measured(
     checkpoint: Callable[[dict[str, Any]], None],
 ) -> dict[str, Any]:
     """The measurements of some layers of the plan. Raises as `run_job`."""
+    from initaudit.model.embedding import embed
     from initaudit.probe.branches import take_branches
     from initaudit.probe.flatten import flatten
     from initaudit.probe.float16 import half_values
@@ -85,6 +86,10 @@ def _measured(
     model = read_model(job, blobs)
     limit_memory(job["max_memory"], external_bytes(model))
     folder = Path(job["folder"]) if job.get("folder") else None
+    try:
+        embed(model, folder)
+    except ModelError as error:
+        raise ProbeError(str(error)) from error
     progress("making inputs")
     model = flatten(model)
     take_branches(model, job["plan"]["branches"])
