@@ -6,17 +6,20 @@ import hashlib
 import math
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from initaudit.fixing.copying import raw
+from initaudit.fixing.patching import stored, write_model
 from initaudit.model.record import KEY, Fix, FixedLayer, FixedTensor, Record, read_record
 from initaudit.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
+    import numpy as np
     from onnx import ModelProto
 
     from initaudit.model.load import Model
+    from initaudit.model.tensors import Tensor
     from initaudit.redrawing.choice import Change, Recipe
 
 DIGITS = 32
@@ -25,8 +28,26 @@ DIGITS = 32
 
 def digest(values: np.ndarray) -> str:
     """The first DIGITS of the SHA-256 of the values as ONNX stores them raw: row by row, little-endian."""
-    little = values if np.little_endian else values.byteswap()
-    return hashlib.sha256(np.ascontiguousarray(little).reshape(-1).view(np.uint8).data).hexdigest()[:DIGITS]
+    return hashlib.sha256(raw(values)).hexdigest()[:DIGITS]
+
+
+def write_recorded(
+    model: Model,
+    output: Path,
+    changed: Mapping[int, np.ndarray],
+    touched: Mapping[int, Tensor],
+    changes: Sequence[Change],
+    *,
+    seed: int,
+    recipe: Recipe,
+) -> list[Path]:
+    """As `write_model`, with what was done recorded in the file."""
+    tensors = [
+        FixedTensor(name=tensor.name, before=digest(tensor.array()), after=digest(stored(tensor, changed[key])))
+        for key, tensor in touched.items()
+    ]
+    add_fix(model.proto, fix_of(model, changes, tensors, seed=seed, recipe=recipe))
+    return write_model(model, output, changed, touched=touched)
 
 
 def fix_of(
