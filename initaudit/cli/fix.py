@@ -41,6 +41,18 @@ if TYPE_CHECKING:
 @click.option("--dry-run", "--diff", "dry_run", is_flag=True, help="Say what would change; write nothing.")
 @click.option("--force", is_flag=True, help="Also change trained layers, and overwrite OUT.")
 @click.option(
+    "--undo",
+    type=click.Path(),
+    metavar="ORIGINAL",
+    help="Instead, restore what fixes changed in MODEL. A fix records what it did, not what was there: that comes from ORIGINAL, the model that was fixed.",
+)
+@click.option(
+    "--export-weights",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Also write the weights of OUT under the names that PyTorch's load_state_dict knows, to FILE.npz or FILE.safetensors.",
+)
+@click.option(
     "--fail-on", type=click.Choice(FAIL_ON), help="Lowest remaining severity for exit code 1 (default error)."
 )
 @formats_option(
@@ -74,6 +86,7 @@ def command(model: str, output: Path | None, **options: Any) -> int:
     in_place, dry_run, force = options.pop("in_place"), options.pop("dry_run"), options.pop("force")
     select, options["select"] = read_words(options["select"]), ()
     layers, every = options.pop("layers"), options.pop("every")
+    original, weights = options.pop("undo"), options.pop("export_weights")
     pairs = pair_outputs(options.pop("formats"), [Output(file=file) for file in options.pop("reports")])
     settings = take_settings(options)
     run = settings.run
@@ -90,6 +103,12 @@ def command(model: str, output: Path | None, **options: Any) -> int:
     if output is not None and output.exists() and not (in_place or force or dry_run):
         raise FixRefused(f"{output}: exists already; --force overwrites it")
     keep_apart([model, *([output] if output else [])], (path for _, path in pairs))
+    if original is not None:
+        from initaudit.cli.undoing import run_undo
+
+        if pairs or layers or every or select or weights:
+            raise UsageError("--undo restores all that was fixed, and nothing else")
+        return run_undo(model, original, None if dry_run else output, force=force, quiet=run.quiet)
     fix_options = FixOptions(
         scheme=run.scheme, mode=run.mode, layers=layers, every=every, force=force, dry_run=dry_run, select=select
     )

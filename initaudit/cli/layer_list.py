@@ -44,12 +44,16 @@ def inspection(name: str, content: bytes | None, shown: str, width: int, watch: 
 
 
 def as_json(found: Inspection) -> str:
-    """`{"model": ..., "layers": [...], "skipped": [...]}` as text."""
+    """`{"model": ..., "record": ..., "layers": [...], "skipped": [...]}` as text."""
+    from initaudit.model.record import read_record
+    from initaudit.report.earlier import record_part
+
     extraction = found.extraction
     document = {
         "model": found.model.label,
         "parameters": extraction.parameters,
         "audited": extraction.audited,
+        "record": record_part(read_record(found.model.proto)),
         "layers": [_row(layer) for layer in extraction.layers],
         "skipped": [
             {
@@ -72,6 +76,9 @@ def as_text(found: Inspection, width: int) -> str:
 
     from initaudit.formats.printing import printed, visible
     from initaudit.formats.table import layer_table
+    from initaudit.formats.telling import fixed_before
+    from initaudit.model.record import read_record
+    from initaudit.report.earlier import record_part
 
     out = io.StringIO()
     console = Console(file=out, width=width, color_system=None, highlight=False, markup=False, emoji=False)
@@ -85,6 +92,8 @@ def as_text(found: Inspection, width: int) -> str:
     console.print(
         f"{len(extraction.layers)} layers; {extraction.audited:,} of {extraction.parameters:,} parameters belong to them."
     )
+    for line in fixed_before(record_part(read_record(found.model.proto))):
+        console.print(visible(f"{line}."))
     for what, names in _shared(extraction.layers):
         console.print(visible(f"  {what}: {', '.join(names)}"))
     for skipped in extraction.skipped:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from initaudit.engines.auditing import Subject
     from initaudit.engines.task import Watch
     from initaudit.fixing.options import FixOptions
+    from initaudit.fixing.undo import Undone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,16 @@ def fix_in_worker(subject: Subject, output: Path | None, options: FixOptions) ->
         raise LostWorker(f"{subject.name}: {error}") from error
 
 
+def undo_in_worker(subject: Subject, original: str, output: Path | None, *, force: bool) -> Undone:
+    """As `initaudit.fixing.undo.undo`, by a worker. Raises what that raises, and LostWorker."""
+    config = subject.config
+    limits = Limits.of(timeout=config.timeout, max_memory=config.max_memory)
+    try:
+        return do(Task(_undo, (subject, original, output, force), limits))
+    except LostWorker as error:
+        raise LostWorker(f"{subject.name}: {error}") from error
+
+
 def _fix(subject: Subject, output: Path | None, options: FixOptions, watch: Watch) -> Fixed:
     from initaudit.fixing.document import fix_part
     from initaudit.fixing.fixer import exit_code, fix
@@ -54,3 +65,13 @@ def _fix(subject: Subject, output: Path | None, options: FixOptions, watch: Watc
     return Fixed(
         part=fix_part(result), now=outcome(result.after or result.before), exit_code=exit_code(result, config.fail_on)
     )
+
+
+def _undo(subject: Subject, original: str, output: Path | None, force: bool, watch: Watch) -> Undone:
+    from initaudit.fixing.undo import undo
+    from initaudit.model.external import external_bytes
+
+    watch.doing("restoring")
+    source, _, _ = subject.load()
+    watch.weighs(4 * (source.size + external_bytes(source.proto, source.folder)))
+    return undo(source if subject.content is not None else subject.name, original, output, force=force)
