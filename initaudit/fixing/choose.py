@@ -53,7 +53,7 @@ def choose(report: Report, options: FixOptions) -> tuple[list[Choice], list[Refu
             continue
         if facts.name in named:
             codes = named[facts.name].union(network if gain is not None else ())
-            alone = codes == {BIAS_OFF}
+            alone = codes == {BIAS_OFF} and not (options.every or options.asks_for(facts))
             reason = ", ".join(sorted(codes))
             chosen.append(Choice(audit=layer, reason=reason, centred_gain=gain, bias_alone=alone))
         elif options.every or (options.layers and not options.select):

@@ -68,7 +68,7 @@ def values_of(scheme: Scheme, layer: Layer, seed: int, *, gain: float = 1.0) -> 
 
     Raises FixRefused where the layer has no fans and the scheme asks for them.
     """
-    if scheme.knows_fans and not (layer.fan_in > 0 and layer.fan_out > 0):
+    if scheme.knows_fans and not (layer.kind.is_drawn and layer.fan_in > 0 and layer.fan_out > 0):
         raise FixRefused(f"it has no fans, which {scheme.name} depends on")
     return scheme.draw(
         layer.weight.shape,
