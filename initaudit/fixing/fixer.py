@@ -13,6 +13,7 @@ from initaudit.fixing.choose import choose
 from initaudit.fixing.options import FixOptions
 from initaudit.fixing.patching import copy_unchanged, write_model
 from initaudit.model.load import load_model
+from initaudit.probe import ProbeOptions
 from initaudit.redrawing.choice import Change, Refusal
 from initaudit.redrawing.redraw import redraw
 from initaudit.redrawing.split import split_copies
@@ -55,7 +56,7 @@ def fix(source: Source, output: str | Path | None, config: Config, options: FixO
     before = audit(source, config)
     chosen, forbidden = choose(before, options)
     model = split_copies(load_model(_private_copy(source), whole=True), chosen)
-    changes, impossible, contents = redraw(model, chosen, config.seed, options)
+    changes, impossible, contents = redraw(model, chosen, config.seed, options, inputs=ProbeOptions.of(config))
     refusals = (*forbidden, *impossible)
     if refusals and not changes:
         raise FixRefused(f"{before.path}: nothing could be changed: {refusals[0].layer}: {refusals[0].reason}")

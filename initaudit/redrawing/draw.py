@@ -13,6 +13,7 @@ from initaudit.initialisation.spelling import AUTO, BY_INPUTS, scheme_of
 from initaudit.initialisation.targets import SINE
 from initaudit.kind import Kind
 from initaudit.redrawing.centring import centred
+from initaudit.redrawing.fitting import why_unfit
 
 if TYPE_CHECKING:
     from initaudit.extraction.layer import Layer
@@ -116,6 +117,8 @@ def _recommended(choice: Choice, layer: Layer, seed: int, recipe: Recipe) -> tup
 
 def _to_be_fitted(known: LayerAudit, layer: Layer, seed: int, recipe: Recipe, method: str) -> tuple[np.ndarray, str]:
     """What is fitted to the inputs afterwards (`redrawing.fitting`): orthogonal draws, or the weights themselves where they are rescaled."""
+    if (reason := why_unfit(layer, method)) is not None:
+        raise FixRefused(reason)
     if recipe.mode == "rescale":
         if not known.stats.std > 0:
             raise FixRefused("a constant weight cannot be rescaled; use --mode resample")
