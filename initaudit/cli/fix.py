@@ -12,7 +12,7 @@ from initaudit.cli.models import STDIN, label
 from initaudit.cli.options import audit_options, formats_option, run_options_of, take_settings
 from initaudit.config import FAIL_ON
 from initaudit.formats.printing import visible
-from initaudit.redrawing.choice import MODES
+from initaudit.redrawing.choice import BIASES, MODES
 
 if TYPE_CHECKING:
     from initaudit.engines.fixing import Fixed
@@ -25,14 +25,30 @@ if TYPE_CHECKING:
 @click.option("--in-place", is_flag=True, help="Replace MODEL itself.")
 @click.option(
     "--scheme",
-    metavar="SCHEME",
+    multiple=True,
+    metavar="[GLOB=]SCHEME",
     shell_complete=complete_schemes,
-    help="auto (what fits each layer; default), xavier_uniform, xavier_normal, he_uniform, he_normal, lecun_normal, orthogonal, ...",
+    help="auto (what fits each layer; default), he_normal, xavier_uniform, lecun_normal, torch_default, orthogonal, zeros, normal:0.02, "
+    "variance_scaling:2,fan_in,normal, ..., or fitted to the inputs: lsuv, pca; with a GLOB for layers like it alone, of which the last counts. "
+    "Repeatable.",
 )
 @click.option(
     "--mode",
     type=click.Choice(MODES),
     help="Draw anew (resample, default), or multiply the weights and keep their direction and the biases (rescale).",
+)
+@click.option("--gain", type=float, metavar="X", help="Factor on the weights that are drawn (default 1).")
+@click.option(
+    "--bias",
+    type=click.Choice(BIASES),
+    help="Of layers that are drawn: zero, or 1 in a forget gate (auto, default); zero; or as they are (keep).",
+)
+@click.option(
+    "--exclude",
+    "fix_exclude",
+    multiple=True,
+    metavar="GLOB",
+    help="Leave layers with this name (or glob) as they are. Repeatable.",
 )
 @click.option(
     "--layers", multiple=True, metavar="GLOB", help="Change only layers with this name (or glob). Repeatable."
@@ -110,7 +126,16 @@ def command(model: str, output: Path | None, **options: Any) -> int:
             raise UsageError("--undo restores all that was fixed, and nothing else")
         return run_undo(model, original, None if dry_run else output, force=force, quiet=run.quiet)
     fix_options = FixOptions(
-        scheme=run.scheme, mode=run.mode, layers=layers, every=every, force=force, dry_run=dry_run, select=select
+        scheme=run.scheme,
+        mode=run.mode,
+        gain=run.gain,
+        bias=run.bias,
+        layers=layers,
+        exclude=run.fix_exclude,
+        every=every,
+        force=force,
+        dry_run=dry_run,
+        select=select,
     )
     fixed = fix_in_worker(subject_of(model, settings), output, fix_options)
     _tell(fixed, pairs, run)
