@@ -112,11 +112,11 @@ def _together(one: tuple[Refusal, ...], other: tuple[Refusal, ...]) -> tuple[Ref
 def _since(earlier: Sequence[Change], later: Sequence[Change]) -> list[Change]:
     """The later changes, with what stood there before the first of them."""
     first = {change.layer: change for change in earlier}
-    told = []
-    for change in later:
-        before = first.get(change.layer)
-        if before is not None:
-            was = before.bias_before if before.bias is not None else change.bias_before
-            change = replace(change, std_before=before.std_before, mean_before=before.mean_before, bias_before=was)
-        told.append(change)
-    return told
+    return [_joined(first[change.layer], change) if change.layer in first else change for change in later]
+
+
+def _joined(earlier: Change, later: Change) -> Change:
+    """Of one layer that two rungs changed."""
+    bias = earlier.bias_before if earlier.bias is not None else later.bias_before
+    wrong = earlier.wrong or later.wrong
+    return replace(later, std_before=earlier.std_before, mean_before=earlier.mean_before, bias_before=bias, wrong=wrong)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from initaudit.errors import UsageError, similar
 from initaudit.findings import Remedy, fix_acts_on, matches
+from initaudit.fixing.named import check_layers
+from initaudit.initialisation.spelling import AUTO
 from initaudit.judgement.score import SUFFICES
 from initaudit.kind import Kind
 from initaudit.options import names
@@ -53,11 +54,12 @@ def choose(report: Report, options: FixOptions) -> list[Choice]:
                     reason=", ".join(sorted(codes)),
                     wrong=findings[0].message,
                     centred_gain=gain,
-                    bias_alone=codes == {BIAS_OFF},
+                    bias_alone=codes == {BIAS_OFF} and not (options.every or options.asks_for(facts)),
                 )
             )
         elif options.every or (options.layers and not options.select):
             drawable = layer.target is not None or (facts.kind is Kind.EMBEDDING and not options.every)
+            drawable = drawable or options.asks_for(facts)
             if drawable and facts.untrainable is None:
                 chosen.append(Choice(audit=layer, reason="asked for", centred_gain=gain))
         elif network and (is_misfit(layer) or (gain is not None and layer.ratio)):
@@ -86,7 +88,8 @@ def allowed(chosen: Sequence[Choice], report: Report, options: FixOptions) -> tu
 def is_asked_for(audit: LayerAudit, options: FixOptions) -> bool:
     """Whether the layer is among those that may be changed."""
     facts = audit.layer
-    return not options.layers or any(names(g, n) for n in (facts.name, facts.title) for g in options.layers)
+    named = not options.layers or any(names(g, n) for n in (facts.name, facts.title) for g in options.layers)
+    return named and not options.spares(facts)
 
 
 def asking(report: Report, options: FixOptions) -> dict[str, list[Finding]]:
@@ -102,20 +105,12 @@ def asking(report: Report, options: FixOptions) -> dict[str, list[Finding]]:
 def check_options(report: Report, options: FixOptions) -> None:
     """Raises UsageError where a rule or a layer is asked for that there is not."""
     check_words("select", options.select)
-    _check_layers(report, options)
+    check_layers(report, options)
 
 
 def _asked(report: Report, options: FixOptions) -> list[Finding]:
     """The findings of the rules that are to be followed."""
     return [f for f in report.active if not options.select or any(matches(f, s) for s in options.select)]
-
-
-def _check_layers(report: Report, options: FixOptions) -> None:
-    assert report.audit is not None
-    known = [name for layer in report.audit.layers for name in (layer.layer.title, layer.layer.name)]
-    for pattern in options.layers:
-        if not any(names(pattern, name) for name in known):
-            raise UsageError(f"layers: {report.path} has no layer {pattern!r}{similar(pattern, known)}")
 
 
 def _network_faults(findings: Iterable[Finding]) -> list[str]:
@@ -128,6 +123,8 @@ def _to_be_centred(report: Report, options: FixOptions) -> dict[str, float]:
     assert report.audit is not None
     learning = report.audit.trainability
     sound = not _network_faults(report.active) or learning is None or learning.score >= SUFFICES
-    if options.scheme != "auto" or options.mode != "resample" or sound:
+    if options.mode != "resample" or sound:
         return {}
-    return readers([a.layer for a in report.audit.layers])
+    layers = [a.layer for a in report.audit.layers]
+    gains, free = readers(layers), {layer.name for layer in layers if options.scheme_for(layer).scheme == AUTO}
+    return {name: gain for name, gain in gains.items() if name in free}

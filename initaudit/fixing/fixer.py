@@ -13,7 +13,8 @@ from initaudit.fixing.candidate import Candidate, tensors
 from initaudit.fixing.choose import check_options, is_asked_for
 from initaudit.fixing.ladder import Step, climb
 from initaudit.fixing.options import FixOptions
-from initaudit.fixing.patching import copy_unchanged, write_model
+from initaudit.fixing.patching import copy_unchanged
+from initaudit.fixing.record import write_recorded
 from initaudit.model.load import load_model
 from initaudit.redrawing.choice import Change, Refusal
 from initaudit.redrawing.split import split
@@ -79,22 +80,23 @@ def fix(source: Source, output: str | Path | None, config: Config, options: FixO
     if target is None:
         return result
     if not found.changes:
-        model = load_model(_private_copy(source), whole=True)
+        model = load_model(_private_copy(source))
         return replace(result, written=() if _same_file(model, target) else tuple(copy_unchanged(model, target)))
     if not options.keep_going and _fails(result, options):
         return replace(result, held_back=True)
-    written = _write(source, found, target)
+    written = _write(source, found, target, config, options)
     return replace(result, written=written, after=audit(target, config))
 
 
-def _write(source: Source, found: Candidate, target: Path) -> tuple[Path, ...]:
-    """Put the new values of the candidate into a whole copy of what it came from."""
-    model = split(load_model(_private_copy(source), whole=True), found.needed)
+def _write(source: Source, found: Candidate, target: Path, config: Config, options: FixOptions) -> tuple[Path, ...]:
+    """Put the new values of the candidate into what it came from."""
+    model = split(load_model(_private_copy(source)), found.needed)
     values = found.values()
     touched = {key: tensor for key, tensor in tensors(model) if key in values}
     assert touched.keys() == values.keys()
     changed = {id(tensor): values[key] for key, tensor in touched.items()}
-    return tuple(write_model(model, target, changed, touched={id(t): t for t in touched.values()}))
+    own = {id(tensor): tensor for tensor in touched.values()}
+    return tuple(write_recorded(model, target, changed, own, found.changes, seed=config.seed, recipe=options))
 
 
 def _private_copy(source: Source) -> Source:

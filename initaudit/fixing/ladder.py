@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from initaudit.fixing.choose import allowed, choose
 from initaudit.fixing.rungs.cause import causes
 from initaudit.fixing.rungs.chain import ENOUGH, chain, head_factors
+from initaudit.probe import ProbeOptions
 from initaudit.redrawing.choice import Choice
 from initaudit.redrawing.redraw import redraw
 from initaudit.redrawing.shaped import shape_chain
@@ -69,7 +70,7 @@ def climb(start: Candidate, config: Config, options: FixOptions) -> tuple[Candid
 
 
 def _cause(here: Candidate, config: Config, options: FixOptions) -> Candidate | None:
-    if options.every or (options.layers and not options.select) or options.scheme != "auto":
+    if options.every or (options.layers and not options.select) or not options.is_free:
         return None  # what is to be drawn was said
     return _redrawn(here, causes(here.report, options), config, options, rung="cause")
 
@@ -101,7 +102,9 @@ def _redrawn(
     free, refused = allowed(chosen, here.report, options)
     known = {refusal.layer for refusal in here.refusals}
     here = replace(here, refusals=(*here.refusals, *(r for r in refused if r.layer not in known)))
-    there = here.changed(free, config, lambda model: redraw(model, free, config.seed, options), rung=rung)
+    there = here.changed(
+        free, config, lambda model: redraw(model, free, config.seed, options, inputs=ProbeOptions.of(config)), rung=rung
+    )
     return there or (here if refused else None)
 
 

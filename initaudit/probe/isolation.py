@@ -26,7 +26,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from initaudit.errors import ProbeError, UsageError
-from initaudit.probe.frames import Frame, GarbledFrameError, read_frame, write_frame
+from initaudit.frames import Frame, GarbledFrameError, read_frame, write_frame
+from initaudit.memory import private_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -274,18 +275,6 @@ def run_child(
     """Give the job to a child, return its result; arguments and errors as for `Child.submit`."""
     with _take() as child:
         return child.submit(job, blobs, timeout=timeout, max_memory=max_memory, progress=progress)
-
-
-def private_memory(pid: int) -> int:
-    """Bytes of anonymous resident memory of a process; 0 where the system does not tell (only Linux does)."""
-    try:
-        text = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return 0
-    for line in text.splitlines():
-        if line.startswith("RssAnon:"):
-            return int(line.split()[1]) * 1024
-    return 0
 
 
 def _pipe(stream: IO[bytes] | None) -> Any:

@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from initaudit.errors import FixRefused
 from initaudit.extraction.extract import extract_layers
+from initaudit.initialisation.spelling import BY_INPUTS
 from initaudit.redrawing.biases import reset_bias, size_of_bias
 from initaudit.redrawing.choice import Change, Refusal
 from initaudit.redrawing.contents import Contents
 from initaudit.redrawing.draw import KEPT, new_bias, new_weights
+from initaudit.redrawing.fitting import ToFit, fit, own_bias
 from initaudit.redrawing.positions import positions
 from initaudit.redrawing.repair import REPAIRED, repaired
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Hashable, Iterable, Sequence
 
     from initaudit.extraction.layer import Layer
     from initaudit.model.load import Model
+    from initaudit.probe import ProbeOptions
     from initaudit.redrawing.choice import Choice, Recipe
 
 
 def redraw(
-    model: Model, chosen: Sequence[Choice], seed: int, recipe: Recipe
+    model: Model, chosen: Sequence[Choice], seed: int, recipe: Recipe, *, inputs: ProbeOptions | None = None
 ) -> tuple[tuple[Change, ...], tuple[Refusal, ...], Contents]:
-    """New weights for the layers of `model` (not the audited instance) that were chosen; the model itself stays as it is."""
+    """New weights for the layers of `model` (not the audited instance) that were chosen; the model itself stays as it is.
+
+    `inputs` says what schemes that are fitted to inputs see.
+    """
     changes: list[Change] = []
     refusals: list[Refusal] = []
     contents = Contents()
     drawn: set[Hashable] = set()
+    to_fit: list[ToFit] = []
     layers = {
         layer.depth: layer for layer in extract_layers(model).layers
     }  # their names change with tensors that are split
@@ -45,7 +53,26 @@ def redraw(
             continue
         if tied is not None:
             drawn.add(tied)
+        method = recipe.scheme_for(choice.audit.layer).scheme
+        if method in BY_INPUTS and tied is not None and not choice.repair:
+            bias = own_bias(layer, list(layers.values())) if changes[-1].bias and recipe.bias == "auto" else None
+            index = positions(layer.weight)
+            to_fit.append(ToFit(layer=layer, method=method, gain=recipe.gain, index=index, bias=bias))
+    if to_fit and inputs is not None:
+        unfit = fit(model, to_fit, contents, inputs)
+        refusals += [Refusal(layer=name, reason=reason) for name, reason in unfit.items()]
+        changes = [_as_fitted(change, to_fit, contents) for change in changes if change.layer not in unfit]
     return tuple(changes), tuple(refusals), contents
+
+
+def _as_fitted(change: Change, fitted: Iterable[ToFit], contents: Contents) -> Change:
+    """With the mean and the std of the weights that the layer got."""
+    for item in fitted:
+        if item.layer.name == change.layer:
+            flat = contents.values[id(item.layer.weight.tensors[0])]
+            own = flat if item.index is None else flat[item.index]
+            return replace(change, std_after=float(own.std()), mean_after=float(own.mean()))
+    return change
 
 
 def _changed(

@@ -28,7 +28,7 @@ def chain(report: Report, options: FixOptions) -> list[Link]:
     audit = report.audit
     assert audit is not None
     learning = audit.trainability
-    free = options.scheme == "auto" and options.mode == "resample" and not options.layers and not options.select
+    free = options.is_free and not (options.layers or options.exclude or options.select)
     if not free or audit.context.name != "fresh" or learning is None or learning.score >= ENOUGH:
         return []
     found = links(audit.layers)

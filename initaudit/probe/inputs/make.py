@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from initaudit.errors import ProbeError
+from initaudit.memory import private_memory
 from initaudit.model.build import build_graph
 from initaudit.probe.inputs.dimensions import Layout, layout_of
 from initaudit.probe.inputs.evident import evident_bytes
@@ -23,7 +24,6 @@ from initaudit.probe.inputs.scale import within
 from initaudit.probe.inputs.search import read_hint, search
 from initaudit.probe.inputs.states import mark_states
 from initaudit.probe.inputs.values import UNKNOWN, Drawn, Setting, draw
-from initaudit.probe.isolation import private_memory
 from initaudit.probe.session import open_session, run_session, trial_options
 
 if TYPE_CHECKING:
