@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from initaudit.findings import Remedy, fix_acts_on, matches
+from initaudit.findings import Remedy, Severity, fix_acts_on, matches
 from initaudit.fixing.named import check_layers
 from initaudit.initialisation.spelling import AUTO
 from initaudit.judgement.score import SUFFICES
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from initaudit.measuring.layer_audit import LayerAudit
     from initaudit.report.report import Report
 
+ENOUGH = 0.85
+"""Trainability from which a network is left as it is but for faults of single layers: of healthy networks nearly all score more. A judgement."""
+OF_SCALE = frozenset({"INI101", "INI102", "INI103"})
+"""Rules about the size of a layer's weights, of which a network may have one for all layers."""
 BIAS_OFF = "INI301"
 """The rule that blames the bias alone: where no other names the layer, its weights stay."""
 TRAINED = "it was trained, and a new draw does not bring back what it learned; --force does it all the same"
@@ -36,7 +40,7 @@ PERHAPS_TRAINED = (
 def choose(report: Report, options: FixOptions) -> list[Choice]:
     """The layers that findings, or names among the options, ask for, in topological order."""
     assert report.audit is not None
-    named = asking(report, options)
+    named = {name: found for name, found in asking(report, options).items() if not _is_mild(found, report, options)}
     network = _network_faults(_asked(report, options))
     centred = _to_be_centred(report, options)
     chosen: list[Choice] = []
@@ -65,6 +69,14 @@ def choose(report: Report, options: FixOptions) -> list[Choice]:
         elif network and (is_misfit(layer) or (gain is not None and layer.ratio)):
             chosen.append(Choice(audit=layer, reason=", ".join(network), centred_gain=gain))
     return chosen
+
+
+def _is_mild(findings: Sequence[Finding], report: Report, options: FixOptions) -> bool:
+    """Whether all that is held against a layer is a scale which the network learns well with."""
+    assert report.audit is not None
+    learning = report.audit.trainability
+    well = learning is not None and learning.score >= ENOUGH and not options.select
+    return well and all(f.code in OF_SCALE and f.severity is not Severity.ERROR for f in findings)
 
 
 def allowed(chosen: Sequence[Choice], report: Report, options: FixOptions) -> tuple[list[Choice], list[Refusal]]:

@@ -82,7 +82,7 @@ def fix(source: Source, output: str | Path | None, config: Config, options: FixO
     if not found.changes:
         model = load_model(_private_copy(source))
         return replace(result, written=() if _same_file(model, target) else tuple(copy_unchanged(model, target)))
-    if not options.keep_going and _fails(result, options):
+    if _fails(result, options) and not (options.keep_going or config.fail_on == "never"):
         return replace(result, held_back=True)
     written = _write(source, found, target, config, options)
     return replace(result, written=written, after=audit(target, config))
@@ -119,9 +119,11 @@ def _same_file(model: Model, target: Path) -> bool:
 
 
 def _fails(result: FixResult, options: FixOptions) -> bool:
-    """Whether errors remain where it was asked to mend."""
+    """Whether errors remain where it was asked to mend; what was asked to be drawn in one way and no other is not judged."""
     assert result.after is not None
     assert result.after.audit is not None
+    if not options.is_free:
+        return False
     asked = {a.layer.name for a in result.after.audit.layers if is_asked_for(a, options)}
     return any(
         f.severity is Severity.ERROR

@@ -12,9 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from initaudit.fixing.choose import allowed, choose
+from initaudit.fixing.choose import ENOUGH, allowed, choose
 from initaudit.fixing.rungs.cause import causes
-from initaudit.fixing.rungs.chain import ENOUGH, chain, head_factors
+from initaudit.fixing.rungs.chain import chain, head_factors
 from initaudit.probe import ProbeOptions
 from initaudit.redrawing.choice import Choice
 from initaudit.redrawing.redraw import redraw
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from initaudit.report.report import Report
 
 HARM = 0.02
-"""Trainability that a rung may cost without being taken back. A judgement: two draws of the same scheme differ by as much."""
+"""Trainability that a rung may cost without being taken back, and that the chain must bring to be kept. A judgement: two draws of the same scheme differ
+by as much."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +64,7 @@ def climb(start: Candidate, config: Config, options: FixOptions) -> tuple[Candid
         if there.report is here.report:
             here = there  # nothing but refusals
             continue
-        kept = _is_no_worse(there.report, here.report)
+        kept = _is_no_worse(there.report, here.report, harm=-HARM if name == "chain" else HARM)
         steps.append(_step(name, here, there, kept=kept))
         here = there if kept else replace(here, refusals=there.refusals)
     return here, tuple(steps)
@@ -93,7 +94,7 @@ def _chain(here: Candidate, config: Config, options: FixOptions) -> Candidate | 
     if there is None or all(factor == 1.0 for factor in heads.values()):
         return there
     calm = here.changed(chosen, config, lambda model: shape_chain(model, found, config.seed, heads), rung="chain")
-    return calm if calm is not None and _is_no_worse(calm.report, there.report) else there
+    return calm if calm is not None and _is_no_worse(calm.report, there.report, harm=HARM) else there
 
 
 def _redrawn(
@@ -115,12 +116,12 @@ _RUNGS: tuple[tuple[str, Callable[[Candidate, Config, FixOptions], Candidate | N
 )
 
 
-def _is_no_worse(there: Report, here: Report) -> bool:
-    """Whether the network behind a rung is at least as good as the one in front of it."""
+def _is_no_worse(there: Report, here: Report, *, harm: float) -> bool:
+    """Whether the network behind a rung is as good as the one in front of it, but for `harm` in trainability, or good enough."""
     after, before = there.verdict.trainability, here.verdict.trainability
     if after is None or before is None or _errors(there) < _errors(here):
         return True
-    return after >= min(before - HARM, ENOUGH)
+    return after >= min(before - harm, ENOUGH)
 
 
 def _errors(report: Report) -> int:

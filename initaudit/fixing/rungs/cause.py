@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from initaudit.fixing.choose import asking
+from initaudit.fixing.choose import OF_SCALE, asking
 from initaudit.judgement.scale import GROSS
 from initaudit.kind import Kind
 from initaudit.redrawing.choice import Choice
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 OF_VALUES = frozenset({"INI001", "INI002", "INI003", "INI004", "INI104", "INI105", "INI106", "INI201"})
 """Rules about the values of one weight."""
-OF_SCALE = frozenset({"INI101", "INI102"})
-"""Rules about its size, of which a network may have one for all layers."""
 OF_BIAS = "INI301"
 OF_SIGNAL = frozenset({"INI403", "INI404"})
 """Rules about what comes out of the activation, which a norm in front of it may be to blame for."""

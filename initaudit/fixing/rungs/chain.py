@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from initaudit.fixing.choose import ENOUGH
 from initaudit.judgement.dynamics import dynamics_of
 from initaudit.redrawing.chain import links
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from initaudit.redrawing.chain import Link
     from initaudit.report.report import Report
 
-ENOUGH = 0.85
-"""Trainability from which a network is left as it is: of healthy networks nearly all score more. A judgement."""
 MOST = 0.5
 """Share of the layers with a target whose place in the chain must be known."""
 
