@@ -24,6 +24,8 @@ from initaudit.probe.isolation import Child
 from initaudit.rule import Rule
 
 if TYPE_CHECKING:
+    import threading
+
     from initaudit.findings import Finding
 
 settings.register_profile("unhurried", deadline=None)
@@ -91,6 +93,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
         timeout: float,
         max_memory: int,
         progress: Callable[[str], None] | None = None,
+        stop: threading.Event | None = None,
     ) -> dict[str, Any]:
         answer = job.run_job({**body, "max_memory": max_memory}, blobs, progress or (lambda _: None), lambda _: None)
         return json.loads(json.dumps(answer))  # as it comes through the pipe

@@ -214,13 +214,16 @@ def read_model(job: dict[str, Any], blobs: Sequence[bytes]) -> ModelProto:
         raise ProbeError(f"the file went away during the audit: {error.strerror or error}") from error
 
 
-def limit_memory(max_memory: int, mapped: int) -> None:
-    """Let allocations far beyond the limit fail at once.
+def limit_memory(max_memory: int | None, mapped: int = 0) -> None:
+    """Let allocations far beyond the limit fail at once; None lifts it for the next job.
 
     Maps of weight files are private and count: they are added, twice, for two sessions may be open at a time.
     """
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 
-        limit = max_memory + DATA_HEADROOM + 2 * mapped
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+        _, highest = resource.getrlimit(resource.RLIMIT_DATA)
+        limit = highest if max_memory is None else max_memory + DATA_HEADROOM + 2 * mapped
+        if highest != resource.RLIM_INFINITY:
+            limit = min(limit, highest)
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, highest))
