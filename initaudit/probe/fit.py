@@ -24,6 +24,7 @@ from initaudit.probe.plan import LayerPlan
 from initaudit.probe.runs import Runs, batched_runs, single_runs
 from initaudit.probe.sampling import SAMPLE, positions
 from initaudit.probe.segments import Network
+from initaudit.probe.session import THREADS
 from initaudit.probe.shapes import inferred_shapes
 
 if TYPE_CHECKING:
@@ -234,7 +235,7 @@ class Journey:
         segment = self.network.segment(self.position, stop, inject=(), expose=wanted)
         if not wanted:
             return [{} for _ in self.states]
-        segment.open(self.states[0], {}, self._folder, None)
+        segment.open(self.states[0], {}, self._folder, THREADS)
         return [segment.run(state, {}, wanted) for state in self.states]
 
 
