@@ -13,6 +13,10 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+os.environ.setdefault(
+    "OPENBLAS_NUM_THREADS", "1"
+)  # before numpy reads it: the workers share the cores, and idle threads of OpenBLAS spin
+
 import pytest
 from hypothesis import settings
 
