@@ -7,7 +7,7 @@ import mmap
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 from initaudit.errors import UnreadableModel
 
@@ -133,12 +133,21 @@ def _read(path: Path) -> bytes:
             head = file.read(HEAD)
             if head and not _may_be_protobuf(head):
                 return head  # says what it is; a device may never end
-            raw = head + file.read(LARGEST_MESSAGE - len(head) + 1)
+            raw = _rest(head, file)
     except (OSError, ValueError) as error:  # a null character in the name
         raise UnreadableModel(f"{path}: {getattr(error, 'strerror', None) or error}") from error
     if len(raw) > LARGEST_MESSAGE:
         raise UnreadableModel(f"{path}: larger than a protobuf may be (2 GB)")
     return raw
+
+
+def _rest(head: bytes, file: IO[bytes]) -> bytes:
+    """All bytes, or more than a protobuf may have; read piece by piece, for memory is taken for what is asked, there or not."""
+    pieces, size = [head], len(head)
+    while size <= LARGEST_MESSAGE and (piece := file.read(MAPPED_FROM)):
+        pieces.append(piece)
+        size += len(piece)
+    return b"".join(pieces)
 
 
 def _may_be_protobuf(head: bytes) -> bool:
