@@ -111,15 +111,17 @@ def table(log: Log) -> str:
     for what, row in sorted(counts.items(), key=lambda item: -item[1]["weights"] - item[1]["probed"]):
         lines.append(f"{what:52}" + "".join(f"{row[column]:11,}" for column in columns))
     if log.entries:
-        slowest = max(log.entries, key=lambda entry: entry["seconds"])
-        largest = max(log.entries, key=lambda entry: entry["memory"])
         lines.append(f"{len(log.entries):,} cases; a case may be of several kinds")
-        lines.append(
-            f"longest: {slowest['seconds']:.1f} s of the processor (case {slowest['number']} of seed {slowest['seed']})"
-        )
-        lines.append(
-            f"most memory: {largest['memory'] / 2**20:.0f} MiB (case {largest['number']} of seed {largest['seed']})"
-        )
+        for half, title in enumerate(
+            ("the command's own process, without the probe", "with the probe in the same process")
+        ):
+            mine = [entry for entry in log.entries if entry["number"] % 2 == half]
+            lines += [f"{title}:"] * bool(mine)
+            for key, unit, digits in (("seconds", 1, "s of the processor"), ("memory", 1 << 20, "MiB resident")):
+                lines += [
+                    f"  at most {entry[key] / unit:.1f} {digits} (case {entry['number']} of seed {entry['seed']})"
+                    for entry in sorted(mine, key=lambda entry: -entry[key])[:1]
+                ]
         versions = Counter(entry["version"] for entry in log.entries)
         lines += [f"{count:,} with version {version}" for version, count in versions.items()]
     return "\n".join(lines)

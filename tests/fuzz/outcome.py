@@ -131,7 +131,7 @@ def _fixed(path: Path, case: Case) -> str:
         assert result.after is not None
         check_report(result.after)
         return "fixed"
-    if out.read_bytes() != case.raw:
+    if len(result.written) == 1 and out.read_bytes() != case.raw:  # with external data, the reference is to the copy
         raise FaultError("fix changed nothing, and wrote something else")
     return "nothing to fix"
 
