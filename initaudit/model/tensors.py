@@ -196,8 +196,9 @@ def _dense(proto: onnx.SparseTensorProto, name: str, folder: Path | None) -> np.
     if size > MAX_ELEMENTS:
         raise UnsupportedWeight(f"sparse tensor of {size} elements is too large to be made dense")
     try:
-        values, stored = (tensor_from_proto(t, name=name, folder=folder).array() for t in (proto.values, proto.indices))
-        indices = stored.astype(np.int64)
+        stored = (tensor_from_proto(part, name=name, folder=folder) for part in (proto.values, proto.indices))
+        values, indices = (tensor.array() for tensor in stored)
+        indices = indices.astype(np.int64)
         flat = np.ravel_multi_index(tuple(indices.T), shape) if indices.ndim == 2 else indices
     except ValueError as error:
         raise InvalidModel(f"sparse tensor {name!r}: index out of range or wrong byte count: {error}") from error
