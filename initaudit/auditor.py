@@ -70,7 +70,7 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
     model = load_model(source)
     extraction = extract_layers(model)
     check_reasons(config, extraction.layers)
-    options = _probe_options(config)
+    options = ProbeOptions.of(config)
     with start_probe(model, extraction.layers, options, progress) as probing:
         layers, unreadable = measure(extraction.layers, seed=config.seed)
         probed = probing()
@@ -140,22 +140,6 @@ def _unmeasured(probed: ProbeResult) -> str | None:
         return "Weights only: the signal could not be measured."
     forward_only = probed.mode == "forward" or probed.status == "partial"
     return "The way forward only: no gradient was measured." if forward_only else None
-
-
-def _probe_options(config: Config) -> ProbeOptions:
-    """The options of an audit that concern the probe."""
-    return ProbeOptions(
-        mode=config.probe,
-        batch=config.batch,
-        seed=config.seed,
-        exact=config.exact,
-        input_shapes=dict(config.input_shapes),
-        input_data=config.input_data,
-        input_spectrum=config.input_spectrum,
-        max_memory=config.max_memory,
-        timeout=config.timeout,
-        provider=config.provider,
-    )
 
 
 def _judge(rules: Iterable[Rule], audit: ModelAudit, limits: Sequence[Limit]) -> tuple[list[Finding], tuple[str, ...]]:

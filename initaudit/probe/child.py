@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from initaudit.errors import InitauditError, UsageError
-from initaudit.probe.frames import Frame, read_frame, write_frame
+from initaudit.frames import Frame, read_frame, write_frame
 
 
 def main() -> None:

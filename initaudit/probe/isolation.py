@@ -12,7 +12,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from initaudit.errors import ProbeError
-from initaudit.probe.process import Aborted, Child, private_memory
+from initaudit.memory import private_memory
+from initaudit.probe.process import Aborted, Child
 
 if TYPE_CHECKING:
     import threading

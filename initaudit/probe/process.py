@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from initaudit.errors import ProbeError, UsageError
-from initaudit.probe.frames import Frame, GarbledFrameError, read_frame, write_frame
+from initaudit.frames import Frame, GarbledFrameError, read_frame, write_frame
+from initaudit.memory import private_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -285,18 +286,6 @@ class Child:
         if name == "SIGKILL":
             return f"onnxruntime's process was killed (SIGKILL, perhaps for want of memory) while {self._doing}"
         return f"onnxruntime crashed ({name}) while {self._doing}{detail}"
-
-
-def private_memory(pid: int) -> int:
-    """Bytes of anonymous resident memory of a process; 0 where the system does not tell (only Linux does)."""
-    try:
-        text = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return 0
-    for line in text.splitlines():
-        if line.startswith("RssAnon:"):
-            return int(line.split()[1]) * 1024
-    return 0
 
 
 def _result(answer: Frame) -> dict[str, Any]:

@@ -57,7 +57,7 @@ class Network:
         """By output: nodes that depend on no input of the model."""
         self.nodes: list[tuple[NodeProto, tuple[str, ...]]] = []
         """The others with the values they and their bodies read."""
-        for node in build_graph(model, None).nodes:
+        for node in build_graph(model, None, checked=True).nodes:
             read = tuple(dict.fromkeys(value.name for value in node.reads()))
             if static.issuperset(read) and node.spec.use is not Use.RANDOM:
                 static.update(node.proto.output)

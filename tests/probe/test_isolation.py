@@ -18,10 +18,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from initaudit.errors import ProbeError, UsageError
+from initaudit.frames import Frame, GarbledFrameError, read_frame, write_frame
+from initaudit.memory import private_memory
 from initaudit.probe import isolation, process
-from initaudit.probe.frames import Frame, GarbledFrameError, read_frame, write_frame
 from initaudit.probe.isolation import MOST_KEPT_BYTES, Aborted, Child, discard_spare, prestart, run_child
-from initaudit.probe.process import private_memory
 
 ROOT = Path(__file__).resolve().parents[2]
 GIB = 1 << 30
@@ -200,7 +200,7 @@ def test_what_was_measured_before_the_end_is_kept():
     """A process that dies on the way back has measured the way forward: that is returned, with what happened."""
     script = (
         f"import sys, os; sys.path.insert(0, {str(ROOT)!r})\n"
-        "from initaudit.probe.frames import Frame, write_frame\n"
+        "from initaudit.frames import Frame, write_frame\n"
         "write_frame(sys.stdout.buffer, Frame(kind='partial', body={'signals': {'a': 1}}))\n"
         "write_frame(sys.stdout.buffer, Frame(kind='progress', body='measuring gradients'))\n"
         "os.abort()\n"
