@@ -7,32 +7,32 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-import onnxruntime
 import pytest
-from onnx import TensorProto, helper
 
 import initaudit
 from initaudit import auditor
 from initaudit.probe import isolation
+from initaudit.probe.instrument import tap_options
 from initaudit.probe.isolation import discard_spare
-from initaudit.probe.session import THREADS, open_session, quiet_options, run_session
+from initaudit.probe.session import THREADS, quiet_options, trial_options
 from tests.networks import he, mlp
 
 if TYPE_CHECKING:
+    import numpy as np
+    import onnxruntime
     from onnx import ModelProto
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores are given to processes on Linux")
 
 
 def off(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Nine tenths of He's standard deviation: off the target, so that the recommended start is measured, too."""
-    return 0.9 * he(shape, rng)
+    """Eight tenths of He's standard deviation: off the target, so that the recommended start is measured, too."""
+    return 0.8 * he(shape, rng)
 
 
 DEEP = mlp((96, *(96,) * 23, 10), "Relu", off)
@@ -73,12 +73,11 @@ def load() -> Iterator[None]:
 
 
 def test_report_depends_on_nothing_but_the_file() -> None:
-    """Byte for byte: in a fresh process, in one that has served others, under load, and on one core."""
+    """Byte for byte: in a fresh process, again in the same one and under load, and on one core."""
     discard_spare()
     fresh = said(DEEP)
-    again = said(DEEP)
     with load():
-        under_load = said(DEEP)
+        again = said(DEEP)
     discard_spare()
     with on_cores({min(os.sched_getaffinity(0))}):
         on_one_core = said(DEEP)
@@ -88,25 +87,13 @@ def test_report_depends_on_nothing_but_the_file() -> None:
     assert report["verdict"]["slowness"] > 1
     assert sum(layer["signal"]["gradient_rms"] is not None for layer in report["layers"]) == 24
     assert again == fresh
-    assert under_load == fresh
     assert on_one_core == fresh
 
 
-def test_number_of_threads_is_not_left_to_the_machine() -> None:
-    """How many threads share the elements of an Elu decides which of them a vector instruction computes, and which are left over."""
-    kind = helper.make_tensor_value_info
-    x, y = kind("x", TensorProto.FLOAT, [None]), kind("y", TensorProto.FLOAT, [None])
-    graph = helper.make_graph([helper.make_node("Elu", ["x"], ["y"])], "g", [x], [y])
-    elu = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    values = np.random.default_rng(0).standard_normal(1_000_003, np.float32)
-
-    def run(options: onnxruntime.SessionOptions) -> np.ndarray:
-        return run_session(open_session(elu, None, options), None, {"x": values})[0]
-
-    one, two = (run(quiet_options(threads)) for threads in (1, 2))
-
-    assert np.abs(one - two).max() > 0
-    np.testing.assert_array_equal(run(quiet_options()), two if THREADS == 2 else one)
+@pytest.mark.parametrize("options", [quiet_options, trial_options, tap_options])
+def test_number_of_threads_is_not_left_to_the_machine(options: Callable[[], onnxruntime.SessionOptions]) -> None:
+    """How onnxruntime divides work among threads decides about last bits, in Elu, Softplus and some products; 0 would be one thread a core."""
+    assert options().intra_op_num_threads == THREADS
 
 
 def test_process_that_served_other_models_measures_the_same() -> None:
