@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from initaudit.extraction.layer import Extraction, Layer
     from initaudit.model.load import Model, Source
+    from initaudit.task import Watch
 
 
 HEADINGS = ("layer", "kind", "shape", "fan in/out", "feeds", "params", "dtype")
@@ -26,22 +27,33 @@ class Inspection:
     extraction: Extraction
 
 
-def inspect_model(source: Source) -> Inspection:
-    """Load and extract; no weight is read. Raises ModelError."""
+def inspect_model(source: Source, name: str = "<memory>") -> Inspection:
+    """Load and extract; no weight is read; what comes from memory is called `name`. Raises ModelError."""
     from initaudit.extraction.extract import extract_layers
     from initaudit.model.load import load_model
 
-    model = load_model(source)
+    model = load_model(source, name=name)
     return Inspection(model=model, extraction=extract_layers(model))
 
 
+def inspection(name: str, content: bytes | None, shown: str, width: int, watch: Watch) -> str:
+    """The table of a file, or of the bytes of one, as text of `width` columns or as JSON: a task for a worker. Raises ModelError."""
+    watch.doing("reading")
+    found = inspect_model(name if content is None else content, name)
+    return as_json(found) if shown == "json" else as_text(found, width)
+
+
 def as_json(found: Inspection) -> str:
-    """`{"model": ..., "layers": [...], "skipped": [...]}` as text."""
+    """`{"model": ..., "record": ..., "layers": [...], "skipped": [...]}` as text."""
+    from initaudit.model.record import read_record
+    from initaudit.report.earlier import record_part
+
     extraction = found.extraction
     document = {
         "model": found.model.label,
         "parameters": extraction.parameters,
         "audited": extraction.audited,
+        "record": record_part(read_record(found.model.proto)),
         "layers": [_row(layer) for layer in extraction.layers],
         "skipped": [
             {
@@ -64,6 +76,9 @@ def as_text(found: Inspection, width: int) -> str:
 
     from initaudit.formats.printing import printed, visible
     from initaudit.formats.table import layer_table
+    from initaudit.formats.telling import fixed_before
+    from initaudit.model.record import read_record
+    from initaudit.report.earlier import record_part
 
     out = io.StringIO()
     console = Console(file=out, width=width, color_system=None, highlight=False, markup=False, emoji=False)
@@ -77,6 +92,8 @@ def as_text(found: Inspection, width: int) -> str:
     console.print(
         f"{len(extraction.layers)} layers; {extraction.audited:,} of {extraction.parameters:,} parameters belong to them."
     )
+    for line in fixed_before(record_part(read_record(found.model.proto))):
+        console.print(visible(f"{line}."))
     for what, names in _shared(extraction.layers):
         console.print(visible(f"  {what}: {', '.join(names)}"))
     for skipped in extraction.skipped:

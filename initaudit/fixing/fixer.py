@@ -11,8 +11,10 @@ from initaudit.errors import FixRefused
 from initaudit.findings import Severity
 from initaudit.fixing.choose import choose
 from initaudit.fixing.options import FixOptions
-from initaudit.fixing.patching import copy_unchanged, write_model
+from initaudit.fixing.patching import copy_unchanged
+from initaudit.fixing.record import write_recorded
 from initaudit.model.load import load_model
+from initaudit.probe import ProbeOptions
 from initaudit.redrawing.choice import Change, Refusal
 from initaudit.redrawing.redraw import redraw
 from initaudit.redrawing.split import split_copies
@@ -54,8 +56,8 @@ def fix(source: Source, output: str | Path | None, config: Config, options: FixO
         raise FixRefused(f"{output}: is no file, and what is written is audited again; give a file")
     before = audit(source, config)
     chosen, forbidden = choose(before, options)
-    model = split_copies(load_model(_private_copy(source), whole=True), chosen)
-    changes, impossible, contents = redraw(model, chosen, config.seed, options)
+    model = split_copies(load_model(_private_copy(source)), chosen)
+    changes, impossible, contents = redraw(model, chosen, config.seed, options, inputs=ProbeOptions.of(config))
     refusals = (*forbidden, *impossible)
     if refusals and not changes:
         raise FixRefused(f"{before.path}: nothing could be changed: {refusals[0].layer}: {refusals[0].reason}")
@@ -65,7 +67,9 @@ def fix(source: Source, output: str | Path | None, config: Config, options: FixO
     if not changes:
         written = () if _same_file(model, target) else tuple(copy_unchanged(model, target))
         return FixResult(before=before, after=None, changes=(), refusals=refusals, written=written)
-    written = tuple(write_model(model, target, contents.values, touched=contents.tensors))
+    written = tuple(
+        write_recorded(model, target, contents.values, contents.tensors, changes, seed=config.seed, recipe=options)
+    )
     judged_as = before.verdict.context if before.verdict.context in ("fresh", "trained") else config.context
     after = audit(target, replace(config, context=judged_as))
     return FixResult(before=before, after=after, changes=changes, refusals=refusals, written=written)

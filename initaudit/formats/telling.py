@@ -55,3 +55,15 @@ def interrupted(head: Part) -> str | None:
 def missed(report: Part) -> list[str]:
     """What the options of the gate ask beyond findings and the model does not meet, a sentence each."""
     return list(report.get("gate", {}).get("missed", ()))
+
+
+def fixed_before(record: Part | None) -> list[str]:
+    """What the model's own record says of fixes, a sentence each; nothing where it has none."""
+    if record is None:
+        return []
+    if record["problem"] is not None:
+        return [f"The record of fixes in the file cannot be read: {record['problem']}"]
+    return [
+        f"Fixed by initaudit {fix['version']}: {plural(len(fix['layers']), 'layer')} (scheme {fix['scheme']}, {fix['mode']}, seed {fix['seed']})"
+        for fix in record["fixes"]
+    ]

@@ -16,7 +16,7 @@ from initaudit.format import Format, FormatOptions
 from initaudit.formats.changes import changes_text
 from initaudit.formats.layers import show_chi, show_layers
 from initaudit.formats.printing import number, printed, visible
-from initaudit.formats.telling import Part, active, interrupted, missed
+from initaudit.formats.telling import Part, active, fixed_before, interrupted, missed
 from initaudit.formats.text_findings import STYLES, print_findings
 
 INPUTS_SHOWN = 4
@@ -130,6 +130,8 @@ def _coverage(console: Console, report: Part, options: FormatOptions) -> None:
     share = audited / parameters if parameters else 1.0
     percent = f" ({share:.1%})" if share < 1 else ""
     console.print(f"{audited:,} of {parameters:,} parameters audited{percent}.")
+    for line in fixed_before(report["model"].get("record")):
+        console.print(Text(visible(f"{line}."), style="dim"))
     left = [s for s in coverage["skipped"] if s["is_parameter"]]
     for skipped in left if options.verbose else left[:3]:
         console.print(

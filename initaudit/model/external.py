@@ -6,6 +6,7 @@ A path that climbs out or follows a link out is refused (CVE-2024-27318, CVE-202
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 from initaudit.errors import ExternalDataError
 
 if TYPE_CHECKING:
-    from onnx import TensorProto
+    from onnx import ModelProto, TensorProto
 
 MAX_NAME = 255
 """Bytes of one part of a path: NAME_MAX of Linux's file systems."""
@@ -45,6 +46,21 @@ def check_external(proto: TensorProto, folder: Path | None) -> None:
     """Raises ExternalDataError where the data of a tensor lies outside the folder of the model, or would; whether it is there is not asked."""
     folder, location = _folder(proto, folder), _location(proto)
     _inside(proto.name, folder, location, _version(folder, location))
+
+
+def external_bytes(proto: ModelProto, folder: Path | None) -> int:
+    """Bytes on disk of the files that hold the initializers' data; holes of sparse files and files that are not there count nothing."""
+    if folder is None:
+        return 0
+    locations = {_location(t) for t in proto.graph.initializer if t.external_data}
+    size = 0
+    for location in locations:
+        with suppress(OSError, ValueError):
+            status = (folder / location).stat()
+            size += min(
+                status.st_size, 512 * getattr(status, "st_blocks", status.st_size)
+            )  # POSIX counts blocks of 512 bytes
+    return size
 
 
 def external_range(proto: TensorProto, folder: Path | None, nbytes: int) -> ExternalRange:

@@ -7,13 +7,14 @@ import mmap
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from initaudit.errors import UnreadableModel
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
+    from initaudit.model.external import FileVersion
     from initaudit.model.graph import Graph
 
     Source: TypeAlias = str | os.PathLike[str] | bytes | ModelProto | Any
@@ -45,6 +46,10 @@ class Model:
     """Bytes of the .onnx file."""
     name: str = "<memory>"
     """What a model is called that came from memory."""
+    mapped: bool = False
+    """Whether the larger initializers are references to where their values stand in the file itself."""
+    version: FileVersion | None = None
+    """Of the file when it was read; None when the model came from memory."""
 
     @property
     def label(self) -> str:
@@ -57,28 +62,28 @@ class Model:
         return {"" if o.domain == "ai.onnx" else o.domain: o.version for o in self.proto.opset_import}
 
 
-def load_model(source: Source, *, whole: bool = False, name: str = "<memory>") -> Model:
+def load_model(source: Source, *, name: str = "<memory>") -> Model:
     """Parse a model. Raises UnreadableModel, InvalidModel or ExternalDataError, each naming the file.
 
-    Weights inside a large file are mapped, not read, unless `whole` asks for messages that hold their values. What comes from memory is
-    called `name`.
+    Weights inside a large file are mapped, not read. What comes from memory is called `name`.
     """
     path: Path | None = None
     if isinstance(source, Model):
         return source
     if isinstance(source, str | os.PathLike):
         path = Path(source)
-        outlined = None if whole else _outline(path)
+        outlined = _outline(path)
         if outlined is not None:
             return outlined
-        raw = _read(path)
-    elif isinstance(source, bytes | bytearray | memoryview):
+        raw, version = _read(path)
+        return replace(_model(_parse(raw, str(path)), path, raw), version=version)
+    if isinstance(source, bytes | bytearray | memoryview):
         raw = bytes(source)
     else:
         proto = _as_proto(source)
         raw = proto.SerializeToString()
         return _model(proto, None, raw, name)
-    return _model(_parse(raw, str(path or name)), path, raw, name)
+    return _model(_parse(raw, name), None, raw, name)
 
 
 def private_copy(model: Model) -> Model:
@@ -106,7 +111,7 @@ def _outline(path: Path) -> Model | None:
                 return None
             proto = read_outline(raw, path.resolve().name)
             _check_graph(proto, str(path))
-            return _model(proto, path, raw)
+            return replace(_model(proto, path, raw), mapped=True, version=version_of(os.fstat(file.fileno())))
     except (OSError, MalformedError, DecodeError):
         return None
 
@@ -125,20 +130,41 @@ def _model(proto: ModelProto, path: Path | None, raw: bytes | mmap.mmap, name: s
     return Model(path=path, proto=proto, graph=graph, folder=folder, sha256=digest, size=len(raw), name=name)
 
 
-def _read(path: Path) -> bytes:
+def version_of(status: os.stat_result) -> FileVersion:
+    """What tells a file from another, and from itself rewritten."""
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _read(path: Path) -> tuple[bytes, FileVersion]:
+    """The content of a file, and which version of it that is."""
     try:
         if path.is_dir():
             raise UnreadableModel(f"{path}: is a directory")
         with path.open("rb") as file:
-            head = file.read(HEAD)
-            if head and not _may_be_protobuf(head):
-                return head  # says what it is; a device may never end
-            raw = head + file.read(LARGEST_MESSAGE - len(head) + 1)
+            version = version_of(os.fstat(file.fileno()))
+            return read_model(file, str(path)), version
     except (OSError, ValueError) as error:  # a null character in the name
         raise UnreadableModel(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def read_model(file: BinaryIO, label: str) -> bytes:
+    """The bytes of a stream that may be a model; of one that is none its head, which says what it is. Raises UnreadableModel, and OSError."""
+    head = file.read(HEAD)
+    if head and not _may_be_protobuf(head):
+        return head  # a device may never end
+    raw = _rest(head, file)
     if len(raw) > LARGEST_MESSAGE:
-        raise UnreadableModel(f"{path}: larger than a protobuf may be (2 GB)")
+        raise UnreadableModel(f"{label}: larger than a protobuf may be (2 GB)")
     return raw
+
+
+def _rest(head: bytes, file: BinaryIO) -> bytes:
+    """All bytes, or more than a protobuf may have; read piece by piece, for memory is taken for what is asked, there or not."""
+    pieces, size = [head], len(head)
+    while size <= LARGEST_MESSAGE and (piece := file.read(MAPPED_FROM)):
+        pieces.append(piece)
+        size += len(piece)
+    return b"".join(pieces)
 
 
 def _may_be_protobuf(head: bytes) -> bool:

@@ -50,11 +50,12 @@ def read_outline(raw: bytes | mmap, location: str) -> ModelProto:
     model.graph.CopyFrom(GraphProto.FromString(_without(raw, start, stop, {INITIALIZER})))
     for number, _, inner, end in fields(raw, start, stop):
         if number == INITIALIZER:
-            model.graph.initializer.append(_tensor(raw, inner, end, location))
+            model.graph.initializer.append(read_tensor(raw, inner, end, location))
     return model
 
 
-def _tensor(raw: bytes | mmap, start: int, stop: int, location: str) -> TensorProto:
+def read_tensor(raw: bytes | mmap, start: int, stop: int, location: str) -> TensorProto:
+    """The initializer that stands there, referring to its values where they are large."""
     stored = [(a, b) for number, _, a, b in fields(raw, start, stop) if number == RAW_DATA]
     if len(stored) != 1 or stored[0][1] - stored[0][0] < SMALLEST:
         return TensorProto.FromString(raw[start:stop])

@@ -153,7 +153,7 @@ def _typed_length_wanted(proto: TensorProto, size: int) -> int:
 
 def _decode(proto: TensorProto, shape: tuple[int, ...], external: ExternalRange | None, nbytes: int) -> np.ndarray:
     known = _NUMPY_DTYPES.get(proto.data_type)
-    if known is None:
+    if known is None or known.kind == "c":  # no operator casts complex numbers, and no law draws them
         raise UnsupportedWeight(f"element type {dtype_name(proto.data_type)} cannot be read")
     if external is None and not proto.HasField("raw_data"):
         array = numpy_helper.to_array(proto)

@@ -15,13 +15,14 @@ class Contents:
 
     def __init__(self) -> None:
         self.values: dict[int, np.ndarray] = {}
-        """Flat, float64, whole tensors."""
+        """Flat, whole tensors, in the type that each is stored in."""
         self.tensors: dict[int, Tensor] = {}
 
     def put(self, tensor: Tensor, index: np.ndarray | None, new: np.ndarray) -> None:
         """Place `new` at the flat positions `index` of `tensor`, or all over it where that is None; the rest keeps its values."""
         if id(tensor) not in self.values:
-            self.values[id(tensor)] = np.array(tensor.array(), np.float64).reshape(-1)
+            held = tensor.array()
+            self.values[id(tensor)] = np.empty(held.size, held.dtype) if index is None else np.array(held).reshape(-1)
             self.tensors[id(tensor)] = tensor
         flat = self.values[id(tensor)]
         if index is None:

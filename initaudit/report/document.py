@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from initaudit.extraction.wiring import wiring
 from initaudit.findings import Severity
+from initaudit.model.record import read_record
+from initaudit.report.earlier import record_part
 from initaudit.report.graph import graph_entry
 from initaudit.report.run import run
 from initaudit.version import __version__
@@ -66,6 +68,7 @@ def entry(
             "opset": dict(model.opset) if model else {},
             "producer": _producer(model.proto) if model else None,
             "parameters": parameters,
+            "record": record_part(read_record(model.proto)) if model else None,
         },
         "verdict": {
             "status": verdict.status,
@@ -130,6 +133,7 @@ def _probe(probe: ProbeResult, depth_scale: float | None) -> dict[str, Any]:
         "mode": probe.mode,
         "status": probe.status,
         "reason": probe.reason,
+        "interrupted": probe.interrupted,
         "batch": probe.batch,
         "seed": probe.seed,
         "exact": probe.exact,

@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 import initaudit
 from initaudit.cli import run
 from initaudit.errors import FixRefused
+from initaudit.model.record import KEY
 from tests.networks import he, mlp, model, normal, save, trained_like, xavier
 
 STATIC = initaudit.Config(probe="none", context="fresh")
@@ -50,7 +51,7 @@ def test_an_untrainable_network_becomes_trainable(tmp_path: Path):
 
 
 def test_what_the_patch_does_not_name_survives_to_the_byte(tmp_path: Path):
-    """Training info, metadata, sparse initializers and doc strings are not the fixer's business."""
+    """Training info, metadata, sparse initializers and doc strings are not the fixer's business; one entry of the metadata is."""
     proto = mlp([64, 64, 8], change={"fc0.weight": np.zeros_like})
     proto.doc_string = "kept"
     proto.metadata_props.add(key="k", value="v")
@@ -64,6 +65,7 @@ def test_what_the_patch_does_not_name_survives_to_the_byte(tmp_path: Path):
     initaudit.fix(path, tmp_path / "out.onnx", config=STATIC)
     expected = onnx.load(path)
     written = onnx.load(tmp_path / "out.onnx")
+    assert written.metadata_props.pop().key == KEY
     for name in ("fc0.weight", "fc0.bias"):
         for proto_ in (expected, written):
             tensor = next(t for t in proto_.graph.initializer if t.name == name)

@@ -23,7 +23,7 @@ def external(folder: Path, location: str = "m.onnx.data", name: str = "m.onnx") 
 
 def rewrite(path: Path, output: Path | None = None) -> None:
     """Write the model again, with the same values."""
-    write_model(load_model(path, whole=True), output or path, {}, touched={})
+    write_model(load_model(path), output or path, {}, touched={})
 
 
 def names(folder: Path) -> list[str]:

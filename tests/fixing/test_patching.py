@@ -11,6 +11,8 @@ import pytest
 from onnx import numpy_helper
 
 from initaudit.errors import ExternalDataError, InvalidModel, UsageError
+from initaudit.fixing import patching
+from initaudit.fixing.external_data import places_of
 from initaudit.fixing.patching import copy_unchanged, write_model
 from initaudit.model.load import Model, load_model
 from tests.networks import mlp
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 def loaded(path: Path | str) -> tuple[Model, dict[str, Tensor]]:
     """A model to be patched, and its tensors by name."""
-    found = load_model(path, whole=True)
+    found = load_model(path)
     return found, {tensor.name: tensor for _, tensor in found.graph.tensors()}
 
 
@@ -64,7 +66,7 @@ def test_an_existing_data_file_is_not_overwritten(tmp_path: Path) -> None:
     source = external(tmp_path)
     (tmp_path / "out.onnx.data").write_bytes(b"precious")
 
-    written = copy_unchanged(load_model(source, whole=True), tmp_path / "out.onnx")
+    written = copy_unchanged(load_model(source), tmp_path / "out.onnx")
 
     assert [p.name for p in written] == ["out.onnx", "out.onnx.1.data"]
     assert (tmp_path / "out.onnx.data").read_bytes() == b"precious"
@@ -77,7 +79,7 @@ def test_a_model_that_cannot_be_written_leaves_no_data_file(tmp_path: Path) -> N
     (tmp_path / "out.onnx").mkdir()
 
     with pytest.raises(UsageError, match=r"out\.onnx"):
-        copy_unchanged(load_model(source, whole=True), tmp_path / "out.onnx")
+        copy_unchanged(load_model(source), tmp_path / "out.onnx")
 
     assert sorted(p.name for p in tmp_path.iterdir()) == ["m.data", "m.onnx", "out.onnx"]
 
@@ -96,9 +98,9 @@ def test_data_that_ends_early_is_refused(tmp_path: Path) -> None:
 
 def test_data_that_shrinks_while_it_is_copied_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The length was checked before; what is missing since then is noticed, and no half model appears."""
-    model_, tensors = loaded(external(tmp_path))
-    places = {id(tensor): tensor.external() for tensor in tensors.values()}
-    monkeypatch.setattr(type(tensors["fc0.weight"]), "external", lambda self: places[id(self)])
+    model_, _ = loaded(external(tmp_path))
+    places = places_of(model_.proto.graph.initializer, tmp_path)
+    monkeypatch.setattr(patching, "places_of", lambda *_: places)
     (tmp_path / "m.data").write_bytes(b"")
 
     with pytest.raises(InvalidModel, match="ended early"):
@@ -113,7 +115,7 @@ def test_an_unchanged_copy_is_the_same_bytes(tmp_path: Path) -> None:
     proto = mlp([8, 4])
     path.write_bytes(proto.SerializeToString() + onnx.ModelProto(doc_string="appended").SerializeToString())
 
-    written = copy_unchanged(load_model(path, whole=True), tmp_path / "out.onnx")
+    written = copy_unchanged(load_model(path), tmp_path / "out.onnx")
 
     assert written == [tmp_path / "out.onnx"]
     assert (tmp_path / "out.onnx").read_bytes() == path.read_bytes()
@@ -124,7 +126,7 @@ def test_large_data_is_copied_whole(tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
     onnx.save(mlp([512, 12_000]), path, save_as_external_data=True, location="m.data", size_threshold=0)
 
-    copy_unchanged(load_model(path, whole=True), tmp_path / "out.onnx")
+    copy_unchanged(load_model(path), tmp_path / "out.onnx")
 
     before, after = stored(path), stored(tmp_path / "out.onnx")
     assert before["fc0.weight"].nbytes > 1 << 24

@@ -13,7 +13,7 @@ from initaudit.formats.page.island import island
 from initaudit.formats.page.map import network_map
 from initaudit.formats.page.picture import picture
 from initaudit.formats.page.series import at, charted, series
-from initaudit.formats.telling import missed
+from initaudit.formats.telling import fixed_before, missed
 
 SEVERITIES = ("error", "warning", "info")
 
@@ -64,6 +64,7 @@ def report_view(
         "path": path,
         "file": path[len(folder) :] or path,
         "model": {**MODEL, **report["model"]},
+        "fixed": fixed_before(report["model"].get("record")),
         "verdict": {"evidence": (), "trainability_error": None, **report["verdict"]},
         "may_be_fresh": may_be_fresh,
         "failed_rules": report.get("failed_rules", ()),

@@ -1,0 +1,48 @@
+"""Every tensor that a model file holds, wherever in the message it stands: what an audit reads, and what it does not (training, functions that nobody calls)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from initaudit.model.bodies import bodies_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
+
+
+def stored_tensors(model: ModelProto) -> Iterator[TensorProto]:
+    """The messages that hold values, in the order of the file's fields."""
+    yield from _of_graph(model.graph)
+    for training in model.training_info:
+        yield from _of_graph(training.initialization)
+        yield from _of_graph(training.algorithm)
+    for function in model.functions:
+        yield from _of_attributes(function.attribute_proto)
+        yield from _of_nodes(function.node)
+
+
+def _of_graph(graph: GraphProto) -> Iterator[TensorProto]:
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield from (sparse.values, sparse.indices)
+    yield from _of_nodes(graph.node)
+
+
+def _of_nodes(nodes: Iterable[NodeProto]) -> Iterator[TensorProto]:
+    for node in nodes:
+        yield from _of_attributes(node.attribute)
+
+
+def _of_attributes(attributes: Iterable[AttributeProto]) -> Iterator[TensorProto]:
+    for attribute in attributes:
+        if attribute.HasField("t"):
+            yield attribute.t
+        yield from attribute.tensors
+        if attribute.HasField("sparse_tensor"):
+            yield from (attribute.sparse_tensor.values, attribute.sparse_tensor.indices)
+        for sparse in attribute.sparse_tensors:
+            yield from (sparse.values, sparse.indices)
+        for body in bodies_of(attribute):
+            yield from _of_graph(body)
