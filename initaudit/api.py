@@ -53,9 +53,12 @@ class AuditOptions(TypedDict, total=False):
 class FixKeywords(TypedDict, total=False):
     """The fields of `FixOptions`, which says what each means, with all the types that they may be given as."""
 
-    scheme: str
+    scheme: Words
     mode: Literal["resample", "rescale"]
+    gain: float
+    bias: Literal["auto", "zero", "keep"]
     layers: Words
+    exclude: Words
     every: bool
     select: Words
     force: bool

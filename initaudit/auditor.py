@@ -31,7 +31,6 @@ from initaudit.measuring.theory import depth_scale, with_theory
 from initaudit.model.load import load_model
 from initaudit.probe import ProbeOptions, ProbeResult, start_probe
 from initaudit.probe.isolation import prestart
-from initaudit.redrawing.twin import to_redraw
 from initaudit.registry import faults
 from initaudit.report.report import Report
 from initaudit.rule import Rule, all_rules, check_selectors
@@ -71,13 +70,12 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
     model = load_model(source)
     extraction = extract_layers(model)
     check_reasons(config, extraction.layers)
-    options = _probe_options(config)
-    probing = start_probe(model, extraction.layers, options, progress)
-    layers, unreadable = measure(extraction.layers, seed=config.seed)
+    options = ProbeOptions.of(config)
+    with start_probe(model, extraction.layers, options, progress) as probing:
+        layers, unreadable = measure(extraction.layers, seed=config.seed)
+        probed = probing()
     context = infer_context(layers, config.context)
-    if config.probe == "full" and context.name == "fresh" and to_redraw(layers, centre=False):
-        prestart()  # for the recommended start
-    probed = with_pixels(model, layers, context, probing(), options, progress)
+    probed = with_pixels(model, layers, context, probed, options, progress, deadline=deadline)
     layers = with_training(with_theory(model.graph, layers, probed.signals), context)
     unjudged = (
         why_unjudged(layers, context, probed)
@@ -92,6 +90,8 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
     else:
         slow = slowness(model, layers, context, learning, options, deadline=deadline)
         obstacle = obstacle_to(model, layers, context, learning, slow, options, deadline=deadline)
+        if unfinished := slow.interrupted or (obstacle and obstacle.interrupted):
+            probed = probed.without("the recommended start was not measured", unfinished)
     earlier = earlier_layers(config.against, layers) if config.against else ()
     findings_input = ModelAudit(
         model=model,
@@ -140,22 +140,6 @@ def _unmeasured(probed: ProbeResult) -> str | None:
         return "Weights only: the signal could not be measured."
     forward_only = probed.mode == "forward" or probed.status == "partial"
     return "The way forward only: no gradient was measured." if forward_only else None
-
-
-def _probe_options(config: Config) -> ProbeOptions:
-    """The options of an audit that concern the probe."""
-    return ProbeOptions(
-        mode=config.probe,
-        batch=config.batch,
-        seed=config.seed,
-        exact=config.exact,
-        input_shapes=dict(config.input_shapes),
-        input_data=config.input_data,
-        input_spectrum=config.input_spectrum,
-        max_memory=config.max_memory,
-        timeout=config.timeout,
-        provider=config.provider,
-    )
 
 
 def _judge(rules: Iterable[Rule], audit: ModelAudit, limits: Sequence[Limit]) -> tuple[list[Finding], tuple[str, ...]]:

@@ -7,6 +7,7 @@ InitauditError
 │   └── ExternalDataError external data missing, too short or outside the model's folder
 ├── UnsupportedWeight     one weight cannot be read or seen through; it is listed as skipped, the audit goes on
 ├── ProbeError            the signal cannot be measured; the static audit stands
+├── LostWorker            the process that worked on the file ended, or was killed at a limit
 ├── FixRefused            `fix` would do harm or cannot do what was asked; nothing is written
 └── UsageError            options or configuration that contradict themselves
 """
@@ -48,12 +49,30 @@ class ProbeError(InitauditError):
     """The signal could not be measured; the static audit stands."""
 
 
+class LostWorker(InitauditError):
+    """The process that worked on a file ended without an answer, or was killed at a limit; other files are not concerned."""
+
+
 class FixRefused(InitauditError):
     """Nothing was written, because it would do harm or cannot be done."""
 
 
 class UsageError(InitauditError):
     """Options or configuration that cannot be followed."""
+
+
+def internal_error(error: Exception) -> str:
+    """A bug in one line: where and what."""
+    import os
+    import traceback
+    from pathlib import Path
+
+    if os.environ.get("INITAUDIT_DEBUG"):
+        traceback.print_exception(error)
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{Path(frame.filename).name}:{frame.lineno}"
+    detail = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"internal error at {where}: {detail} (a bug; INITAUDIT_DEBUG=1 shows the traceback)"
 
 
 def similar(word: str, known: Iterable[str]) -> str:

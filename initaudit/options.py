@@ -127,6 +127,13 @@ def _ignore(table: Mapping[str, Any]) -> Ignore:
     return Ignore(**{key: read_text(value) for key, value in table.items()})
 
 
+def read_layer_names(value: Any) -> tuple[str, ...]:
+    """Names of layers, or globs over them: of a list, or of a text, which is one, as names may hold commas."""
+    if not isinstance(value, Iterable) or isinstance(value, Mapping):
+        raise UsageError(f"{value!r} is no list of names")
+    return (value,) if isinstance(value, str) else tuple(map(read_text, value))
+
+
 def read_text(value: Any) -> str:
     """The text."""
     if not isinstance(value, str):
@@ -168,6 +175,14 @@ def read_real(value: Any) -> float:
         real = math.nan
     if not math.isfinite(real):
         raise UsageError(f"{value!r} is no number")
+    return real
+
+
+def read_positive(value: Any) -> float:
+    """A finite number above zero."""
+    real = read_real(value)
+    if real <= 0:
+        raise UsageError(f"must be above 0, not {value}")
     return real
 
 

@@ -60,14 +60,15 @@ class Gate:
         """
         __tracebackhide__ = True
         from initaudit.api import audit
-        from initaudit.cli.auditing import ShapesTold, with_fitting_shapes
+        from initaudit.engines.auditing import fitting_shapes
         from initaudit.errors import InitauditError
         from initaudit.model.load import load_model
 
         try:
             config = self._settings.config(os.fsdecode(source) if isinstance(source, str | os.PathLike) else None)
             if config.input_shapes and "input_shapes" not in options:
-                source, config = with_fitting_shapes(load_model(source), config, self._settings, ShapesTold())
+                source = load_model(source)
+                config, _ = fitting_shapes(source, config)
             report = audit(source, config=config, **options)
         except InitauditError as error:
             raise error.with_traceback(None) from None  # its text says all; the test's own line is what is to be seen
@@ -134,9 +135,15 @@ class ModelTest(pytest.Item):
 
     def runtest(self) -> None:
         """Audit, as `initaudit check` does. Raises ModelFailed where its exit code would not be 0."""
-        from initaudit.cli.auditing import ShapesTold, audit_one
+        from initaudit.auditor import failed
+        from initaudit.engines.auditing import Subject, audit_here
+        from initaudit.errors import UsageError
 
-        report = audit_one(os.path.relpath(self.path), self._settings, shapes=ShapesTold())
+        name = os.path.relpath(self.path)
+        try:
+            report, _ = audit_here(Subject(name=name, config=self._settings.config(name)))
+        except UsageError as error:
+            report = failed(name, str(error))
         self.user_properties += [("verdict", report.verdict.status), ("trainability", report.verdict.trainability)]
         if complaint := _complaint(report):
             raise ModelFailed(complaint)

@@ -8,19 +8,28 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pickle
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
+
+os.environ.setdefault(
+    "OPENBLAS_NUM_THREADS", "1"
+)  # before numpy reads it: the workers share the cores, and idle threads of OpenBLAS spin
 
 import pytest
 from hypothesis import settings
 
 from initaudit import auditor
+from initaudit.engines import comparing, fixing, local, process
 from initaudit.probe import isolation, job
 from initaudit.probe.isolation import Child
 from initaudit.rule import Rule
+from initaudit.task import Task, Watch
 
 if TYPE_CHECKING:
+    import threading
+
     from initaudit.findings import Finding
 
 settings.register_profile("unhurried", deadline=None)
@@ -79,7 +88,7 @@ def _rules_give_the_severities_that_they_declare(_undeclared_severities: list[st
 
 @pytest.fixture
 def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The probe measures in the test's own process: for tests of what is made of its answer, which need no process of its own."""
+    """Work and probe are done in the test's own process: for tests of what is made of their answers, which need no process of their own."""
 
     def serve(
         body: dict[str, Any],
@@ -88,10 +97,17 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
         timeout: float,
         max_memory: int,
         progress: Callable[[str], None] | None = None,
+        stop: threading.Event | None = None,
     ) -> dict[str, Any]:
         answer = job.run_job({**body, "max_memory": max_memory}, blobs, progress or (lambda _: None), lambda _: None)
         return json.loads(json.dumps(answer))  # as it comes through the pipe
 
+    def do(task: Task[Any], progress: Callable[[str], None] | None = None) -> Any:
+        watch = Watch(doing=progress or (lambda _: None), weighs=lambda _: None)
+        return pickle.loads(pickle.dumps(task.work(*task.arguments, watch=watch)))  # as it comes through the pipe
+
+    for home in (comparing, fixing, local, process):
+        monkeypatch.setattr(home, "do", do)
     monkeypatch.setattr(isolation, "run_child", serve)
     monkeypatch.setattr(job, "limit_memory", lambda *_: None)
     monkeypatch.setattr(auditor, "prestart", lambda: None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import signal
@@ -12,6 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from initaudit.cli.gate import EXIT_ERROR
+from initaudit.errors import internal_error
 from initaudit.formats.printing import visible
 from initaudit.version import __version__
 
@@ -26,6 +28,17 @@ COMMANDS = {
     "baseline": "Accept today's findings, so that later runs fail only on new ones.",
     "config": "Show the settings in force, and where each comes from.",
 }
+
+WORKED = {
+    "check": "initaudit.auditor",
+    "fix": "initaudit.fixing.fixer",
+    "inspect": "initaudit.extraction.extract",
+    "diff": "initaudit.auditor",
+    "baseline": "initaudit.auditor",
+}
+"""Commands that read models, and the module with the work of each."""
+WITHOUT_PROBE = ("none", "--probe=none")
+"""Words of a command line that is likely to want no probe."""
 
 EXIT_INTERRUPTED = 130
 """As shells have it: 128 and the number of SIGINT."""
@@ -72,7 +85,20 @@ def main() -> NoReturn:
     for number in ENDINGS:
         if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores the second one
             signal.signal(number, _end)
+    _prestart(sys.argv[1:])
     sys.exit(run(sys.argv[1:]))
+
+
+def _prestart(arguments: list[str]) -> None:
+    """Start the worker that the command will need: its imports take longer than those of the command, and another core is free."""
+    module = WORKED.get(arguments[0]) if arguments else None
+    if module is None or not {"-h", "--help"}.isdisjoint(arguments):
+        return
+    from initaudit.engines.process import prestart
+
+    words = [*arguments, os.environ.get("INITAUDIT_PROBE", "")]
+    with contextlib.suppress(OSError):  # told where it is needed
+        prestart(module, probes=module != WORKED["inspect"] and not any(word in WITHOUT_PROBE for word in words))
 
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:
@@ -104,7 +130,7 @@ def run(arguments: list[str]) -> int:
         click.echo("initaudit: error: out of memory", err=True)
         return EXIT_ERROR
     except Exception as error:  # noqa: BLE001 - the last resort: a bug, still one line
-        click.echo(f"initaudit: {internal_error(error)}", err=True)
+        click.echo(f"initaudit: {visible(internal_error(error))}", err=True)
         return EXIT_ERROR
     return code if isinstance(code, int) else 0
 
@@ -114,16 +140,3 @@ def _one_line(error: click.ClickException) -> str:
     message = " ".join(error.format_message().split())
     context = error.ctx if isinstance(error, click.UsageError) else None
     return message if context is None else f"{message.removesuffix('.')}; see `{context.command_path} --help`"
-
-
-def internal_error(error: Exception) -> str:
-    """A bug in one line: where and what."""
-    import traceback
-    from pathlib import Path
-
-    if os.environ.get("INITAUDIT_DEBUG"):
-        traceback.print_exception(error)
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    where = f"{Path(frame.filename).name}:{frame.lineno}"
-    detail = visible(f"{type(error).__name__}: {error}")
-    return f"internal error at {where}: {detail} (a bug; INITAUDIT_DEBUG=1 shows the traceback)"

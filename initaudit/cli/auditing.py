@@ -1,110 +1,86 @@
-"""Models audited one after another, or several at once, each under the options that hold for it."""
+"""Models audited one after another, or several at once, each by a worker and under the options that hold for it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from initaudit.cli import internal_error
 from initaudit.cli.models import STDIN, label, read_stdin
+from initaudit.engines.auditing import Subject, audit_task, lost, refused
+from initaudit.errors import InitauditError
 from initaudit.settings.given import COMMAND_LINE
 
 if TYPE_CHECKING:
-    from initaudit.config import Config
-    from initaudit.model.load import Model
-    from initaudit.report.report import Report
+    from initaudit.engine import Watcher
+    from initaudit.report.outcome import Outcome
     from initaudit.settings.settings import Settings
+    from initaudit.task import Task
 
 
-@dataclass(slots=True)
-class ShapesTold:
-    """What became of the input shapes in a run over several models: each holds where it fits."""
-
-    used: set[str] = field(default_factory=set)
-    """Inputs whose shape fitted a model."""
-    misfits: list[str] = field(default_factory=list)
-    """Why a model that has the input cannot have the shape, a sentence each."""
-
-    def unused(self, settings: Settings) -> list[str]:
-        """Inputs that the command line gives a shape and that none of the models has in this shape."""
-        given = [g.value for g in settings.given if g.name == "input_shapes" and g.source.kind == COMMAND_LINE]
-        return sorted({name for shapes in given for name in shapes} - self.used)
+def inputs_with_shapes(settings: Settings) -> frozenset[str]:
+    """Inputs that the command line gives a shape."""
+    given = [g.value for g in settings.given if g.name == "input_shapes" and g.source.kind == COMMAND_LINE]
+    return frozenset(name for shapes in given for name in shapes)
 
 
 def audit_all(
-    paths: Sequence[str], settings: Settings, shapes: ShapesTold, *, jobs: int, quiet: bool
-) -> Iterator[Report]:
-    """Reports in the order of the paths, each as soon as those before it are there too."""
-    from initaudit.cli.progress import progress
+    paths: Sequence[str], settings: Settings, *, jobs: int, quiet: bool, content: bytes | None = None
+) -> Iterator[Outcome]:
+    """Reports in the order of the paths, each as soon as those before it are there too.
 
-    def one(path: str, watch: Callable[[str], None] | None) -> Report:
-        return audit_one(path, settings, watch, shapes=shapes if len(paths) > 1 else None)
-
-    with progress(len(paths), quiet=quiet) as line:
-        watchers = [line.of(i, label(path)) if line else None for i, path in enumerate(paths, 1)]
-        if min(jobs, len(paths)) == 1:  # not in a thread: only a process with a single one may share the weighing
-            yield from map(one, paths, watchers)
-            return
-        from concurrent.futures import ThreadPoolExecutor
-
-        with ThreadPoolExecutor(jobs) as pool:
-            try:
-                yield from pool.map(one, paths, watchers)
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
-
-
-def audit_one(
-    path: str,
-    settings: Settings,
-    progress: Callable[[str], None] | None = None,
-    *,
-    shapes: ShapesTold | None = None,
-    content: bytes | None = None,
-) -> Report:
-    """The report of one path; a model that cannot be audited gives a report with the reason, and costs no other model its own.
+    A model that cannot be audited gives a report with the reason, and costs no other model its own.
 
     Args:
-        path: the argument, or a file that it means.
+        paths: arguments, or files that they mean; of one alone the command line's input shapes must fit.
         settings: options of the run.
-        progress: called with a phrase for what is being done.
-        shapes: takes down what became of the input shapes, where they need not fit every model; None where the command line speaks of
-            this model alone.
+        jobs: models audited at the same time.
+        quiet: no progress is shown.
         content: what stdin held, where it was read already.
     """
-    from initaudit.auditor import audit, failed
-    from initaudit.errors import InitauditError
+    from initaudit.cli.progress import progress
+    from initaudit.engine import find_engine, in_order
 
-    name, config = label(path), None
-    try:
-        config = settings.config(name)
-        source: str | Model = read_stdin(content) if path == STDIN else path
-        if config.input_shapes:
-            source, config = with_fitting_shapes(source, config, settings, shapes)
-        return audit(source, config, progress)
-    except InitauditError as error:
-        return failed(name, str(error), config)
-    except MemoryError:
-        return failed(name, f"{name}: out of memory", config)
-    except Exception as error:  # noqa: BLE001  a bug, and still one line
-        return failed(name, f"{name}: {internal_error(error)}", config)
+    subjects: list[Subject] = []
+    """Of the tasks, in their order."""
+    places: list[int] = []
+    """Among the paths, of each task."""
+    refusals: dict[int, Outcome] = {}
+
+    def tasks() -> Iterator[Task[Outcome]]:
+        for place, path in enumerate(paths):
+            try:
+                subject = subject_of(path, settings, alone=len(paths) == 1, content=content)
+            except InitauditError as error:
+                refusals[place] = refused(label(path), error)
+                continue
+            subjects.append(subject)
+            places.append(place)
+            yield audit_task(subject, exit_zero=settings.run.exit_zero)
+
+    def results() -> Iterator[tuple[int, Outcome]]:
+        for number, result in engine.run(tasks(), watch):
+            yield from told()
+            yield places[number], lost(subjects[number], result) if isinstance(result, InitauditError) else result
+        yield from told()
+
+    def told() -> Iterator[tuple[int, Outcome]]:
+        while refusals:
+            yield refusals.popitem()
+
+    engine = find_engine("local", workers=min(jobs, len(paths)))
+    with progress(len(paths), quiet=quiet) as line:
+
+        def watch(number: int) -> Watcher | None:
+            return line.of(places[number] + 1, label(paths[places[number]])) if line else None
+
+        yield from in_order(results())
 
 
-def with_fitting_shapes(
-    source: str | Model, config: Config, settings: Settings, told: ShapesTold | None = None
-) -> tuple[Model, Config]:
-    """The model, and options with those input shapes only that it can have; and those that the command line says of it alone."""
-    from initaudit.model.load import load_model
-    from initaudit.probe.inputs.ports import misfits
-
-    model = load_model(source)
-    wrong = misfits(model.proto, config.input_shapes)
-    if told is None:
-        demanded = ShapesTold().unused(settings)
-        wrong = {name: why for name, why in wrong.items() if name not in demanded}
-    else:
-        told.used |= set(config.input_shapes) - set(wrong)
-        told.misfits += [f"{model.label}: {why}" for why in wrong.values() if why]
-    fitting = {name: shape for name, shape in config.input_shapes.items() if name not in wrong}
-    return model, replace(config, input_shapes=fitting)
+def subject_of(path: str, settings: Settings, *, alone: bool = True, content: bytes | None = None) -> Subject:
+    """What is audited for an argument; arguments as for `audit_all`, where `path` is the only one if it is `alone`. Raises UsageError, and UnreadableModel of stdin."""
+    name = label(path)
+    config = settings.config(name)
+    if path == STDIN and content is None:
+        content = read_stdin()
+    demanded = inputs_with_shapes(settings) if alone else frozenset()
+    return Subject(name=name, config=config, content=content, demanded=demanded)

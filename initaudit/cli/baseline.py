@@ -33,7 +33,7 @@ def command(models: tuple[str, ...], output: Path, *, update: bool, prune: bool,
     Models are known by their path as seen from the folder of FILE. A baseline that is configured is not applied while one is written.
     --update and --prune take out what is not found any more, so every rule has to look for it: with the whole probe and without --select.
     """
-    from initaudit.cli.auditing import ShapesTold, audit_all
+    from initaudit.cli.auditing import audit_all
     from initaudit.cli.gate import EXIT_ERROR
     from initaudit.cli.models import expand, label, left_out
     from initaudit.cli.output import keep_apart
@@ -55,7 +55,7 @@ def command(models: tuple[str, ...], output: Path, *, update: bool, prune: bool,
             f"{'--update' if update else '--prune'} takes out what is not found any more, so everything must be looked for: "
             "give --probe full --select ALL"
         )
-    reports = list(audit_all(paths, settings, ShapesTold(), jobs=run.jobs, quiet=run.quiet))
+    reports = list(audit_all(paths, settings, jobs=run.jobs, quiet=run.quiet))
     unreadable = [report for report in reports if report.error is not None]
     for report in unreadable:
         click.echo(f"initaudit: error: {visible(str(report.error))}", err=True)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from functools import cache
-from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from initaudit.cli.auditing import ShapesTold, audit_all
+from initaudit.cli.auditing import audit_all, inputs_with_shapes
 from initaudit.cli.models import expand, left_out
 from initaudit.cli.options import audit_options, gate_options, run_options, take_settings
 from initaudit.formats.printing import visible
@@ -17,7 +16,7 @@ from initaudit.formats.telling import interrupted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from initaudit.report.report import Report
+    from initaudit.report.outcome import Outcome
 
 
 @click.command("check")
@@ -47,23 +46,18 @@ def command(models: tuple[str, ...], **options: Any) -> int:
     paths = expand(models, run.exclude)
     keep_apart(paths, (path for _, path in pairs))
     load_baseline(config.baseline)  # what is wrong with it is told before the work
-    if config.probe != "none":
-        from initaudit.probe.isolation import prestart
-
-        prestart()  # its imports run on another core while the weights are weighed here
-    shapes = ShapesTold()
     looks = FormatOptions(verbose=run.verbose, statistics=run.statistics)
-    closing = methodcaller("gate", exit_zero=run.exit_zero)
-    writer = Writer(pairs, looks, color=run.color, quiet=run.quiet, gate=closing)
+    writer = Writer(pairs, looks, color=run.color, quiet=run.quiet)
     with interruptible() as interruption:
-        audits = audit_all(paths, settings, shapes, jobs=run.jobs, quiet=run.quiet)
+        audits = audit_all(paths, settings, jobs=run.jobs, quiet=run.quiet)
         reports = writer.write(interruption.until(audits), lambda audited: interruption.told(audited, of=len(paths)))
     _tell_errors(reports)
     ended = interruption.told(len(reports), of=len(paths))
     if ended is not None:
         click.echo(interrupted({"run": {"interrupted": ended}}), err=True)
         return ended["exit_code"]
-    unused = shapes.unused(settings) if len(paths) > 1 else []
+    fitted = {name for report in reports for name in report.shapes.used}
+    unused = sorted(inputs_with_shapes(settings) - fitted) if len(paths) > 1 else []
     for name in unused:
         click.echo(f"initaudit: error: --input-shape: no model has an input {visible(name)!r} of this shape", err=True)
     if not run.quiet:
@@ -72,34 +66,23 @@ def command(models: tuple[str, ...], **options: Any) -> int:
         judged = [
             (r.path, r.findings, r.config, accepted(r.config.baseline)) for r in reports if r.config and not r.error
         ]
-        tables = unmatched(settings, {report.path: _names(report) for report in reports})
-        for note in (*left_out(models, run.exclude), *shapes.misfits, *tables, *notes(judged)):
+        tables = unmatched(settings, {report.path: report.names for report in reports})
+        misfits = [misfit for report in reports for misfit in report.shapes.misfits] if len(paths) > 1 else []
+        for note in (*left_out(models, run.exclude), *misfits, *tables, *notes(judged)):
             click.echo(f"initaudit: note: {visible(note)}", err=True)
     for report in reports:
         for missed in report.missed:
             click.echo(f"initaudit: {visible(report.path)}: {missed}", err=True)
-    return exit_code(reports, exit_zero=run.exit_zero, failed=bool(unused))
+    return exit_code(reports, failed=bool(unused))
 
 
-def _names(report: Report) -> set[str] | None:
-    """What tables of layers may mean in a model; None where it could not be audited."""
-    if report.audit is None:
-        return None
-    layers = [audit.layer for audit in report.audit.layers]
-    tensors = {tensor.name for layer in layers for tensor in layer.weight.tensors}
-    found = {
-        name for finding in report.findings for name in (finding.layer, finding.subject, finding.initializer) if name
-    }
-    return found | tensors | {name for layer in layers for name in (layer.name, layer.title)}
-
-
-def _tell_errors(reports: Sequence[Report]) -> None:
+def _tell_errors(reports: Sequence[Outcome]) -> None:
     """Models that could not be audited, and rules and parts of other packages that failed, a line each on stderr."""
     from initaudit.registry import faults
 
-    lines = list(faults())
+    lines = dict.fromkeys((*faults(), *(line for report in reports for line in report.faults)))
     for report in reports:
-        lines += [report.error] if report.error is not None else []
-        lines += [f"{report.path}: {line}" for line in report.failed_rules if line not in faults()]
+        lines |= {report.error: None} if report.error is not None else {}
+        lines |= {f"{report.path}: {line}": None for line in report.failed_rules if line not in report.faults}
     for line in lines:
         click.echo(f"initaudit: error: {visible(line)}", err=True)

@@ -30,10 +30,13 @@ def complete_thresholds(context: click.Context, parameter: click.Parameter, inco
 
 
 def complete_schemes(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Schemes that `fix` draws by."""
+    """Schemes that `fix` draws by, behind the layers that they are for; of families the word before the numbers."""
     from initaudit.initialisation.schemes import SCHEMES
+    from initaudit.initialisation.spelling import ALIASES, AUTO, BY_INPUTS, FAMILIES
 
-    return _items([(name, "") for name in ("auto", *sorted(SCHEMES))], incomplete)
+    layers, equals, word = incomplete.rpartition("=")
+    known = [(name, "") for name in (AUTO, *BY_INPUTS, *sorted({*SCHEMES, *ALIASES}))]
+    return _items([*known, *((f"{name}:", family.form) for name, family in FAMILIES.items())], word, layers + equals)
 
 
 def complete_formats(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:

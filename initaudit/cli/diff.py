@@ -15,8 +15,7 @@ from initaudit.config import FAIL_ON
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from initaudit.judgement.compare import LayerChange
-    from initaudit.judgement.model_audit import ModelAudit
+    from initaudit.engines.auditing import Subject
     from initaudit.settings.settings import Settings
 
 
@@ -47,6 +46,7 @@ def command(before: str, after: str, **options: Any) -> int:
     """
     from initaudit.cli.gate import EXIT_ERROR, EXIT_FINDINGS
     from initaudit.cli.output import command_line, keep_apart, pair_outputs, write_comparison
+    from initaudit.engines.comparing import weight_changes
     from initaudit.errors import UsageError
     from initaudit.format import FormatOptions
     from initaudit.formats.printing import visible
@@ -64,15 +64,15 @@ def command(before: str, after: str, **options: Any) -> int:
     if before == after == STDIN:
         raise UsageError("only one of BEFORE and AFTER can be stdin")
     first, second = (_side(path, settings) for path in (before, after))
-    if unchanged_fails and not (first.audits and second.audits):
+    if unchanged_fails and not (first.subjects and second.subjects):
         raise UsageError("--fail-on-unchanged needs two models: reports do not hold the weights")
     # What a report says was broken before is no failure of today's; a model that is audited today is.
-    broken = [*(first.entries if first.audits else ()), *second.entries]
+    broken = [*(first.entries if first.subjects else ()), *second.entries]
     failed = dict.fromkeys([*faults(), *(line for entry in broken for line in failures(entry))])
     for line in failed:
         click.echo(f"initaudit: error: {visible(line)}", err=True)
     models = [
-        compared(b, a, _weight_changes(first.audit_of(b), second.audit_of(a)))
+        compared(b, a, weight_changes(first.subject_of(b), second.subject_of(a)))
         for b, a in pair_reports(first.entries, second.entries)
     ]
     unchanged = [layer["after"] for m in models for layer in m["layers"] if layer["state"] == "unchanged"]
@@ -96,19 +96,18 @@ class _Side:
     entries: Sequence[Mapping[str, Any]]
     version: str
     """Of initaudit that made them."""
-    audits: Sequence[ModelAudit | None] = ()
-    """What the entries were made from, where they were made here; None of a model that could not be audited."""
+    subjects: Sequence[Subject | None] = ()
+    """The models that the entries are of, where they were made here; None of one that could not be audited."""
 
-    def audit_of(self, entry: Mapping[str, Any] | None) -> ModelAudit | None:
-        """What this entry was made from, where it is at hand."""
-        return next((audit for made, audit in zip(self.entries, self.audits, strict=False) if made is entry), None)
+    def subject_of(self, entry: Mapping[str, Any] | None) -> Subject | None:
+        """The model that this entry is of, where it is at hand."""
+        return next((model for made, model in zip(self.entries, self.subjects, strict=False) if made is entry), None)
 
 
 def _side(path: str, settings: Settings) -> _Side:
     """Reads what is a report, and audits what is none. Raises UsageError where it is a report that cannot be followed."""
-    from initaudit.cli.auditing import audit_one
+    from initaudit.cli.auditing import audit_all, subject_of
     from initaudit.cli.models import expand
-    from initaudit.cli.progress import progress
     from initaudit.report.reading import read_report
     from initaudit.version import __version__
 
@@ -117,20 +116,12 @@ def _side(path: str, settings: Settings) -> _Side:
     if document is not None:
         return _Side(entries=document["reports"], version=document["tool"]["version"])
     paths = expand([path])
-    with progress(len(paths), quiet=settings.run.quiet) as line:
-        reports = [
-            audit_one(one, settings, line.of(i, label(one)) if line else None, content=content)
-            for i, one in enumerate(paths, 1)
-        ]
+    reports = list(audit_all(paths, settings, jobs=1, quiet=settings.run.quiet, content=content))
     return _Side(
-        entries=[report.entry() for report in reports],
+        entries=[report.entry for report in reports],
         version=__version__,
-        audits=[report.audit for report in reports],
+        subjects=[
+            subject_of(path, settings, content=content) if report.error is None else None
+            for path, report in zip(paths, reports, strict=True)
+        ],
     )
-
-
-def _weight_changes(before: ModelAudit | None, after: ModelAudit | None) -> Sequence[LayerChange] | None:
-    """How much each layer changed, where both models are at hand."""
-    from initaudit.judgement.compare import compare
-
-    return compare(before.extraction.layers, after.extraction.layers) if before and after else None

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from initaudit.cli.completion import complete_schemes
-from initaudit.cli.models import STDIN, label, read_stdin
+from initaudit.cli.models import STDIN, label
 from initaudit.cli.options import audit_options, formats_option, run_options_of, take_settings
 from initaudit.config import FAIL_ON
 from initaudit.formats.printing import visible
-from initaudit.redrawing.choice import MODES
+from initaudit.redrawing.choice import BIASES, MODES
 
 if TYPE_CHECKING:
-    from initaudit.fixing.fixer import FixResult
+    from initaudit.engines.fixing import Fixed
     from initaudit.settings.run import RunOptions
 
 
@@ -25,14 +25,30 @@ if TYPE_CHECKING:
 @click.option("--in-place", is_flag=True, help="Replace MODEL itself.")
 @click.option(
     "--scheme",
-    metavar="SCHEME",
+    multiple=True,
+    metavar="[GLOB=]SCHEME",
     shell_complete=complete_schemes,
-    help="auto (what fits each layer; default), xavier_uniform, xavier_normal, he_uniform, he_normal, lecun_normal, orthogonal, ...",
+    help="auto (what fits each layer; default), he_normal, xavier_uniform, lecun_normal, torch_default, orthogonal, zeros, normal:0.02, "
+    "variance_scaling:2,fan_in,normal, ..., or fitted to the inputs: lsuv, pca; with a GLOB for layers like it alone, of which the last counts. "
+    "Repeatable.",
 )
 @click.option(
     "--mode",
     type=click.Choice(MODES),
     help="Draw anew (resample, default), or multiply the weights and keep their direction and the biases (rescale).",
+)
+@click.option("--gain", type=float, metavar="X", help="Factor on the weights that are drawn (default 1).")
+@click.option(
+    "--bias",
+    type=click.Choice(BIASES),
+    help="Of layers that are drawn: zero, or 1 in a forget gate (auto, default); zero; or as they are (keep).",
+)
+@click.option(
+    "--exclude",
+    "fix_exclude",
+    multiple=True,
+    metavar="GLOB",
+    help="Leave layers with this name (or glob) as they are. Repeatable.",
 )
 @click.option(
     "--layers", multiple=True, metavar="GLOB", help="Change only layers with this name (or glob). Repeatable."
@@ -75,10 +91,11 @@ def command(model: str, output: Path | None, **options: Any) -> int:
     Exit code 0: written, or nothing to fix (OUT is then an unchanged copy); 1: written, but findings remain; 2: refused, nothing written.
     --select chooses what is fixed, by rule. With -q nothing is printed but errors, and what --output-format asks for.
     """
-    from initaudit.cli.auditing import with_fitting_shapes
+    from initaudit.cli.auditing import subject_of
     from initaudit.cli.output import keep_apart, pair_outputs
+    from initaudit.engines.fixing import fix_in_worker
     from initaudit.errors import FixRefused, UsageError
-    from initaudit.fixing.fixer import FixOptions, exit_code, fix
+    from initaudit.fixing.options import FixOptions
     from initaudit.options import read_words
     from initaudit.settings.run import Output
 
@@ -88,7 +105,7 @@ def command(model: str, output: Path | None, **options: Any) -> int:
     original, weights = options.pop("undo"), options.pop("export_weights")
     pairs = pair_outputs(options.pop("formats"), [Output(file=file) for file in options.pop("reports")])
     settings = take_settings(options)
-    run, config = settings.run, settings.config(label(model))
+    run = settings.run
     if in_place:
         if output is not None:
             raise UsageError("give either -o OUT or --in-place")
@@ -109,30 +126,34 @@ def command(model: str, output: Path | None, **options: Any) -> int:
             raise UsageError("--undo restores all that was fixed, and nothing else")
         return run_undo(model, original, None if dry_run else output, force=force, quiet=run.quiet)
     fix_options = FixOptions(
-        scheme=run.scheme, mode=run.mode, layers=layers, every=every, force=force, dry_run=dry_run, select=select
+        scheme=run.scheme,
+        mode=run.mode,
+        gain=run.gain,
+        bias=run.bias,
+        layers=layers,
+        exclude=run.fix_exclude,
+        every=every,
+        force=force,
+        dry_run=dry_run,
+        select=select,
     )
-    source = read_stdin() if model == STDIN else model
-    if config.input_shapes:
-        source, config = with_fitting_shapes(source, config, settings)
-    result = fix(source, output, config, fix_options)
-    _tell(result, pairs, run)
-    for line in (result.after or result.before).failed_rules:
+    fixed = fix_in_worker(subject_of(model, settings), output, fix_options)
+    _tell(fixed, pairs, run)
+    for line in fixed.now.failed_rules:
         click.echo(f"initaudit: error: {visible(label(model))}: {visible(line)}", err=True)
-    return exit_code(result, config.fail_on)
+    return fixed.exit_code
 
 
-def _tell(result: FixResult, pairs: list[tuple[str, Path | None]], run: RunOptions) -> None:
+def _tell(fixed: Fixed, pairs: list[tuple[str, Path | None]], run: RunOptions) -> None:
     """The reports that were asked for; without any, what was done, in words."""
     from initaudit.cli.output import Writer
-    from initaudit.fixing.document import fix_part
     from initaudit.format import FormatOptions
     from initaudit.formats.changes import changes_text
 
-    part, now = fix_part(result), result.after or result.before
     if pairs:
         looks = FormatOptions(verbose=run.verbose)
-        Writer(pairs, looks, color=run.color, quiet=run.quiet, more={"fix": part}).write([now])
+        Writer(pairs, looks, color=run.color, quiet=run.quiet, more={"fix": fixed.part}).write([fixed.now])
     elif not run.quiet:
-        click.echo(changes_text(part, now.entry()), nl=False)
-    if pairs and result.written and not run.quiet:
-        click.echo(f"wrote {', '.join(visible(str(path)) for path in result.written)}", err=True)
+        click.echo(changes_text(fixed.part, fixed.now.entry), nl=False)
+    if pairs and fixed.part["written"] and not run.quiet:
+        click.echo(f"wrote {', '.join(visible(path) for path in fixed.part['written'])}", err=True)

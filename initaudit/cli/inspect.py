@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
 import click
+
+FILE_WIDTH = 160
+"""Columns of a table in a file. A judgement: names are seldom cut, and an editor's window shows it."""
 
 
 @click.command("inspect")
@@ -28,22 +32,27 @@ def command(model: str, output_format: str | None, output: Path | None, *, quiet
 
     No weight is read; there is no verdict.
     """
-    from initaudit.cli.layer_list import as_json, as_text, inspect_model
-    from initaudit.cli.models import STDIN, read_stdin
+    from initaudit.cli.layer_list import inspection
+    from initaudit.cli.models import STDIN, label, read_stdin
     from initaudit.cli.output import check_writable, keep_apart
+    from initaudit.config import Config
+    from initaudit.engines.process import do
+    from initaudit.errors import LostWorker
     from initaudit.files import write_atomically
+    from initaudit.task import Limits, Task
 
     file = None if output is None or str(output) == "-" else output
     if file is not None:
         check_writable(file)
         keep_apart([model], [file])
-    found = inspect_model(read_stdin() if model == STDIN else model)
-    if (output_format or ("json" if file is not None and file.suffix.lower() == ".json" else "text")) == "json":
-        text = as_json(found)
-    else:
-        import shutil
-
-        text = as_text(found, shutil.get_terminal_size().columns if file is None else 160)
+    width = shutil.get_terminal_size().columns if file is None else FILE_WIDTH
+    shown = output_format or ("json" if file is not None and file.suffix.lower() == ".json" else "text")
+    limits = Limits.of(timeout=Config().timeout, max_memory=Config().max_memory)
+    content = read_stdin() if model == STDIN else None
+    try:
+        text = do(Task(inspection, (label(model), content, shown, width), limits))
+    except LostWorker as error:
+        raise LostWorker(f"{label(model)}: {error}") from error
     if file is not None:
         write_atomically(file, text.encode())
         if not quiet:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from initaudit.extraction.layer import Extraction, Layer
     from initaudit.model.load import Model, Source
+    from initaudit.task import Watch
 
 
 HEADINGS = ("layer", "kind", "shape", "fan in/out", "feeds", "params", "dtype")
@@ -26,13 +27,20 @@ class Inspection:
     extraction: Extraction
 
 
-def inspect_model(source: Source) -> Inspection:
-    """Load and extract; no weight is read. Raises ModelError."""
+def inspect_model(source: Source, name: str = "<memory>") -> Inspection:
+    """Load and extract; no weight is read; what comes from memory is called `name`. Raises ModelError."""
     from initaudit.extraction.extract import extract_layers
     from initaudit.model.load import load_model
 
-    model = load_model(source)
+    model = load_model(source, name=name)
     return Inspection(model=model, extraction=extract_layers(model))
+
+
+def inspection(name: str, content: bytes | None, shown: str, width: int, watch: Watch) -> str:
+    """The table of a file, or of the bytes of one, as text of `width` columns or as JSON: a task for a worker. Raises ModelError."""
+    watch.doing("reading")
+    found = inspect_model(name if content is None else content, name)
+    return as_json(found) if shown == "json" else as_text(found, width)
 
 
 def as_json(found: Inspection) -> str:

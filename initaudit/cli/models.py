@@ -6,13 +6,9 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from initaudit.errors import UsageError
 from initaudit.settings.globs import fits
-
-if TYPE_CHECKING:
-    from initaudit.model.load import Model
 
 STDIN = "-"
 """The argument that stands for a model on stdin."""
@@ -64,11 +60,11 @@ def left_out(models: Sequence[str], exclude: Sequence[str]) -> Iterator[str]:
         yield f"{items[0]}{more}: named, but left out by `exclude`"
 
 
-def read_stdin(content: bytes | None = None) -> Model:
-    """The model on stdin, or in what was read of it already. Raises ModelError."""
-    from initaudit.model.load import load_model
+def read_stdin() -> bytes:
+    """What is on stdin, as far as a model may be long. Raises UnreadableModel."""
+    from initaudit.model.load import read_model
 
-    return load_model(sys.stdin.buffer.read() if content is None else content, name=STDIN_NAME)
+    return read_model(sys.stdin.buffer, STDIN_NAME)
 
 
 def label(path: str) -> str:

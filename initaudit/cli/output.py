@@ -19,7 +19,7 @@ from initaudit.format import FormatOptions, find_format, format_of
 from initaudit.report.document import head
 
 if TYPE_CHECKING:
-    from initaudit.report.report import Report
+    from initaudit.report.outcome import Outcome
     from initaudit.settings.run import Output
 
 MAX_WIDTH = 120
@@ -94,36 +94,33 @@ class Writer:
         color: bool | None,
         quiet: bool,
         more: Mapping[str, Any] | None = None,
-        gate: Callable[[Report], dict[str, Any]] | None = None,
     ) -> None:
         """Text goes to stdout where nothing else was asked for.
 
-        `more` stands in the document beside the reports; `gate` gives what it says of a report beyond its audit.
+        `more` stands in the document beside the reports.
         """
         self._files = [(name, path) for name, path in pairs if path is not None]
         self._stdout = next((name for name, path in pairs if path is None), None)
         if not pairs:
             self._stdout = "text"
-        self._options, self._color, self._quiet, self._gate = options, color, quiet, gate
+        self._options, self._color, self._quiet = options, color, quiet
         self._head = {**head(command=command_line()), **(more or {})}
 
     def write(
-        self, reports: Iterable[Report], interrupted: Callable[[int], dict[str, int] | None] = lambda audited: None
-    ) -> list[Report]:
+        self, reports: Iterable[Outcome], interrupted: Callable[[int], dict[str, int] | None] = lambda audited: None
+    ) -> list[Outcome]:
         """All of them, written. Raises UsageError naming the format or the file that failed.
 
         Args:
             reports: may be made while they are read.
             interrupted: what the document says of an interruption, asked after the last report with their number.
         """
-        finished: list[Report] = []
-        entries: list[dict[str, Any]] = []
+        finished: list[Outcome] = []
 
-        def taken() -> Iterator[dict[str, Any]]:
+        def taken() -> Iterator[Mapping[str, Any]]:
             for report in reports:
                 finished.append(report)
-                entries.append(report.entry() | ({"gate": self._gate(report)} if self._gate else {}))
-                yield entries[-1]
+                yield report.entry
             self._head["run"]["interrupted"] = interrupted(len(finished))
 
         if self._stdout is None:
@@ -135,7 +132,9 @@ class Writer:
                 sys.stdout.buffer.write(piece)
                 sys.stdout.flush()
         for name, path in self._files:
-            write_atomically(path, b"".join(_pieces(name, self._head, entries, self._options)))
+            write_atomically(
+                path, b"".join(_pieces(name, self._head, [report.entry for report in finished], self._options))
+            )
             if not self._quiet:
                 click.echo(f"wrote {path}", err=True)
         return finished
@@ -194,9 +193,9 @@ def _encoded(name: str, pieces: Iterator[str]) -> Iterator[bytes]:
         yield piece
 
 
-def summary(reports: Sequence[Report]) -> str:
+def summary(reports: Sequence[Outcome]) -> str:
     """`3 models: 2 errors, 1 warning, 5 notes (1 suppressed), 1 unreadable`."""
-    count = {s: sum(r.count(s) for r in reports) for s in Severity}
+    count = {s: sum(r.entry["counts"][s.value] for r in reports) for s in Severity}
     suppressed = sum(len(r.findings) - len(r.active) for r in reports)
     unreadable = sum(r.error is not None for r in reports)
     text = f"{_plural(len(reports), 'model')}: {_plural(count[Severity.ERROR], 'error')}, "

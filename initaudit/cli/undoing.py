@@ -15,15 +15,18 @@ if TYPE_CHECKING:
 
 def run_undo(model: str, original: str, output: Path | None, *, force: bool, quiet: bool) -> int:
     """Restore, write, and say so; 0 where that was done. Raises FixRefused and what reading a model raises."""
-    from initaudit.cli.models import STDIN, read_stdin
+    from initaudit.cli.models import STDIN, label, read_stdin
+    from initaudit.config import Config
+    from initaudit.engines.auditing import Subject
+    from initaudit.engines.fixing import undo_in_worker
     from initaudit.errors import UsageError
-    from initaudit.fixing.undo import undo
 
     if original == STDIN:
         raise UsageError("--undo reads the original from a file")
     if output is not None and output.exists() and output.samefile(original):
         raise UsageError(f"{output}: is the original itself")
-    done = undo(read_stdin() if model == STDIN else model, original, output, force=force)
+    subject = Subject(name=label(model), config=Config(), content=read_stdin() if model == STDIN else None)
+    done = undo_in_worker(subject, original, output, force=force)
     if not quiet:
         what = f"{plural(len(done.restored), 'tensor')} of {original}"
         if done.written:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from initaudit.errors import UsageError, similar
 from initaudit.findings import Remedy, fix_acts_on, matches
+from initaudit.fixing.named import check_layers
+from initaudit.initialisation.spelling import AUTO
 from initaudit.judgement.score import SUFFICES
 from initaudit.kind import Kind
 from initaudit.options import names
@@ -33,7 +34,7 @@ def choose(report: Report, options: FixOptions) -> tuple[list[Choice], list[Refu
     """
     assert report.audit is not None
     check_words("select", options.select)
-    _check_layers(report, options)
+    check_layers(report, options)
     findings = [f for f in report.active if not options.select or any(matches(f, s) for s in options.select)]
     named: dict[str, set[str]] = {}
     for finding in findings:
@@ -48,13 +49,16 @@ def choose(report: Report, options: FixOptions) -> tuple[list[Choice], list[Refu
         gain = centred.get(facts.name)
         if options.layers and not any(names(g, n) for n in (facts.name, facts.title) for g in options.layers):
             continue
+        if options.spares(facts):
+            continue
         if facts.name in named:
             codes = named[facts.name].union(network if gain is not None else ())
-            alone = codes == {BIAS_OFF}
+            alone = codes == {BIAS_OFF} and not (options.every or options.asks_for(facts))
             reason = ", ".join(sorted(codes))
             chosen.append(Choice(audit=layer, reason=reason, centred_gain=gain, bias_alone=alone))
         elif options.every or (options.layers and not options.select):
             drawable = layer.target is not None or (facts.kind is Kind.EMBEDDING and not options.every)
+            drawable = drawable or options.asks_for(facts)
             if drawable and facts.untrainable is None:
                 chosen.append(Choice(audit=layer, reason="asked for", centred_gain=gain))
         elif network and (is_misfit(layer) or (gain is not None and layer.ratio)):
@@ -62,14 +66,6 @@ def choose(report: Report, options: FixOptions) -> tuple[list[Choice], list[Refu
     trained = [] if options.force else [choice for choice in chosen if choice.audit.trained]
     refusals = [Refusal(layer=choice.audit.layer.name, reason=TRAINED) for choice in trained]
     return [choice for choice in chosen if choice not in trained], refusals
-
-
-def _check_layers(report: Report, options: FixOptions) -> None:
-    assert report.audit is not None
-    known = [name for layer in report.audit.layers for name in (layer.layer.title, layer.layer.name)]
-    for pattern in options.layers:
-        if not any(names(pattern, name) for name in known):
-            raise UsageError(f"layers: {report.path} has no layer {pattern!r}{similar(pattern, known)}")
 
 
 def _network_faults(findings: Iterable[Finding]) -> list[str]:
@@ -82,6 +78,8 @@ def _to_be_centred(report: Report, options: FixOptions) -> dict[str, float]:
     assert report.audit is not None
     learning = report.audit.trainability
     sound = not _network_faults(report.active) or learning is None or learning.score >= SUFFICES
-    if options.scheme != "auto" or options.mode != "resample" or sound:
+    if options.mode != "resample" or sound:
         return {}
-    return readers([a.layer for a in report.audit.layers])
+    layers = [a.layer for a in report.audit.layers]
+    gains, free = readers(layers), {layer.name for layer in layers if options.scheme_for(layer).scheme == AUTO}
+    return {name: gain for name, gain in gains.items() if name in free}

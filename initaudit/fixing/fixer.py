@@ -14,6 +14,7 @@ from initaudit.fixing.options import FixOptions
 from initaudit.fixing.patching import copy_unchanged
 from initaudit.fixing.record import write_recorded
 from initaudit.model.load import load_model
+from initaudit.probe import ProbeOptions
 from initaudit.redrawing.choice import Change, Refusal
 from initaudit.redrawing.redraw import redraw
 from initaudit.redrawing.split import split_copies
@@ -56,7 +57,7 @@ def fix(source: Source, output: str | Path | None, config: Config, options: FixO
     before = audit(source, config)
     chosen, forbidden = choose(before, options)
     model = split_copies(load_model(_private_copy(source)), chosen)
-    changes, impossible, contents = redraw(model, chosen, config.seed, options)
+    changes, impossible, contents = redraw(model, chosen, config.seed, options, inputs=ProbeOptions.of(config))
     refusals = (*forbidden, *impossible)
     if refusals and not changes:
         raise FixRefused(f"{before.path}: nothing could be changed: {refusals[0].layer}: {refusals[0].reason}")

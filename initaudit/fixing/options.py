@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from initaudit.errors import UsageError, similar
-from initaudit.initialisation.schemes import SCHEMES
-from initaudit.options import read_flag, read_text, read_words
-from initaudit.redrawing.choice import MODES, Recipe
+from initaudit.errors import UsageError
+from initaudit.initialisation.spelling import AUTO, BY_INPUTS, PCA, read_schemes, scheme_of
+from initaudit.options import names, one_of, read_flag, read_layer_names, read_positive, read_words
+from initaudit.redrawing.choice import BIASES, MODES, Recipe
+
+if TYPE_CHECKING:
+    from initaudit.extraction.layer import Layer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +21,8 @@ class FixOptions(Recipe):
 
     layers: tuple[str, ...] = ()
     """Names, titles or globs over them; only these layers are changed."""
+    exclude: tuple[str, ...] = ()
+    """The same; these layers are not changed."""
     every: bool = False
     """Change every layer that has a target, flagged or not."""
     select: tuple[str, ...] = ()
@@ -34,26 +39,34 @@ class FixOptions(Recipe):
                 object.__setattr__(self, name, read(getattr(self, name)))
             except UsageError as error:
                 raise UsageError(f"option {name.replace('_', '-')!r}: {error}") from error
-        if self.scheme != "auto" and self.scheme not in SCHEMES:
-            known = ("auto", *sorted(SCHEMES))
-            raise UsageError(
-                f"unknown scheme {self.scheme!r}{similar(self.scheme, known)}; there are {', '.join(known)}"
-            )
-        if self.mode not in MODES:
-            raise UsageError(f"mode must be one of {', '.join(MODES)}, not {self.mode!r}")
+        if self.mode == "rescale" and (word := _without_scale(self.scheme)):
+            raise UsageError(f"mode rescale keeps the directions of the weights, and {word} has a say in them")
+
+    def spares(self, layer: Layer) -> bool:
+        """Whether the layer is to stay as it is."""
+        return any(names(glob, name) for glob in self.exclude for name in (layer.name, layer.title))
+
+    def asks_for(self, layer: Layer) -> bool:
+        """Whether a scheme is asked for at this very layer, so that it is drawn also where no scale is better than another."""
+        asked = self.scheme_for(layer)
+        return asked.by_name or (asked.scheme != AUTO and bool(self.layers))
 
 
-def _read_globs(value: Any) -> tuple[str, ...]:
-    """Of a text, which is one: names of layers may hold commas; or of a list."""
-    if not isinstance(value, Iterable) or isinstance(value, Mapping):
-        raise UsageError(f"{value!r} is no list of names")
-    return (value,) if isinstance(value, str) else tuple(map(read_text, value))
+def _without_scale(schemes: Iterable[str]) -> str | None:
+    """One of the schemes that are more, or less, than a scale."""
+    for word in (text.rpartition("=")[2].strip() for text in schemes):
+        if word == PCA or (word not in (AUTO, *BY_INPUTS) and scheme_of(word).distribution == "constant"):
+            return word
+    return None
 
 
 _READERS: dict[str, Callable[[Any], Any]] = {
-    "scheme": read_text,
-    "mode": read_text,
-    "layers": _read_globs,
+    "scheme": read_schemes,
+    "mode": one_of(*MODES),
+    "gain": read_positive,
+    "bias": one_of(*BIASES),
+    "layers": read_layer_names,
+    "exclude": read_layer_names,
     "every": read_flag,
     "select": read_words,
     "force": read_flag,

@@ -68,7 +68,7 @@ def fix_of(
     )
     return Fix(
         version=__version__,
-        scheme=recipe.scheme,
+        scheme=", ".join(recipe.scheme),
         mode=recipe.mode,
         seed=seed,
         source=model.sha256,

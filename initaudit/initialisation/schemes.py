@@ -35,14 +35,18 @@ class Scheme:
     """Paper and equation, or the framework that defines the scheme."""
     variance: Callable[[float, float], float] = field(repr=False)
     """Variance for gain 1 as a function of (fan_in, fan_out); of (fan_in, units) for orthogonal and identity."""
+    factor: float = 1.0
+    """The singular values of an orthogonal matrix, the ones of an identity, the value of a constant."""
+    knows_fans: bool = True
+    """Whether the scale depends on the fans."""
 
     def std(self, fan_in: float, fan_out: float, gain: float = 1.0, *, units: float | None = None) -> float:
-        """Standard deviation of one weight. Raises ValueError for fans that are not positive.
+        """Standard deviation of one weight; the size of a constant. Raises ValueError for fans that are not positive where they matter.
 
         `units` counts the rows of the weight matrix where that is not fan_out, as in a convolution: an orthogonal matrix has
         the scale of its longer side.
         """
-        if fan_in <= 0 or fan_out <= 0:
+        if self.knows_fans and (fan_in <= 0 or fan_out <= 0):
             raise ValueError(f"scheme {self.name}: fans must be positive, got fan_in={fan_in}, fan_out={fan_out}")
         if units is not None and self.distribution in ("orthogonal", "identity"):
             fan_out = units
@@ -76,7 +80,7 @@ class Scheme:
         shape = tuple(shape)
         if self.distribution in ("orthogonal", "identity"):
             make = _orthogonal if self.distribution == "orthogonal" else _identity
-            return gain * _per_copy(shape, unit_axes, input_axes, rng, make)
+            return gain * self.factor * _per_copy(shape, unit_axes, input_axes, rng, make)
         std = self.std(fan_in, fan_out, gain)
         if self.distribution == "uniform":
             bound = math.sqrt(3.0) * std
@@ -85,7 +89,7 @@ class Scheme:
             return rng.normal(0.0, std, shape)
         if self.distribution == "truncated_normal":
             return truncated_normal(shape, rng) * (std / TRUNCATED_STD)
-        return np.full(shape, std)
+        return np.full(shape, gain * self.factor)
 
 
 def truncated_normal(shape: Sequence[int], rng: np.random.Generator) -> np.ndarray:
@@ -154,23 +158,32 @@ def variance_scaling(
     def variance(fan_in: float, fan_out: float) -> float:
         return scale / {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2.0}[mode]
 
-    label = name or f"variance_scaling({scale:g},{mode},{distribution})"
+    label = name or f"variance_scaling:{scale:g},{mode},{distribution}"
     return Scheme(name=label, distribution=distribution, source=source, variance=variance)
 
 
-def fixed_normal(std: float) -> Scheme:
-    """N(0, std), whatever the fans."""
+def fixed(distribution: Distribution, size: float) -> Scheme:
+    """A law of one scale, whatever the fans.
+
+    `size` is the std of a normal, that of a truncated normal before it is cut at two of it (Keras TruncatedNormal, flax), the bound of a uniform
+    law, and the value of a constant.
+    """
+    std = {"uniform": size / math.sqrt(3.0), "truncated_normal": size * TRUNCATED_STD}.get(distribution, size)
     return Scheme(
-        name=f"normal_{std:g}", distribution="normal", source="fixed scale (BERT and GPT-2: 0.02)",
+        name="zeros" if distribution == "constant" and size == 0 else f"{distribution}_{size:g}",
+        distribution=distribution, source="fixed scale (BERT and GPT-2: normal, 0.02)", factor=size, knows_fans=False,
         variance=lambda _fan_in, _fan_out: std * std,
     )  # fmt: skip
 
 
-def constant(value: float) -> Scheme:
-    """One value everywhere."""
+def whole(distribution: Literal["orthogonal", "identity"], gain: float = 1.0) -> Scheme:
+    """A matrix that is drawn or made as a whole, all its singular values `gain`."""
+    source = (
+        "Saxe et al. 2014" if distribution == "orthogonal" else "Le et al. 2015; torch.nn.init.dirac_ for convolutions"
+    )
     return Scheme(
-        name="zeros" if value == 0 else f"constant_{value:g}", distribution="constant", source="framework default",
-        variance=lambda _fan_in, _fan_out: value * value,
+        name=distribution if gain == 1 else f"{distribution}:{gain:g}", distribution=distribution, source=source, factor=gain,
+        variance=lambda fan_in, fan_out: gain * gain / max(fan_in, fan_out),
     )  # fmt: skip
 
 
@@ -198,18 +211,12 @@ _ENTRIES: Final = (
         1.0 / 3.0, "fan_out", "uniform", name="torch_recurrent",
         source="torch.nn.RNNBase.reset_parameters: U(+-1/sqrt(hidden)); fan_out of one gate is the hidden size",
     ),
-    Scheme(
-        name="orthogonal", distribution="orthogonal", source="Saxe et al. 2014",
-        variance=lambda fan_in, fan_out: 1.0 / max(fan_in, fan_out),
-    ),
-    Scheme(
-        name="identity", distribution="identity", source="Le et al. 2015; torch.nn.init.dirac_ for convolutions",
-        variance=lambda fan_in, fan_out: 1.0 / max(fan_in, fan_out),
-    ),
-    fixed_normal(1.0),
-    fixed_normal(0.02),
-    constant(0.0),
-    constant(1.0),
+    whole("orthogonal"),
+    whole("identity"),
+    fixed("normal", 1.0),
+    fixed("normal", 0.02),
+    fixed("constant", 0.0),
+    fixed("constant", 1.0),
 )  # fmt: skip
 
 SCHEMES: Final[dict[str, Scheme]] = {scheme.name: scheme for scheme in _ENTRIES}

@@ -9,6 +9,7 @@ from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto, ValueInfo
 
 from initaudit.model.bodies import bodies_of, without_doubled_constants
 from initaudit.model.checked import check_model
+from initaudit.model.embedding import embedded
 from initaudit.model.graph import Graph, Node, Value
 from initaudit.model.inlining import check_inlined_size, key_of
 from initaudit.model.operators import Use
@@ -23,9 +24,13 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 
-def build_graph(model: ModelProto, folder: Path | None) -> Graph:
-    """View of the main graph. Raises InvalidModel where names do not resolve, cycle, or functions recurse."""
-    check_model(model, folder)
+def build_graph(model: ModelProto, folder: Path | None, *, checked: bool = False) -> Graph:
+    """View of the main graph. Raises InvalidModel where names do not resolve, cycle, or functions recurse.
+
+    What the file says of itself is looked at before, and of what no folder holds external data is refused, unless the model was `checked`.
+    """
+    if not checked:
+        check_model(model, folder)
     functions = {(f.domain, f.name, f.overload): f for f in model.functions}
     check_inlined_size(model.graph.node, functions)
     graph = Builder(functions, folder).graph(model.graph, Scope(graph=Graph(model.graph.name)))
@@ -94,6 +99,8 @@ class Builder:
         made: list[tuple[NodeProto, Mapping[str, AttributeProto], Node | None]] = []
         for proto in without_doubled_constants(protos):
             attributes = scope.bind(proto)
+            if proto.op_type != "Constant":  # whose value is a Tensor, mapped when it is read
+                attributes = embedded(attributes, self.folder)
             outputs = [scope.define(name) if name else None for name in proto.output]
             node = None
             if self.function(proto) is None:

@@ -6,6 +6,7 @@ A path that climbs out or follows a link out is refused (CVE-2024-27318, CVE-202
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 from initaudit.errors import ExternalDataError
 
 if TYPE_CHECKING:
-    from onnx import TensorProto
+    from onnx import ModelProto, TensorProto
 
 MAX_NAME = 255
 """Bytes of one part of a path: NAME_MAX of Linux's file systems."""
@@ -43,18 +44,29 @@ class ExternalRange:
 
 def check_external(proto: TensorProto, folder: Path | None) -> None:
     """Raises ExternalDataError where the data of a tensor lies outside the folder of the model, or would; whether it is there is not asked."""
-    if folder is not None:
-        _inside(proto.name, folder, location := _location(proto), _version(folder, location))
+    folder, location = _folder(proto, folder), _location(proto)
+    _inside(proto.name, folder, location, _version(folder, location))
+
+
+def external_bytes(proto: ModelProto, folder: Path | None) -> int:
+    """Bytes on disk of the files that hold the initializers' data; holes of sparse files and files that are not there count nothing."""
+    if folder is None:
+        return 0
+    locations = {_location(t) for t in proto.graph.initializer if t.external_data}
+    size = 0
+    for location in locations:
+        with suppress(OSError, ValueError):
+            status = (folder / location).stat()
+            size += min(
+                status.st_size, 512 * getattr(status, "st_blocks", status.st_size)
+            )  # POSIX counts blocks of 512 bytes
+    return size
 
 
 def external_range(proto: TensorProto, folder: Path | None, nbytes: int) -> ExternalRange:
     """Where the `nbytes` of a tensor are. Raises ExternalDataError where they are missing, cut short, or outside the folder of the model."""
-    name, location = proto.name or "?", _location(proto)
+    name, folder, location = proto.name or "?", _folder(proto, folder), _location(proto)
     entries = {entry.key: entry.value for entry in proto.external_data}
-    if folder is None:
-        raise ExternalDataError(
-            f"tensor {name!r:.100}: external data {location!r:.100} of a model given without a path"
-        )
     version = _version(folder, location)
     path = _inside(name, folder, location, version)
     if version == NOTHING:
@@ -76,6 +88,15 @@ def external_range(proto: TensorProto, folder: Path | None, nbytes: int) -> Exte
             f"tensor {name!r:.100}: external data {location!r:.100} has {have} bytes, {offset + length} are needed"
         )
     return ExternalRange(path, offset, length, version)
+
+
+def _folder(proto: TensorProto, folder: Path | None) -> Path:
+    """Raises ExternalDataError where there is no folder: whoever opens the location would take it for one in the current directory."""
+    if folder is None:
+        raise ExternalDataError(
+            f"tensor {proto.name or '?'!r:.100}: external data {_location(proto)!r:.100} of a model given without a path"
+        )
+    return folder
 
 
 def _location(proto: TensorProto) -> str:

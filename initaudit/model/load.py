@@ -7,7 +7,7 @@ import mmap
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from initaudit.errors import UnreadableModel
 
@@ -142,15 +142,29 @@ def _read(path: Path) -> tuple[bytes, FileVersion]:
             raise UnreadableModel(f"{path}: is a directory")
         with path.open("rb") as file:
             version = version_of(os.fstat(file.fileno()))
-            head = file.read(HEAD)
-            if head and not _may_be_protobuf(head):
-                return head, version  # says what it is; a device may never end
-            raw = head + file.read(LARGEST_MESSAGE - len(head) + 1)
+            return read_model(file, str(path)), version
     except (OSError, ValueError) as error:  # a null character in the name
         raise UnreadableModel(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def read_model(file: BinaryIO, label: str) -> bytes:
+    """The bytes of a stream that may be a model; of one that is none its head, which says what it is. Raises UnreadableModel, and OSError."""
+    head = file.read(HEAD)
+    if head and not _may_be_protobuf(head):
+        return head  # a device may never end
+    raw = _rest(head, file)
     if len(raw) > LARGEST_MESSAGE:
-        raise UnreadableModel(f"{path}: larger than a protobuf may be (2 GB)")
-    return raw, version
+        raise UnreadableModel(f"{label}: larger than a protobuf may be (2 GB)")
+    return raw
+
+
+def _rest(head: bytes, file: BinaryIO) -> bytes:
+    """All bytes, or more than a protobuf may have; read piece by piece, for memory is taken for what is asked, there or not."""
+    pieces, size = [head], len(head)
+    while size <= LARGEST_MESSAGE and (piece := file.read(MAPPED_FROM)):
+        pieces.append(piece)
+        size += len(piece)
+    return b"".join(pieces)
 
 
 def _may_be_protobuf(head: bytes) -> bool:

@@ -98,7 +98,7 @@ class Tensor:
         if self.literal is not None:
             return self.literal
         if isinstance(self.proto, onnx.SparseTensorProto):
-            return _dense(self.proto, self.name)
+            return _dense(self.proto, self.name, self.folder)
         assert self.proto is not None
         return _decode(self.proto, self.shape, self.external(), self.nbytes())
 
@@ -153,7 +153,7 @@ def _typed_length_wanted(proto: TensorProto, size: int) -> int:
 
 def _decode(proto: TensorProto, shape: tuple[int, ...], external: ExternalRange | None, nbytes: int) -> np.ndarray:
     known = _NUMPY_DTYPES.get(proto.data_type)
-    if known is None:
+    if known is None or known.kind == "c":  # no operator casts complex numbers, and no law draws them
         raise UnsupportedWeight(f"element type {dtype_name(proto.data_type)} cannot be read")
     if external is None and not proto.HasField("raw_data"):
         array = numpy_helper.to_array(proto)
@@ -190,14 +190,15 @@ def _unpack(raw: np.ndarray, bits: int, dtype: np.dtype[Any], shape: tuple[int, 
     return values.astype(dtype).reshape(shape)
 
 
-def _dense(proto: onnx.SparseTensorProto, name: str) -> np.ndarray:
+def _dense(proto: onnx.SparseTensorProto, name: str, folder: Path | None) -> np.ndarray:
     shape = tuple(proto.dims)
     size = math.prod(shape)
     if size > MAX_ELEMENTS:
         raise UnsupportedWeight(f"sparse tensor of {size} elements is too large to be made dense")
     try:
-        values = numpy_helper.to_array(proto.values)
-        indices = numpy_helper.to_array(proto.indices).astype(np.int64)
+        stored = (tensor_from_proto(part, name=name, folder=folder) for part in (proto.values, proto.indices))
+        values, indices = (tensor.array() for tensor in stored)
+        indices = indices.astype(np.int64)
         flat = np.ravel_multi_index(tuple(indices.T), shape) if indices.ndim == 2 else indices
     except ValueError as error:
         raise InvalidModel(f"sparse tensor {name!r}: index out of range or wrong byte count: {error}") from error

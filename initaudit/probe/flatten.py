@@ -30,7 +30,7 @@ def flatten(model: ModelProto) -> ModelProto:
     Initializers stop being graph inputs, so that onnxruntime may treat them as constants.
     """
     if model.functions:
-        graph = build_graph(model, None)
+        graph = build_graph(model, None, checked=True)
         nodes = [_node(node) for node in graph.nodes]
         del model.graph.node[:]
         model.graph.node.extend(nodes)

@@ -4,7 +4,9 @@
      "options": ProbeOptions.to_json(), "plan": Plan.to_json() with "superlinear": whether some layer grows
      faster than the input, "data": number of the blob with real inputs, absent where there is none}
 
-with the serialised model as the first blob where `path` is null.
+with the serialised model as the first blob where `path` is null. With the key `fit`, weights are fitted to the inputs instead, see
+`initaudit.probe.fit`: {"layers": fields of `Fitted`, "tensors": {name of a stored tensor: number of the blob with its new values, float64},
+"first": number of the blob that `Fitted.index` counts from}; the answer is {"tensors": {name: base64 of float64 values}, "refused": {layer: reason}}.
 """
 
 from __future__ import annotations
@@ -16,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from initaudit.config import DEFAULT_PROVIDER
-from initaudit.errors import ProbeError
-from initaudit.probe.session import NoKernelError, external_bytes
+from initaudit.errors import ModelError, ProbeError
+from initaudit.probe.session import NoKernelError, external_bytes, provider
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,6 +52,8 @@ def run_job(
         ProbeError: with the reason where there are no measurements.
         UsageError: where --input-shape or --input-data does not fit the model.
     """
+    if "fit" in job:
+        return _fitted(job, blobs, progress)
     layers = job["plan"]["layers"]
     try:
         return _measured(job, blobs, layers, progress, checkpoint)
@@ -70,6 +74,7 @@ def _measured(
     checkpoint: Callable[[dict[str, Any]], None],
 ) -> dict[str, Any]:
     """The measurements of some layers of the plan. Raises as `run_job`."""
+    from initaudit.model.embedding import embed
     from initaudit.probe.branches import take_branches
     from initaudit.probe.flatten import flatten
     from initaudit.probe.float16 import half_values
@@ -78,13 +83,16 @@ def _measured(
     from initaudit.probe.loops import bring_out
     from initaudit.probe.measure import measure
     from initaudit.probe.plan import values_in_loops
-    from initaudit.probe.session import provider
 
     provider.set(job["options"].get("provider", DEFAULT_PROVIDER))
     progress("reading the model")
     model = read_model(job, blobs)
     limit_memory(job["max_memory"], external_bytes(model))
     folder = Path(job["folder"]) if job.get("folder") else None
+    try:
+        embed(model, folder)
+    except ModelError as error:
+        raise ProbeError(str(error)) from error
     progress("making inputs")
     model = flatten(model)
     take_branches(model, job["plan"]["branches"])
@@ -111,6 +119,37 @@ def _measured(
     progress("measuring the forward signal")
     plan = {**job["plan"], "layers": layers}
     return complete(measure(model, folder, feeds, plan, job["options"], forward_done, half=half))
+
+
+def _fitted(job: dict[str, Any], blobs: Sequence[bytes], progress: Callable[[str], None]) -> dict[str, Any]:
+    """The weights of some layers, fitted to inputs. Raises as `run_job`."""
+    import numpy as np
+
+    from initaudit.probe.branches import take_branches
+    from initaudit.probe.fit import Fitted, enough, fit, put, take
+    from initaudit.probe.flatten import flatten
+    from initaudit.probe.inputs import InputOptions
+
+    wanted = job["fit"]
+    provider.set(job["options"].get("provider", DEFAULT_PROVIDER))
+    progress("reading the model")
+    model = read_model(job, blobs)
+    limit_memory(job["max_memory"], external_bytes(model))
+    folder = Path(job["folder"]) if job.get("folder") else None
+    put(model, {name: np.frombuffer(blobs[blob], np.float64) for name, blob in wanted["tensors"].items()})
+    progress("making inputs")
+    model = flatten(model)
+    take_branches(model, job["plan"]["branches"])
+    given = InputOptions.from_json(job["options"])
+    if "data" in job:
+        given = replace(given, data=blobs[job["data"]])
+    model, feeds, _ = prepare(model, folder, given)
+    layers = [Fitted.from_json(values) for values in wanted["layers"]]
+    feeds = enough(model, folder, layers, feeds, given)
+    progress("fitting weights to inputs")
+    indices = [np.frombuffer(blob, np.int64) for blob in blobs[wanted["first"] :]]
+    refused = fit(model, folder, layers, feeds, indices)
+    return {"tensors": take(model, wanted["tensors"]), "refused": refused}
 
 
 def prepare(model: ModelProto, folder: Path | None, options: InputOptions) -> tuple[ModelProto, Feeds, list[str]]:
@@ -175,13 +214,16 @@ def read_model(job: dict[str, Any], blobs: Sequence[bytes]) -> ModelProto:
         raise ProbeError(f"the file went away during the audit: {error.strerror or error}") from error
 
 
-def limit_memory(max_memory: int, mapped: int) -> None:
-    """Let allocations far beyond the limit fail at once.
+def limit_memory(max_memory: int | None, mapped: int = 0) -> None:
+    """Let allocations far beyond the limit fail at once; None lifts it for the next job.
 
     Maps of weight files are private and count: they are added, twice, for two sessions may be open at a time.
     """
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 
-        limit = max_memory + DATA_HEADROOM + 2 * mapped
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+        _, highest = resource.getrlimit(resource.RLIMIT_DATA)
+        limit = highest if max_memory is None else max_memory + DATA_HEADROOM + 2 * mapped
+        if highest != resource.RLIM_INFINITY:
+            limit = min(limit, highest)
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, highest))

@@ -14,6 +14,7 @@ from initaudit.probe.branches import combinations, inlined_name, leads, never_ta
 from initaudit.probe.loops import way_to_loop
 
 if TYPE_CHECKING:
+    from initaudit.config import Config
     from initaudit.extraction.layer import Layer
     from initaudit.model.graph import Graph, Value
 
@@ -40,6 +41,22 @@ class ProbeOptions:
     timeout: float = DEFAULT_TIMEOUT
     provider: str = DEFAULT_PROVIDER
     """Of onnxruntime."""
+
+    @classmethod
+    def of(cls, config: Config) -> ProbeOptions:
+        """The options of an audit that concern the probe."""
+        return cls(
+            mode=config.probe,
+            batch=config.batch,
+            seed=config.seed,
+            exact=config.exact,
+            input_shapes=dict(config.input_shapes),
+            input_data=config.input_data,
+            input_spectrum=config.input_spectrum,
+            max_memory=config.max_memory,
+            timeout=config.timeout,
+            provider=config.provider,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, without the bytes of inputs."""

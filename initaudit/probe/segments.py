@@ -57,7 +57,7 @@ class Network:
         """By output: nodes that depend on no input of the model."""
         self.nodes: list[tuple[NodeProto, tuple[str, ...]]] = []
         """The others with the values they and their bodies read."""
-        for node in build_graph(model, None).nodes:
+        for node in build_graph(model, None, checked=True).nodes:
             read = tuple(dict.fromkeys(value.name for value in node.reads()))
             if static.issuperset(read) and node.spec.use is not Use.RANDOM:
                 static.update(node.proto.output)
@@ -162,7 +162,7 @@ class Segment:
         state: Mapping[str, np.ndarray],
         dtypes: Mapping[str, np.dtype[Any]],
         folder: Path | None,
-        threads: int | None,
+        threads: int,
     ) -> None:
         """Make the session, with input types as in `state` and addend types as in `dtypes`. Raises ProbeError."""
         from initaudit.probe.session import open_session, quiet_options

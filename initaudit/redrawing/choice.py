@@ -6,20 +6,34 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from initaudit.extraction.layer import Layer
+    from initaudit.initialisation.spelling import Assigned
     from initaudit.measuring.layer_audit import LayerAudit
 
 
 MODES = ("resample", "rescale")
+BIASES = ("auto", "zero", "keep")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """How all of them are drawn."""
 
-    scheme: str = "auto"
-    """`auto` (each layer's target) or a name from `initaudit.initialisation.schemes.SCHEMES`."""
+    scheme: tuple[str, ...] = ("auto",)
+    """`auto` (each layer's target), `lsuv`, `pca` or another way to write a scheme (`initaudit.initialisation.spelling`), for all layers or as
+    `GLOB=SCHEME` for some; of several globs that fit a layer the last counts."""
     mode: str = "resample"
     """resample (draw anew) or rescale (multiply the weights, keep their direction and the biases)."""
+    gain: float = 1.0
+    """Factor on all weights that are drawn or rescaled."""
+    bias: str = "auto"
+    """Of the layers that get new weights: auto (zero, or 1 in a forget gate), zero, or keep."""
+
+    def scheme_for(self, layer: Layer) -> Assigned:
+        """What the layer is to be drawn by."""
+        from initaudit.initialisation.spelling import assigned
+
+        return assigned(self.scheme, (layer.name, layer.title))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

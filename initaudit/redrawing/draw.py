@@ -9,13 +9,15 @@ import numpy as np
 
 from initaudit.errors import FixRefused
 from initaudit.initialisation.schemes import SCHEMES
+from initaudit.initialisation.spelling import AUTO, BY_INPUTS, scheme_of
 from initaudit.initialisation.targets import SINE
 from initaudit.kind import Kind
 from initaudit.redrawing.centring import centred
+from initaudit.redrawing.fitting import why_unfit
 
 if TYPE_CHECKING:
     from initaudit.extraction.layer import Layer
-    from initaudit.initialisation.targets import Target
+    from initaudit.initialisation.schemes import Scheme
     from initaudit.measuring.layer_audit import LayerAudit
     from initaudit.redrawing.choice import Choice, Recipe
 
@@ -40,31 +42,44 @@ def new_weights(choice: Choice, layer: Layer, seed: int, recipe: Recipe) -> tupl
         choice: what the audit found of the layer, and whether its weights are to be centred.
         layer: the same layer in the model that is to be changed; its stored values are only read to be rescaled.
         seed: of the draw; the layer's depth is mixed into it.
-        recipe: the scheme and the mode.
+        recipe: the schemes, the mode and the gain.
 
     Raises:
         FixRefused: there is nothing to draw, and why.
     """
-    known, gain = choice.audit, choice.centred_gain
-    if not layer.kind.is_drawn:
-        return np.ones(layer.weight.shape), ONES
-    if layer.gives_offsets:
-        return np.zeros(layer.weight.shape), ZEROS
-    rng = np.random.default_rng([seed, layer.depth])
-    if known.target is None and layer.kind is Kind.EMBEDDING:
-        return _drawn(layer, TABLE, rng), TABLE
-    if known.target is None:
-        raise FixRefused("no scale is better than another here; nothing to draw")
-    if gain is not None:
-        fresh = centred(_drawn(layer, "orthogonal", rng), layer.weight.unit_axes, layer.weight.input_axes)
-        return fresh * (gain / math.sqrt(layer.fan_in) / fresh.std()), "orthogonal, centred"
-    name, std = _aim(layer, known.target, recipe)
+    asked = recipe.scheme_for(choice.audit.layer)
+    if not asked.by_name:
+        if not layer.kind.is_drawn:
+            return np.ones(layer.weight.shape), ONES
+        if layer.gives_offsets:
+            return np.zeros(layer.weight.shape), ZEROS
+    if asked.scheme == AUTO:
+        return _recommended(choice, layer, seed, recipe)
+    if asked.scheme in BY_INPUTS:
+        return _to_be_fitted(choice.audit, layer, seed, recipe, asked.scheme)
+    scheme = scheme_of(asked.scheme)
     if recipe.mode == "rescale":
-        if not known.stats.std > 0:
-            raise FixRefused("a constant weight cannot be rescaled; use --mode resample")
-        return np.array(layer.weight.array(), np.float64) * (std / known.stats.std), f"rescaled to {name}"
-    natural = SCHEMES[name].std(layer.fan_in, layer.fan_out)
-    return _drawn(layer, name, rng) * (std / natural if natural else 1.0), name
+        std = recipe.gain * scheme.std(layer.fan_in, layer.fan_out, units=_units(layer))
+        return _rescaled(choice.audit, layer, std), f"rescaled to {scheme.name}"
+    return values_of(scheme, layer, seed, gain=recipe.gain), scheme.name
+
+
+def values_of(scheme: Scheme, layer: Layer, seed: int, *, gain: float = 1.0) -> np.ndarray:
+    """The values that a scheme gives a layer (float64, shape of the operand), whatever it holds; the layer's depth is mixed into the seed.
+
+    Raises FixRefused where the layer has no fans and the scheme asks for them.
+    """
+    if scheme.knows_fans and not (layer.kind.is_drawn and layer.fan_in > 0 and layer.fan_out > 0):
+        raise FixRefused(f"it has no fans, which {scheme.name} depends on")
+    return scheme.draw(
+        layer.weight.shape,
+        np.random.default_rng([seed, layer.depth]),
+        fan_in=layer.fan_in,
+        fan_out=layer.fan_out,
+        gain=gain,
+        unit_axes=layer.weight.unit_axes,
+        input_axes=layer.weight.input_axes,
+    )
 
 
 def new_bias(known: LayerAudit, recipe: Recipe) -> float | None:
@@ -73,25 +88,51 @@ def new_bias(known: LayerAudit, recipe: Recipe) -> float | None:
     None leaves it, as rescaling does, and in front of a sine, where biases shift the phases that make its functions more than odd ones.
     """
     layer = known.layer
-    if recipe.mode == "rescale" or not layer.kind.is_mixing or known.bias is None or layer.activation == SINE:
+    if recipe.bias == "keep" or not layer.kind.is_mixing or known.bias is None:
+        return None
+    if recipe.bias == "zero":
+        return 0.0
+    if recipe.mode == "rescale" or layer.activation == SINE:
         return None
     return FORGET_BIAS if layer.is_forget_gate and layer.role == "W" else 0.0
 
 
-def _aim(layer: Layer, target: Target, recipe: Recipe) -> tuple[str, float]:
-    """The scheme and the std it is to have: the layer's own target, or what was asked for."""
-    if recipe.scheme == "auto":
-        return target.scheme, target.std
-    return recipe.scheme, SCHEMES[recipe.scheme].std(layer.fan_in, layer.fan_out)
+def _recommended(choice: Choice, layer: Layer, seed: int, recipe: Recipe) -> tuple[np.ndarray, str]:
+    """Weights of the layer's own target."""
+    known, target = choice.audit, choice.audit.target
+    if target is None and layer.kind is Kind.EMBEDDING:
+        return values_of(SCHEMES[TABLE], layer, seed, gain=recipe.gain), TABLE
+    if target is None:
+        raise FixRefused("no scale is better than another here; nothing to draw")
+    if choice.centred_gain is not None:
+        fresh = centred(values_of(SCHEMES["orthogonal"], layer, seed), layer.weight.unit_axes, layer.weight.input_axes)
+        std = recipe.gain * choice.centred_gain / math.sqrt(layer.fan_in)
+        return fresh * (std / fresh.std()), "orthogonal, centred"
+    if recipe.mode == "rescale":
+        return _rescaled(known, layer, recipe.gain * target.std), f"rescaled to {target.scheme}"
+    scheme = SCHEMES[target.scheme]
+    natural = scheme.std(layer.fan_in, layer.fan_out)
+    return values_of(scheme, layer, seed) * (recipe.gain * target.std / natural), target.scheme
 
 
-def _drawn(layer: Layer, name: str, rng: np.random.Generator) -> np.ndarray:
-    """Values in the shape of the operand at the scheme's own std."""
-    return SCHEMES[name].draw(
-        layer.weight.shape,
-        rng,
-        fan_in=layer.fan_in,
-        fan_out=layer.fan_out,
-        unit_axes=layer.weight.unit_axes,
-        input_axes=layer.weight.input_axes,
-    )
+def _to_be_fitted(known: LayerAudit, layer: Layer, seed: int, recipe: Recipe, method: str) -> tuple[np.ndarray, str]:
+    """What is fitted to the inputs afterwards (`redrawing.fitting`): orthogonal draws, or the weights themselves where they are rescaled."""
+    if (reason := why_unfit(layer, method)) is not None:
+        raise FixRefused(reason)
+    if recipe.mode == "rescale":
+        if not known.stats.std > 0:
+            raise FixRefused("a constant weight cannot be rescaled; use --mode resample")
+        return np.array(layer.weight.array(), np.float64), f"rescaled by {method}"
+    return values_of(SCHEMES["orthogonal"], layer, seed), method
+
+
+def _rescaled(known: LayerAudit, layer: Layer, std: float) -> np.ndarray:
+    """The layer's own weights at another std."""
+    if not known.stats.std > 0:
+        raise FixRefused("a constant weight cannot be rescaled; use --mode resample")
+    return np.array(layer.weight.array(), np.float64) * (std / known.stats.std)
+
+
+def _units(layer: Layer) -> int:
+    """Rows of the weight matrix."""
+    return math.prod(layer.weight.shape[axis] for axis in layer.weight.unit_axes)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from initaudit.errors import FixRefused
 from initaudit.extraction.extract import extract_layers
+from initaudit.initialisation.spelling import BY_INPUTS
 from initaudit.redrawing.choice import Change, Refusal
 from initaudit.redrawing.contents import Contents
 from initaudit.redrawing.draw import KEPT, new_bias, new_weights
+from initaudit.redrawing.fitting import ToFit, fit, own_bias
 from initaudit.redrawing.positions import positions
 
 if TYPE_CHECKING:
@@ -18,17 +21,22 @@ if TYPE_CHECKING:
 
     from initaudit.extraction.layer import Layer
     from initaudit.model.load import Model
+    from initaudit.probe import ProbeOptions
     from initaudit.redrawing.choice import Choice, Recipe
 
 
 def redraw(
-    model: Model, chosen: Sequence[Choice], seed: int, recipe: Recipe
+    model: Model, chosen: Sequence[Choice], seed: int, recipe: Recipe, *, inputs: ProbeOptions | None = None
 ) -> tuple[tuple[Change, ...], tuple[Refusal, ...], Contents]:
-    """New weights for the layers of `model` (not the audited instance) that were chosen; the model itself stays as it is."""
+    """New weights for the layers of `model` (not the audited instance) that were chosen; the model itself stays as it is.
+
+    `inputs` says what schemes that are fitted to inputs see.
+    """
     changes: list[Change] = []
     refusals: list[Refusal] = []
     contents = Contents()
     drawn: set[tuple[int, str | None]] = set()
+    to_fit: list[ToFit] = []
     layers = {
         layer.depth: layer for layer in extract_layers(model).layers
     }  # their names change with tensors that are split
@@ -64,7 +72,24 @@ def redraw(
                 bias=_reset_bias(layer, new_bias(choice.audit, recipe), layers.values(), contents),
             )
         )
+        method = recipe.scheme_for(choice.audit.layer).scheme
+        if method in BY_INPUTS:
+            bias = own_bias(layer, list(layers.values())) if changes[-1].bias and recipe.bias == "auto" else None
+            to_fit.append(ToFit(layer=layer, method=method, gain=recipe.gain, index=index, bias=bias))
+    if to_fit and inputs is not None:
+        unfit = fit(model, to_fit, contents, inputs)
+        refusals += [Refusal(layer=name, reason=reason) for name, reason in unfit.items()]
+        changes = [_as_fitted(change, to_fit, contents) for change in changes if change.layer not in unfit]
     return tuple(changes), tuple(refusals), contents
+
+
+def _as_fitted(change: Change, fitted: Iterable[ToFit], contents: Contents) -> Change:
+    """With the std of the weights that the layer got."""
+    for item in fitted:
+        if item.layer.name == change.layer:
+            flat = contents.values[id(item.layer.weight.tensors[0])]
+            return replace(change, std_after=float((flat if item.index is None else flat[item.index]).std()))
+    return change
 
 
 def _with_new_bias(choice: Choice, layer: Layer, layers: Iterable[Layer], recipe: Recipe, contents: Contents) -> Change:

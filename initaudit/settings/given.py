@@ -11,7 +11,7 @@ from initaudit.errors import UsageError, similar
 from initaudit.per_rule import read_layers
 from initaudit.settings.run import RUN_READERS, RunOptions
 
-ADDING = ("ignore", "severity", "threshold", "input_shapes", "exclude")
+ADDING = ("ignore", "severity", "threshold", "input_shapes", "exclude", "scheme", "fix_exclude")
 """Options that add up over the sources; of the others, the last source wins."""
 
 AUDIT_OPTIONS = tuple(field.name for field in dataclasses.fields(Config))

@@ -8,8 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from initaudit.errors import UsageError, similar
-from initaudit.options import at_least, one_of, read_flag, read_number, read_text, read_words
-from initaudit.redrawing.choice import MODES
+from initaudit.options import (
+    at_least,
+    one_of,
+    read_flag,
+    read_layer_names,
+    read_number,
+    read_positive,
+    read_text,
+    read_words,
+)
+from initaudit.redrawing.choice import BIASES, MODES
 from initaudit.settings.globs import read_globs
 
 
@@ -48,10 +57,16 @@ class RunOptions:
     """Show information-level findings and every layer."""
     color: bool | None = None
     """Colour in the terminal; None for where a person reads."""
-    scheme: str = "auto"
-    """What `fix` draws weights by."""
+    scheme: tuple[str, ...] = ("auto",)
+    """What `fix` draws weights by; `GLOB=SCHEME` for some layers."""
     mode: str = "resample"
     """resample or rescale: whether `fix` draws weights anew or multiplies them."""
+    gain: float = 1.0
+    """Factor on the weights that `fix` draws."""
+    bias: str = "auto"
+    """auto, zero or keep: the biases of the layers that `fix` draws."""
+    fix_exclude: tuple[str, ...] = ()
+    """Globs over layers that `fix` leaves as they are."""
 
 
 def _read_outputs(value: Any) -> tuple[Output, ...]:
@@ -78,10 +93,10 @@ def _read_output(item: Any) -> Output:
     return Output(**{key: read_text(text) for key, text in item.items()})
 
 
-def _read_scheme(value: Any) -> str:
-    from initaudit.initialisation.schemes import SCHEMES
+def _read_schemes(value: Any) -> tuple[str, ...]:
+    from initaudit.initialisation.spelling import read_schemes
 
-    return one_of("auto", *sorted(SCHEMES))(value)
+    return read_schemes(value)
 
 
 RUN_READERS: Mapping[str, Callable[[Any], Any]] = {
@@ -94,7 +109,10 @@ RUN_READERS: Mapping[str, Callable[[Any], Any]] = {
     "quiet": read_flag,
     "verbose": read_flag,
     "color": read_flag,
-    "scheme": _read_scheme,
+    "scheme": _read_schemes,
     "mode": one_of(*MODES),
+    "gain": read_positive,
+    "bias": one_of(*BIASES),
+    "fix_exclude": read_layer_names,
 }
 """How the value of each option is read."""

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -18,8 +19,12 @@ from initaudit.api import audit
 from initaudit.cli import run
 from initaudit.cli.models import expand
 from initaudit.errors import UsageError
+from initaudit.report.outcome import outcome
 from tests.networks import mlp, model, normal, save, trained_like
 from tests.redrawing.test_split import hidden_twice
+
+if TYPE_CHECKING:
+    from initaudit.model.load import Model
 
 QUICK = ("--isolated", "--probe", "none")
 
@@ -114,6 +119,7 @@ def test_a_file_that_cannot_appear_is_refused_before_the_work(
     assert complaint in capfd.readouterr().err
 
 
+@pytest.mark.usefixtures("in_process")
 def test_a_bug_in_one_model_costs_that_model_alone(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
@@ -121,14 +127,14 @@ def test_a_bug_in_one_model_costs_that_model_alone(
     import initaudit.auditor
 
     paths = [save(mlp([32, 32, 4]), tmp_path / name) for name in ("a.onnx", "b.onnx", "c.onnx")]
-    really = initaudit.auditor.load_model
+    really = initaudit.auditor.extract_layers
 
-    def sometimes(source: str):
-        if "b.onnx" in source:
+    def sometimes(model: Model):
+        if "b.onnx" in model.label:
             raise ZeroDivisionError("oops")
-        return really(source)
+        return really(model)
 
-    monkeypatch.setattr(initaudit.auditor, "load_model", sometimes)
+    monkeypatch.setattr(initaudit.auditor, "extract_layers", sometimes)
     monkeypatch.delenv("INITAUDIT_DEBUG", raising=False)
 
     code = run(["check", *QUICK, "--output-format", "json", *paths])
@@ -162,7 +168,7 @@ def test_each_report_comes_as_soon_as_it_is_finished(tmp_path: Path, monkeypatch
     def reports():
         for name in ("a.onnx", "b.onnx"):
             seen.append((name, stream.text.count(".onnx")))
-            yield audit(save(mlp([8, 8, 4]), tmp_path / name), probe="none")
+            yield outcome(audit(save(mlp([8, 8, 4]), tmp_path / name), probe="none"))
 
     for name in ("text", "json"):
         monkeypatch.setattr(sys, "stdout", stream := Stream())

@@ -28,6 +28,9 @@ def offered(line: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         ("initaudit check --output-format s", ["sarif"]),
         ("initaudit check --context f", ["fresh"]),
         ("initaudit fix --scheme lecun", ["lecun_normal", "lecun_truncated_normal", "lecun_uniform"]),
+        ("initaudit fix --scheme normal", ["normal_0.02", "normal_1", "normal:"]),
+        ("initaudit fix --scheme head.*=lsu", ["head.*=lsuv"]),
+        ("initaudit fix --bias k", ["keep"]),
         ("initaudit rule INI60", ["INI601", "INI602", "INI603", "INI605"]),
     ],
 )

@@ -8,8 +8,7 @@ import pytest
 from initaudit.initialisation.schemes import (
     SCHEMES,
     TRUNCATED_STD,
-    constant,
-    fixed_normal,
+    fixed,
     he_gain,
     truncated_normal,
     variance_scaling,
@@ -115,9 +114,9 @@ def test_identity_of_a_convolution_returns_its_input_channel() -> None:
 
 def test_constants_and_gains() -> None:
     """Fixed schemes ignore the fans; He's gain for slope 0 is 1 and falls with the slope."""
-    assert constant(0).name == "zeros"
-    assert (constant(0.3).draw((2, 2), np.random.default_rng(0), fan_in=1, fan_out=1) == 0.3).all()
-    assert fixed_normal(0.5).std(10, 1000) == 0.5
+    assert fixed("constant", 0).name == "zeros"
+    assert (fixed("constant", 0.3).draw((2, 2), np.random.default_rng(0), fan_in=1, fan_out=1) == 0.3).all()
+    assert fixed("normal", 0.5).std(10, 1000) == 0.5
     assert he_gain(0) == 1.0
     assert he_gain(0.2) == pytest.approx(math.sqrt(1 / 1.04))
     assert variance_scaling(3.0, "fan_avg", "normal").std(2, 4) == pytest.approx(1.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from initaudit.probe.budget import Budget, budget_for
+from initaudit.probe.cost import PRODUCTS_PER_SECOND
 from initaudit.probe.plan import LayerPlan
 
 
@@ -21,7 +22,7 @@ def layers(count):
 
 def budget(work):
     """Of a network with so many products, for a minute."""
-    return Budget(work=work, effort=work, seconds=60.0)
+    return Budget(work=work, effort=work, cost=work, most=15 * PRODUCTS_PER_SECOND)
 
 
 class TestLayers:
@@ -55,7 +56,7 @@ class TestLayers:
         """An element of an output takes as many products as the layer has paths to it."""
         some = layers(3)
 
-        assert budget_for(some, {layer.output: 10 for layer in some}, 60.0).work == 3 * 10 * 8
+        assert budget_for(some, {layer.output: 10 for layer in some}, 0.0, 60.0).work == 3 * 10 * 8
 
 
 class TestTurns:

@@ -135,7 +135,7 @@ def test_paths_of_a_table_are_beside_the_file_too(tmp_path: Path):
         ("threshold = {INI101 = 3}", "'INI101' is not of the form RULE.THRESHOLD"),
         ("output = [{fromat = 'json'}]", "an output has no 'fromat'; did you mean format"),
         ("jobs = 0", "option 'jobs': must be at least 1, not 0"),
-        ("scheme = 'kaiming'", "option 'scheme': must be one of auto"),
+        ("scheme = 'kaiming'", "option 'scheme': unknown scheme 'kaiming'; did you mean kaiming_normal?"),
         ("exit-zero = 1", "option 'exit-zero': 1 is neither true nor false"),
     ],
 )

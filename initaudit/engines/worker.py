@@ -1,0 +1,105 @@
+"""The worker's side: `python -c STARTER`, started by `initaudit.engines.process`.
+
+Does one task after another that arrives on stdin, answers on stdout, and leaves with its parent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import pickle
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import BinaryIO, NoReturn
+
+from initaudit.errors import InitauditError, internal_error
+from initaudit.frames import Frame, read_frame, write_frame
+from initaudit.task import Task, Watch
+
+PR_SET_PDEATHSIG = 1
+"""prctl(2): the signal that the process gets when its parent ends."""
+
+
+def main() -> None:
+    """Serve tasks until stdin ends. Arguments: the parent's process id, a module to import before there is work, whether a probe will follow."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what native code prints is no answer
+    parent, module, probes = int(sys.argv[1]), sys.argv[2], sys.argv[3] == "probe"
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C ends
+    signal.signal(signal.SIGTERM, _end)
+    _leave_with(parent)
+    if probes:
+        from initaudit.probe.isolation import prestart
+
+        prestart()  # its imports run on another core beside those of this process
+    importlib.import_module(module)
+    with contextlib.suppress(BrokenPipeError, SystemExit):
+        while (frame := read_frame(sys.stdin.buffer)) is not None:
+            write_frame(answers, _answer(frame, answers))
+    from initaudit.probe.isolation import discard_spare
+
+    discard_spare()
+    os._exit(0)  # nothing is left to be done, and destructors of native code take their time
+
+
+def _answer(frame: Frame, answers: BinaryIO) -> Frame:
+    """A `result`; an `error` of the documented tree; or a `bug`, in one line."""
+    turn = threading.Lock()  # the probe tells its progress from a thread
+
+    def send(kind: str, body: object) -> None:
+        with turn:
+            write_frame(answers, Frame(kind=kind, body=body))
+
+    watch = Watch(doing=lambda phrase: send("progress", phrase), weighs=lambda size: send("weighs", size))
+    try:
+        task: Task[object] = pickle.loads(frame.blobs[0])  # noqa: S301  of the parent
+        _limit_memory(task.limits.memory)
+        if task.folder is not None:
+            os.chdir(task.folder)
+        send("begun", None)
+        result = task.work(*task.arguments, watch=watch)
+        return Frame(kind="result", body=None, blobs=(pickle.dumps(result, protocol=pickle.HIGHEST_PROTOCOL),))
+    except InitauditError as error:
+        return Frame(kind="error", body=None, blobs=(pickle.dumps(error),))
+    except MemoryError:
+        return Frame(kind="memory", body=None)
+    except Exception as error:  # noqa: BLE001  a bug, told in one line by the parent
+        return Frame(kind="bug", body=internal_error(error))
+
+
+def _limit_memory(size: int) -> None:
+    """Let an allocation fail that would take the private memory of this process over `size` bytes."""
+    if sys.platform != "linux":
+        return
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    wanted = _data_segment() + size
+    resource.setrlimit(resource.RLIMIT_DATA, (wanted if most == resource.RLIM_INFINITY else min(wanted, most), most))
+
+
+def _data_segment() -> int:
+    """Bytes that the limit counts today (proc(5), VmData); not those of mapped files."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmData:")), 0)
+
+
+def _leave_with(parent: int) -> None:
+    """End this process, whatever it is doing, as soon as the parent ends."""
+    if sys.platform == "linux":  # without a thread: only a process with a single one may share the weighing
+        import ctypes
+
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.name == "posix" and os.getppid() != parent:
+        os._exit(1)
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    """Leave by an exception, so that temporary files and the probe's process go too."""
+    del frame
+    signal.signal(number, signal.SIG_IGN)
+    raise SystemExit(128 + number)
