@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from initaudit.errors import UnsupportedWeight
+from initaudit.extraction.coverage import MOST_PACKED
 from initaudit.extraction.layer import Layer, Skipped
 from initaudit.initialisation.input_gains import input_gains
 from initaudit.initialisation.targets import Target, target_for
@@ -56,7 +57,8 @@ def measure(layers: Sequence[Layer], *, seed: int = 0) -> tuple[tuple[LayerAudit
         found = weighings[id(layer)]
         if isinstance(found, str):
             name = layer.weight.tensors[0].name if layer.weight.tensors else layer.name
-            skipped.append(Skipped(initializer=name, parameters=layer.parameters, reason=found, is_parameter=True))
+            held = min(layer.parameters, MOST_PACKED * sum(t.held for t in layer.weight.tensors))
+            skipped.append(Skipped(initializer=name, parameters=held, reason=found, is_parameter=True))
             continue
         stats, bias, provenance = found
         target = targets[id(layer)]
