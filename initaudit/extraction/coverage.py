@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from initaudit.extraction.layer import Extraction, Layer, Skipped
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from initaudit.extraction.find import Discovered
     from initaudit.model.graph import Graph, Value
     from initaudit.model.tensors import Tensor
@@ -51,6 +54,29 @@ def account(graph: Graph, discovered: Discovered, layers: tuple[Layer, ...]) -> 
     unaudited = sum(s.parameters for s in skipped if s.is_parameter)
     return Extraction(
         layers=layers, skipped=tuple(skipped), parameters=audited + unaudited, audited=audited, claimed=claimed
+    )
+
+
+def without_unread(extraction: Extraction, unread: Sequence[tuple[Layer, str]]) -> Extraction:
+    """What is accounted for where the weights of some layers turned out unreadable, each for its reason.
+
+    A stored tensor counts once, whatever is computed from it and however many of these layers use it; and it does not count where another
+    layer does read it.
+    """
+    lost = {id(layer) for layer, _ in unread}
+    settled = {id(t) for layer in extraction.layers if id(layer) not in lost for t in layer.weight.tensors}
+    skipped: list[Skipped] = []
+    for layer, reason in unread:
+        tensors = {id(t) for t in layer.weight.tensors} - settled
+        settled |= tensors
+        name = layer.weight.tensors[0].name if layer.weight.tensors else layer.name
+        size = sum(extraction.claimed.get(tensor, 0) for tensor in tensors)
+        if size or not any(s.initializer == name and s.reason == reason for s in skipped[-1:]):
+            skipped.append(Skipped(initializer=name, parameters=size, reason=reason, is_parameter=True))
+    return replace(
+        extraction,
+        skipped=(*extraction.skipped, *skipped),
+        audited=extraction.audited - sum(s.parameters for s in skipped),
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from initaudit.kind import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from initaudit.model.graph import Node, Value
     from initaudit.model.tensors import Tensor
@@ -131,13 +131,4 @@ class Extraction:
     audited: int
     """Of these, how many some layer (weight, bias, norm statistic) accounts for."""
     claimed: Mapping[int, int] = field(default_factory=dict, repr=False)
-    """The same by id of the stored tensor."""
-
-    def audited_by(self, layers: Iterable[Layer]) -> int:
-        """How many of them these layers account for, each stored tensor once."""
-        read: set[int] = set()
-        for layer in layers:
-            views = (layer.weight, *layer.auxiliary.values())
-            read.update(id(tensor) for view in views for tensor in view.tensors)
-            read.add(id(layer.bias))
-        return sum(count for identity, count in self.claimed.items() if identity in read)
+    """The same by stored tensor, of its identity."""

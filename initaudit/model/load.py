@@ -7,7 +7,7 @@ import mmap
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from initaudit.errors import UnreadableModel
 
@@ -158,7 +158,7 @@ def read_model(file: BinaryIO, label: str) -> bytes:
     return raw
 
 
-def _rest(head: bytes, file: IO[bytes]) -> bytes:
+def _rest(head: bytes, file: BinaryIO) -> bytes:
     """All bytes, or more than a protobuf may have; read piece by piece, for memory is taken for what is asked, there or not."""
     pieces, size = [head], len(head)
     while size <= LARGEST_MESSAGE and (piece := file.read(MAPPED_FROM)):

@@ -57,7 +57,7 @@ def main() -> int:
 
 def _one(options: argparse.Namespace) -> int:
     if options.file is not None:
-        case = Case(raw=options.file.read_bytes(), probe="child" if options.probe else "none", fix=True)
+        case = Case(raw=options.file.read_bytes(), probe=options.probe, fix=True)
     else:
         case = make_case(options.case, options.seed)
     if options.keep:

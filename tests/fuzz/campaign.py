@@ -113,7 +113,7 @@ def table(log: Log) -> str:
     if log.entries:
         lines.append(f"{len(log.entries):,} cases; a case may be of several kinds")
         for half, title in enumerate(
-            ("the command's own process, without the probe", "with the probe in the same process")
+            ("the command's own process, without the probe", "with the probe, its own process left out")
         ):
             mine = [entry for entry in log.entries if entry["number"] % 2 == half]
             lines += [f"{title}:"] * bool(mine)

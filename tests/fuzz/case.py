@@ -28,8 +28,7 @@ class Case:
     """Family and name of the seed."""
     kinds: str = "none"
     """Of the mutations."""
-    probe: str = "none"
-    """`none`; `inside`, in the same process, which costs a fiftieth of a process of its own; or `child`, as the command does it."""
+    probe: bool = False
     fix: bool = False
     mapped: bool = False
 
@@ -45,7 +44,7 @@ def make_case(number: int, seed: int = 0) -> Case:
         seed=seed,
         origin=f"{family}/{name}",
         kinds=kinds,
-        probe="inside" if number % 2 else "none",
+        probe=number % 2 == 1,
         fix=rng.random() < FIXED,
         mapped=rng.random() < MAPPED,
     )

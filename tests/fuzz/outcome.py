@@ -19,7 +19,6 @@ from initaudit.errors import FixRefused, ModelError, UsageError
 from initaudit.fixing.fixer import FixOptions, fix
 from initaudit.format import FormatOptions, all_formats
 from initaudit.formats.printing import is_hidden
-from tests.fuzz.inside import probe_inside
 from tests.fuzz.mutation.tensors import BESIDE
 
 if TYPE_CHECKING:
@@ -45,8 +44,6 @@ def outcome(case: Case) -> str:
         (folder / BESIDE).write_bytes(bytes(range(256)) * 64)
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("error")
-        if case.probe == "inside":
-            stack.enter_context(probe_inside())
         if case.mapped:
             stack.enter_context(_mapped())
         try:
@@ -68,14 +65,15 @@ def outcome(case: Case) -> str:
 
 
 def _config(case: Case) -> Config:
-    probe = "none" if case.probe == "none" else "full"
-    return Config(probe=probe, timeout=20.0, batch=4, max_memory=1 << 30, seed=case.number % 7)
+    return Config(
+        probe="full" if case.probe else "none", timeout=20.0, batch=4, max_memory=1 << 30, seed=case.number % 7
+    )
 
 
 def _audited(path: Path, case: Case) -> str:
     report = audit(path, _config(case))
     check_report(report)
-    probe = "" if case.probe == "none" else f", probe {report.audit.probe.status if report.audit else 'none'}"
+    probe = f", probe {report.audit.probe.status if report.audit else 'none'}" if case.probe else ""
     return f"{report.verdict.status}{probe}"
 
 

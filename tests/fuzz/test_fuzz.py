@@ -40,7 +40,7 @@ def test_what_was_once_a_fault_is_none_any_more(path, worker: Worker):
     raw = path.read_bytes()
 
     alone = worker.run(Case(raw=raw, fix=True, mapped=True))
-    probed = worker.run(Case(raw=raw, fix=True, probe="inside"))
+    probed = worker.run(Case(raw=raw, fix=True, probe=True))
 
     assert [ended.what for ended in (alone, probed) if ended.what.startswith("!")] == []
     assert alone.memory < LEAST_MEMORY
@@ -50,7 +50,7 @@ def test_what_was_once_a_fault_is_none_any_more(path, worker: Worker):
 @pytest.mark.parametrize("name", sorted(networks()))
 def test_a_seed_is_sound(name: str, worker: Worker):
     """What mutations start from is audited and probed: else they would reach nothing."""
-    ended = worker.run(Case(raw=networks()[name].SerializeToString(), probe="inside", fix=True))
+    ended = worker.run(Case(raw=networks()[name].SerializeToString(), probe=True, fix=True))
 
     assert ended.what.split(", ")[1] in ("probe complete", "probe partial"), ended.what
 

@@ -8,7 +8,7 @@ import resource
 import signal
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -58,19 +58,7 @@ class Worker:
         self._end()
 
     def run(self, case: Case | tuple[int, int]) -> Ended:
-        """The case, or that of a number and a seed. What dies in a process shared with the probe is tried as the command does it."""
-        ended = self._run(case)
-        if isinstance(case, tuple) and ended.what.startswith(("!died", "!time", "!MemoryError")):
-            case = make_case(*case)
-        if (
-            isinstance(case, Case)
-            and case.probe == "inside"
-            and ended.what.startswith(("!died", "!time", "!MemoryError"))
-        ):
-            return self._run(replace(case, probe="child"))
-        return ended
-
-    def _run(self, case: Case | tuple[int, int]) -> Ended:
+        """How the case ended, or that of a number and a seed."""
         if self._process is None or self._served >= TIRED:
             self._start()
         self._served += 1
@@ -96,6 +84,7 @@ class Worker:
         self._process = multiprocessing.get_context("spawn").Process(target=_serve, args=arguments, daemon=False)
         self._process.start()
         theirs.close()
+        self._pipe.recv()  # EOFError where it cannot start
         self._served = 0
 
     def _obituary(self) -> str:
@@ -127,6 +116,7 @@ def _serve(pipe: Connection, errors: str, memory: int, seconds: float) -> None:
     with Path(errors).open("w") as stream:
         faulthandler.enable(stream)
         faulthandler.register(signal.SIGPROF, stream, all_threads=False, chain=True)  # says where, and dies
+        pipe.send(None)
         while True:
             try:
                 case = pipe.recv()

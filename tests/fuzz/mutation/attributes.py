@@ -69,7 +69,7 @@ WORDS = (
 )
 
 
-def any_attribute(rng: random.Random, name: str, kind: int | None = None) -> AttributeProto:
+def any_attribute(rng: random.Random, name: str, kind: int | None = None) -> AttributeProto:  # noqa: C901  one case a type
     """An attribute with a value of the given type, or of any."""
     made = AttributeProto(name=name)
     made.type = rng.choice(AttributeProto.AttributeType.values()) if kind is None else kind
