@@ -10,6 +10,7 @@ import numpy as np
 
 from initaudit.advising.advise import with_advice
 from initaudit.config import Config
+from initaudit.extraction.coverage import without_unread
 from initaudit.extraction.extract import extract_layers
 from initaudit.findings import Finding
 from initaudit.judgement.baseline import load_baseline
@@ -73,7 +74,8 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
     check_reasons(config, extraction.layers)
     options = ProbeOptions.of(config)
     with start_probe(model, extraction.layers, options, progress) as probing:
-        layers, unreadable = measure(extraction.layers, seed=config.seed)
+        layers, unread = measure(extraction.layers, seed=config.seed)
+        extraction = without_unread(extraction, unread)
         probed = probing()
     context = infer_context(layers, config.context)
     probed = with_pixels(model, layers, context, probed, options, progress, deadline=deadline)
@@ -124,9 +126,9 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         audit=findings_input,
         findings=findings,
         failed_rules=(*faults(), *failed_rules),
-        skipped=(*extraction.skipped, *unreadable),
+        skipped=extraction.skipped,
         parameters=extraction.parameters,
-        audited=extraction.audited - sum(s.parameters for s in unreadable),
+        audited=extraction.audited,
         config=config,
         started=started,
         seconds=time.monotonic() - begin,

@@ -152,10 +152,19 @@ def read_model(file: BinaryIO, label: str) -> bytes:
     head = file.read(HEAD)
     if head and not _may_be_protobuf(head):
         return head  # a device may never end
-    raw = head + file.read(LARGEST_MESSAGE - len(head) + 1)
+    raw = _rest(head, file)
     if len(raw) > LARGEST_MESSAGE:
         raise UnreadableModel(f"{label}: larger than a protobuf may be (2 GB)")
     return raw
+
+
+def _rest(head: bytes, file: BinaryIO) -> bytes:
+    """All bytes, or more than a protobuf may have; read piece by piece, for memory is taken for what is asked, there or not."""
+    pieces, size = [head], len(head)
+    while size <= LARGEST_MESSAGE and (piece := file.read(MAPPED_FROM)):
+        pieces.append(piece)
+        size += len(piece)
+    return b"".join(pieces)
 
 
 def _may_be_protobuf(head: bytes) -> bool:
