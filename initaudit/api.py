@@ -64,6 +64,7 @@ class FixKeywords(TypedDict, total=False):
     force: bool
     dry_run: bool
     keep_going: bool
+    export_weights: PathLike | None
 
 
 def audit(source: Source, *, config: Config | None = None, **options: Unpack[AuditOptions]) -> Report:

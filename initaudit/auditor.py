@@ -10,12 +10,14 @@ import numpy as np
 
 from initaudit.advising.advise import with_advice
 from initaudit.config import Config
+from initaudit.extraction.coverage import without_unread
 from initaudit.extraction.extract import extract_layers
 from initaudit.findings import Finding
 from initaudit.judgement.baseline import load_baseline
 from initaudit.judgement.compare import earlier_layers, untouched_layers, untouched_rows
 from initaudit.judgement.context import infer_context, with_training
 from initaudit.judgement.filtering import apply_filters, check_reasons
+from initaudit.judgement.fitted import with_fits
 from initaudit.judgement.folded import why_unjudged
 from initaudit.judgement.lost import first_lost
 from initaudit.judgement.model_audit import ModelAudit
@@ -32,7 +34,6 @@ from initaudit.model.load import load_model
 from initaudit.probe import ProbeOptions, ProbeResult, start_probe
 from initaudit.probe.isolation import prestart
 from initaudit.redrawing.recognise import with_shapes
-from initaudit.redrawing.twin import to_redraw
 from initaudit.registry import faults
 from initaudit.report.report import Report
 from initaudit.rule import Rule, all_rules, check_selectors
@@ -73,14 +74,14 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
     extraction = extract_layers(model)
     check_reasons(config, extraction.layers)
     options = ProbeOptions.of(config)
-    probing = start_probe(model, extraction.layers, options, progress)
-    layers, unreadable = measure(extraction.layers, seed=config.seed)
-    layers = with_shapes(layers)
+    with start_probe(model, extraction.layers, options, progress) as probing:
+        layers, unread = measure(extraction.layers, seed=config.seed)
+        extraction = without_unread(extraction, unread)
+        layers = with_shapes(layers)
+        probed = probing()
     context = infer_context(layers, config.context)
-    if config.probe == "full" and context.name == "fresh" and to_redraw(layers, centre=False):
-        prestart()  # for the recommended start
-    probed = with_pixels(model, layers, context, probing(), options, progress)
-    layers = with_training(with_theory(model.graph, layers, probed.signals), context)
+    probed = with_pixels(model, layers, context, probed, options, progress, deadline=deadline)
+    layers = with_fits(with_training(with_theory(model.graph, layers, probed.signals), context), model.proto)
     unjudged = (
         why_unjudged(layers, context, probed)
         or why_unreached(model.graph, layers, probed)
@@ -94,6 +95,8 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
     else:
         slow = slowness(model, layers, context, learning, options, deadline=deadline)
         obstacle = obstacle_to(model, layers, context, learning, slow, options, deadline=deadline)
+        if unfinished := slow.interrupted or (obstacle and obstacle.interrupted):
+            probed = probed.without("the recommended start was not measured", unfinished)
     earlier = earlier_layers(config.against, layers) if config.against else ()
     findings_input = ModelAudit(
         model=model,
@@ -125,9 +128,9 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         audit=findings_input,
         findings=findings,
         failed_rules=(*faults(), *failed_rules),
-        skipped=(*extraction.skipped, *unreadable),
+        skipped=extraction.skipped,
         parameters=extraction.parameters,
-        audited=extraction.audited - sum(s.parameters for s in unreadable),
+        audited=extraction.audited,
         config=config,
         started=started,
         seconds=time.monotonic() - begin,

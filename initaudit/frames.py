@@ -26,7 +26,7 @@ class Frame:
     """One message."""
 
     kind: str
-    """`job` from the parent; `progress`, `partial`, `result`, `usage` or `error` from the child."""
+    """`job` from the parent; `progress`, `partial`, `result`, `usage`, `error` or (when it can take another job) `ready` from the child."""
     body: Any
     """Whatever JSON holds; NaN and infinities included."""
     blobs: tuple[bytes, ...] = ()

@@ -13,17 +13,24 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+# Before numpy reads it: the workers share the cores, and idle threads of OpenBLAS spin.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# For the workers and for the commands that are run: hundreds of modules are compiled once, not by each of them.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 import pytest
 from hypothesis import settings
 
 from initaudit import auditor
-from initaudit.engines import auditing, comparing, fixing, process
-from initaudit.engines.task import Task, Watch
+from initaudit.engines import comparing, fixing, local, process
 from initaudit.probe import isolation, job
 from initaudit.probe.isolation import Child
 from initaudit.rule import Rule
+from initaudit.task import Task, Watch
 
 if TYPE_CHECKING:
+    import threading
+
     from initaudit.findings import Finding
 
 settings.register_profile("unhurried", deadline=None)
@@ -91,6 +98,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
         timeout: float,
         max_memory: int,
         progress: Callable[[str], None] | None = None,
+        stop: threading.Event | None = None,
     ) -> dict[str, Any]:
         answer = job.run_job({**body, "max_memory": max_memory}, blobs, progress or (lambda _: None), lambda _: None)
         return json.loads(json.dumps(answer))  # as it comes through the pipe
@@ -99,7 +107,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
         watch = Watch(doing=progress or (lambda _: None), weighs=lambda _: None)
         return pickle.loads(pickle.dumps(task.work(*task.arguments, watch=watch)))  # as it comes through the pipe
 
-    for home in (auditing, comparing, fixing, process):
+    for home in (comparing, fixing, local, process):
         monkeypatch.setattr(home, "do", do)
     monkeypatch.setattr(isolation, "run_child", serve)
     monkeypatch.setattr(job, "limit_memory", lambda *_: None)

@@ -10,11 +10,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto
 
 from initaudit.activations import formulas
 from initaudit.errors import InitauditError
 from initaudit.model.operators import AxisMap
+from initaudit.model.tensors import tensor_from_proto
 
 if TYPE_CHECKING:
     from initaudit.activations.formulas import Array
@@ -203,8 +204,7 @@ def scalar(value: Value, budget: int = MAX_STATIC_STEPS) -> float | None:  # noq
         source = node.input(0)
         return scalar(source, budget - 1) if source is not None else None
     if node.op_type == "ConstantOfShape":
-        attribute = node.attributes.get("value")
-        return float(numpy_helper.to_array(attribute.t).ravel()[0]) if attribute is not None else 0.0
+        return _fill(node)
     operator = operator_of(node)
     if operator is None:
         return None
@@ -217,3 +217,14 @@ def scalar(value: Value, budget: int = MAX_STATIC_STEPS) -> float | None:  # noq
     with np.errstate(all="ignore"):
         result = float(operator(node, operands))
     return result if np.isfinite(result) else None
+
+
+def _fill(node: Node) -> float | None:
+    """What a ConstantOfShape holds everywhere; None where the file does not say it itself."""
+    attribute = node.attributes.get("value")
+    if attribute is None:
+        return 0.0
+    try:
+        return float(tensor_from_proto(attribute.t, name="value", folder=None).array().reshape(-1)[0])
+    except (InitauditError, IndexError, TypeError, ValueError):
+        return None

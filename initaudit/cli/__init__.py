@@ -13,8 +13,9 @@ from typing import Any, NoReturn
 import click
 
 from initaudit.cli.gate import EXIT_ERROR
+from initaudit.cli.streams import UNWRITABLE, flushed, occupy, say, why
 from initaudit.errors import internal_error
-from initaudit.formats.printing import visible
+from initaudit.files import current_folder
 from initaudit.version import __version__
 
 COMMANDS = {
@@ -85,8 +86,9 @@ def main() -> NoReturn:
     for number in ENDINGS:
         if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores the second one
             signal.signal(number, _end)
+    occupy()
     _prestart(sys.argv[1:])
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(flushed(run(sys.argv[1:]), EXIT_ERROR))
 
 
 def _prestart(arguments: list[str]) -> None:
@@ -116,21 +118,26 @@ def run(arguments: list[str]) -> int:
     try:
         code: Any = cli.main(args=arguments, prog_name="initaudit", standalone_mode=False, obj=tuple(arguments))
     except (click.exceptions.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
+        say("interrupted")
         return EXIT_INTERRUPTED
     except click.ClickException as error:
-        click.echo(f"initaudit: error: {visible(_one_line(error))}", err=True)
+        say(f"initaudit: error: {_one_line(error)}")
         return EXIT_ERROR
     except InitauditError as error:
-        click.echo(f"initaudit: error: {visible(str(error))}", err=True)
+        say(f"initaudit: error: {error}")
         return EXIT_ERROR
     except SystemExit:  # click's answer to a reader that went away, with 1 as its code
         return EXIT_ERROR
     except MemoryError:
-        click.echo("initaudit: error: out of memory", err=True)
+        say("initaudit: error: out of memory")
         return EXIT_ERROR
     except Exception as error:  # noqa: BLE001 - the last resort: a bug, still one line
-        click.echo(f"initaudit: {visible(internal_error(error))}", err=True)
+        if isinstance(error, OSError) and error.filename is None and error.errno in UNWRITABLE:
+            say(f"initaudit: error: {why(error)}")
+        elif isinstance(error, FileNotFoundError) and current_folder() is None:
+            say("initaudit: error: the current directory is gone; only absolute paths lead anywhere")
+        else:
+            say(f"initaudit: {internal_error(error)}")
         return EXIT_ERROR
     return code if isinstance(code, int) else 0
 

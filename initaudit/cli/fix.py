@@ -119,9 +119,10 @@ def command(model: str, output: Path | None, **options: Any) -> int:
         raise UsageError("a model goes to a file; give -o OUT")
     if output is None and not dry_run:
         raise UsageError("give -o OUT, --in-place or --dry-run")
-    if output is not None and output.exists() and not (in_place or force or dry_run):
-        raise FixRefused(f"{output}: exists already; --force overwrites it")
-    keep_apart([model, *([output] if output else [])], (path for _, path in pairs))
+    for file in (None if in_place else output, weights):
+        if file is not None and file.exists() and not (force or dry_run):
+            raise FixRefused(f"{file}: exists already; --force overwrites it")
+    keep_apart([model, *([output] if output else [])], (*(path for _, path in pairs), weights))
     if original is not None:
         from initaudit.cli.undoing import run_undo
 
@@ -140,6 +141,7 @@ def command(model: str, output: Path | None, **options: Any) -> int:
         dry_run=dry_run,
         keep_going=keep_going,
         select=select,
+        export_weights=weights,
     )
     fixed = fix_in_worker(subject_of(model, settings), output, fix_options)
     _tell(fixed, pairs, run)
@@ -153,11 +155,15 @@ def _tell(fixed: Fixed, pairs: list[tuple[str, Path | None]], run: RunOptions) -
     from initaudit.cli.output import Writer
     from initaudit.format import FormatOptions
     from initaudit.formats.changes import changes_text
+    from initaudit.initialisation.spelling import unused
 
     if pairs:
         looks = FormatOptions(verbose=run.verbose)
         Writer(pairs, looks, color=run.color, quiet=run.quiet, more={"fix": fixed.part}).write([fixed.now])
     elif not run.quiet:
         click.echo(changes_text(fixed.part, fixed.now.entry), nl=False)
+    for glob in unused(run.scheme, [(c["layer"], c["title"]) for c in fixed.part["changes"]]) if not run.quiet else ():
+        said = f"no layer like {visible(glob)!r} is changed, so that its scheme is not needed; --layers draws such ones all the same"
+        click.echo(f"initaudit: note: {said}", err=True)
     if pairs and fixed.part["written"] and not run.quiet:
         click.echo(f"wrote {', '.join(visible(path) for path in fixed.part['written'])}", err=True)

@@ -77,7 +77,7 @@ class Layer:
     place: WeightPlace | None = field(default=None, repr=False)
     """Where the node reads the weight; None where it cannot be perturbed there."""
     shared_with: tuple[str, ...] = ()
-    """Names of the other layers that use the same stored weight."""
+    """Names of the other layers that use the same stored weight, the first MAX_SHARING of them."""
     untrainable: str | None = None
     """Reason why this is no learned weight although an operator multiplies by it (adjacency matrix, fixed table, ...)."""
     depth: int = 0
@@ -130,3 +130,5 @@ class Extraction:
     """Elements of stored tensors that are learned parameters, biases and norm parameters included, each stored tensor once."""
     audited: int
     """Of these, how many some layer (weight, bias, norm statistic) accounts for."""
+    claimed: Mapping[int, int] = field(default_factory=dict, repr=False)
+    """The same by stored tensor, of its identity."""

@@ -64,7 +64,7 @@ def climb(start: Candidate, config: Config, options: FixOptions) -> tuple[Candid
         if there.report is here.report:
             here = there  # nothing but refusals
             continue
-        kept = _is_no_worse(there.report, here.report, harm=-HARM if name == "chain" else HARM)
+        kept = not options.is_free or _is_no_worse(there.report, here.report, harm=-HARM if name == "chain" else HARM)
         steps.append(_step(name, here, there, kept=kept))
         here = there if kept else replace(here, refusals=there.refusals)
     return here, tuple(steps)

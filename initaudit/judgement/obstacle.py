@@ -7,7 +7,6 @@ scale, and layers too narrow for their number, need another architecture.
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from initaudit.judgement.optimisers import SGD
 from initaudit.judgement.outlook import STEEP_SQUARE, outlook_of
 from initaudit.judgement.score import SUFFICES, TRAINABLE, score_of
 from initaudit.judgement.trainability import trainability
+from initaudit.probe.process import Aborted
 from initaudit.redrawing.misfit import FITS, is_misfit
 from initaudit.redrawing.twin import to_redraw, twin_of
 
@@ -60,6 +60,8 @@ class Obstacle:
     """Whether drawing the weights anew can be expected to help."""
     is_everywhere: bool = False
     """Whether all layers share in it alike, so that none is to blame."""
+    interrupted: str | None = None
+    """Why the measurement of the network drawn as recommended was ended, where it was."""
 
 
 def obstacle_to(
@@ -81,7 +83,7 @@ def obstacle_to(
         learning: its trainability.
         slow: how it compares with its recommended start, where that was measured.
         options: of its own probe; a recommended start of which theory doubts that it would do is probed likewise.
-        deadline: on `time.monotonic`'s clock, when that must have been measured.
+        deadline: on `time.monotonic`'s clock, when the measurement of that is given up.
     """
     if context.name != "fresh" or learning is None or learning.score >= SUFFICES or not learning.factors:
         return None
@@ -93,18 +95,23 @@ def obstacle_to(
         return _scale(layers, outlook, redrawn=None)
     chosen = to_redraw(layers, centre=True)
     centred = any(choice.centred_gain is not None for choice in chosen)
-    redrawn = _redrawn(model, chosen, learning, slow, replace(options, timeout=deadline - time.monotonic()))
+    failure: InitauditError | MemoryError | None = None
+    try:
+        redrawn = _redrawn(model, chosen, learning, slow, options, deadline)
+    except (InitauditError, MemoryError) as error:
+        redrawn, failure = None, error
     if redrawn is not None and redrawn >= TRAINABLE and not (doubt == "activation" and centred):
         return _scale(layers, outlook, redrawn=redrawn)
     fix_helps = bool(chosen) and (redrawn is None or redrawn >= HOPELESS)
     message, advice = _activation(outlook) if doubt == "activation" else _width(outlook)
     return Obstacle(
         name=doubt,
-        message=f"{message}{'' if fix_helps else HOPELESSLY}{_score(redrawn, DRAWN_CENTRED if centred else DRAWN)}",
+        message=f"{message}{'' if fix_helps else HOPELESSLY}{_score(redrawn, DRAWN_CENTRED if centred else DRAWN)}{_told(failure)}",
         advice=f"{advice}{CENTRED if fix_helps and centred else ''}.",
         redrawn=redrawn,
         fix_helps=fix_helps,
         is_everywhere=_is_uniform(outlook.layers),
+        interrupted=str(failure) if isinstance(failure, Aborted) else None,
     )
 
 
@@ -125,17 +132,19 @@ def _doubt(outlook: Outlook, layers: Sequence[LayerAudit]) -> str | None:
 
 
 def _redrawn(
-    model: Model, chosen: Sequence[Choice], learning: Trainability, slow: Slowness, options: ProbeOptions
+    model: Model,
+    chosen: Sequence[Choice],
+    learning: Trainability,
+    slow: Slowness,
+    options: ProbeOptions,
+    deadline: float,
 ) -> float | None:
-    """Trainability of the recommended start; None where it is the network itself, or cannot be measured."""
+    """Trainability of the recommended start; None where it is the network itself. Raises InitauditError or MemoryError where it cannot be measured."""
     if slow.compared is not None:
         return score_of(slow.compared[1])
-    if not chosen or learning.score >= TRAINABLE or options.timeout <= 0:
+    if not chosen or learning.score >= TRAINABLE:
         return None
-    try:
-        twin = trainability(twin_of(model, chosen, options))
-    except (InitauditError, MemoryError):
-        return None
+    twin = trainability(twin_of(model, chosen, options, deadline=deadline))
     return None if twin is None else twin.score
 
 
@@ -211,6 +220,10 @@ def _width(outlook: Outlook) -> tuple[str, str]:
 
 def _score(redrawn: float | None, how: str = DRAWN) -> str:
     return "" if redrawn is None else f" {how} it would score {redrawn:.2f}."
+
+
+def _told(failure: InitauditError | MemoryError | None) -> str:
+    return "" if failure is None else f" {DRAWN} it could not be measured: {str(failure) or 'out of memory'}."
 
 
 def _is_uniform(layers: Sequence[LayerAudit]) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 from initaudit.errors import InitauditError
 from initaudit.judgement.entrance import entrance_layers
 from initaudit.measuring.theory import with_theory
-from initaudit.probe import start_probe
+from initaudit.probe import probe
 from initaudit.probe.inputs.scale import BYTE, PIXEL_SPREAD
 from initaudit.probe.inputs.values import WHITE
 
@@ -39,6 +39,10 @@ FAR = 10.0
 contrast, and kernels in what they see of it, but the other customary ranges are a factor of 4,000 and more away."""
 
 
+NOT_FED = "the network expects pixels of 0 to 255, which were not fed"
+"""What a result says that had no time for them."""
+
+
 def with_pixels(
     model: Model,
     layers: tuple[LayerAudit, ...],
@@ -46,15 +50,23 @@ def with_pixels(
     probed: ProbeResult,
     options: ProbeOptions,
     progress: Callable[[str], None] | None = None,
+    *,
+    deadline: float | None = None,
 ) -> ProbeResult:
-    """What the probe measured; anew with pixels where the network expects them and works with them. `layers` hold no signals yet."""
+    """What the probe measured; anew with pixels where the network expects them and works with them. `layers` hold no signals yet.
+
+    What is not done by `deadline` (see `probe`) is given up, and the result says so.
+    """
     if not context.has_training or probed.status not in ("complete", "partial"):
         return probed
     wanted = _inputs_of_pixels(with_theory(model.graph, layers, probed.signals), probed)
     if not wanted:
         return probed
     ranges = dict.fromkeys(wanted, (0.0, BYTE))
-    again = start_probe(model, [a.layer for a in layers], replace(options, input_ranges=ranges), progress)()
+    with_ranges = replace(options, input_ranges=ranges)
+    again = probe(model, [a.layer for a in layers], with_ranges, progress, deadline=deadline)
+    if again.interrupted:
+        return probed.without(NOT_FED, again.reason or "the probe was interrupted")
     if again.status != probed.status or _dominated(with_theory(model.graph, layers, again.signals)):
         return probed
     return again

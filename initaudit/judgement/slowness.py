@@ -6,15 +6,15 @@ the two is the initialisation alone.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from initaudit.errors import InitauditError
 from initaudit.judgement.dynamics import dynamics_of
 from initaudit.judgement.pace import factor_between
 from initaudit.judgement.score import SUFFICES, TRAINABLE
+from initaudit.probe.process import Aborted
 from initaudit.redrawing.twin import to_redraw, twin_of
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ class Slowness:
     """What most of the layers of the recommended start are drawn from; None where they are not drawn anew."""
     compared: tuple[Dynamics, Dynamics] | None = None
     """The network and its recommended start."""
+    interrupted: str | None = None
+    """Why the measurement of the recommended start was ended, where it was."""
 
 
 def slowness(
@@ -60,7 +62,7 @@ def slowness(
         context: only a fresh network is one draw of many; what was trained is more than its scale.
         learning: its trainability.
         options: of its own probe.
-        deadline: on `time.monotonic`'s clock, when the twin must have been measured.
+        deadline: on `time.monotonic`'s clock, when the measurement of the twin is given up.
     """
     if context.name != "fresh":
         return Slowness(factor=None, why=f"the network is {context.name}, not known to be fresh")
@@ -71,13 +73,12 @@ def slowness(
     chosen = to_redraw(layers, centre=learning.score < SUFFICES)
     if not chosen:
         return Slowness(factor=1.0, why="every drawn layer starts as recommended")
-    left = deadline - time.monotonic()
-    if left <= 0:
-        return Slowness(factor=None, why="no time was left to measure the recommended start; raise --timeout")
     try:
-        twin = twin_of(model, chosen, replace(options, timeout=left))
+        twin = twin_of(model, chosen, options, deadline=deadline)
     except (InitauditError, MemoryError) as error:
-        return Slowness(factor=None, why=f"the recommended start could not be measured: {error}")
+        interrupted = str(error) if isinstance(error, Aborted) else None
+        why = f"the recommended start could not be measured: {error or 'out of memory'}"
+        return Slowness(factor=None, why=why, interrupted=interrupted)
     both = _perturbed(layers) & _perturbed(twin)
     own, recommended = (dynamics_of([a for a in some if a.layer.name in both]) for some in (layers, twin))
     if own is None or recommended is None or not recommended.finite:

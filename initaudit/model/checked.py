@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from onnx import GraphProto, ModelProto, NodeProto, OperatorSetIdProto
 
-
+NEWEST_VERSION = (1 << 31) - 1
+"""Largest version of an operator set: onnx and onnxruntime count them in 32 bits."""
 _FORGOTTEN = frozenset({"consumed_inputs"})
 """Attributes that the first operator set demands and nothing reads: files of it leave them out, and run."""
 
@@ -64,6 +65,11 @@ def check_model(model: ModelProto, folder: Path | None) -> None:
     _check_text("the model", (model.producer_name, model.producer_version, model.domain))
     _check_text("the model's metadata", (text for entry in model.metadata_props for text in (entry.key, entry.value)))
     _check_text("an operator set", (entry.domain for entry in model.opset_import))
+    for entry in (*model.opset_import, *(entry for function in model.functions for entry in function.opset_import)):
+        if not 0 < entry.version <= NEWEST_VERSION:
+            raise InvalidModel(
+                f"operator set {entry.domain!r:.100} has the version {entry.version}, which there cannot be"
+            )
     known = frozenset((f.domain, f.name) for f in model.functions)
     opset = _Opset(versions(model.opset_import), known)
     _check_graph(model.graph, opset, folder)
@@ -171,7 +177,7 @@ def _schema_of(op_type: str, domain: str, version: int) -> _Schema:
         return _ANYTHING
     try:
         schema = onnx.defs.get_schema(op_type, max_inclusive_version=version, domain=domain)
-    except (onnx.defs.SchemaError, TypeError, OverflowError):  # older than the operator, or no version
+    except onnx.defs.SchemaError:  # older than the operator
         schema = newest
     types, later = _types(schema), _types(newest)
     return _Schema(

@@ -152,10 +152,19 @@ def read_model(file: BinaryIO, label: str) -> bytes:
     head = file.read(HEAD)
     if head and not _may_be_protobuf(head):
         return head  # a device may never end
-    raw = head + file.read(LARGEST_MESSAGE - len(head) + 1)
+    raw = _rest(head, file)
     if len(raw) > LARGEST_MESSAGE:
         raise UnreadableModel(f"{label}: larger than a protobuf may be (2 GB)")
     return raw
+
+
+def _rest(head: bytes, file: BinaryIO) -> bytes:
+    """All bytes, or more than a protobuf may have; read piece by piece, for memory is taken for what is asked, there or not."""
+    pieces, size = [head], len(head)
+    while size <= LARGEST_MESSAGE and (piece := file.read(MAPPED_FROM)):
+        pieces.append(piece)
+        size += len(piece)
+    return b"".join(pieces)
 
 
 def _may_be_protobuf(head: bytes) -> bool:
@@ -169,6 +178,8 @@ def _parse(raw: bytes, label: str) -> ModelProto:
     from google.protobuf.message import DecodeError
     from onnx import ModelProto
 
+    from initaudit.model.nesting import DEEPEST, is_nested_too_deep
+
     reason = _foreign(raw)
     if reason:
         raise UnreadableModel(f"{label}: {reason}")
@@ -176,6 +187,10 @@ def _parse(raw: bytes, label: str) -> ModelProto:
     try:
         proto.ParseFromString(raw)
     except (DecodeError, ValueError, RecursionError) as error:
+        if is_nested_too_deep(raw):
+            raise UnreadableModel(
+                f"{label}: graphs are nested deeper than protobuf reads ({DEEPEST} messages in messages)"
+            ) from error
         detail = "looks like text" if _is_text(raw) else "truncated or damaged protobuf"
         raise UnreadableModel(f"{label}: not an ONNX model: {detail}") from error
     _check_graph(proto, label)

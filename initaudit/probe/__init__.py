@@ -9,21 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 from initaudit.config import DEFAULT_PROVIDER
 from initaudit.errors import ProbeError
+from initaudit.probe.background import Probing
 from initaudit.probe.growth import is_superlinear
 from initaudit.probe.merging import merged
 from initaudit.probe.plan import Plan, ProbeOptions, make_plans
 from initaudit.probe.signal import Signal
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
 
     from initaudit.extraction.layer import Layer
     from initaudit.model.load import Model
 
+NO_TIME = "no time was left to measure it; raise --timeout"
+"""Why a second network is not measured."""
 NO_INPUT = "the network has no input"
 """Why the signal of a network that reads nothing is not measured."""
 
-__all__ = ["ProbeOptions", "ProbeResult", "Signal", "probe", "start_probe"]
+__all__ = ["ProbeOptions", "ProbeResult", "Probing", "Signal", "probe", "start_probe"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +40,8 @@ class ProbeResult:
     """complete, partial (some layers were not probed), failed or skipped."""
     reason: str | None = None
     """Why it is not complete, in words."""
+    interrupted: bool = False
+    """Whether that is because something was ended at its limit of time or memory, or crashed: another run may measure more."""
     signals: Mapping[str, Signal] = field(default_factory=dict)
     """By `Layer.name`."""
     not_probed: Mapping[str, str] = field(default_factory=dict)
@@ -72,6 +78,11 @@ class ProbeResult:
         reason = self.reason or ""
         return "input" in reason and "--input" not in reason and reason != NO_INPUT
 
+    def without(self, what: str, why: str) -> ProbeResult:
+        """The same, and that something else of the audit's measurements was ended before it was done."""
+        reason = f"{self.reason}; {what}: {why}" if self.reason else f"{what}: {why}"
+        return replace(self, status="partial", reason=reason, interrupted=True)
+
     @property
     def error(self) -> float | None:
         """Largest relative standard error of a gradient or weight gradient, over the layers that got one; None where there is none."""
@@ -86,9 +97,24 @@ class ProbeResult:
 
 
 def probe(
-    model: Model, layers: Sequence[Layer], options: ProbeOptions, progress: Callable[[str], None] | None = None
+    model: Model,
+    layers: Sequence[Layer],
+    options: ProbeOptions,
+    progress: Callable[[str], None] | None = None,
+    *,
+    deadline: float | None = None,
+    stop: threading.Event | None = None,
 ) -> ProbeResult:
-    """Measure the signal at every layer that lies in the main graph. Never raises for what the model does: see `status`."""
+    """Measure the signal at every layer that lies in the main graph. Never raises for what the model does: see `status`.
+
+    Args:
+        model: the network.
+        layers: in topological order.
+        options: what is measured, and with how much work, follows from these alone.
+        progress: called with a phrase for what is being done.
+        deadline: on `time.monotonic`'s clock, when what is not done is given up; `options.timeout` from now where None.
+        stop: when it is set, the result is not wanted any more.
+    """
     if options.mode == "none":
         return ProbeResult(mode="none", status="skipped", reason="not asked for", seed=options.seed)
     plans = make_plans(model.graph, layers)
@@ -101,34 +127,62 @@ def probe(
             not_probed=skipped,
             seed=options.seed,
         )
-    deadline = time.monotonic() + options.timeout
+    run = _Run(
+        model=model,
+        options=options,
+        progress=progress,
+        deadline=time.monotonic() + options.timeout if deadline is None else deadline,
+        stop=stop,
+    )
     try:
-        first = _probe_plan(model, plans[0], options, options.timeout, progress)
+        first = _probe_plan(run, plans[0])
     except ProbeError as error:
         return ProbeResult(
             mode=options.mode,
             status="failed",
             reason=str(error),
+            interrupted=_is_abortion(error),
             not_probed=skipped,
             seed=options.seed,
             provider=options.provider,
         )
-    answers, missing = [first], dict(skipped)
+    answers, missing, interrupted = [first], dict(skipped), False
     for plan in plans[1:]:
         try:
-            answers.append(_probe_plan(model, plan, options, max(1.0, deadline - time.monotonic()), progress))
+            answers.append(_probe_plan(run, plan))
         except ProbeError as error:
             missing |= {layer.name: str(error) for layer in plan.layers}
+            interrupted = interrupted or _is_abortion(error)
     elsewhere = frozenset(layer.name for plan in plans[1:] for layer in plan.layers)
-    return replace(_result(merged(answers), missing, options), elsewhere=elsewhere)
+    result = _result(merged(answers), missing, options)
+    return replace(result, elsewhere=elsewhere, interrupted=result.interrupted or interrupted)
 
 
-def _probe_plan(
-    model: Model, plan: Plan, options: ProbeOptions, timeout: float, progress: Callable[[str], None] | None
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """What the plans of one probe share."""
+
+    model: Model
+    options: ProbeOptions
+    progress: Callable[[str], None] | None
+    deadline: float
+    stop: threading.Event | None
+
+
+def _is_abortion(error: ProbeError) -> bool:
+    from initaudit.probe.isolation import Aborted
+
+    return isinstance(error, Aborted)
+
+
+def _probe_plan(run: _Run, plan: Plan) -> dict[str, Any]:
     """What a process of its own answers for one choice of branches. Raises ProbeError."""
-    from initaudit.probe.isolation import run_child
+    from initaudit.probe.isolation import Aborted, run_child
 
+    model, options = run.model, run.options
+    left = run.deadline - time.monotonic()
+    if left <= 0:
+        raise Aborted(NO_TIME)
     superlinear = is_superlinear(model.graph, [layer.output for layer in plan.layers])
     path = None if model.path is None else model.path.resolve()
     job: dict[str, Any] = {
@@ -142,33 +196,20 @@ def _probe_plan(
     if isinstance(options.input_data, bytes):
         job["data"] = len(blobs)
         blobs.append(options.input_data)
-    return run_child(job, blobs, timeout=timeout, max_memory=options.max_memory, progress=progress)
+    return run_child(job, blobs, timeout=left, max_memory=options.max_memory, progress=run.progress, stop=run.stop)
 
 
 def start_probe(
-    model: Model, layers: Sequence[Layer], options: ProbeOptions, progress: Callable[[str], None] | None = None
-) -> Callable[[], ProbeResult]:
-    """Begin `probe` in the background; call what is returned to wait for the result, or for the error that it raises."""
-    import threading
-
-    done: list[ProbeResult | BaseException] = []
-
-    def work() -> None:
-        try:
-            done.append(probe(model, layers, options, progress))
-        except BaseException as error:  # noqa: BLE001  raised again where the result is asked for
-            done.append(error)
-
-    thread = threading.Thread(target=work, daemon=True)  # an interrupted audit does not wait for it
-    thread.start()
-
-    def result() -> ProbeResult:
-        thread.join()
-        if isinstance(done[0], BaseException):
-            raise done[0]
-        return done[0]
-
-    return result
+    model: Model,
+    layers: Sequence[Layer],
+    options: ProbeOptions,
+    progress: Callable[[str], None] | None = None,
+    *,
+    deadline: float | None = None,
+) -> Probing:
+    """Begin `probe` in the background, where there is anything to do."""
+    probing = Probing(lambda stop: probe(model, layers, options, progress, deadline=deadline, stop=stop))
+    return probing if options.mode == "none" else probing.start()
 
 
 def _result(answer: Mapping[str, Any], skipped: Mapping[str, str], options: ProbeOptions) -> ProbeResult:
@@ -185,12 +226,14 @@ def _result(answer: Mapping[str, Any], skipped: Mapping[str, str], options: Prob
         )
     missing = {**skipped, **answer["skipped"]}
     interrupted = answer.get("interrupted")
-    reasons = [_missing(missing), f"gradients were not measured: {interrupted}" if interrupted else None]
+    cut_short = answer.get("cut_short")
+    reasons = [_missing(missing), f"gradients were not measured: {interrupted}" if interrupted else None, cut_short]
     reason = "; ".join(r for r in reasons if r) or None
     return ProbeResult(
         mode=options.mode,
         status="partial" if reason else "complete",
         reason=reason,
+        interrupted=bool(interrupted or cut_short),
         signals={name: Signal.from_json(values) for name, values in answer["signals"].items()},
         not_probed=missing,
         inputs=tuple(answer["inputs"]),

@@ -49,7 +49,7 @@ def sized(array: np.ndarray, log_size: float = 0.0) -> Sized | None:
 class LayerAlone:
     """The nodes from a layer's operator to its output."""
 
-    def __init__(self, network: Network, layer: LayerPlan, folder: Path | None, threads: int | None) -> None:
+    def __init__(self, network: Network, layer: LayerPlan, folder: Path | None, threads: int) -> None:
         """Raises ProbeError where the output is not made from the operator's by moves and sums."""
         self.network = network
         self.layer = layer
@@ -138,7 +138,7 @@ class LayerAlone:
 class LinearAlone(LayerAlone):
     """An operator that is linear in its weight: the direction in the weight's place, without a bias, gives the derivative."""
 
-    def __init__(self, network: Network, layer: LayerPlan, folder: Path | None, threads: int | None) -> None:
+    def __init__(self, network: Network, layer: LayerPlan, folder: Path | None, threads: int) -> None:
         super().__init__(network, layer, folder, threads)
         assert layer.weight is not None
         weight, bias = self.node.input[layer.weight], self.node.input[2:]
@@ -185,7 +185,7 @@ class LookupAlone(LinearAlone):
 class DifferenceAlone(LayerAlone):
     """Any other operator: a small step in the direction, and the difference that it makes."""
 
-    def __init__(self, network: Network, layer: LayerPlan, folder: Path | None, threads: int | None) -> None:
+    def __init__(self, network: Network, layer: LayerPlan, folder: Path | None, threads: int) -> None:
         super().__init__(network, layer, folder, threads)
         self.level = 1.0
         """Root mean square of the weight, the unit of steps."""

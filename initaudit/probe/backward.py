@@ -25,6 +25,7 @@ import numpy as np
 from initaudit.probe.alone import LinearAlone
 from initaudit.probe.alone_recurrent import RecurrentAlone
 from initaudit.probe.budget import MAX_REPEATS, budget_for
+from initaudit.probe.cost import run_cost
 from initaudit.probe.gradient import MIN_DRAWS, Gradient, settled
 from initaudit.probe.moments import moments_of
 from initaudit.probe.perturbation import Perturbation, random_signs
@@ -46,9 +47,10 @@ if TYPE_CHECKING:
 WEIGHTS_EVERY = 2
 """Perturbations of a large network's outputs per perturbation of its weights. Of the passes behind the first, each takes every other
 layer only, so that two of them are one for each layer; the spread between draws is then known from those."""
-LATEST = 2.0
-"""Times the planned seconds after which an exact probe ends with the error it has reached: half of the time limit, so that a machine under
-load does not lose what was measured. A judgement."""
+LATEST = 0.75
+"""Share of the time limit after which an exact probe ends with the error that it has reached, and says so: a machine under load does not lose
+what was measured. A judgement: three times what the work is planned to take."""
+CUT_SHORT = "gradients were drawn {} times, fewer than was planned: the time limit was near; raise --timeout"
 HELD_BYTES = 1 << 28
 """Deviations held at once: 256 MiB. A judgement: a sixteenth of the default memory limit."""
 
@@ -71,7 +73,7 @@ class Backward:
     ) -> None:
         """`runs` feed one input each where the model allows; `stack` knows how to feed several at once.
 
-        `seconds` is what the probe may take; where it is far from enough, fewer layers are perturbed.
+        `seconds` is what the probe may take: it is counted in products, and where these are far from enough, fewer layers are perturbed.
         """
         self.network = network
         self.forward = forward
@@ -79,7 +81,13 @@ class Backward:
         self.stack = stack
         self.seed = seed
         elements = {layer.output: math.prod(forward.values[layer.output].shape) for layer in layers}
-        self.budget = budget_for(layers, elements, seconds, precision)
+        fed = {name: array.shape for name, array in runs.feeds[0].items()}
+        known = {layer.output: forward.values[layer.output].shape for layer in layers}
+        cost = run_cost(network.model, fed, known=known)
+        self.latest = time.monotonic() + LATEST * seconds
+        self.budget = budget_for(layers, elements, cost, seconds, precision)
+        self.cut_short: str | None = None
+        """Why an exact probe drew less often than it was to, where the clock ended it."""
         self.precision = precision
         self.layers = self.budget.affordable(layers, len(runs.feeds))
         dtypes = {layer.output: forward.values[layer.output].dtype for layer in self.layers}
@@ -90,18 +98,16 @@ class Backward:
 
     def measure(self) -> dict[str, Gradient]:
         """Gradients by layer. Raises ProbeError where the network cannot be run in pieces."""
-        marched: tuple[Sequence[State], State | None]
-        marched, seconds = self.pieces.open(self.runs.feeds[0])
-        self.layers = self.budget.in_time(self.layers, seconds)
+        marched: tuple[Sequence[State], State | None] = self.pieces.open(self.runs.feeds[0])
         self.stack.learn(self.pieces, self.runs.feeds, rows=self.budget.most_rows(self.layers))
         cost = self.budget.pass_cost(self.layers, self.pieces, self.stack.rows)
         inputs = len(self.runs.feeds) if self.precision.is_exact else 1
         gradients = {layer.name: Gradient(inputs=inputs) for layer in self.layers}
-        start = time.monotonic()
         for draw in range(self.precision.draws):
             if draw >= MIN_DRAWS and (settled(gradients, self.precision) or (draw + 1) * cost > self.budget.limit):
                 break
-            if draw >= USUAL.draws and time.monotonic() - start > LATEST * self.budget.seconds:
+            if draw >= USUAL.draws and time.monotonic() > self.latest:
+                self.cut_short = CUT_SHORT.format(draw)
                 break
             several = self.stack.rows > 1
             if several or draw > 0:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from initaudit.errors import ProbeError
+from initaudit.probe.cost import NODE_COST, PRODUCTS_PER_SECOND
 from initaudit.probe.gradient import MIN_DRAWS
 from initaudit.probe.precision import USUAL, Precision
+from initaudit.probe.session import THREADS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,11 +26,9 @@ MAX_REPEATS = 4
 """Perturbations of each layer in one pass of a small network. With 32 passes they bring the error of a network with a
 single output, where |J v|^2 is chi-squared with one degree of freedom, to 6 %."""
 WORK_LIMIT = 3e10
-"""Products spent on more than MIN_DRAWS passes: below half a second on two cores."""
-PRODUCTS_PER_SECOND = WORK_LIMIT / 0.5
-"""The same, for the passes of an exact probe, which has as long as the time limit leaves."""
+"""Products spent on more than MIN_DRAWS passes: about a second on two cores."""
 MOST_WORK = 1.5e11
-"""Products spent on MIN_DRAWS passes, about two seconds; of a larger network only some layers are perturbed."""
+"""Products spent on MIN_DRAWS passes, a few seconds; of a larger network only some layers are perturbed."""
 LAYERS_PER_RUN = 2
 """Layers perturbed for each run of the forward probe, where that makes more than WORK_LIMIT affords. Perturbing one costs about
 one run. A judgement: a full audit then takes some three times plain inference of the same inputs (`benchmarks/probe.py`)."""
@@ -45,8 +45,6 @@ RUN_COST = 2e6
 ROW_COST = 5e6
 """Products that a perturbation's step through one piece is worth, outside the runtime: 80 microseconds. An estimate from a toy BERT
 with 38 layers, for planning."""
-NODE_COST = 5e5
-"""Products that one node is worth, however small its tensors. An estimate from a toy BERT of 1,900 nodes, for planning."""
 ELEMENT_COST = 300
 """Products that one element of a layer's output is worth, for all that is done with it besides. An estimate from one profile of
 a MobileNet-like detector; planning needs it within a factor of two."""
@@ -63,20 +61,22 @@ FEWEST_LAYERS = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What one run of a network costs, and the time there is."""
+    """What one run of a network costs, and the work that may be done. No clock is asked, so that the same file gives the same report."""
 
     work: float
     """Products of one run."""
     effort: float
     """The same with all that comes besides products."""
-    seconds: float
-    """What the backward probe may take."""
+    cost: float
+    """Of one run, with the nodes that are no layers; see `initaudit.probe.cost`."""
+    most: float
+    """Products that the backward probe may take."""
     precision: Precision = USUAL
 
     @property
     def limit(self) -> float:
-        """Products that may be spent on more than MIN_DRAWS passes: no clock is asked, so that the same file gives the same report."""
-        return max(WORK_LIMIT, self.seconds * PRODUCTS_PER_SECOND) if self.precision.is_exact else WORK_LIMIT
+        """Products that may be spent on more than MIN_DRAWS passes."""
+        return max(WORK_LIMIT, self.most) if self.precision.is_exact else WORK_LIMIT
 
     @property
     def is_small(self) -> bool:
@@ -84,20 +84,27 @@ class Budget:
         return self.work < SMALL_NETWORK
 
     @property
-    def threads(self) -> int | None:
-        """Threads of a session; None for the runtime's own choice."""
-        return 1 if self.is_small else None
+    def threads(self) -> int:
+        """Threads of a session."""
+        return 1 if self.is_small else THREADS
 
     def affordable(self, layers: Sequence[LayerPlan], forward_runs: int) -> list[LayerPlan]:
         """All layers, or an even choice of them, without factors, where MIN_DRAWS passes over all would take too long.
 
-        In each pass two rows per layer (its output, its weight) run through half the network on average.
+        In each pass two rows per layer (its output, its weight) run through half the network on average. Raises ProbeError where the time
+        limit is too short for hardly any.
         """
         each = MIN_DRAWS * max(1.0, self.effort)
         most = min(max(MOST_WORK, self.limit) / each, max(self.limit / each, LAYERS_PER_RUN * forward_runs))
         if len(layers) > most:
             layers = [layer for layer in layers if not layer.is_factor] or layers
-        return _even(layers, most)
+        chosen = _even(layers, most)
+        in_time = self.most / (MIN_DRAWS * max(1.0, self.cost))
+        if in_time < min(FEWEST_LAYERS, len(chosen)) / 2:
+            raise ProbeError(
+                f"one run takes some {self.cost:.0e} products, too many for the runs that are needed; raise --timeout"
+            )
+        return _even(chosen, in_time)
 
     def turn(self, draw: int, layers: Sequence[LayerPlan], cost: float) -> Sequence[LayerPlan]:
         """The layers that a pass over a large network takes: all in the first, some in each of the others.
@@ -109,18 +116,6 @@ class Budget:
         is_last = (MIN_DRAWS + 1) * cost > self.limit
         every = max(OTHER, min(SPREAD_EVERY, len(layers) // FEWEST_SPREAD)) if is_last else OTHER
         return layers[draw % every :: every]
-
-    def in_time(self, layers: Sequence[LayerPlan], run_seconds: float) -> list[LayerPlan]:
-        """Fewer layers where one run takes much longer than its products tell (attention over long sequences).
-
-        Raises ProbeError where there is time for hardly any.
-        """
-        affordable = self.seconds / max(1e-9, MIN_DRAWS * run_seconds)
-        if affordable < min(FEWEST_LAYERS, len(layers)) / 2:
-            raise ProbeError(
-                f"one run takes {run_seconds:.1f} s, too long for the many that are needed; raise --timeout"
-            )
-        return _even(layers, affordable)
 
     def most_rows(self, layers: Sequence[LayerPlan]) -> int:
         """Perturbations in one run, where the network takes several inputs at once."""
@@ -136,19 +131,26 @@ class Budget:
 
 
 def budget_for(
-    layers: Sequence[LayerPlan], elements: Mapping[str, int], seconds: float, precision: Precision = USUAL
+    layers: Sequence[LayerPlan],
+    elements: Mapping[str, int],
+    cost: float,
+    seconds: float,
+    precision: Precision = USUAL,
 ) -> Budget:
     """The budget of a network with these layers.
 
     Args:
         layers: all that could be perturbed.
         elements: size of each layer's output for one run, by the output's name.
+        cost: of one run, in products.
         seconds: the time limit of the whole probe.
         precision: that is wanted.
     """
     work = float(sum(elements[layer.output] * layer.paths for layer in layers))
     effort = work + ELEMENT_COST * sum(elements[layer.output] for layer in layers)
-    return Budget(work=work, effort=effort, seconds=TIME_SHARE * seconds, precision=precision)
+    return Budget(
+        work=work, effort=effort, cost=cost, most=TIME_SHARE * seconds * PRODUCTS_PER_SECOND, precision=precision
+    )
 
 
 def _even(layers: Sequence[LayerPlan], most: float) -> list[LayerPlan]:

@@ -1,13 +1,16 @@
-"""The probe's own process: `python -m initaudit.probe.child`, started by `initaudit.probe.isolation`.
+"""The probe's own process: `python -m initaudit.probe.child`, started by `initaudit.probe.process`.
 
-Reads one job (see `initaudit.probe.job`) from stdin, answers on stdout, and leaves. Everything that native code prints
-goes to stderr.
+Reads jobs (see `initaudit.probe.job`) from stdin, one after the other, and answers on stdout. Everything that native code prints goes to
+stderr. It leaves where it cannot be sure that a job left nothing behind, and with its parent.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import gc
 import os
+import queue
 import sys
 import threading
 import traceback
@@ -19,16 +22,15 @@ from initaudit.frames import Frame, read_frame, write_frame
 
 
 def main() -> None:
-    """Serve one job; the exit status is 0 whenever an answer was given."""
+    """Serve jobs; the exit status is 0 whenever an answer was given to each."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # native code prints where it likes; the pipe is for frames only
     preload()
-    frame = read_frame(sys.stdin.buffer)
-    if frame is None:
-        return
-    threading.Thread(target=_leave_with_parent, args=(sys.stdin.buffer,), daemon=True).start()
+    jobs: queue.SimpleQueue[Frame] = queue.SimpleQueue()
+    threading.Thread(target=_read_jobs, args=(sys.stdin.buffer, jobs), daemon=True).start()
     with contextlib.suppress(BrokenPipeError):
-        write_frame(answers, serve(frame, answers))
+        while _serve_next(jobs, answers):
+            write_frame(answers, Frame(kind="ready", body=None))
         answers.close()
     os._exit(0)  # no destructor of onnxruntime or a mapped file is worth the wait
 
@@ -40,8 +42,22 @@ def preload() -> None:
     from initaudit.probe import adapt, flatten, inputs, job, measure  # noqa: F401
 
 
-def serve(frame: Frame, answers: BinaryIO) -> Frame:
-    """The answer to a job: a `result`, or an `error` with its reason in words."""
+def _serve_next(jobs: queue.SimpleQueue[Frame], answers: BinaryIO) -> bool:
+    """Answer a job and clear up behind it; whether the process is as good as new."""
+    from initaudit.probe.job import limit_memory
+
+    answer, is_sound = serve(jobs.get(), answers)
+    write_frame(answers, answer)
+    limit_memory(None)
+    del answer
+    gc.collect()  # sessions, and the files that they map
+    with contextlib.suppress(OSError, AttributeError):  # the memory of freed values: only glibc keeps it, and has this
+        ctypes.CDLL(None).malloc_trim(0)
+    return is_sound
+
+
+def serve(frame: Frame, answers: BinaryIO) -> tuple[Frame, bool]:
+    """The answer to a job, a `result`, or an `error` with its reason in words; and whether the process may serve another."""
     from initaudit.probe.job import run_job
 
     def progress(doing: str) -> None:
@@ -51,15 +67,15 @@ def serve(frame: Frame, answers: BinaryIO) -> Frame:
         write_frame(answers, Frame(kind="partial", body=answer))
 
     try:
-        return Frame(kind="result", body=run_job(frame.body, frame.blobs, progress, checkpoint))
+        return Frame(kind="result", body=run_job(frame.body, frame.blobs, progress, checkpoint)), True
     except UsageError as error:
-        return Frame(kind="usage", body=str(error))
+        return Frame(kind="usage", body=str(error)), True
     except InitauditError as error:
-        return Frame(kind="error", body=str(error))
+        return Frame(kind="error", body=str(error)), True
     except MemoryError:
-        return Frame(kind="error", body="needed more memory than --max-memory allows")
+        return Frame(kind="error", body="needed more memory than --max-memory allows"), False
     except Exception as error:  # noqa: BLE001  left alone it would end the process, and look like a crash of onnxruntime
-        return Frame(kind="error", body=own_failure(error))
+        return Frame(kind="error", body=own_failure(error)), False
 
 
 def own_failure(error: Exception) -> str:
@@ -69,12 +85,13 @@ def own_failure(error: Exception) -> str:
     return f"initaudit itself failed: {' '.join(what.split())[:300]} ({Path(place.filename).name}, line {place.lineno})"
 
 
-def _leave_with_parent(stream: BinaryIO) -> None:
-    """End the process, whatever it is doing, as soon as the parent's end of the pipe is closed."""
-    with contextlib.suppress(OSError, ValueError):
-        while stream.read(1):
-            pass
-    os._exit(1)
+def _read_jobs(stream: BinaryIO, jobs: queue.SimpleQueue[Frame]) -> None:
+    """Take jobs; end the process, whatever it is doing, as soon as the parent's end of the pipe is closed."""
+    try:
+        while (frame := read_frame(stream)) is not None:
+            jobs.put(frame)
+    finally:
+        os._exit(1)
 
 
 if __name__ == "__main__":

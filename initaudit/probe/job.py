@@ -126,7 +126,8 @@ def _fitted(job: dict[str, Any], blobs: Sequence[bytes], progress: Callable[[str
     import numpy as np
 
     from initaudit.probe.branches import take_branches
-    from initaudit.probe.fit import Fitted, enough, fit, put, take
+    from initaudit.probe.enough import enough
+    from initaudit.probe.fit import Fitted, fit, put, take
     from initaudit.probe.flatten import flatten
     from initaudit.probe.inputs import InputOptions
 
@@ -145,7 +146,7 @@ def _fitted(job: dict[str, Any], blobs: Sequence[bytes], progress: Callable[[str
         given = replace(given, data=blobs[job["data"]])
     model, feeds, _ = prepare(model, folder, given)
     layers = [Fitted.from_json(values) for values in wanted["layers"]]
-    feeds = enough(model, folder, layers, feeds, given)
+    feeds = enough(model, folder, layers, feeds, given, job["options"]["timeout"])
     progress("fitting weights to inputs")
     indices = [np.frombuffer(blob, np.int64) for blob in blobs[wanted["first"] :]]
     refused = fit(model, folder, layers, feeds, indices)
@@ -214,13 +215,16 @@ def read_model(job: dict[str, Any], blobs: Sequence[bytes]) -> ModelProto:
         raise ProbeError(f"the file went away during the audit: {error.strerror or error}") from error
 
 
-def limit_memory(max_memory: int, mapped: int) -> None:
-    """Let allocations far beyond the limit fail at once.
+def limit_memory(max_memory: int | None, mapped: int = 0) -> None:
+    """Let allocations far beyond the limit fail at once; None lifts it for the next job.
 
     Maps of weight files are private and count: they are added, twice, for two sessions may be open at a time.
     """
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 
-        limit = max_memory + DATA_HEADROOM + 2 * mapped
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+        _, highest = resource.getrlimit(resource.RLIMIT_DATA)
+        limit = highest if max_memory is None else max_memory + DATA_HEADROOM + 2 * mapped
+        if highest != resource.RLIM_INFINITY:
+            limit = min(limit, highest)
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, highest))

@@ -71,7 +71,7 @@ def measure(
     Returns:
         {"signals": {layer: fields of `Signal`}, "skipped": {layer: reason}, "batch", "batch_norm": "batch" | "running" |
         None, "norms_restored": bool, "nonfinite_node": str | None, "constant_outputs": [str], "float16": `Ranges.verdict` | None,
-        "tails": {layer: ratio}, "notes": [str]}.
+        "tails": {layer: ratio}, "cut_short": why the clock ended the drawing early, absent where it was not tried, "notes": [str]}.
 
     Raises:
         ProbeError: the network cannot be run.
@@ -124,7 +124,7 @@ def measure(
         else:
             answer["notes"].append(HEAVY)
             answer["tails"] = departures(layers, signals, heavy)
-    gradients = _backward(model, folder, layers, forward=forward, feeds=feeds, options=options, notes=answer["notes"])
+    gradients = _backward(model, folder, layers, forward=forward, feeds=feeds, options=options, answer=answer)
     spread = spread_of(gradients)
     for name, gradient in gradients.items():
         if name in signals and (gradient.squares or gradient.weight_squares):
@@ -184,9 +184,10 @@ def _backward(
     forward: Forward,
     feeds: Feeds,
     options: Mapping[str, Any],
-    notes: list[str],
+    answer: dict[str, Any],
 ) -> Mapping[str, Gradient]:
-    """Gradients by layer; none, with a note, where there cannot be any."""
+    """Gradients by layer; none, with a note in the answer, where there cannot be any."""
+    notes: list[str] = answer["notes"]
     if options.get("mode") != "full":
         return {}
     copy = ModelProto()
@@ -227,6 +228,7 @@ def _backward(
                 precision=precision_of(exact=options.get("exact", False)),
             )
             gradients = backward.measure()
+            answer["cut_short"] = backward.cut_short
         except ProbeError as error:
             reason = str(error)
         else:

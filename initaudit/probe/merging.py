@@ -13,7 +13,7 @@ def merged(answers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         return first
     for key in ("signals", "skipped", "tails"):
         first[key] = {name: value for answer in answers for name, value in answer[key].items()}
-    for key in ("nonfinite_node", "interrupted"):
+    for key in ("nonfinite_node", "interrupted", "cut_short"):
         first[key] = next((answer[key] for answer in answers if answer.get(key)), None)
     first["notes"] = list(dict.fromkeys(note for answer in answers for note in answer["notes"]))
     first["notes"].append(f"probed {len(answers)} times: each branch of the network has inputs of its own")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +27,7 @@ class Pieces:
         dtypes: Mapping[str, np.dtype[Any]],
         wanted: Iterable[str],
         folder: Path | None,
-        threads: int | None,
+        threads: int,
     ) -> None:
         """`dtypes` are those of the layers' outputs; `wanted` are further values that the pieces shall be able to bring out."""
         self.network = network
@@ -57,19 +56,14 @@ class Pieces:
             exposed = [n for n in self.carried[index] if n in made] + inject + list(self.sources[-1])
             self.segments.append(network.segment(start, stop, inject=inject, expose=list(dict.fromkeys(exposed))))
 
-    def open(self, feed: Mapping[str, np.ndarray]) -> tuple[tuple[list[State], State], float]:
-        """Make the sessions, with value types as one run on `feed` shows them; what `march_with_sources` gives, and its seconds."""
-        seconds = 0.0
+    def open(self, feed: Mapping[str, np.ndarray]) -> tuple[list[State], State]:
+        """Make the sessions, with value types as one run on `feed` shows them; what `march_with_sources` gives."""
 
         def advance(index: int, state: State) -> State:
-            nonlocal seconds
             self.segments[index].open(state, self.dtypes, self.folder, self.threads)
-            start = time.monotonic()
-            arrived = self.advance(index, state, {}, also=self.sources[index])
-            seconds += time.monotonic() - start
-            return arrived
+            return self.advance(index, state, {}, also=self.sources[index])
 
-        return self._march(feed, advance), seconds
+        return self._march(feed, advance)
 
     def march(self, feed: Mapping[str, np.ndarray]) -> list[State]:
         """Values in front of each piece, and behind the last."""

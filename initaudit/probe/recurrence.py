@@ -51,9 +51,7 @@ class Change:
 class Recurrence:
     """One direction of an LSTM, GRU or RNN node, a step at a time."""
 
-    def __init__(
-        self, network: Network, node: NodeProto, direction: int, *, folder: Path | None, threads: int | None
-    ) -> None:
+    def __init__(self, network: Network, node: NodeProto, direction: int, *, folder: Path | None, threads: int) -> None:
         """`direction` is the index of the direction. Call only where `can_step`."""
         self.network = network
         self.node = node

@@ -162,7 +162,7 @@ class Segment:
         state: Mapping[str, np.ndarray],
         dtypes: Mapping[str, np.dtype[Any]],
         folder: Path | None,
-        threads: int | None,
+        threads: int,
     ) -> None:
         """Make the session, with input types as in `state` and addend types as in `dtypes`. Raises ProbeError."""
         from initaudit.probe.session import open_session, quiet_options

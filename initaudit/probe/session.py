@@ -28,6 +28,10 @@ LARGE_WEIGHTS = 64 << 20
 """Above this many bytes of external weights onnxruntime may not re-pack them: the copy would double the memory, and a
 probe runs each weight too few times to earn it back."""
 
+THREADS = 2
+"""Of a session, on any machine: how onnxruntime divides a product, a reduction or an activation among threads decides about the last bits of the
+result, and with them about later digits."""
+
 provider: ContextVar[str] = ContextVar("provider", default=DEFAULT_PROVIDER)
 """The execution provider of every session; nodes that it has no kernel for run on the CPU."""
 
@@ -69,7 +73,7 @@ def open_session(
     return session
 
 
-def quiet_options(threads: int | None = None) -> onnxruntime.SessionOptions:
+def quiet_options(threads: int = THREADS) -> onnxruntime.SessionOptions:
     """Options with basic optimisation and nothing but fatal messages on stderr.
 
     Idle threads sleep instead of spinning. Measured beside other work on two cores, a ResNet of 11 million parameters:
@@ -81,8 +85,7 @@ def quiet_options(threads: int | None = None) -> onnxruntime.SessionOptions:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.log_severity_level = 4
-    if threads is not None:
-        options.intra_op_num_threads = threads
+    options.intra_op_num_threads = threads
     return options
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def layers_alone(
-    network: Network, layers: Sequence[LayerPlan], folder: Path | None, threads: int | None
+    network: Network, layers: Sequence[LayerPlan], folder: Path | None, threads: int
 ) -> dict[str, LayerAlone]:
     """By name, the layers whose weight can be perturbed, each as it is taken alone."""
     recurrences: dict[tuple[str, int], Recurrence] = {}

@@ -10,6 +10,7 @@ from initaudit.measuring.measure import measure
 from initaudit.measuring.theory import with_theory
 from initaudit.model.load import private_copy
 from initaudit.probe import probe
+from initaudit.probe.process import Aborted
 from initaudit.redrawing.centring import readers
 from initaudit.redrawing.choice import Choice, Recipe
 from initaudit.redrawing.misfit import is_misfit
@@ -38,10 +39,12 @@ def to_redraw(layers: Sequence[LayerAudit], *, centre: bool) -> list[Choice]:
     ]
 
 
-def twin_of(model: Model, chosen: Sequence[Choice], options: ProbeOptions) -> tuple[LayerAudit, ...]:
+def twin_of(
+    model: Model, chosen: Sequence[Choice], options: ProbeOptions, *, deadline: float | None = None
+) -> tuple[LayerAudit, ...]:
     """The layers of the network with new weights for the chosen ones, probed with the same inputs; the model stays as it is.
 
-    Raises ProbeError with the reason where there is no twin.
+    Raises ProbeError with the reason where there is no twin; Aborted where it was not done by `deadline` (see `probe`).
     """
     if sum(tensor.size for _, tensor in model.graph.tensors()) > MOST_PARAMETERS:
         raise ProbeError(f"the network has more than {MOST_PARAMETERS:,} weights")
@@ -52,7 +55,9 @@ def twin_of(model: Model, chosen: Sequence[Choice], options: ProbeOptions) -> tu
     for key, values in contents.values.items():
         set_values(contents.tensors[key], values)
     extraction = extract_layers(copy)
-    probed = probe(copy, extraction.layers, options)
+    probed = probe(copy, extraction.layers, options, deadline=deadline)
+    if probed.interrupted:
+        raise Aborted(probed.reason or "the probe was interrupted")
     if probed.status == "failed":
         raise ProbeError(probed.reason or "the probe failed")
     layers, _ = measure(extraction.layers, seed=options.seed)

@@ -133,6 +133,7 @@ def _probe(probe: ProbeResult, depth_scale: float | None) -> dict[str, Any]:
         "mode": probe.mode,
         "status": probe.status,
         "reason": probe.reason,
+        "interrupted": probe.interrupted,
         "batch": probe.batch,
         "seed": probe.seed,
         "exact": probe.exact,

@@ -1,23 +1,44 @@
-"""Small models that hold one of each: what a mutation may reach."""
+"""Small models that hold one of each: what a mutation starts from."""
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
+
 import numpy as np
+import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from tests.networks import mlp, model
+from tests.fuzz.operators import operator_models
+from tests.fuzz.storage import storage_models
+from tests.networks import gated, mlp, model
 
-RNG = np.random.default_rng(0)
+ROOT = Path(__file__).resolve().parents[2]
+LARGEST_SAMPLE = 110_000
+"""Bytes of a sample model that is mutated; larger ones take long to audit and show nothing else."""
 
 
 def _draw(*shape: int) -> np.ndarray:
-    return RNG.normal(0.0, 0.3, shape).astype(np.float32)
+    return np.random.default_rng(sum(shape)).normal(0.0, 0.3, shape).astype(np.float32)
 
 
-def seeds() -> dict[str, bytes]:
-    """By name, the serialised models."""
-    protos = {
+@cache
+def seeds() -> dict[str, dict[str, bytes]]:
+    """Serialised models by name, in families."""
+    return {
+        "network": _serialised(networks()),
+        "operator": _serialised(operator_models()),
+        "storage": _serialised(storage_models()),
+        "sample": {path.stem: path.read_bytes() for path in samples() if path.stat().st_size <= LARGEST_SAMPLE},
+        "corpus": {path.stem: path.read_bytes() for path in corpus()},
+    }
+
+
+def networks() -> dict[str, onnx.ModelProto]:
+    """Small networks that are sound, one of each kind."""
+    return {
         "mlp": mlp([8, 16, 4]),
+        "gated": gated(2, "Sigmoid", 8, norm=True),
         "conv": _conv(),
         "recurrent": _recurrent(),
         "quantised": _quantised(),
@@ -25,7 +46,22 @@ def seeds() -> dict[str, bytes]:
         "bodies": _bodies(),
         "function": _function(),
         "folded": _folded(),
+        "loop": _loop(),
+        "trained": mlp([8, 16, 4], "Tanh", lambda shape, rng: rng.standard_t(3, shape)),
     }
+
+
+def samples() -> list[Path]:
+    """The sample models of the project."""
+    return sorted((ROOT / "sample_models").glob("*.onnx"))
+
+
+def corpus() -> list[Path]:
+    """Files that a version of initaudit once did not stand."""
+    return sorted((Path(__file__).parent / "corpus").glob("*.onnx"))
+
+
+def _serialised(protos: dict[str, onnx.ModelProto]) -> dict[str, bytes]:
     return {name: proto.SerializeToString() for name, proto in protos.items()}
 
 
@@ -67,7 +103,7 @@ def _quantised():
         helper.make_node("DequantizeLinear", ["q", "s", "z"], ["w"], "dq", axis=1),
         helper.make_node("MatMul", ["x", "w"], ["y"], "fc"),
     ]
-    codes = RNG.integers(-100, 100, (8, 4)).astype(np.int8)
+    codes = np.random.default_rng(0).integers(-100, 100, (8, 4)).astype(np.int8)
     return model(
         nodes, {"x": ["N", 8]}, ["y"], {"q": codes, "s": np.full(4, 0.01, np.float32), "z": np.zeros(4, np.int8)}
     )
@@ -134,3 +170,15 @@ def _folded():
         "scale": np.float32(0.5),
     }
     return model(nodes, {"x": ["N", 2, 4]}, ["y"], tensors)
+
+
+def _loop():
+    def port(name: str, kind: int) -> onnx.ValueInfoProto:
+        return helper.make_tensor_value_info(name, kind, [] if kind != TensorProto.FLOAT else None)
+
+    nodes = [helper.make_node("MatMul", ["h", "w"], ["m"], "step"), helper.make_node("Tanh", ["m"], ["n"])]
+    nodes.append(helper.make_node("Identity", ["go"], ["on"]))
+    inside = [port("i", TensorProto.INT64), port("go", TensorProto.BOOL), port("h", TensorProto.FLOAT)]
+    body = helper.make_graph(nodes, "body", inside, [port("on", TensorProto.BOOL), port("n", TensorProto.FLOAT)])
+    loop = helper.make_node("Loop", ["times", "yes", "x"], ["y"], "loop", body=body)
+    return model([loop], {"x": ["N", 4]}, ["y"], {"times": np.array(3), "yes": np.array(True), "w": _draw(4, 4)})

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
+from initaudit import auditor
 from initaudit.auditor import audit
 from initaudit.config import Config
 from initaudit.errors import ProbeError
 from initaudit.judgement import slowness as module
 from initaudit.judgement.slowness import Slowness
-from tests.networks import he, mlp, trained_like
+from initaudit.probe import NO_TIME
+from tests.networks import he, mlp, normal, trained_like
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 WIDTHS = (64, *(128,) * 4, 10)
 
@@ -29,7 +37,7 @@ def slow(proto: object, **options: object) -> Slowness:
     return audit(proto, Config(**{"context": "fresh", **options})).verdict.slowness
 
 
-def refused(*_: object) -> None:
+def refused(*_: object, **__: object) -> None:
     raise AssertionError("a second network was probed")
 
 
@@ -97,7 +105,7 @@ def test_where_it_is_not_known_the_reason_is_said(proto: object, options: dict[s
 def test_a_recommended_start_that_cannot_be_probed_fails_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The audit stands; the factor is missing, with the reason."""
 
-    def fails(*_: object) -> None:
+    def fails(*_: object, **__: object) -> None:
         raise ProbeError("took more than 3 s")
 
     monkeypatch.setattr(module, "twin_of", fails)
@@ -109,13 +117,19 @@ def test_a_recommended_start_that_cannot_be_probed_fails_nothing(monkeypatch: py
     assert "took more than 3 s" in report.verdict.slowness.why
 
 
-def test_without_time_there_is_no_second_probe(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The time limit is that of both probes together."""
-    clock = iter([0.0, 1e6])
-    monkeypatch.setattr(module.time, "monotonic", lambda: next(clock, 1e6))
-    monkeypatch.setattr(module, "twin_of", refused)
+@pytest.mark.parametrize(
+    "proto", [mlp(WIDTHS, draw=scaled(0.3)), mlp([8] * 60 + [4], draw=normal(0.01))], ids=["slow", "lost"]
+)
+def test_without_time_there_is_no_second_probe_and_the_report_says_so(
+    proto: ModelProto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time limit is that of both probes together; whether the recommended start is for the pace or for what is in the way."""
+    monkeypatch.setattr(auditor, "time", SimpleNamespace(monotonic=lambda: time.monotonic() - 1e6))
 
-    found = slow(mlp(WIDTHS, draw=scaled(0.3)))
+    report = audit(proto, Config(context="fresh"))
 
-    assert found.factor is None
-    assert "raise --timeout" in found.why
+    found = report.audit.probe
+    assert report.verdict.slowness.factor is None
+    assert (found.status, found.interrupted) == ("partial", True)
+    assert found.reason == f"the recommended start was not measured: {NO_TIME}"
+    assert any(f.code == "INI902" and NO_TIME in f.message for f in report.findings)

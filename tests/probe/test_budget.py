@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
+from initaudit.errors import ProbeError
 from initaudit.probe.budget import Budget, budget_for
+from initaudit.probe.cost import PRODUCTS_PER_SECOND
 from initaudit.probe.plan import LayerPlan
 
 
@@ -21,7 +25,7 @@ def layers(count):
 
 def budget(work):
     """Of a network with so many products, for a minute."""
-    return Budget(work=work, effort=work, seconds=60.0)
+    return Budget(work=work, effort=work, cost=work, most=15 * PRODUCTS_PER_SECOND)
 
 
 class TestLayers:
@@ -55,7 +59,28 @@ class TestLayers:
         """An element of an output takes as many products as the layer has paths to it."""
         some = layers(3)
 
-        assert budget_for(some, {layer.output: 10 for layer in some}, 60.0).work == 3 * 10 * 8
+        assert budget_for(some, {layer.output: 10 for layer in some}, 0.0, 60.0).work == 3 * 10 * 8
+
+
+class TestLimit:
+    """What the time limit leaves, counted in products: no clock is asked."""
+
+    def test_nodes_that_are_no_layers_count(self):
+        """Attention over long sequences takes longer than its projections: fewer layers are perturbed."""
+        long = replace(budget(1e6), cost=1.5e10)
+
+        assert len(long.affordable(layers(100), 100)) == 15
+
+    def test_network_that_takes_too_long_has_none_perturbed(self):
+        """From one layer or two nothing could be told."""
+        with pytest.raises(ProbeError, match="raise --timeout"):
+            replace(budget(1e6), cost=1e11).affordable(layers(100), 100)
+
+    def test_limit_grows_with_the_time_that_is_allowed(self):
+        """A quarter of the time limit is planned to be used."""
+        minute, hour = (budget_for(layers(1), {"y0": 1}, 1.0, seconds).most for seconds in (60.0, 3600.0))
+
+        assert hour == 60 * minute == 900 * PRODUCTS_PER_SECOND
 
 
 class TestTurns:

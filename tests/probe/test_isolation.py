@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +20,8 @@ from onnx import TensorProto, helper, numpy_helper
 from initaudit.errors import ProbeError, UsageError
 from initaudit.frames import Frame, GarbledFrameError, read_frame, write_frame
 from initaudit.memory import private_memory
-from initaudit.probe import isolation
-from initaudit.probe.isolation import Child, discard_spare, prestart, run_child
+from initaudit.probe import isolation, process
+from initaudit.probe.isolation import MOST_KEPT_BYTES, Aborted, Child, discard_spare, prestart, run_child
 
 ROOT = Path(__file__).resolve().parents[2]
 GIB = 1 << 30
@@ -252,22 +254,194 @@ def test_no_process_outlives_its_parent(number):
     assert gone(pid)
 
 
-def test_process_started_early_serves_the_next_probe_only():
-    """A process started before the work is known takes the next job; a dead one is replaced."""
+def unknown_operator() -> bytes:
+    """A model that onnxruntime refuses at once."""
+    return model([helper.make_node("Frob", ["x"], ["y"], domain="my.ops")], [floats("x", 2)])
+
+
+def refused() -> None:
+    """Give a job to a child that answers with a reason."""
+    with pytest.raises(ProbeError, match="knows no operator"):
+        run_child(job(), [unknown_operator()], timeout=60, max_memory=GIB)
+
+
+def idle() -> Child:
+    """The one child without work."""
+    ((_, child),) = isolation._idle
+    return child
+
+
+@pytest.fixture
+def alone() -> Iterator[None]:
+    """No child is there before, and none afterwards."""
     discard_spare()
-    raw = model([helper.make_node("Frob", ["x"], ["y"], domain="my.ops")], [floats("x", 2)])
+    yield
+    discard_spare()
 
-    for killed in (False, True):
-        prestart()
-        ((_, spare),) = isolation._spare
-        if killed:
-            os.kill(spare.pid, signal.SIGKILL)
-            assert gone(spare.pid)
+
+def test_process_started_early_serves_one_probe_after_another(alone):
+    """Its start and its imports are paid for once."""
+    prestart()
+    first = idle()
+
+    refused()
+    prestart()
+    refused()
+
+    assert idle() is first
+    assert first.served == 2
+
+
+def test_dead_process_is_replaced_and_waited_for(alone):
+    """A process that was killed while it had no work costs nobody a probe, and does not stay behind as a zombie."""
+    prestart()
+    dead = idle().pid
+    os.kill(dead, signal.SIGKILL)
+    assert gone(dead)
+
+    refused()
+
+    assert idle().pid != dead
+    assert not Path(f"/proc/{dead}").exists()
+
+
+@pytest.mark.parametrize("limit", [{"timeout": 1, "max_memory": GIB}, {"timeout": 60, "max_memory": 1 << 20}])
+def test_aborted_process_serves_nobody_else(alone, limit):
+    """At a limit of time or memory the process is ended; the next probe has a fresh one."""
+    prestart()
+    first = idle().pid
+
+    with pytest.raises(Aborted):
+        run_child(job(), [endless()], **limit)
+
+    assert isolation._idle == []
+    assert not Path(f"/proc/{first}").exists()
+
+
+def test_process_in_which_something_of_our_own_failed_serves_nobody_else(alone):
+    """What state it is in is not known: it leaves by itself."""
+    with pytest.raises(ProbeError, match="initaudit itself failed"):
+        run_child(job(), [], timeout=30, max_memory=GIB)
+    failed = idle().pid
+
+    refused()
+
+    assert idle().pid != failed
+
+
+@pytest.mark.parametrize(("name", "value"), [("MOST_JOBS", 1), ("MOST_KEPT_BYTES", 1 << 20)])
+def test_process_is_replaced_after_some_jobs_or_when_it_has_grown(alone, monkeypatch, name, value):
+    """A leak has no time to grow, and the memory limit of a model is its own."""
+    monkeypatch.setattr(isolation, name, value)
+    prestart()
+    first = idle().pid
+
+    refused()
+    refused()
+
+    assert not Path(f"/proc/{first}").exists()
+
+
+def test_memory_of_a_job_is_given_back(alone):
+    """After a network with values of 400 MB, the process is as small as one that is kept may be."""
+    nodes = [helper.make_node("Expand", ["x", "s"], ["e"]), helper.make_node("Tanh", ["e"], ["t"])]
+    nodes.append(helper.make_node("Gather", ["t", "row"], ["y"]))
+    shape = numpy_helper.from_array(np.array([2048, 51200], np.int64), "s")
+    beyond = numpy_helper.from_array(np.array(4096, np.int64), "row")
+
+    with pytest.raises(ProbeError, match="Gather"):
+        run_child(
+            job(),
+            [model(nodes, [floats("x", 1, 1)], initializers=(shape, beyond))],
+            timeout=60,
+            max_memory=2 * GIB,
+        )
+
+    assert idle().is_ready
+    assert private_memory(idle().pid) < MOST_KEPT_BYTES
+
+
+def test_memory_limit_is_that_of_the_job(alone):
+    """A small limit of one job does not hold for the next one in the same process."""
+    raw = unknown_operator()
+    for limit in (300 << 20, 8 * GIB):
         with pytest.raises(ProbeError, match="knows no operator"):
-            run_child(job(), [raw], timeout=60, max_memory=GIB)
+            run_child(job(), [raw], timeout=60, max_memory=limit)
+    child = idle()
+    assert child.is_ready
 
-        assert isolation._spare == []
-        assert gone(spare.pid)
+    soft = next(line for line in Path(f"/proc/{child.pid}/limits").read_text().splitlines() if "data size" in line)
+
+    assert soft.split()[3] == "unlimited"
+
+
+def test_process_that_cannot_be_started_is_a_reason(alone, monkeypatch):
+    """Where the system has no process left, only the probe of the model fails."""
+
+    def exhausted(*_: object, **__: object) -> None:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(process.subprocess, "Popen", exhausted)
+    prestart()
+
+    with pytest.raises(ProbeError, match="process could not be started: Resource temporarily unavailable"):
+        run_child(job(), [unknown_operator()], timeout=60, max_memory=GIB)
+
+
+def test_thread_that_cannot_be_started_is_a_reason_and_leaves_no_process(alone, monkeypatch):
+    """A process that cannot be watched is ended."""
+    started: list[subprocess.Popen[bytes]] = []
+    popen = subprocess.Popen
+
+    def exhausted(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    def start(*arguments: object, **options: object) -> subprocess.Popen[bytes]:
+        started.append(popen(*arguments, **options))
+        return started[-1]
+
+    monkeypatch.setattr(process.subprocess, "Popen", start)
+    monkeypatch.setattr(threading.Thread, "start", exhausted)
+
+    with pytest.raises(ProbeError, match="could not be watched: can't start new thread"):
+        Child()
+
+    assert [p.returncode for p in started] == [-signal.SIGKILL]
+
+
+def test_id_of_a_process_that_was_waited_for_is_never_killed(monkeypatch):
+    """Another process may have it by then."""
+    killed: list[int] = []
+    kill = os.killpg
+
+    def note(group: int, number: int) -> None:
+        killed.append(Path(f"/proc/{group}").exists())
+        kill(group, number)
+
+    monkeypatch.setattr(os, "killpg", note)
+    with Child([sys.executable, "-c", "import sys; sys.exit(3)"]) as child:
+        assert gone(child.pid)
+        with pytest.raises(ProbeError, match="exit code 3"):
+            child.submit(job(), timeout=30, max_memory=GIB)
+        child.close()
+
+    assert killed == [True]
+
+
+def test_probe_that_is_not_wanted_any_more_is_ended(alone):
+    """Whoever gives up an audit leaves no process at work."""
+    stop = threading.Event()
+    prestart()
+    child = idle()
+
+    def heard(doing: str) -> None:
+        if doing == "making inputs":
+            stop.set()
+
+    with pytest.raises(Aborted, match="given up while making inputs"):
+        run_child(job(), [endless()], timeout=60, max_memory=GIB, progress=heard, stop=stop)
+
+    assert not Path(f"/proc/{child.pid}").exists()
 
 
 def test_process_started_early_loads_the_runtime_while_it_waits():
@@ -279,16 +453,15 @@ def test_process_started_early_loads_the_runtime_while_it_waits():
     assert said.stdout.strip() == "True"
 
 
-def test_process_that_nobody_needs_is_discarded():
+def test_process_that_nobody_needs_is_discarded(alone):
     """Where no probe follows, nothing stays behind."""
-    discard_spare()
     prestart()
-    ((_, spare),) = isolation._spare
+    spare = idle()
 
     discard_spare()
 
-    assert isolation._spare == []
-    assert gone(spare.pid)
+    assert isolation._idle == []
+    assert not Path(f"/proc/{spare.pid}").exists()
 
 
 def test_private_memory_is_that_of_the_process():

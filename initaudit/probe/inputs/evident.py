@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from onnx import AttributeProto, TensorProto
 
-from initaudit.probe.shapes import inferred_shapes
+from initaudit.probe.cost import guessed_elements, most_elements
+from initaudit.probe.shapes import inferred_shapes, known_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from initaudit.probe.shapes import Shape
 
 ELEMENT_BYTES = 8
-"""Of an element of a value whose type is not looked at: no numeric type takes more."""
+"""Of an element of a value whose type is not looked at: no numeric type takes more, and of float32 onnxruntime's arena, which grows in powers of two,
+may hold twice as much."""
 
 INTEGERS = frozenset((TensorProto.INT64, TensorProto.INT32, TensorProto.INT16, TensorProto.INT8, TensorProto.UINT8))
 """Element types of ids."""
@@ -49,7 +51,13 @@ def evident_bytes(model: ModelProto, ports: Sequence[Port], layout: Layout, size
     batches = {sizes[key] for key in layout.dimensions}
     if batches and not all(batches.intersection(shapes.get(o.name, ())) for o in model.graph.output):
         return None
-    return ELEMENT_BYTES * _most_elements(nodes, shapes)
+    return ELEMENT_BYTES * most_elements(nodes, guessed_elements(nodes, shapes))
+
+
+def estimated_bytes(model: ModelProto, fed: Mapping[str, Shape]) -> int:
+    """Bytes of the values that one run holds at a time where inputs have these shapes, going by what inference tells of them."""
+    nodes = model.graph.node
+    return ELEMENT_BYTES * most_elements(nodes, guessed_elements(nodes, known_shapes(model, fed) or fed))
 
 
 def _is_open(node: NodeProto, attribute: AttributeProto) -> bool:
@@ -57,16 +65,3 @@ def _is_open(node: NodeProto, attribute: AttributeProto) -> bool:
     if attribute.type in (AttributeProto.GRAPH, AttributeProto.GRAPHS):
         return True
     return node.op_type == "Cast" and attribute.name == "to" and attribute.i in INTEGERS
-
-
-def _most_elements(nodes: Sequence[NodeProto], shapes: Mapping[str, Shape]) -> int:
-    """Elements that are alive at once at most: each value from the node that makes it to the last that reads it."""
-    elements = {name: math.prod(shape) for name, shape in shapes.items()}
-    made = {name for node in nodes for name in node.output if name}
-    last = {name: i for i, node in enumerate(nodes) for name in (*node.output, *node.input)}
-    alive = most = 0
-    for i, node in enumerate(nodes):
-        alive += sum(elements[name] for name in node.output if name)
-        most = max(most, alive)
-        alive -= sum(elements[name] for name in made.intersection((*node.input, *node.output)) if last[name] == i)
-    return most

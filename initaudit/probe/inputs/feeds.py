@@ -66,8 +66,6 @@ class Feeds:
     """Further independent draws of `arrays`, where the file fixes a batch smaller than the probe needs."""
     batch_is_free: bool = False
     """Whether the model takes any batch size, so that samples may be repeated or split along `batch_axes`."""
-    bytes_per_sample: int | None = None
-    """Memory that a plain run needs per sample, as measured in the trial run; None where the system does not tell."""
 
     def runs(self) -> Iterator[dict[str, np.ndarray]]:
         """Every draw, the first one first."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from initaudit.errors import ProbeError
-from initaudit.memory import private_memory
 from initaudit.model.build import build_graph
+from initaudit.probe.cost import run_cost
 from initaudit.probe.inputs.dimensions import Layout, layout_of
-from initaudit.probe.inputs.evident import evident_bytes
+from initaudit.probe.inputs.evident import estimated_bytes, evident_bytes
 from initaudit.probe.inputs.feeds import DEFAULT_BATCH, Feeds, InputOptions, describe
 from initaudit.probe.inputs.follow import facts_of
 from initaudit.probe.inputs.ports import Port, check_shapes, ports_of
@@ -44,8 +43,8 @@ MAX_DRAWS = DEFAULT_BATCH
 FEED_SHARE = 8
 """Inputs may take one part in this many of the memory limit; the network needs the rest. A judgement."""
 ACTIVATION_SHARE = 2
-"""One run of the whole batch may take one part in this many of the memory limit, going by the trial run: onnxruntime's
-arena grows in powers of two, and taps and a second session come on top."""
+"""One run of the whole batch may take one part in this many of the memory limit, going by the shapes of its values: taps and a
+second session come on top."""
 SPANS = ((-1.0, 1.0), (0.0, 1.0))
 """Ranges to which images and sound are scaled; tried where a network rounds its input to ids and these leave their table."""
 BOUND_CORRECTIONS = 4
@@ -85,7 +84,7 @@ def make_feeds(model: ModelProto, folder: Path | None, options: InputOptions) ->
         options.shapes,
     )
     maker = _Maker(model, ports, facts, layout, options, session)
-    sizes, trials = search(layout, maker.attempt)
+    sizes, trials = search(layout, maker.attempt, lambda sizes: run_cost(model, layout.shapes(sizes)))
     return maker.feeds(sizes, trials, batch)
 
 
@@ -110,7 +109,6 @@ class _Maker:
         self.session = session
         self.inverted: frozenset[str] = frozenset()
         self.counts: frozenset[str] = frozenset()
-        self.idle = private_memory(os.getpid())
 
     def attempt(self, sizes: Mapping[str, int]) -> None:
         """Run once, unless that can tell nothing new. Raises ProbeError. Ids out of range are corrected on the way."""
@@ -227,10 +225,9 @@ class _Maker:
         shapes = self.layout.shapes(sizes)
         axes = axes if len(_counts(shapes, axes)) == 1 else dict.fromkeys(axes, None)
         rows = next(iter(_counts(shapes, axes)), 1)
-        per_sample = self._bytes_per_sample(rows)
         notes: list[str] = []
         if free:
-            affordable = self._affordable(shapes, rows, per_sample)
+            affordable = self._affordable(shapes, rows)
             if self.options.batch is None and affordable < wanted:
                 notes.append(f"batch lowered from {wanted} to {affordable} to stay within the memory limit")
                 wanted = affordable
@@ -255,22 +252,14 @@ class _Maker:
             notes=notes,
             more=tuple(self.arrays(sizes, number)[0] for number in range(1, draws)),
             batch_is_free=bool(free),
-            bytes_per_sample=per_sample,
         )
 
-    def _bytes_per_sample(self, rows: int) -> int | None:
-        """What the trial runs of `rows` samples left in onnxruntime's arena, per sample."""
-        grown = private_memory(os.getpid()) - self.idle
-        return max(0, grown) // rows if self.idle else None
-
-    def _affordable(self, shapes: Mapping[str, Shape], rows: int, per_sample: int | None) -> int:
+    def _affordable(self, shapes: Mapping[str, Shape], rows: int) -> int:
         """Samples that one run and the feeds may have."""
         fed = sum(math.prod(shapes[port.name]) * port.dtype.itemsize for port in self.ports) // rows
         limit = self.options.max_memory
-        bounds = [limit // FEED_SHARE // max(1, fed)]
-        if per_sample:
-            bounds.append(limit // ACTIVATION_SHARE // per_sample)
-        return max(MIN_BATCH, min(bounds))
+        held = estimated_bytes(self.model, shapes) // rows
+        return max(MIN_BATCH, min(limit // FEED_SHARE // max(1, fed), limit // ACTIVATION_SHARE // max(1, held)))
 
 
 def _refuse_weights(facts: Mapping[str, Facts]) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import heapq
 import math
 import re
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from initaudit.errors import ProbeError
+from initaudit.probe.cost import PRODUCTS_PER_SECOND
 from initaudit.probe.inputs.dimensions import Layout, sizes_for
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 MAX_TRIALS = 80
 """Runs before giving up; the search goes by likelihood, and what is not found in this many is not guessable."""
-MAX_SECONDS = 20.0
-"""Time for all trials together. A judgement: a sixth of the default time limit."""
+MAX_PRODUCTS = 20 * PRODUCTS_PER_SECOND
+"""Work of all trials together: 20 seconds. A judgement: a sixth of the default time limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,13 +50,13 @@ def assignments(layout: Layout) -> Iterator[dict[str, int]]:
 
 
 def search(
-    layout: Layout, attempt: Callable[[Mapping[str, int]], None], *, max_seconds: float = MAX_SECONDS
+    layout: Layout, attempt: Callable[[Mapping[str, int]], None], cost: Callable[[Mapping[str, int]], float]
 ) -> tuple[dict[str, int], int]:
     """The first assignment with which `attempt` does not raise ProbeError, and the number of trials.
 
-    Raises the ProbeError of the first attempt, the likeliest sizes, with the number of trials.
+    `cost` is what an attempt costs at most, in products. Raises the ProbeError of the first attempt, the likeliest sizes, with the number of trials.
     """
-    start = time.monotonic()
+    spent = 0.0
     first: ProbeError | None = None
     pinned: dict[str, int] = {}
     trials = 0
@@ -70,13 +70,14 @@ def search(
                 attempt(sizes)
             except ProbeError as error:
                 first = first or error
+                spent += cost(sizes)
                 hint = read_hint(str(error))
                 sizes = sizes | _forced(layout, hint, pinned) | _scaled(layout, hint, sizes)
             else:
                 return sizes, trials
-            if trials >= MAX_TRIALS or time.monotonic() - start > max_seconds:
+            if trials >= MAX_TRIALS or spent > MAX_PRODUCTS:
                 break
-        if trials >= MAX_TRIALS or time.monotonic() - start > max_seconds:
+        if trials >= MAX_TRIALS or spent > MAX_PRODUCTS:
             break
     assert first is not None
     if trials == 1:
