@@ -17,6 +17,7 @@ from initaudit.fixing.options import FixOptions
 from initaudit.fixing.patching import copy_unchanged
 from initaudit.fixing.record import write_recorded
 from initaudit.fixing.weights import Exported, check_export, export_weights
+from initaudit.judgement.score import TRAINABLE
 from initaudit.model.load import load_model
 from initaudit.redrawing.choice import Change, Refusal
 from initaudit.redrawing.split import split
@@ -136,11 +137,14 @@ def _same_file(model: Model, target: Path) -> bool:
 
 
 def _fails(result: FixResult, options: FixOptions) -> bool:
-    """Whether errors remain where it was asked to mend; what was asked to be drawn in one way and no other is not judged."""
+    """Whether errors remain where it was asked to mend, or a fresh network would still not learn; what was to be drawn in one way only is not judged."""
     assert result.after is not None
     assert result.after.audit is not None
     if not options.is_free:
         return False
+    learning, whole = result.after.audit.trainability, not (options.layers or options.exclude or options.select)
+    if whole and result.after.audit.context.name == "fresh" and learning is not None and learning.score < TRAINABLE:
+        return True
     asked = {a.layer.name for a in result.after.audit.layers if is_asked_for(a, options)}
     return any(
         f.severity is Severity.ERROR
