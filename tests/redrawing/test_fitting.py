@@ -224,7 +224,7 @@ def test_what_cannot_be_looked_at_is_refused_and_the_rest_is_fitted():
 
 
 def test_the_audit_accepts_what_was_fitted(tmp_path: Path):
-    """A network that could not learn passes, and no rule asks for the scale that inputs of unit variance would; but where the weights changed since."""
+    """A network that was off passes, and no rule asks for the scale that inputs of unit variance would; but where the weights changed since."""
     path = save(mlp([16, 24, 24, 24, 8], draw=normal(0.01)), tmp_path / "m.onnx")
     np.save(tmp_path / "x.npy", 37 * RNG.standard_normal((64, 16)).astype(np.float32))
     config = initaudit.Config(input_data=str(tmp_path / "x.npy"))
@@ -235,7 +235,7 @@ def test_the_audit_accepts_what_was_fitted(tmp_path: Path):
     first.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(first) / 2, first.name))
     later = initaudit.audit(changed, config=config)
 
-    assert (result.before.verdict.status, result.after.verdict.status) == ("fail", "pass")
+    assert (result.before.verdict.status, result.after.verdict.status) == ("warn", "pass")
     assert not result.after.active
     assert "INI101" in {finding.code for finding in later.active if finding.layer == "/fc0/Gemm"}
 
