@@ -63,6 +63,7 @@ class FixKeywords(TypedDict, total=False):
     select: Words
     force: bool
     dry_run: bool
+    export_weights: PathLike | None
 
 
 def audit(source: Source, *, config: Config | None = None, **options: Unpack[AuditOptions]) -> Report:

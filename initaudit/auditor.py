@@ -17,6 +17,7 @@ from initaudit.judgement.baseline import load_baseline
 from initaudit.judgement.compare import earlier_layers, untouched_layers, untouched_rows
 from initaudit.judgement.context import infer_context, with_training
 from initaudit.judgement.filtering import apply_filters, check_reasons
+from initaudit.judgement.fitted import with_fits
 from initaudit.judgement.folded import why_unjudged
 from initaudit.judgement.lost import first_lost
 from initaudit.judgement.model_audit import ModelAudit
@@ -78,7 +79,7 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         probed = probing()
     context = infer_context(layers, config.context)
     probed = with_pixels(model, layers, context, probed, options, progress, deadline=deadline)
-    layers = with_training(with_theory(model.graph, layers, probed.signals), context)
+    layers = with_fits(with_training(with_theory(model.graph, layers, probed.signals), context), model.proto)
     unjudged = (
         why_unjudged(layers, context, probed)
         or why_unreached(model.graph, layers, probed)

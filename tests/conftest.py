@@ -13,15 +13,19 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+os.environ.setdefault(
+    "OPENBLAS_NUM_THREADS", "1"
+)  # before numpy reads it: the workers share the cores, and idle threads of OpenBLAS spin
+
 import pytest
 from hypothesis import settings
 
 from initaudit import auditor
-from initaudit.engines import auditing, comparing, fixing, process
-from initaudit.engines.task import Task, Watch
+from initaudit.engines import comparing, fixing, local, process
 from initaudit.probe import isolation, job
 from initaudit.probe.isolation import Child
 from initaudit.rule import Rule
+from initaudit.task import Task, Watch
 
 if TYPE_CHECKING:
     import threading
@@ -102,7 +106,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
         watch = Watch(doing=progress or (lambda _: None), weighs=lambda _: None)
         return pickle.loads(pickle.dumps(task.work(*task.arguments, watch=watch)))  # as it comes through the pipe
 
-    for home in (auditing, comparing, fixing, process):
+    for home in (comparing, fixing, local, process):
         monkeypatch.setattr(home, "do", do)
     monkeypatch.setattr(isolation, "run_child", serve)
     monkeypatch.setattr(job, "limit_memory", lambda *_: None)

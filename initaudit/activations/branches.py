@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from initaudit.activations.fused import adds_residual
@@ -18,6 +19,8 @@ MAX_SHORTCUT = 12
 """Nodes looked back through on a shortcut; pooling, padding, convolution and normalisation are four."""
 MAX_SUMS = 3
 """Sums that may stand between a layer and the addition of the skip (parallel branches)."""
+MAX_SUMMED = 64
+"""Operands of one sum that are looked at; each is held against the others. A judgement: the widest in use join some ten branches."""
 MAX_USES = 8
 """Additions and products looked behind at each step; the search would grow exponentially without a bound."""
 GATES = frozenset({"sigmoid", "tanh", "hardsigmoid"})
@@ -123,7 +126,7 @@ def _summed(node: Node) -> list[Value]:
     if role_of(node) is not Role.ADD and not adds_residual(node):
         return []
     operands = node.inputs[:2] if node.spec.normalizes_a_sum else node.inputs
-    return [v for v in operands if v is not None and not v.is_static]
+    return list(islice((v for v in operands if v is not None and not v.is_static), MAX_SUMMED))
 
 
 def _gates_behind(node: Node) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 
 from initaudit.activations.elementwise import operator_of, scalar
 from initaudit.activations.named import Function, Parameters, identify, is_affine
+from initaudit.model.remembered import once_per_value
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -23,6 +24,8 @@ MAX_REGION = 40
 MAX_UNIFORM = 1 << 16
 """Elements up to which a constant is looked through for being one number everywhere. A judgement: looking costs microseconds,
 and no activation has a larger operand."""
+MAX_SHIFT = 1e3
+"""A constant up to this is evidently a shift. A judgement: far beyond it rounding bends what comes out, which only values can tell."""
 MAX_KNOWN = 4096
 """Distinct subgraphs remembered; real networks have fewer than a hundred."""
 
@@ -57,7 +60,7 @@ class Match:
 class Region:
     """Every node reachable from `start` through elementwise nodes whose other operands are constant."""
 
-    __slots__ = ("_below", "_constants", "_meaning", "_uses", "nodes", "start")
+    __slots__ = ("_below", "_constants", "_meaning", "_shifted", "_uses", "nodes", "start")
 
     def __init__(self, start: Value) -> None:
         self.start = start
@@ -66,6 +69,8 @@ class Region:
         self._below: dict[int, frozenset[int]] = {id(start): frozenset()}
         self._constants: dict[int, float] = {}
         self._meaning: dict[int, int] = {id(start): START}
+        self._shifted = {id(start)}
+        """By id: start and what is start plus or minus constants."""
         self._uses: dict[int, frozenset[int]] = {}
         """By id of start and each result: its uses that give data, by id of the node."""
         taken: set[int] = set()
@@ -83,6 +88,8 @@ class Region:
                 below = frozenset().union(*(self._below.get(id(v), frozenset()) for v in node.inputs)) | {id(node)}
                 self._below[id(result)] = below
                 self._meaning[id(result)] = self._meaning_of(node)
+                if self._shifts(node):
+                    self._shifted.add(id(result))
                 queue.append(result)
 
     def _joins(self, node: Node) -> bool:
@@ -94,11 +101,24 @@ class Region:
             if not operand.is_static or (node.op_type in _CHOOSING and not _is_uniform(operand)):
                 return False
             if id(operand) not in self._constants:
-                number = scalar(operand)
+                number = _number(operand)
                 if number is None and not _immaterial(node, position):
                     return False
                 self._constants[id(operand)] = _neutral(node) if number is None else number
         return True
+
+    def _shifts(self, node: Node) -> bool:
+        first, second = (node.input(i) for i in (0, 1))
+        return (
+            node.op_type in ("Add", "Sub")
+            and node.is_standard
+            and id(first) in self._shifted
+            and abs(self._constants.get(id(second), np.inf)) <= MAX_SHIFT
+        )
+
+    def is_shift(self, end: Value) -> bool:
+        """Whether the way to `end` is evidently straight: biases, of which there may be thousands in a row."""
+        return id(end) in self._shifted
 
     def values(self) -> list[Value]:
         """Results of the nodes, in order."""
@@ -171,11 +191,17 @@ class Region:
         return frozenset(n.op_type for n in self.nodes if id(n) in inside)
 
 
+@once_per_value
+def _number(value: Value) -> float | None:
+    return scalar(value)
+
+
 def _neutral(node: Node) -> float:
     """Stands for a factor or summand of unknown value, such as one made from shapes."""
     return 1.0 if node.op_type in _SCALING else 0.0
 
 
+@once_per_value
 def _is_uniform(value: Value) -> bool:
     """Whether a constant is the same for each element, as far as it is stored."""
     tensor = value.tensor
@@ -223,6 +249,7 @@ def _kind(region: Region, end: Value) -> _Kind:
     return kind
 
 
+@once_per_value
 def match_activations(value: Value) -> list[Match]:
     """The nonlinear elementwise functions that `value` goes through next; more than one where it is used several times.
 
@@ -231,15 +258,17 @@ def match_activations(value: Value) -> list[Match]:
     where `value` is used elsewhere too, the longest named subgraphs among its uses.
     """
     region = Region(value)
-    closed = [(end, _kind(region, end)) for end in region.values() if region.is_closed(end, start_too=True)]
-    for end, kind in reversed(closed):
-        if kind.name is not None:
+    bent = [end for end in reversed(region.values()) if not region.is_shift(end)]
+    for end in bent:
+        if region.is_closed(end, start_too=True) and (kind := _kind(region, end)).name is not None:
             return [_match(region, end, kind)]
-    if closed:
-        end, kind = closed[0]
-        return [] if kind.affine else [_match(region, end, kind)]
+    shortest = next((end for end in region.values() if region.is_closed(end, start_too=True)), None)
+    if shortest is not None:
+        if region.is_shift(shortest) or (kind := _kind(region, shortest)).affine:
+            return []
+        return [_match(region, shortest, kind)]
     found: list[Match] = []
-    for end in reversed(region.values()):
+    for end in bent:
         if region.is_closed(end, start_too=False) and not any(region.nodes_below(end) & m.nodes for m in found):
             kind = _kind(region, end)
             if kind.name is not None:

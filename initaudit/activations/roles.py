@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from initaudit.model.operators import Use, Values
@@ -51,7 +52,8 @@ def role_of(node: Node, position: int = 0) -> Role:  # noqa: PLR0911  one line a
     if spec.use is Use.SCALE and node.op_type == "Div" and position == 1:
         return Role.GATE
     if spec.use in _WITH_OTHERS:
-        alone = sum(v is not None and not v.is_static for v in node.inputs) == 1
+        signals = (v for v in node.inputs if v is not None and not v.is_static)
+        alone = len(list(islice(signals, 2))) == 1
         return Role.LINEAR if alone else _WITH_OTHERS[spec.use]
     if spec.use is Use.PASS:
         return Role.LINEAR if spec.carries(position) else Role.OTHER

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from initaudit.activations.branches import first_output
+from initaudit.activations.branches import MAX_SUMMED, first_output
 from initaudit.activations.reductions import match_reduction
 from initaudit.activations.roles import Role, role_of, through_boundary
 from initaudit.activations.trace import MAX_VALUES, trace_from
@@ -36,7 +36,7 @@ def _norm_follows(node: Node | None, reached: Mapping[int, str | None]) -> bool:
     if node is None or role_of(node) is not Role.ADD:
         return False
     fused = node.spec.normalizes_a_sum
-    for operand in node.inputs[:2] if fused else node.inputs:
+    for operand in node.inputs[:2] if fused else node.inputs[:MAX_SUMMED]:
         if operand is None or id(operand) in reached:
             continue
         is_stream = operand.producer is not None and operand.producer.spec.normalizes_a_sum and operand.index > 0

@@ -129,14 +129,13 @@ class Trace:
     def _reunite(self) -> None:
         """A sum of values that all come from the start (rotary embedding, complex numbers) is passed through."""
         for key, (node, value, norm) in list(self.waiting.items()):
-            data = [v for v in node.inputs if v is not None and not v.is_static]
-            if not all(id(v) in self.reached for v in data):
+            if any(v is not None and not v.is_static and id(v) not in self.reached for v in node.inputs):
                 continue
             role = role_of(node)
             if role is Role.ADD:
                 del self.waiting[key]
                 self._push(node.outputs[0], norm)
-            elif role is Role.MAXIMUM and len({id(v) for v in data}) > 1:
+            elif role is Role.MAXIMUM and len({v for v in node.inputs if v is not None and not v.is_static}) > 1:
                 del self.waiting[key]
                 self._maxout(value, node, norm)
 

@@ -51,8 +51,16 @@ class Parameter:
     """What its module calls it: `weight`, `bias`, `weight_ih_l0`."""
     shape: tuple[int, ...]
     """Of the slice."""
-    rows: str = ""
-    """The slice as it is written: `[64:128]`; empty for the whole."""
+    block: tuple[int, int, int] | None = None
+    """(axis, start, stop) of the slice; None for the whole."""
+
+    @property
+    def rows(self) -> str:
+        """The slice as it is written: `[64:128]`; empty for the whole."""
+        if self.block is None:
+            return ""
+        axis, start, stop = self.block
+        return f"[{':, ' * axis}{start}:{stop}]"
 
     @property
     def place(self) -> str:
@@ -80,23 +88,24 @@ def weight_of(layer: Layer, layers: Sequence[Layer], *, from_torch: bool) -> Par
         return _of_cell(layer, layers, "weight", from_torch=from_torch)
     if not layer.weight.tensors or (layer.weight.computed and not layer.weight.tensors[0].is_floating):
         return None
-    tensor, module = layer.weight.tensors[0], _module(layer)
+    tensor, module = layer.weight.tensors[0], module_path(layer)
     if _REPARAMETRISED.search(tensor.name):
         return None
     kept = _is_kept(tensor, module)
-    rows, shape = "", tensor.shape if kept else _torch_shape(layer)
+    block, shape = None, tensor.shape if kept else _torch_shape(layer)
     if layer.weight.part is not None:
         block = _block(layer)
         if block is None:
             return None
         axis, start, stop = block
-        rows = f"[:, {start}:{stop}]" if kept and axis == 1 else f"[{start}:{stop}]"
         if kept:
             shape = (*shape[:axis], stop - start, *shape[axis + 1 :])
+        else:
+            block = (0, start, stop)
     path = tensor.name if kept else _lost_path(layer, layers) if from_torch else None
     if from_torch and path is None:
         return None
-    return Parameter(path=path, attribute="weight", shape=shape, rows=rows)
+    return Parameter(path=path, attribute="weight", shape=shape, block=block)
 
 
 def bias_of(layer: Layer, layers: Sequence[Layer], *, from_torch: bool) -> Parameter | None:
@@ -105,19 +114,19 @@ def bias_of(layer: Layer, layers: Sequence[Layer], *, from_torch: bool) -> Param
         return _of_cell(layer, layers, "bias", from_torch=from_torch)
     if layer.bias is None:
         return None
-    kept = _is_kept(layer.bias, _module(layer))
-    module = _called_before(layer, layers) or _module(layer)
+    kept = _is_kept(layer.bias, module_path(layer))
+    module = _called_before(layer, layers) or module_path(layer)
     lost = from_torch and not kept
     if lost and (
         layer.weight.part or module is None or not _names_parameter(layer.bias) or not _is_known(module, layers)
     ):
         return None  # computed by the exporter, of a norm that it folded into the layer
     path = layer.bias.name if kept else f"{module}.bias" if from_torch else None
-    units, rows = layer.bias.size, ""
+    units, block = layer.bias.size, None
     if layer.bias_slice is not None:
         start, stop = layer.bias_slice
-        units, rows = stop - start, f"[{start}:{stop}]"
-    return Parameter(path=path, attribute="bias", shape=(units,), rows=rows)
+        units, block = stop - start, (0, start, stop)
+    return Parameter(path=path, attribute="bias", shape=(units,), block=block)
 
 
 def _lost_path(layer: Layer, layers: Sequence[Layer]) -> str | None:
@@ -129,7 +138,7 @@ def _lost_path(layer: Layer, layers: Sequence[Layer]) -> str | None:
     of_torch = layer.kind in (Kind.LINEAR, Kind.NORM) or layer.kind.is_convolution
     if not (moved or folded or (merged and of_torch)) or _has_another_weight(layer, layers):
         return None
-    module, scope = _called_before(layer, layers) or _module(layer), scope_of(layer.node)
+    module, scope = _called_before(layer, layers) or module_path(layer), scope_of(layer.node)
     if module is None:
         return None
     if scope is not None and scope.startswith(f"{module}."):  # the bias is that of a module around it
@@ -139,9 +148,9 @@ def _lost_path(layer: Layer, layers: Sequence[Layer]) -> str | None:
 
 def _has_another_weight(layer: Layer, layers: Sequence[Layer]) -> bool:
     """Whether the module seems to have two weights: then it is a cell, or does more than one thing."""
-    module, own = _module(layer), layer.weight.tensors[0]
+    module, own = module_path(layer), layer.weight.tensors[0]
     return any(
-        _module(other) == module and own is not other.weight.tensors[0] for other in layers if other.weight.tensors
+        module_path(other) == module and own is not other.weight.tensors[0] for other in layers if other.weight.tensors
     )
 
 
@@ -157,7 +166,7 @@ def _is_known(module: str, layers: Sequence[Layer]) -> bool:
     return not root or not kept or any(name.startswith(f"{root}.") for name in kept)
 
 
-def _module(layer: Layer) -> str | None:
+def module_path(layer: Layer) -> str | None:
     """Path of the layer's module; None where its title is no such path."""
     part = f"[{' '.join(p for p in (layer.role, layer.weight.part) if p)}]"
     title = layer.title.removesuffix(part)
@@ -166,12 +175,12 @@ def _module(layer: Layer) -> str | None:
 
 def _called_before(layer: Layer, layers: Sequence[Layer]) -> str | None:
     """The module that is called once more here, which the exporter's scopes then count: `query` for `query_1`; None where it is no such call."""
-    module = _module(layer)
+    module = module_path(layer)
     tensors = (*layer.weight.tensors[:1], *([layer.bias] if layer.bias is not None else []))
     first = re.sub(r"_\d+$", "", module) if module is not None else None
     if first == module or any(_is_kept(tensor, module) for tensor in tensors):
         return None
-    return first if any(_module(other) == first for other in layers) else None
+    return first if any(module_path(other) == first for other in layers) else None
 
 
 def _is_kept(tensor: Tensor, module: str | None) -> bool:
@@ -218,13 +227,13 @@ def _block(layer: Layer) -> tuple[int, int, int] | None:
 
 def _of_cell(layer: Layer, layers: Sequence[Layer], what: str, *, from_torch: bool) -> Parameter | None:
     """Rows of `weight_ih_l0` and its like: one layer of a torch.nn.LSTM, GRU or RNN after the other is a node of the graph."""
-    module, part = _module(layer), layer.weight.part or ""
+    module, part = module_path(layer), layer.weight.part or ""
     direction, named, gate = part.partition("gate:")
     gate = gate if named else ""
     gates, hidden = TORCH_GATES[layer.kind], layer.hidden_size
     if gate not in gates or hidden is None:
         return None
-    cells = list(dict.fromkeys(id(a.node) for a in layers if a.kind is layer.kind and _module(a) == module))
+    cells = list(dict.fromkeys(id(a.node) for a in layers if a.kind is layer.kind and module_path(a) == module))
     reverse = "_reverse" if direction.startswith("reverse") and _is_bidirectional(layer) else ""
     name = f"{what}_{'hh' if layer.role == 'R' else 'ih'}_l{cells.index(id(layer.node))}{reverse}"
     start = gates.index(gate) * hidden
@@ -232,7 +241,7 @@ def _of_cell(layer: Layer, layers: Sequence[Layer], what: str, *, from_torch: bo
         path=f"{module}.{name}" if from_torch and module else None,
         attribute=name,
         shape=(hidden, layer.fan_in) if what == "weight" else (hidden,),
-        rows=f"[{start}:{start + hidden}]" if len(gates) > 1 else "",
+        block=(0, start, start + hidden) if len(gates) > 1 else None,
     )
 
 

@@ -59,7 +59,7 @@ def calls(audit: LayerAudit, start: Start, layers: Sequence[Layer], *, from_torc
                 path=bias.path and bias.path.replace("bias_ih", "bias_hh"),
                 attribute=bias.attribute.replace("bias_ih", "bias_hh"),
                 shape=bias.shape,
-                rows=bias.rows,
+                block=bias.block,
             )
             found.append(Call(parameter=rows, template="nn.init.zeros_({})"))
     return found

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from initaudit.cli.models import STDIN, label, read_stdin
-from initaudit.engines.auditing import Subject, audit_in_worker, refused
-from initaudit.errors import UsageError
+from initaudit.engines.auditing import Subject, audit_task, lost, refused
+from initaudit.errors import InitauditError
 from initaudit.settings.given import COMMAND_LINE
 
 if TYPE_CHECKING:
+    from initaudit.engine import Watcher
     from initaudit.report.outcome import Outcome
     from initaudit.settings.settings import Settings
+    from initaudit.task import Task
 
 
 def inputs_with_shapes(settings: Settings) -> frozenset[str]:
@@ -21,59 +23,61 @@ def inputs_with_shapes(settings: Settings) -> frozenset[str]:
     return frozenset(name for shapes in given for name in shapes)
 
 
-def audit_all(paths: Sequence[str], settings: Settings, *, jobs: int, quiet: bool) -> Iterator[Outcome]:
-    """Reports in the order of the paths, each as soon as those before it are there too."""
-    from initaudit.cli.progress import progress
+def audit_all(
+    paths: Sequence[str], settings: Settings, *, jobs: int, quiet: bool, content: bytes | None = None
+) -> Iterator[Outcome]:
+    """Reports in the order of the paths, each as soon as those before it are there too.
 
-    alone = len(paths) == 1
-
-    def one(path: str, watch: Callable[[str], None] | None) -> Outcome:
-        return audit_one(path, settings, watch, alone=alone)
-
-    with progress(len(paths), quiet=quiet) as line:
-        watchers = [line.of(i, label(path)) if line else None for i, path in enumerate(paths, 1)]
-        if min(jobs, len(paths)) == 1:
-            yield from map(one, paths, watchers)
-            return
-        from concurrent.futures import ThreadPoolExecutor
-
-        from initaudit.engines.process import discard
-
-        with ThreadPoolExecutor(jobs) as pool:
-            try:
-                yield from pool.map(one, paths, watchers)
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
-                discard(everything=True)  # a thread waits for its worker, and nobody for the thread
-
-
-def audit_one(
-    path: str,
-    settings: Settings,
-    progress: Callable[[str], None] | None = None,
-    *,
-    alone: bool = True,
-    content: bytes | None = None,
-) -> Outcome:
-    """The report of one path; a model that cannot be audited gives a report with the reason, and costs no other model its own.
+    A model that cannot be audited gives a report with the reason, and costs no other model its own.
 
     Args:
-        path: the argument, or a file that it means.
+        paths: arguments, or files that they mean; of one alone the command line's input shapes must fit.
         settings: options of the run.
-        progress: called with a phrase for what is being done.
-        alone: whether the command line speaks of this model alone: then its input shapes must fit.
+        jobs: models audited at the same time.
+        quiet: no progress is shown.
         content: what stdin held, where it was read already.
     """
-    name = label(path)
-    try:
-        subject = subject_of(path, settings, alone=alone, content=content)
-    except UsageError as error:
-        return refused(name, error)
-    return audit_in_worker(subject, progress, exit_zero=settings.run.exit_zero)
+    from initaudit.cli.progress import progress
+    from initaudit.engine import find_engine, in_order
+
+    subjects: list[Subject] = []
+    """Of the tasks, in their order."""
+    places: list[int] = []
+    """Among the paths, of each task."""
+    refusals: dict[int, Outcome] = {}
+
+    def tasks() -> Iterator[Task[Outcome]]:
+        for place, path in enumerate(paths):
+            try:
+                subject = subject_of(path, settings, alone=len(paths) == 1, content=content)
+            except InitauditError as error:
+                refusals[place] = refused(label(path), error)
+                continue
+            subjects.append(subject)
+            places.append(place)
+            yield audit_task(subject, exit_zero=settings.run.exit_zero)
+
+    def results() -> Iterator[tuple[int, Outcome]]:
+        for number, result in engine.run(tasks(), watch):
+            yield from told()
+            yield places[number], lost(subjects[number], result) if isinstance(result, InitauditError) else result
+        yield from told()
+
+    def told() -> Iterator[tuple[int, Outcome]]:
+        while refusals:
+            yield refusals.popitem()
+
+    engine = find_engine("local", workers=min(jobs, len(paths)))
+    with progress(len(paths), quiet=quiet) as line:
+
+        def watch(number: int) -> Watcher | None:
+            return line.of(places[number] + 1, label(paths[places[number]])) if line else None
+
+        yield from in_order(results())
 
 
 def subject_of(path: str, settings: Settings, *, alone: bool = True, content: bytes | None = None) -> Subject:
-    """What is audited for an argument; arguments as for `audit_one`. Raises UsageError, and UnreadableModel of stdin."""
+    """What is audited for an argument; arguments as for `audit_all`, where `path` is the only one if it is `alone`. Raises UsageError, and UnreadableModel of stdin."""
     name = label(path)
     config = settings.config(name)
     if path == STDIN and content is None:

@@ -106,9 +106,8 @@ class _Side:
 
 def _side(path: str, settings: Settings) -> _Side:
     """Reads what is a report, and audits what is none. Raises UsageError where it is a report that cannot be followed."""
-    from initaudit.cli.auditing import audit_one, subject_of
+    from initaudit.cli.auditing import audit_all, subject_of
     from initaudit.cli.models import expand
-    from initaudit.cli.progress import progress
     from initaudit.report.reading import read_report
     from initaudit.version import __version__
 
@@ -117,11 +116,7 @@ def _side(path: str, settings: Settings) -> _Side:
     if document is not None:
         return _Side(entries=document["reports"], version=document["tool"]["version"])
     paths = expand([path])
-    with progress(len(paths), quiet=settings.run.quiet) as line:
-        reports = [
-            audit_one(one, settings, line.of(i, label(one)) if line else None, content=content)
-            for i, one in enumerate(paths, 1)
-        ]
+    reports = list(audit_all(paths, settings, jobs=1, quiet=settings.run.quiet, content=content))
     return _Side(
         entries=[report.entry for report in reports],
         version=__version__,

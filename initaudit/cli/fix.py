@@ -116,9 +116,10 @@ def command(model: str, output: Path | None, **options: Any) -> int:
         raise UsageError("a model goes to a file; give -o OUT")
     if output is None and not dry_run:
         raise UsageError("give -o OUT, --in-place or --dry-run")
-    if output is not None and output.exists() and not (in_place or force or dry_run):
-        raise FixRefused(f"{output}: exists already; --force overwrites it")
-    keep_apart([model, *([output] if output else [])], (path for _, path in pairs))
+    for file in (None if in_place else output, weights):
+        if file is not None and file.exists() and not (force or dry_run):
+            raise FixRefused(f"{file}: exists already; --force overwrites it")
+    keep_apart([model, *([output] if output else [])], (*(path for _, path in pairs), weights))
     if original is not None:
         from initaudit.cli.undoing import run_undo
 
@@ -136,6 +137,7 @@ def command(model: str, output: Path | None, **options: Any) -> int:
         force=force,
         dry_run=dry_run,
         select=select,
+        export_weights=weights,
     )
     fixed = fix_in_worker(subject_of(model, settings), output, fix_options)
     _tell(fixed, pairs, run)

@@ -37,9 +37,9 @@ def command(model: str, output_format: str | None, output: Path | None, *, quiet
     from initaudit.cli.output import check_writable, keep_apart
     from initaudit.config import Config
     from initaudit.engines.process import do
-    from initaudit.engines.task import Limits, Task
     from initaudit.errors import LostWorker
     from initaudit.files import write_atomically
+    from initaudit.task import Limits, Task
 
     file = None if output is None or str(output) == "-" else output
     if file is not None:

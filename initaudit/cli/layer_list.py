@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from initaudit.engines.task import Watch
     from initaudit.extraction.layer import Extraction, Layer
     from initaudit.model.load import Model, Source
+    from initaudit.task import Watch
 
 
 HEADINGS = ("layer", "kind", "shape", "fan in/out", "feeds", "params", "dtype")

@@ -6,18 +6,15 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from initaudit.engines.process import do
-from initaudit.engines.task import Limits, Task
-from initaudit.errors import InitauditError, LostWorker, UsageError, internal_error
+from initaudit.errors import InitauditError, internal_error
 from initaudit.report.outcome import Outcome, ShapesTold, outcome
+from initaudit.task import Limits, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from initaudit.config import Config
-    from initaudit.engines.task import Watch
     from initaudit.model.load import Model
     from initaudit.report.report import Report
+    from initaudit.task import Watch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,21 +74,21 @@ def audit_here(subject: Subject, watch: Watch | None = None) -> tuple[Report, Sh
         return failed(subject.name, f"{subject.name}: {internal_error(error)}", subject.config), told
 
 
-def audit_in_worker(
-    subject: Subject, progress: Callable[[str], None] | None = None, *, exit_zero: bool = False
-) -> Outcome:
-    """What is kept of the report, made by a worker under the limits of the options; one that is lost costs this model alone."""
+def audit_task(subject: Subject, *, exit_zero: bool = False) -> Task[Outcome]:
+    """What is kept of the report, made under the limits of the options."""
     config = subject.config
     limits = Limits.of(timeout=config.timeout, max_memory=config.max_memory)
-    try:
-        return do(Task(_audit, (subject, exit_zero), limits), progress)
-    except LostWorker as error:
-        from initaudit.auditor import failed  # with all that an audit imports, which this process does without
-
-        return outcome(failed(subject.name, f"{subject.name}: {error}", config))
+    return Task(_audit, (subject, exit_zero), limits)
 
 
-def refused(name: str, error: UsageError) -> Outcome:
+def lost(subject: Subject, error: InitauditError) -> Outcome:
+    """What is kept of a model whose task came to nothing."""
+    from initaudit.auditor import failed  # with all that an audit imports, which this process does without
+
+    return outcome(failed(subject.name, f"{subject.name}: {error}", subject.config))
+
+
+def refused(name: str, error: InitauditError) -> Outcome:
     """What is kept of a model whose options contradict themselves."""
     from initaudit.auditor import failed
 

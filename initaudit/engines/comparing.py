@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from initaudit.engines.process import do
-from initaudit.engines.task import Limits, Task
+from initaudit.task import Limits, Task
 
 if TYPE_CHECKING:
     from initaudit.engines.auditing import Subject
-    from initaudit.engines.task import Watch
     from initaudit.judgement.compare import LayerChange
+    from initaudit.task import Watch
 
 
 def weight_changes(before: Subject | None, after: Subject | None) -> tuple[LayerChange, ...] | None:

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from initaudit.engines.process import do
-from initaudit.engines.task import Limits, Task
 from initaudit.errors import LostWorker
 from initaudit.report.outcome import Outcome, outcome
+from initaudit.task import Limits, Task
 
 if TYPE_CHECKING:
     from initaudit.engines.auditing import Subject
-    from initaudit.engines.task import Watch
     from initaudit.fixing.options import FixOptions
     from initaudit.fixing.undo import Undone
+    from initaudit.task import Watch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

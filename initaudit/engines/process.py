@@ -15,16 +15,16 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeVar, cast
 
-from initaudit.engines.task import SLOWEST_BYTES_PER_SECOND
 from initaudit.errors import LostWorker
 from initaudit.frames import Frame, GarbledFrameError, read_frame, write_frame
 from initaudit.memory import private_memory
+from initaudit.task import SLOWEST_BYTES_PER_SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from initaudit.engines.task import Limits, Task
+    from initaudit.task import Limits, Task
 
 T = TypeVar("T")
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from types import FrameType
 from typing import BinaryIO, NoReturn
 
-from initaudit.engines.task import Task, Watch
 from initaudit.errors import InitauditError, internal_error
 from initaudit.frames import Frame, read_frame, write_frame
+from initaudit.task import Task, Watch
 
 PR_SET_PDEATHSIG = 1
 """prctl(2): the signal that the process gets when its parent ends."""

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from initaudit.views import Operand
 
 
+MOST_PACKED = 8
+"""Weights that one stored value can hold: a byte of 1-bit weights."""
+
+
 def account(graph: Graph, discovered: Discovered, layers: tuple[Layer, ...]) -> Extraction:
     """Count every stored tensor once: as part of a layer, or as skipped with a reason."""
     claimed: dict[int, int] = {}
@@ -27,7 +31,7 @@ def account(graph: Graph, discovered: Discovered, layers: tuple[Layer, ...]) -> 
             _claim(claimed, constant.operand)
     for layer in layers:
         if layer.bias is not None:
-            claimed.setdefault(id(layer.bias), layer.bias.size)
+            claimed.setdefault(id(layer.bias), layer.bias.held)
     not_layers = {id(t): a for a in discovered.not_layers if a.operand is not None for t in a.operand.tensors}
     uses: dict[int, list[Value]] = {}
     tensors: dict[int, Tensor] = {}
@@ -96,7 +100,7 @@ def _skipped(tensor: Tensor, values: list[Value], excluded: NotALayer | None, re
         reason, learned = "an output of the model as it is; no operator reads it", False
     else:
         reason, learned = "no operator reads it", False
-    return Skipped(initializer=tensor.name, parameters=tensor.size, reason=reason, is_parameter=learned)
+    return Skipped(initializer=tensor.name, parameters=tensor.held, reason=reason, is_parameter=learned)
 
 
 def _missing(graph: Graph) -> list[Skipped]:
@@ -115,7 +119,9 @@ def _missing(graph: Graph) -> list[Skipped]:
 def _claim(claimed: dict[int, int], operand: Operand) -> None:
     """Weights count by their elements; what only encodes them (scales, zero points) is accounted for and counts nothing."""
     for position, tensor in enumerate(operand.tensors):
-        size = (operand.count or tensor.size) if position == 0 else tensor.size if _counts(operand, tensor) else 0
+        size = tensor.held if position == 0 or _counts(operand, tensor) else 0
+        if position == 0 and operand.count is not None:
+            size = min(operand.count, MOST_PACKED * tensor.held)
         claimed[id(tensor)] = max(claimed.get(id(tensor), 0), size)
 
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from initaudit.views import Constants, Operand
 
 
+MAX_SHARING = 64
+"""Layers that one names as sharing its weight. A judgement: the deepest networks of one block in use repeat it some tens of times, and with
+every layer naming every other a report would grow with the square of their number."""
 REWRITES = "pkg.onnxscript.rewriter.rule_name"
 """Key under which torch's exporter notes on a node which rules rewrote it."""
 FOLDED_NORM = "FuseBatchNorm"
@@ -129,7 +132,8 @@ def _layer(
     if biases:
         stored = _plain_tensor(biases[0].operand)
         known |= {"bias": stored, "bias_slice": biases[0].span if stored is not None else None}
-    shared = tuple(dict.fromkeys(n for t in spec.operand.tensors[:1] for n in users.get(id(t), ()) if n != names.name))
+    sharing = dict.fromkeys(n for t in spec.operand.tensors[:1] for n in users.get(id(t), ())[: MAX_SHARING + 1])
+    shared = tuple(n for n in sharing if n != names.name)[:MAX_SHARING]
     return Layer(
         name=names.name,
         title=names.title,

@@ -77,7 +77,7 @@ class Layer:
     place: WeightPlace | None = field(default=None, repr=False)
     """Where the node reads the weight; None where it cannot be perturbed there."""
     shared_with: tuple[str, ...] = ()
-    """Names of the other layers that use the same stored weight."""
+    """Names of the other layers that use the same stored weight, the first MAX_SHARING of them."""
     untrainable: str | None = None
     """Reason why this is no learned weight although an operator multiplies by it (adjacency matrix, fixed table, ...)."""
     depth: int = 0

@@ -9,6 +9,7 @@ from initaudit.report.document import number
 
 if TYPE_CHECKING:
     from initaudit.fixing.fixer import FixResult
+    from initaudit.fixing.weights import Exported
 
 
 def fix_part(result: FixResult) -> dict[str, Any]:
@@ -21,5 +22,11 @@ def fix_part(result: FixResult) -> dict[str, Any]:
         "written": [str(path) for path in result.written],
         "changes": changes,
         "refusals": [asdict(refusal) for refusal in result.refusals],
+        "notes": list(result.notes),
+        "exported": None if result.exported is None else _plain(result.exported),
         "before": result.before.entry(),
     }
+
+
+def _plain(exported: Exported) -> dict[str, Any]:
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(exported).items()}

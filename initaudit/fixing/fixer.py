@@ -10,9 +10,11 @@ from initaudit.auditor import audit
 from initaudit.errors import FixRefused
 from initaudit.findings import Severity
 from initaudit.fixing.choose import choose
+from initaudit.fixing.notes import notes_of
 from initaudit.fixing.options import FixOptions
 from initaudit.fixing.patching import copy_unchanged
 from initaudit.fixing.record import write_recorded
+from initaudit.fixing.weights import Exported, check_export, export_weights
 from initaudit.model.load import load_model
 from initaudit.probe import ProbeOptions
 from initaudit.redrawing.choice import Change, Refusal
@@ -37,6 +39,10 @@ class FixResult:
     changes: tuple[Change, ...]
     refusals: tuple[Refusal, ...]
     written: tuple[Path, ...]
+    notes: tuple[str, ...] = ()
+    """What else there is to know of what was written, a sentence each."""
+    exported: Exported | None = None
+    """The weights for the framework, where they were asked for."""
 
 
 def fix(source: Source, output: str | Path | None, config: Config, options: FixOptions) -> FixResult:
@@ -52,6 +58,17 @@ def fix(source: Source, output: str | Path | None, config: Config, options: FixO
         FixRefused: nothing was written, and why.
         ModelError, UsageError: as for `audit`.
     """
+    check_export(options, output)
+    result = _fix(source, output, config, options)
+    assert result.before.audit is not None
+    notes = notes_of(result.before.audit.model.proto, result.changes, result.written)
+    stands = output is not None and not options.dry_run and (result.written or not result.changes)
+    weights = options.export_weights if stands else None
+    exported = None if weights is None or output is None else export_weights(Path(output), weights)
+    return replace(result, notes=notes, exported=exported)
+
+
+def _fix(source: Source, output: str | Path | None, config: Config, options: FixOptions) -> FixResult:
     if output is not None and Path(output).exists() and not Path(output).is_file():
         raise FixRefused(f"{output}: is no file, and what is written is audited again; give a file")
     before = audit(source, config)

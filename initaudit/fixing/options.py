@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from initaudit.errors import UsageError
@@ -31,6 +32,8 @@ class FixOptions(Recipe):
     """Also change layers that were trained."""
     dry_run: bool = False
     """Write nothing."""
+    export_weights: Path | None = None
+    """File for the weights under the names that PyTorch knows, .npz or .safetensors."""
 
     def __post_init__(self) -> None:
         """Raises UsageError; what may be written as text is read."""
@@ -60,6 +63,15 @@ def _without_scale(schemes: Iterable[str]) -> str | None:
     return None
 
 
+def _read_path(value: Any) -> Path | None:
+    if value is None:
+        return None
+    try:
+        return Path(value)
+    except TypeError as error:
+        raise UsageError(f"{value!r} is no path") from error
+
+
 _READERS: dict[str, Callable[[Any], Any]] = {
     "scheme": read_schemes,
     "mode": one_of(*MODES),
@@ -71,5 +83,6 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "select": read_words,
     "force": read_flag,
     "dry_run": read_flag,
+    "export_weights": _read_path,
 }
 """How the value of each option is read."""

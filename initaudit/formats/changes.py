@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from initaudit.formats.printing import number, printed, visible
+from initaudit.formats.telling import plural
 
 
 def changes_text(fix: Mapping[str, Any], after: Mapping[str, Any]) -> str:
@@ -31,6 +32,15 @@ def _lines(fix: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
         yield f"wrote {', '.join(fix['written'])}"
         yield _verdict("before:", fix["before"])
         yield _verdict("after:", after)
+    yield from (f"note: {note}" for note in fix["notes"])
+    if fix["exported"] is not None:
+        yield from _exported(fix["exported"])
+
+
+def _exported(exported: Mapping[str, Any]) -> Iterator[str]:
+    yield f"wrote {plural(exported['tensors'], 'tensor')} to {exported['path']}"
+    yield from (f"note: {note}" for note in exported["notes"])
+    yield from (f"not in {exported['path']}: {missing}" for missing in exported["missing"])
 
 
 def _change(change: Mapping[str, Any]) -> str:

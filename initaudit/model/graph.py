@@ -16,7 +16,7 @@ from onnx import AttributeProto, NodeProto
 from initaudit.model.operators import OperatorSpec, operator_spec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Hashable, Iterator, Mapping
 
     from initaudit.model.tensors import Tensor
 
@@ -117,7 +117,7 @@ class Node:
 class Graph:
     """Nodes in topological order, with inputs, outputs and the values by name."""
 
-    __slots__ = ("_repeated", "inputs", "name", "nodes", "outputs", "owner", "parent", "values")
+    __slots__ = ("_repeated", "inputs", "name", "nodes", "outputs", "owner", "parent", "remembered", "values")
 
     def __init__(self, name: str, parent: Graph | None = None, owner: Node | None = None) -> None:
         self.name = name
@@ -128,6 +128,8 @@ class Graph:
         self.inputs: list[Value] = []
         self.outputs: list[Value] = []
         self.values: dict[str, Value] = {}
+        self.remembered: dict[Hashable, Any] = {}
+        """Answers of `initaudit.model.remembered`."""
         self._repeated: dict[str, int] = {}
         """By name, how often another value asked for it."""
 

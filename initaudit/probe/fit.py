@@ -17,7 +17,8 @@ from onnx import ModelProto, TensorProto, helper
 
 from initaudit.errors import ProbeError
 from initaudit.initialisation.whitening import ROWS_PER_DIRECTION, whitening
-from initaudit.probe.arriving import Kernel, arriving, rows_in
+from initaudit.probe.arriving import Kernel, arriving
+from initaudit.probe.inputs.feeds import DEFAULT_BATCH
 from initaudit.probe.instrument import GraphEditor, use_batch_statistics
 from initaudit.probe.norms import batch_norms, restore_folded
 from initaudit.probe.plan import LayerPlan
@@ -25,10 +26,9 @@ from initaudit.probe.runs import Runs, batched_runs, single_runs
 from initaudit.probe.sampling import SAMPLE, positions
 from initaudit.probe.segments import Network
 from initaudit.probe.session import THREADS
-from initaudit.probe.shapes import inferred_shapes
 
 if TYPE_CHECKING:
-    from initaudit.probe.inputs import Feeds, InputOptions
+    from initaudit.probe.inputs import Feeds
     from initaudit.probe.segments import State
 
 NEAR = 0.1
@@ -39,8 +39,6 @@ FEWEST_ROWS = 1024
 """Vectors taken of what arrives at a layer, where it is small. A judgement: their variance is then known within 5 %."""
 ROWS_WANTED = 2 * ROWS_PER_DIRECTION
 """The same per direction that is looked for, where as many can be had."""
-MOST_INPUTS = 4096
-"""Synthetic inputs made at most where a layer meets one vector in each. A judgement."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +97,7 @@ def fit(
         model: as onnxruntime runs it, changed in place; `put` has stored what its layers begin with.
         folder: where its external data lies.
         layers: those to fit.
-        feeds: inputs, see `enough`.
+        feeds: inputs, see `initaudit.probe.enough`.
         indices: see `Fitted.index`.
 
     Raises:
@@ -108,7 +106,7 @@ def fit(
     plans, _ = restore_folded(model, [layer.plan for layer in layers], folder)
     layers = [replace(layer, plan=plan) for layer, plan in zip(layers, plans, strict=True)]
     norms = batch_norms(model, folder)
-    together = norms.by_batch or any(layer.method == "pca" for layer in layers)
+    together = norms.by_batch or feeds.batch > DEFAULT_BATCH
     runs = batched_runs(feeds) if together else single_runs(feeds)
     editor = GraphEditor(model)
     use_batch_statistics(editor, [n for n in model.graph.node if n.output and n.output[0] in norms.by_batch])
@@ -237,27 +235,6 @@ class Journey:
             return [{} for _ in self.states]
         segment.open(self.states[0], {}, self._folder, THREADS)
         return [segment.run(state, {}, wanted) for state in self.states]
-
-
-def enough(
-    model: ModelProto, folder: Path | None, layers: Sequence[Fitted], feeds: Feeds, given: InputOptions
-) -> Feeds:
-    """More synthetic inputs, where a layer that is fitted to what arrives would see too little of it."""
-    from initaudit.probe.inputs import make_feeds
-
-    whitened = [layer for layer in layers if layer.method == "pca" and layer.plan.input is not None]
-    if given.data is not None or given.batch is not None or not feeds.batch_is_free or not whitened:
-        return feeds
-    names = [layer.plan.input or "" for layer in whitened]
-    fed = {name: array.shape for name, array in feeds.arrays.items()}
-    known = {**fed, **(inferred_shapes(model, fed, [name for name in names if name not in fed]) or {})}
-    needs = [
-        math.ceil(layer.rows * feeds.batch / max(1, rows_in(known[name], layer.kernel)))
-        for layer, name in zip(whitened, names, strict=True)
-        if name in known
-    ]
-    wanted = min(MOST_INPUTS, max(needs, default=0))
-    return make_feeds(model, folder, replace(given, batch=wanted)) if wanted > feeds.batch else feeds
 
 
 def _stored(model: ModelProto, name: str) -> TensorProto:

@@ -126,7 +126,8 @@ def _fitted(job: dict[str, Any], blobs: Sequence[bytes], progress: Callable[[str
     import numpy as np
 
     from initaudit.probe.branches import take_branches
-    from initaudit.probe.fit import Fitted, enough, fit, put, take
+    from initaudit.probe.enough import enough
+    from initaudit.probe.fit import Fitted, fit, put, take
     from initaudit.probe.flatten import flatten
     from initaudit.probe.inputs import InputOptions
 
@@ -145,7 +146,7 @@ def _fitted(job: dict[str, Any], blobs: Sequence[bytes], progress: Callable[[str
         given = replace(given, data=blobs[job["data"]])
     model, feeds, _ = prepare(model, folder, given)
     layers = [Fitted.from_json(values) for values in wanted["layers"]]
-    feeds = enough(model, folder, layers, feeds, given)
+    feeds = enough(model, folder, layers, feeds, given, job["options"]["timeout"])
     progress("fitting weights to inputs")
     indices = [np.frombuffer(blob, np.int64) for blob in blobs[wanted["first"] :]]
     refused = fit(model, folder, layers, feeds, indices)

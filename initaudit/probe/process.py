@@ -42,6 +42,10 @@ STDERR_KEPT = 64
 """Lines of the child's stderr kept for the reason. A judgement: the last one names it."""
 
 
+ONE_THREAD = dict.fromkeys(
+    ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
+)
+"""For numpy's own products in the process: their last bits depend on the number of threads, which would be that of the cores."""
 ANSWERS = frozenset(("result", "usage", "error"))
 """Kinds of frames that end a job."""
 
@@ -76,6 +80,7 @@ class Child:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
+                env={**os.environ, **ONE_THREAD},
             )
         except OSError as error:
             raise ProbeError(f"the probe's process could not be started: {error.strerror or error}") from error

@@ -47,11 +47,12 @@ def why_unfit(layer: Layer, method: str) -> str | None:
         return f"what its weights give is kept inside a fused operator; {method} cannot look at it"
     if method == LSUV:
         return None if kind.is_product or kind is Kind.EMBEDDING else "it adds nothing up; lsuv has nothing to scale"
-    plain_linear = node.op_type in ("Gemm", "MatMul") and layer.channel_axis == -1 and not node.attr("transA", 0)
-    plain = plain_linear if kind is Kind.LINEAR else node.op_type == "Conv" and kind.is_convolution
-    axes = {*layer.weight.unit_axes, *layer.weight.input_axes}
-    if not plain or node.domain not in ("", "ai.onnx") or len(axes) < len(layer.weight.shape):
-        return f"{method} knows what arrives at Gemm, MatMul and Conv alone, not at {node.op_type}"
+    if {*layer.weight.unit_axes, *layer.weight.input_axes} < set(range(len(layer.weight.shape))):
+        return f"it holds several copies, each with inputs of its own; {method} fits one"
+    if node.domain not in ("", "ai.onnx") or node.op_type not in ("Gemm", "MatMul", "Conv"):
+        return f"{method} knows what arrives at Gemm, MatMul and Conv, not at {node.op_type}"
+    if layer.input is not node.inputs[0] or node.attr("transA", 0):
+        return f"its weights are multiplied from the left; {method} looks at the last axis of what arrives"
     return None
 
 
@@ -73,7 +74,7 @@ def fit(model: Model, chosen: Sequence[ToFit], contents: Contents, options: Prob
         if not new:
             for key, tensor in contents.tensors.items():
                 raw = base64.b64decode(answer["tensors"][tensor.name])
-                contents.values[key] = np.frombuffer(raw, np.float64).copy()
+                contents.values[key] = np.frombuffer(raw, np.float64).astype(contents.values[key].dtype)
             break
         refused |= new
         for item in [item for item in left if item.layer.name in new]:
@@ -120,7 +121,7 @@ def _ask(model: Model, chosen: Sequence[ToFit], contents: Contents, options: Pro
     tensors = {}
     for key, values in contents.values.items():
         tensors[contents.tensors[key].name] = len(blobs)
-        blobs.append(values.tobytes())
+        blobs.append(values.astype(np.float64).tobytes())
     first = len(blobs)
     layers = []
     for item in chosen:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from initaudit.errors import InvalidModel
 
 if TYPE_CHECKING:
-    from initaudit.engines.task import Watch
+    from initaudit.task import Watch
 
 
 def number(watch: Watch) -> int:

@@ -8,29 +8,19 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from initaudit.engines.process import Worker, discard, do
-from initaudit.engines.task import Limits, Task
 from initaudit.errors import InvalidModel, LostWorker
+from initaudit.task import Limits, Task
 from tests.engines import deeds
 
 GIB = 1 << 30
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the memory of another process")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _workers_know_the_tests() -> Iterator[None]:
-    """A worker that was started elsewhere may not."""
-    discard()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, sys.path)]))
-        yield
-    discard()
 
 
 def task(work: Callable[..., Any], *arguments: Any, seconds: float = 30.0, memory: int = GIB) -> Task[Any]:
@@ -154,7 +144,7 @@ def test_a_worker_ends_with_its_parent(tmp_path: Path):
     script = (
         "import os, signal, threading, time\n"
         "from initaudit.engines.process import Worker\n"
-        "from initaudit.engines.task import Limits, Task\n"
+        "from initaudit.task import Limits, Task\n"
         "from tests.engines import deeds\n"
         "worker = Worker('tests.engines.deeds')\n"
         "task = Task(deeds.hang, (), Limits(seconds=60, memory=1 << 30))\n"

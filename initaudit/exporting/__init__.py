@@ -1,0 +1,1 @@
+"""From a model back into training: its weights under the names that the framework knows."""
