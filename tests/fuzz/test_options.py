@@ -6,19 +6,27 @@ import time
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
+from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from initaudit.cli import cli
+from initaudit.cli.config import command
 from initaudit.config import READERS, Config
+from initaudit.errors import UsageError
 from initaudit.settings.lines import lines_of
 from initaudit.settings.run import RUN_READERS, RunOptions
 from initaudit.settings.settings import load_settings
 from initaudit.settings.sources import PREFIX, read_environment
+from tests.fuzz.outcome import check_rendered
 from tests.fuzz.strategies import OPTIONS, names, refused, texts, toml, values
 
 SHARED = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 """The folder of a test may serve all its examples: each writes the same file anew."""
+SWITCHES = sorted(p.opts[0] for p in command.params if isinstance(p, click.Option) and not p.is_flag)
+"""Options of the command line that take a value."""
 
 
 @SHARED
@@ -63,6 +71,16 @@ def test_a_value_of_python_is_read_or_a_usage_error(name: str, value: Any):
     refused(lambda: (READERS.get(name) or RUN_READERS[name])(value))
     if kind is Config:
         refused(lambda: Config(**{name: value}))
+
+
+@settings(max_examples=60)
+@given(option=st.sampled_from(SWITCHES), text=texts())
+def test_an_option_of_the_command_line_is_shown_as_text_or_refused(option: str, text: str):
+    """`initaudit config` says what is in force: in whole lines, without a hidden character or an order to a CI system."""
+    result = CliRunner().invoke(cli, ["config", "--isolated", f"{option}={text}"], standalone_mode=False)
+
+    assert result.exception is None or isinstance(result.exception, (UsageError, click.ClickException))
+    check_rendered("text", result.output)
 
 
 @pytest.mark.parametrize(
