@@ -10,12 +10,14 @@ import numpy as np
 
 from initaudit.advising.advise import with_advice
 from initaudit.config import Config
+from initaudit.extraction.coverage import without_unread
 from initaudit.extraction.extract import extract_layers
 from initaudit.findings import Finding
 from initaudit.judgement.baseline import load_baseline
 from initaudit.judgement.compare import earlier_layers, untouched_layers, untouched_rows
 from initaudit.judgement.context import infer_context, with_training
 from initaudit.judgement.filtering import apply_filters, check_reasons
+from initaudit.judgement.fitted import with_fits
 from initaudit.judgement.folded import why_unjudged
 from initaudit.judgement.lost import first_lost
 from initaudit.judgement.model_audit import ModelAudit
@@ -72,11 +74,12 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
     check_reasons(config, extraction.layers)
     options = ProbeOptions.of(config)
     with start_probe(model, extraction.layers, options, progress) as probing:
-        layers, unreadable = measure(extraction.layers, seed=config.seed)
+        layers, unread = measure(extraction.layers, seed=config.seed)
+        extraction = without_unread(extraction, unread)
         probed = probing()
     context = infer_context(layers, config.context)
     probed = with_pixels(model, layers, context, probed, options, progress, deadline=deadline)
-    layers = with_training(with_theory(model.graph, layers, probed.signals), context)
+    layers = with_fits(with_training(with_theory(model.graph, layers, probed.signals), context), model.proto)
     unjudged = (
         why_unjudged(layers, context, probed)
         or why_unreached(model.graph, layers, probed)
@@ -123,9 +126,9 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         audit=findings_input,
         findings=findings,
         failed_rules=(*faults(), *failed_rules),
-        skipped=(*extraction.skipped, *unreadable),
+        skipped=extraction.skipped,
         parameters=extraction.parameters,
-        audited=extraction.audited - sum(s.parameters for s in unreadable),
+        audited=extraction.audited,
         config=config,
         started=started,
         seconds=time.monotonic() - begin,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import subprocess
 import sys
 import zipfile
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 from onnx import helper
 
+from tests import warm
 from tests.networks import model, save
 
 HERE = Path(__file__).resolve().parent
@@ -48,13 +48,8 @@ def dense(tmp_path: Path) -> str:
 
 def run(site: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """initaudit with the package on its path; weights only."""
-    return subprocess.run(
-        [sys.executable, "-m", "initaudit", "check", "--isolated", "-q", "--probe", "none", *arguments],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(site), str(HERE.parent)])},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    options = ["check", "--isolated", "-q", "--probe", "none"]
+    return warm.run("initaudit", [*options, *arguments], path=[site, HERE.parent])
 
 
 def test_operators_of_another_package_are_layers_like_any_other(installed: Path, dense: str):

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests import warm
 from tests.networks import mlp, save
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -57,15 +58,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run_pytest(site: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Without the plugins of this test run and without its configuration."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
-        cwd=folder,
-        env={**environment, "PYTHONPATH": os.pathsep.join([str(site), str(ROOT)])},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return warm.run("pytest", ["-p", "no:cacheprovider", *arguments], path=[site, ROOT], folder=folder)
 
 
 def test_each_file_is_a_test_with_one_message(installed: Path, project: Path):
@@ -219,7 +212,14 @@ def test_the_plugin_costs_a_run_nothing_that_does_not_use_it(installed: Path, pr
         "    assert own == {'initaudit', 'initaudit.version', 'initaudit.pytest_plugin'}\n"
     )
 
-    done = run_pytest(installed, tmp_path, "-p", "no:hypothesispytest", "test_other.py")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", "test_other.py"],
+        cwd=tmp_path,
+        env={**warm.environment(), "PYTHONPATH": os.pathsep.join([str(installed), str(ROOT)])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
     assert done.returncode == 0, done.stdout
 

@@ -151,11 +151,15 @@ def _tell(fixed: Fixed, pairs: list[tuple[str, Path | None]], run: RunOptions) -
     from initaudit.cli.output import Writer
     from initaudit.format import FormatOptions
     from initaudit.formats.changes import changes_text
+    from initaudit.initialisation.spelling import unused
 
     if pairs:
         looks = FormatOptions(verbose=run.verbose)
         Writer(pairs, looks, color=run.color, quiet=run.quiet, more={"fix": fixed.part}).write([fixed.now])
     elif not run.quiet:
         click.echo(changes_text(fixed.part, fixed.now.entry), nl=False)
+    for glob in unused(run.scheme, [(c["layer"], c["title"]) for c in fixed.part["changes"]]) if not run.quiet else ():
+        said = f"no layer like {visible(glob)!r} is changed, so that its scheme is not needed; --layers draws such ones all the same"
+        click.echo(f"initaudit: note: {said}", err=True)
     if pairs and fixed.part["written"] and not run.quiet:
         click.echo(f"wrote {', '.join(visible(path) for path in fixed.part['written'])}", err=True)

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from initaudit.extraction.layer import Extraction, Layer, Skipped
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from initaudit.extraction.find import Discovered
     from initaudit.model.graph import Graph, Value
     from initaudit.model.tensors import Tensor
     from initaudit.op import NotALayer
     from initaudit.views import Operand
+
+
+MOST_PACKED = 8
+"""Weights that one stored value can hold: a byte of 1-bit weights."""
 
 
 def account(graph: Graph, discovered: Discovered, layers: tuple[Layer, ...]) -> Extraction:
@@ -24,7 +31,7 @@ def account(graph: Graph, discovered: Discovered, layers: tuple[Layer, ...]) -> 
             _claim(claimed, constant.operand)
     for layer in layers:
         if layer.bias is not None:
-            claimed.setdefault(id(layer.bias), layer.bias.size)
+            claimed.setdefault(id(layer.bias), layer.bias.held)
     not_layers = {id(t): a for a in discovered.not_layers if a.operand is not None for t in a.operand.tensors}
     uses: dict[int, list[Value]] = {}
     tensors: dict[int, Tensor] = {}
@@ -45,7 +52,32 @@ def account(graph: Graph, discovered: Discovered, layers: tuple[Layer, ...]) -> 
     skipped += _missing(graph)
     audited = sum(claimed.values())
     unaudited = sum(s.parameters for s in skipped if s.is_parameter)
-    return Extraction(layers=layers, skipped=tuple(skipped), parameters=audited + unaudited, audited=audited)
+    return Extraction(
+        layers=layers, skipped=tuple(skipped), parameters=audited + unaudited, audited=audited, claimed=claimed
+    )
+
+
+def without_unread(extraction: Extraction, unread: Sequence[tuple[Layer, str]]) -> Extraction:
+    """What is accounted for where the weights of some layers turned out unreadable, each for its reason.
+
+    A stored tensor counts once, whatever is computed from it and however many of these layers use it; and it does not count where another
+    layer does read it.
+    """
+    lost = {id(layer) for layer, _ in unread}
+    settled = {id(t) for layer in extraction.layers if id(layer) not in lost for t in layer.weight.tensors}
+    skipped: list[Skipped] = []
+    for layer, reason in unread:
+        tensors = {id(t) for t in layer.weight.tensors} - settled
+        settled |= tensors
+        name = layer.weight.tensors[0].name if layer.weight.tensors else layer.name
+        size = sum(extraction.claimed.get(tensor, 0) for tensor in tensors)
+        if size or not any(s.initializer == name and s.reason == reason for s in skipped[-1:]):
+            skipped.append(Skipped(initializer=name, parameters=size, reason=reason, is_parameter=True))
+    return replace(
+        extraction,
+        skipped=(*extraction.skipped, *skipped),
+        audited=extraction.audited - sum(s.parameters for s in skipped),
+    )
 
 
 def _skipped(tensor: Tensor, values: list[Value], excluded: NotALayer | None, refused: str | None) -> Skipped:
@@ -68,7 +100,7 @@ def _skipped(tensor: Tensor, values: list[Value], excluded: NotALayer | None, re
         reason, learned = "an output of the model as it is; no operator reads it", False
     else:
         reason, learned = "no operator reads it", False
-    return Skipped(initializer=tensor.name, parameters=tensor.size, reason=reason, is_parameter=learned)
+    return Skipped(initializer=tensor.name, parameters=tensor.held, reason=reason, is_parameter=learned)
 
 
 def _missing(graph: Graph) -> list[Skipped]:
@@ -87,7 +119,9 @@ def _missing(graph: Graph) -> list[Skipped]:
 def _claim(claimed: dict[int, int], operand: Operand) -> None:
     """Weights count by their elements; what only encodes them (scales, zero points) is accounted for and counts nothing."""
     for position, tensor in enumerate(operand.tensors):
-        size = (operand.count or tensor.size) if position == 0 else tensor.size if _counts(operand, tensor) else 0
+        size = tensor.held if position == 0 or _counts(operand, tensor) else 0
+        if position == 0 and operand.count is not None:
+            size = min(operand.count, MOST_PACKED * tensor.held)
         claimed[id(tensor)] = max(claimed.get(id(tensor), 0), size)
 
 

@@ -130,3 +130,5 @@ class Extraction:
     """Elements of stored tensors that are learned parameters, biases and norm parameters included, each stored tensor once."""
     audited: int
     """Of these, how many some layer (weight, bias, norm statistic) accounts for."""
+    claimed: Mapping[int, int] = field(default_factory=dict, repr=False)
+    """The same by stored tensor, of its identity."""

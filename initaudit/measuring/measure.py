@@ -1,4 +1,4 @@
-"""measure(): statistics, provenance and target of every layer; what cannot be read becomes a Skipped with its reason."""
+"""measure(): statistics, provenance and target of every layer; of one that cannot be read the reason."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from initaudit.errors import UnsupportedWeight
-from initaudit.extraction.layer import Layer, Skipped
 from initaudit.initialisation.input_gains import input_gains
 from initaudit.initialisation.targets import Target, target_for
 from initaudit.kind import Kind
@@ -21,6 +20,8 @@ from initaudit.stats.provenance import LayerFacts, Provenance, recognise
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
+
+    from initaudit.extraction.layer import Layer
 
 
 VALUE_COST: Final = 2e-9
@@ -41,11 +42,11 @@ Weighing = tuple[WeightStats, WeightStats | None, Provenance | None]
 """Of one layer: the statistics of its weight and its bias, and the law of the weight."""
 
 
-def measure(layers: Sequence[Layer], *, seed: int = 0) -> tuple[tuple[LayerAudit, ...], tuple[Skipped, ...]]:
-    """Weigh each distinct weight once, however many layers share it."""
+def measure(layers: Sequence[Layer], *, seed: int = 0) -> tuple[tuple[LayerAudit, ...], tuple[tuple[Layer, str], ...]]:
+    """Weigh each distinct weight once, however many layers share it; layers that cannot be weighed come with the reason."""
     branches = sum(layer.ends_residual_branch and layer.kind.is_drawn for layer in layers)
     audits: list[LayerAudit] = []
-    skipped: list[Skipped] = []
+    unread: list[tuple[Layer, str]] = []
     gains = input_gains(layers)
     targets = {
         id(layer): target_for(layer, residual_branches=branches, gain_before=gains.get(layer.name, 1.0))
@@ -55,13 +56,12 @@ def measure(layers: Sequence[Layer], *, seed: int = 0) -> tuple[tuple[LayerAudit
     for layer in layers:
         found = weighings[id(layer)]
         if isinstance(found, str):
-            name = layer.weight.tensors[0].name if layer.weight.tensors else layer.name
-            skipped.append(Skipped(initializer=name, parameters=layer.parameters, reason=found, is_parameter=True))
+            unread.append((layer, found))
             continue
         stats, bias, provenance = found
         target = targets[id(layer)]
         audits.append(LayerAudit(layer=layer, stats=stats, provenance=provenance, target=target, bias=bias))
-    return tuple(without_coincidences(with_packed_draws(audits))), tuple(skipped)
+    return tuple(without_coincidences(with_packed_draws(audits))), tuple(unread)
 
 
 def _weigh_all(layers: Sequence[Layer], targets: Targets, seed: int) -> dict[int, Weighing | str]:

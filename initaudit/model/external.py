@@ -135,7 +135,7 @@ def _inside(name: str, folder: Path, location: str, version: FileVersion) -> Pat
 @lru_cache(maxsize=256)
 def _resolved(folder: Path, location: str, version: FileVersion) -> tuple[Path, bool]:
     """The file behind a location, and whether it lies in the folder; asked once for all tensors in it, and again where it changed."""
-    path = (folder / location).resolve()
+    path = Path(os.path.realpath(folder / location))  # of links in a circle the path itself, which leads nowhere
     return path, path.is_relative_to(folder.resolve())
 
 

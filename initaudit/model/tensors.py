@@ -70,6 +70,17 @@ class Tensor:
         return math.prod(self.shape)
 
     @property
+    def held(self) -> int:
+        """Number of values that the file holds for it: `size`, except where the shape promises more than is stored."""
+        if self.origin == "generated":
+            return min(1, self.size)
+        if isinstance(self.proto, onnx.SparseTensorProto):
+            return min(self.size, math.prod(self.proto.values.dims))
+        if isinstance(self.proto, TensorProto) and self.proto.data_type not in _NUMPY_DTYPES:
+            return min(self.size, 8 * self.proto.ByteSize())  # of no type that is known to take less than a bit
+        return self.size
+
+    @property
     def is_floating(self) -> bool:
         """Whether the stored values are floating point of any width."""
         return self.dtype.startswith(("float", "bfloat", "complex"))
@@ -104,7 +115,7 @@ class Tensor:
 
 
 def tensor_from_proto(proto: TensorProto, *, name: str, folder: Path | None, origin: str = "initializer") -> Tensor:
-    """Wrap a TensorProto after checking that what it declares can be true. Raises InvalidModel."""
+    """Wrap a TensorProto after checking that the bytes for all that it declares exist. Raises InvalidModel or ExternalDataError."""
     shape = tuple(proto.dims)
     if any(d < 0 for d in shape):
         raise InvalidModel(f"tensor {name!r}: negative dimension in shape {list(shape)}")
@@ -112,6 +123,11 @@ def tensor_from_proto(proto: TensorProto, *, name: str, folder: Path | None, ori
         name=name, proto=proto, dtype=dtype_name(proto.data_type), shape=shape, folder=folder, origin=origin
     )
     known = proto.data_type in _NUMPY_DTYPES
+    if known and folder is not None:
+        tensor.external()
+    if proto.data_type == TensorProto.STRING and len(proto.string_data) != tensor.size:
+        have = len(proto.string_data)
+        raise InvalidModel(f"tensor {name!r}: holds {have} texts, shape {list(shape)} needs {tensor.size}")
     if known and proto.data_location != TensorProto.EXTERNAL:
         if proto.HasField("raw_data"):
             have, want, unit = len(proto.raw_data), tensor.nbytes(), "bytes"
@@ -127,6 +143,8 @@ def sparse_tensor(proto: onnx.SparseTensorProto, *, name: str, folder: Path | No
     shape = tuple(proto.dims)
     if any(d < 0 for d in shape):
         raise InvalidModel(f"sparse tensor {name!r}: negative dimension in shape {list(shape)}")
+    for part in (proto.values, proto.indices):
+        tensor_from_proto(part, name=name, folder=folder)
     return Tensor(
         name=name, proto=proto, dtype=dtype_name(proto.values.data_type), shape=shape, folder=folder, origin=origin
     )

@@ -29,8 +29,11 @@ class MatMulNBits(Operator):
             return
         inputs, units = int(node.attr("K")), int(node.attr("N"))
         bits, block = int(node.attr("bits", 4)), int(node.attr("block_size"))
-        if bits not in (2, 4, 8) or block < 1 or packed.size * 8 < inputs * units * bits:
-            raise ValueError(f"{packed.size} bytes cannot hold {units} x {inputs} weights of {bits} bits")
+        if bits not in (2, 4, 8) or min(block, inputs, units) < 1:
+            raise ValueError(f"there are no {units} x {inputs} weights of {bits} bits in blocks of {block}")
+        padded = -(-inputs // block) * block
+        if packed.size * 8 < units * padded * bits:
+            raise ValueError(f"{packed.size} bytes cannot hold {units} x {padded} weights of {bits} bits")
         zero = constants.get(node.input(3))
         weight = unpacked(packed, scales, zero, inputs=inputs, units=units, bits=bits, block=block)
         order = constants.get(node.input(4))

@@ -17,7 +17,8 @@ from onnx import ModelProto, TensorProto, helper
 
 from initaudit.errors import ProbeError
 from initaudit.initialisation.whitening import ROWS_PER_DIRECTION, whitening
-from initaudit.probe.arriving import Kernel, arriving, rows_in
+from initaudit.probe.arriving import Kernel, arriving
+from initaudit.probe.inputs.feeds import DEFAULT_BATCH
 from initaudit.probe.instrument import GraphEditor, use_batch_statistics
 from initaudit.probe.norms import batch_norms, restore_folded
 from initaudit.probe.plan import LayerPlan
@@ -25,10 +26,9 @@ from initaudit.probe.runs import Runs, batched_runs, single_runs
 from initaudit.probe.sampling import SAMPLE, positions
 from initaudit.probe.segments import Network
 from initaudit.probe.session import THREADS
-from initaudit.probe.shapes import inferred_shapes
 
 if TYPE_CHECKING:
-    from initaudit.probe.inputs import Feeds, InputOptions
+    from initaudit.probe.inputs import Feeds
     from initaudit.probe.segments import State
 
 NEAR = 0.1
@@ -37,10 +37,8 @@ ATTEMPTS = 3
 """Times a layer is scaled. What leaves it is linear in its weights, so that the second look finds it right."""
 FEWEST_ROWS = 1024
 """Vectors taken of what arrives at a layer, where it is small. A judgement: their variance is then known within 5 %."""
-ROWS_WANTED = 2 * ROWS_PER_DIRECTION
-"""The same per direction that is looked for, where as many can be had."""
-MOST_INPUTS = 4096
-"""Synthetic inputs made at most where a layer meets one vector in each. A judgement."""
+ROWS_WANTED = ROWS_PER_DIRECTION + 1
+"""The same per direction that is looked for, where as many can be had. A judgement: the time it takes grows with their third power."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +97,7 @@ def fit(
         model: as onnxruntime runs it, changed in place; `put` has stored what its layers begin with.
         folder: where its external data lies.
         layers: those to fit.
-        feeds: inputs, see `enough`.
+        feeds: inputs, see `initaudit.probe.enough`.
         indices: see `Fitted.index`.
 
     Raises:
@@ -108,7 +106,7 @@ def fit(
     plans, _ = restore_folded(model, [layer.plan for layer in layers], folder)
     layers = [replace(layer, plan=plan) for layer, plan in zip(layers, plans, strict=True)]
     norms = batch_norms(model, folder)
-    together = norms.by_batch or any(layer.method == "pca" for layer in layers)
+    together = norms.by_batch or feeds.batch > DEFAULT_BATCH
     runs = batched_runs(feeds) if together else single_runs(feeds)
     editor = GraphEditor(model)
     use_batch_statistics(editor, [n for n in model.graph.node if n.output and n.output[0] in norms.by_batch])
@@ -122,15 +120,17 @@ def fit(
     return refused
 
 
-def put(model: ModelProto, tensors: Mapping[str, np.ndarray]) -> None:
-    """Store values, flat, in stored tensors by name. Raises ProbeError where the main graph has none of the name."""
-    for name, values in tensors.items():
-        _store(_stored(model, name), values)
+def put(model: ModelProto, tensors: Mapping[str, bytes]) -> None:
+    """Store values, as raw data, in stored tensors by name. Raises ProbeError where the main graph has none of the name."""
+    for name, raw in tensors.items():
+        _store(_stored(model, name), raw)
 
 
-def take(model: ModelProto, names: Iterable[str]) -> dict[str, str]:
-    """Values of stored tensors that hold theirs themselves: float64, base64."""
-    return {name: base64.b64encode(_values(_stored(model, name)).tobytes()).decode() for name in names}
+def take(model: ModelProto, layers: Iterable[Fitted]) -> dict[str, tuple[int, str]]:
+    """What was fitted, by the name of the stored tensor: its ONNX type and its raw data in base64."""
+    names = [name for layer in layers for name in (layer.tensor, *(layer.bias or ())[:1])]
+    tensors = {name: _stored(model, name) for name in names}
+    return {name: (t.data_type, base64.b64encode(t.raw_data).decode()) for name, t in tensors.items()}
 
 
 class _UnfitError(Exception):
@@ -154,7 +154,7 @@ def _fit_layer(layer: Fitted, journey: Journey, index: np.ndarray | None) -> Non
             flat = _values(weight)
             place = slice(None) if index is None else index
             flat[place] *= layer.gain / math.sqrt(variance)
-            _store(weight, flat)
+            _store(weight, _round(flat, weight))
         if abs(variance / layer.gain**2 - 1.0) > NEAR:
             raise _UnfitError(f"what leaves it has variance {variance:.3g} whatever its scale")
         return
@@ -163,13 +163,13 @@ def _fit_layer(layer: Fitted, journey: Journey, index: np.ndarray | None) -> Non
     operand = matrix.reshape([layer.shape[axis] for axis in axes]).transpose(np.argsort(axes))
     flat = _values(weight)
     flat[slice(None) if index is None else index] = operand.reshape(-1)
-    _store(weight, flat)
+    _store(weight, _round(flat, weight))
     if layer.bias is not None:
         name, start, stop = layer.bias
         stored = _stored(network.model, name)
         biases = _values(stored)
         biases[start:stop] = bias
-        _store(stored, biases)
+        _store(stored, _round(biases, stored))
 
 
 def _whitened(layer: Fitted, journey: Journey) -> tuple[np.ndarray, np.ndarray]:
@@ -239,27 +239,6 @@ class Journey:
         return [segment.run(state, {}, wanted) for state in self.states]
 
 
-def enough(
-    model: ModelProto, folder: Path | None, layers: Sequence[Fitted], feeds: Feeds, given: InputOptions
-) -> Feeds:
-    """More synthetic inputs, where a layer that is fitted to what arrives would see too little of it."""
-    from initaudit.probe.inputs import make_feeds
-
-    whitened = [layer for layer in layers if layer.method == "pca" and layer.plan.input is not None]
-    if given.data is not None or given.batch is not None or not feeds.batch_is_free or not whitened:
-        return feeds
-    names = [layer.plan.input or "" for layer in whitened]
-    fed = {name: array.shape for name, array in feeds.arrays.items()}
-    known = {**fed, **(inferred_shapes(model, fed, [name for name in names if name not in fed]) or {})}
-    needs = [
-        math.ceil(layer.rows * feeds.batch / max(1, rows_in(known[name], layer.kernel)))
-        for layer, name in zip(whitened, names, strict=True)
-        if name in known
-    ]
-    wanted = min(MOST_INPUTS, max(needs, default=0))
-    return make_feeds(model, folder, replace(given, batch=wanted)) if wanted > feeds.batch else feeds
-
-
 def _stored(model: ModelProto, name: str) -> TensorProto:
     """The tensor of the main graph of this name; what a Constant node gives becomes an initializer. Raises ProbeError."""
     for tensor in model.graph.initializer:
@@ -277,13 +256,16 @@ def _stored(model: ModelProto, name: str) -> TensorProto:
 
 def _values(tensor: TensorProto) -> np.ndarray:
     """Flat, float64. The tensor holds its values itself, as `_store` leaves it."""
-    dtype = helper.tensor_dtype_to_np_dtype(tensor.data_type)
-    return np.frombuffer(tensor.raw_data, dtype).astype(np.float64)
+    return np.frombuffer(tensor.raw_data, helper.tensor_dtype_to_np_dtype(tensor.data_type)).astype(np.float64)
 
 
-def _store(tensor: TensorProto, values: np.ndarray) -> None:
-    """Set all values, rounded once to the type of the tensor."""
-    dtype = helper.tensor_dtype_to_np_dtype(tensor.data_type)
+def _round(values: np.ndarray, tensor: TensorProto) -> bytes:
+    """Raw data of the type of the tensor."""
+    return values.astype(helper.tensor_dtype_to_np_dtype(tensor.data_type)).tobytes()
+
+
+def _store(tensor: TensorProto, raw: bytes) -> None:
+    """Set all values."""
     for field in ("float_data", "int32_data", "double_data", "external_data", "data_location"):
         tensor.ClearField(field)
-    tensor.raw_data = values.astype(dtype).tobytes()
+    tensor.raw_data = raw

@@ -11,6 +11,7 @@ from typing import Any
 
 from initaudit.config import PATHS
 from initaudit.errors import UsageError, similar
+from initaudit.files import current_folder
 from initaudit.settings.given import AUDIT_OPTIONS, ENVIRONMENT, FILE, RUN_OPTIONS, Given, Source, read_given
 from initaudit.settings.lines import Lines, line_of, lines_of
 
@@ -150,5 +151,6 @@ def _place(path: Path, line: int | None) -> str:
 
 def _shown(path: Path) -> str:
     """As seen from the working directory, where it lies below."""
-    absolute = path.absolute()
-    return str(absolute.relative_to(Path.cwd())) if absolute.is_relative_to(Path.cwd()) else str(path)
+    here = current_folder()
+    within = here is not None and path.absolute().is_relative_to(here)
+    return str(path.absolute().relative_to(here)) if here is not None and within else str(path)

@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
+from initaudit.auditor import audit
+from initaudit.config import Config
 from tests.extracting import extract
 from tests.networks import mlp, model
 
@@ -166,3 +168,20 @@ def test_a_weight_of_unknown_length_counts_by_the_axes_that_are_known() -> None:
     skipped = only_skipped(extract(model([node], {"x": ["N", 3, 5], "w": ["units", 3, 2]}, ["y"], {})))
 
     assert (skipped.parameters, skipped.stored) == (6, False)
+
+
+def test_what_is_computed_of_a_tensor_counts_no_more_than_the_tensor() -> None:
+    """A scalar spread over 400 million elements is one parameter; it is not audited, by whichever of two layers, and the rules say so."""
+    shape = np.array([8, 50_000_000], np.int64)
+    nodes = [
+        helper.make_node("Expand", ["e", "s"], ["v"]),
+        helper.make_node("Exp", ["v"], ["w"]),
+        helper.make_node("MatMul", ["x", "w"], ["y"], "first"),
+        helper.make_node("MatMul", ["x", "w"], ["z"], "second"),
+    ]
+
+    report = audit(model(nodes, {"x": ["N", 8]}, ["y", "z"], {"e": np.float32(1), "s": shape}), Config(probe="none"))
+
+    assert (report.audited, report.parameters) == (0, 1)
+    assert [(s.initializer, s.parameters) for s in report.skipped if s.is_parameter] == [("e", 1)]
+    assert any("1 of 1 parameters" in f.message for f in report.findings if f.code == "INI901")

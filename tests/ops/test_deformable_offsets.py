@@ -36,7 +36,7 @@ def deformable(scale: float, *, taken_apart: bool = False) -> onnx.ModelProto:
         nodes.insert(3, helper.make_node("Split", ["o"], ["o1", "o2"], axis=1, num_outputs=2))
         nodes.insert(4, helper.make_node("Concat", ["o1", "o2"], ["moves"], axis=1))
     stored = {n: a.astype(np.float32) for n, a in tensors.items()}
-    return model(nodes, {"x": ["N", 3, 12, 12]}, ["y"], stored, opset=19)
+    return model(nodes, {"x": ["N", 3, 8, 8]}, ["y"], stored, opset=19)
 
 
 def loud(proto: onnx.ModelProto, context: str = "fresh") -> set[tuple[str, str | None]]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
+from initaudit.errors import ProbeError
 from initaudit.probe.budget import Budget, budget_for
 from initaudit.probe.cost import PRODUCTS_PER_SECOND
 from initaudit.probe.plan import LayerPlan
@@ -57,6 +60,27 @@ class TestLayers:
         some = layers(3)
 
         assert budget_for(some, {layer.output: 10 for layer in some}, 0.0, 60.0).work == 3 * 10 * 8
+
+
+class TestLimit:
+    """What the time limit leaves, counted in products: no clock is asked."""
+
+    def test_nodes_that_are_no_layers_count(self):
+        """Attention over long sequences takes longer than its projections: fewer layers are perturbed."""
+        long = replace(budget(1e6), cost=1.5e10)
+
+        assert len(long.affordable(layers(100), 100)) == 15
+
+    def test_network_that_takes_too_long_has_none_perturbed(self):
+        """From one layer or two nothing could be told."""
+        with pytest.raises(ProbeError, match="raise --timeout"):
+            replace(budget(1e6), cost=1e11).affordable(layers(100), 100)
+
+    def test_limit_grows_with_the_time_that_is_allowed(self):
+        """A quarter of the time limit is planned to be used."""
+        minute, hour = (budget_for(layers(1), {"y0": 1}, 1.0, seconds).most for seconds in (60.0, 3600.0))
+
+        assert hour == 60 * minute == 900 * PRODUCTS_PER_SECOND
 
 
 class TestTurns:
