@@ -103,7 +103,7 @@ def _prestart(arguments: list[str]) -> None:
     from initaudit.engines.process import prestart
 
     words = [*arguments, os.environ.get("INITAUDIT_PROBE", "")]
-    with contextlib.suppress(OSError):  # told where it is needed
+    with contextlib.suppress(OSError, RuntimeError):  # told where it is needed
         prestart(module, probes=module != WORKED["inspect"] and not any(word in WITHOUT_PROBE for word in words))
 
 
