@@ -235,7 +235,7 @@ def test_the_audit_accepts_what_was_fitted(tmp_path: Path):
     first.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(first) / 2, first.name))
     later = initaudit.audit(changed, config=config)
 
-    assert (result.before.verdict.status, result.after.verdict.status) == ("warn", "pass")
+    assert (result.before.verdict.status, result.after.verdict.status) == ("fail", "pass")
     assert not result.after.active
     assert "INI101" in {finding.code for finding in later.active if finding.layer == "/fc0/Gemm"}
 
