@@ -61,6 +61,39 @@ def test_of_a_single_fault_only_the_tensor_that_has_it_changes(fault: str, tmp_p
     assert [step.rung for step in result.steps] == ["cause"]
 
 
+def merged(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """As torch's older exporter writes it: biases that are equal are stored once, and the others are copies by Identity."""
+    first, *others = [t for t in proto.graph.initializer if t.name.endswith("bias")]
+    for tensor in list(others):
+        proto.graph.initializer.remove(tensor)
+        proto.graph.node.insert(0, helper.make_node("Identity", [first.name], [tensor.name]))
+    return proto
+
+
+def test_copies_stay_stored_once_where_none_of_them_changes(tmp_path: Path) -> None:
+    """What is drawn is the weight of one layer; biases that stay zero stay where they are."""
+    proto = merged(mlp(DEEP, change={"fc3.weight": np.zeros_like}))
+
+    initaudit.fix(proto, tmp_path / "out.onnx", config=initaudit.Config(context="fresh", probe="none"))
+    written = onnx.load(tmp_path / "out.onnx")
+
+    assert [n.op_type for n in written.graph.node] == [n.op_type for n in proto.graph.node]
+    assert tensors(written)["fc3.weight"].any()
+
+
+def test_a_copy_gets_a_tensor_of_its_own_under_its_own_name(tmp_path: Path) -> None:
+    """Asked for by name, with the bias to be another: the biases of the other layers keep their one tensor."""
+    proto = merged(mlp(DEEP, bias=0.25))
+
+    initaudit.fix(
+        proto, tmp_path / "out.onnx", config=initaudit.Config(context="fresh", probe="none"), layers="/fc3/Gemm"
+    )
+    written = tensors(tmp_path / "out.onnx")
+
+    assert (written["fc3.bias"] == 0).all()
+    assert (written["fc0.bias"] == 0.25).all()
+
+
 def test_a_single_nan_in_a_trained_layer_is_replaced_and_all_else_stays(tmp_path: Path) -> None:
     """By zero, which takes nothing that was learned; no force is needed."""
 
