@@ -70,6 +70,14 @@ def write_atomically(path: Path, data: bytes) -> None:
         stream.write(data)
 
 
+def current_folder() -> Path | None:
+    """The working directory; None where it was deleted under the process: only absolute paths lead anywhere then."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return None
+
+
 def _status(path: Path) -> os.stat_result | None:
     try:
         return path.stat()

@@ -13,9 +13,10 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-os.environ.setdefault(
-    "OPENBLAS_NUM_THREADS", "1"
-)  # before numpy reads it: the workers share the cores, and idle threads of OpenBLAS spin
+# Before numpy reads it: the workers share the cores, and idle threads of OpenBLAS spin.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# For the workers and for the commands that are run: hundreds of modules are compiled once, not by each of them.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import pytest
 from hypothesis import HealthCheck, settings

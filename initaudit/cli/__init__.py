@@ -13,8 +13,9 @@ from typing import Any, NoReturn
 import click
 
 from initaudit.cli.gate import EXIT_ERROR
+from initaudit.cli.streams import UNWRITABLE, flushed, occupy, say, why
 from initaudit.errors import internal_error
-from initaudit.formats.printing import visible
+from initaudit.files import current_folder
 from initaudit.version import __version__
 
 COMMANDS = {
@@ -40,8 +41,9 @@ WORKED = {
 WITHOUT_PROBE = ("none", "--probe=none")
 """Words of a command line that is likely to want no probe."""
 
-EXIT_INTERRUPTED = 130
-"""As shells have it: 128 and the number of SIGINT."""
+SIGNALLED = 128
+"""Exit codes above are the number of a signal beyond it, as shells have it."""
+EXIT_INTERRUPTED = SIGNALLED + signal.SIGINT
 
 
 ENDINGS = (signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
@@ -85,8 +87,12 @@ def main() -> NoReturn:
     for number in ENDINGS:
         if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores the second one
             signal.signal(number, _end)
+    occupy()
     _prestart(sys.argv[1:])
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    for number in (signal.SIGINT, *ENDINGS):
+        signal.signal(number, signal.SIG_IGN)  # what is left takes milliseconds, and an exception in it would be shown
+    sys.exit(flushed(code, EXIT_ERROR))
 
 
 def _prestart(arguments: list[str]) -> None:
@@ -97,7 +103,7 @@ def _prestart(arguments: list[str]) -> None:
     from initaudit.engines.process import prestart
 
     words = [*arguments, os.environ.get("INITAUDIT_PROBE", "")]
-    with contextlib.suppress(OSError):  # told where it is needed
+    with contextlib.suppress(OSError, RuntimeError):  # told where it is needed
         prestart(module, probes=module != WORKED["inspect"] and not any(word in WITHOUT_PROBE for word in words))
 
 
@@ -106,7 +112,7 @@ def _end(number: int, frame: FrameType | None) -> NoReturn:
     del frame
     for again in ENDINGS:
         signal.signal(again, signal.SIG_IGN)  # the way out is short, and a second signal must not cut it
-    raise SystemExit(128 + number)
+    raise SystemExit(SIGNALLED + number)
 
 
 def run(arguments: list[str]) -> int:
@@ -116,21 +122,26 @@ def run(arguments: list[str]) -> int:
     try:
         code: Any = cli.main(args=arguments, prog_name="initaudit", standalone_mode=False, obj=tuple(arguments))
     except (click.exceptions.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
+        say("interrupted")
         return EXIT_INTERRUPTED
     except click.ClickException as error:
-        click.echo(f"initaudit: error: {visible(_one_line(error))}", err=True)
+        say(f"initaudit: error: {_one_line(error)}")
         return EXIT_ERROR
     except InitauditError as error:
-        click.echo(f"initaudit: error: {visible(str(error))}", err=True)
+        say(f"initaudit: error: {error}")
         return EXIT_ERROR
-    except SystemExit:  # click's answer to a reader that went away, with 1 as its code
-        return EXIT_ERROR
+    except SystemExit as end:  # of `_end`; or click's answer to a reader that went away, with 1 as its code
+        return end.code if isinstance(end.code, int) and end.code > SIGNALLED else EXIT_ERROR
     except MemoryError:
-        click.echo("initaudit: error: out of memory", err=True)
+        say("initaudit: error: out of memory")
         return EXIT_ERROR
     except Exception as error:  # noqa: BLE001 - the last resort: a bug, still one line
-        click.echo(f"initaudit: {visible(internal_error(error))}", err=True)
+        if isinstance(error, OSError) and error.filename is None and error.errno in UNWRITABLE:
+            say(f"initaudit: error: {why(error)}")
+        elif isinstance(error, FileNotFoundError) and current_folder() is None:
+            say("initaudit: error: the current directory is gone; only absolute paths lead anywhere")
+        else:
+            say(f"initaudit: {internal_error(error)}")
         return EXIT_ERROR
     return code if isinstance(code, int) else 0
 

@@ -1,4 +1,4 @@
-"""The worker's side: `python -c STARTER`, started by `initaudit.engines.process`.
+"""The worker's side: started by `initaudit.engines.process`.
 
 Does one task after another that arrives on stdin, answers on stdout, and leaves with its parent.
 """

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from initaudit.files import current_folder
+
 Part: TypeAlias = Mapping[str, Any]
 """A report, a layer or a finding of the document."""
 
@@ -13,8 +15,9 @@ Part: TypeAlias = Mapping[str, Any]
 def location(report: Part) -> str:
     """The model's path as CI systems want it: with slashes, and as seen from the working directory where it lies below it."""
     path = Path(report["model"]["path"])
-    if path.is_absolute() and path.is_relative_to(Path.cwd()):
-        path = path.relative_to(Path.cwd())
+    here = current_folder()
+    if here is not None and path.is_absolute() and path.is_relative_to(here):
+        path = path.relative_to(here)
     return path.as_posix()
 
 

@@ -150,3 +150,9 @@ def assigned(texts: Sequence[str], layer: Iterable[str]) -> Assigned:
 def globs(texts: Iterable[str]) -> tuple[str, ...]:
     """Those that name layers."""
     return tuple(glob.strip() for glob, _, _ in (text.rpartition("=") for text in texts) if glob)
+
+
+def unused(texts: Iterable[str], layers: Iterable[Iterable[str]]) -> tuple[str, ...]:
+    """Globs that fit none of the layers, each given by its names."""
+    known = [name for layer in layers for name in layer]
+    return tuple(glob for glob in globs(texts) if not any(names(glob, name) for name in known))

@@ -178,6 +178,8 @@ def _parse(raw: bytes, label: str) -> ModelProto:
     from google.protobuf.message import DecodeError
     from onnx import ModelProto
 
+    from initaudit.model.nesting import DEEPEST, is_nested_too_deep
+
     reason = _foreign(raw)
     if reason:
         raise UnreadableModel(f"{label}: {reason}")
@@ -185,6 +187,10 @@ def _parse(raw: bytes, label: str) -> ModelProto:
     try:
         proto.ParseFromString(raw)
     except (DecodeError, ValueError, RecursionError) as error:
+        if is_nested_too_deep(raw):
+            raise UnreadableModel(
+                f"{label}: graphs are nested deeper than protobuf reads ({DEEPEST} messages in messages)"
+            ) from error
         detail = "looks like text" if _is_text(raw) else "truncated or damaged protobuf"
         raise UnreadableModel(f"{label}: not an ONNX model: {detail}") from error
     _check_graph(proto, label)

@@ -10,6 +10,7 @@ from typing import Any
 
 from initaudit.config import Config
 from initaudit.errors import UsageError
+from initaudit.files import current_folder
 from initaudit.rule import check_selectors
 from initaudit.settings.given import ADDING, AUDIT_OPTIONS, DEFAULT, RUN_OPTIONS, Given, Source
 from initaudit.settings.globs import fits
@@ -102,7 +103,8 @@ def load_settings(
     else:
         environment = read_environment(os.environ)
         named = os.environ.get("INITAUDIT_CONFIG", "").strip()
-        found = file or (Path(named) if named else find_file(start or Path.cwd()))
+        folder = start or current_folder()
+        found = file or (Path(named) if named else None) or (find_file(folder) if folder and not named else None)
         given = (*(read_file(found) if found else ()), *environment)
     settings = Settings(given=(*given, *command_line), file=found)
     for entry in settings.given:

@@ -11,6 +11,7 @@ from typing import Any
 
 from initaudit.config import PATHS
 from initaudit.errors import UsageError, similar
+from initaudit.files import current_folder
 from initaudit.settings.given import AUDIT_OPTIONS, ENVIRONMENT, FILE, RUN_OPTIONS, Given, Source, read_given
 from initaudit.settings.lines import Lines, line_of, lines_of
 
@@ -25,7 +26,9 @@ place (0.78) is, while `audit` (0.71) and `pip-audit` (0.67) are tools of their 
 
 PREFIX = "INITAUDIT_"
 """Of the environment variables that are options."""
-ONE_RUN = ("all", "dry_run", "force", "in_place", "isolated", "layers", "prune", "update")
+ONE_RUN = (
+    "all", "dry_run", "export_weights", "force", "in_place", "isolated", "keep_going", "layers", "prune", "undo", "update",
+)  # fmt: skip
 """Options of commands that neither file nor variable may give: what is written, replaced or forced must be seen on the command line."""
 OTHER_VARIABLES = ("INITAUDIT_DEBUG", "INITAUDIT_CONFIG")
 """Variables with this prefix that are no options of an audit or a run."""
@@ -150,5 +153,6 @@ def _place(path: Path, line: int | None) -> str:
 
 def _shown(path: Path) -> str:
     """As seen from the working directory, where it lies below."""
-    absolute = path.absolute()
-    return str(absolute.relative_to(Path.cwd())) if absolute.is_relative_to(Path.cwd()) else str(path)
+    here = current_folder()
+    within = here is not None and path.absolute().is_relative_to(here)
+    return str(path.absolute().relative_to(here)) if here is not None and within else str(path)

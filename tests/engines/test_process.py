@@ -92,7 +92,7 @@ def test_a_limit_holds_for_its_task_alone():
     ("number", "reason"),
     [
         (signal.SIGSEGV, r"crashed \(SIGSEGV\) while dying"),
-        (signal.SIGABRT, r"gave up \(SIGABRT, perhaps for want of 1024 MiB\) while dying"),
+        (signal.SIGABRT, r"gave up \(SIGABRT, perhaps for want of 1\.0 GiB\) while dying"),
         (signal.SIGKILL, r"was killed \(SIGKILL, perhaps for want of memory\) while dying"),
     ],
 )

@@ -122,3 +122,18 @@ def test_the_command_line_adds_to_the_file(weak: Path, tmp_path: Path, monkeypat
         ["he_normal", "initaudit.toml:1"],
         ["fc0*=ones", "initaudit.toml:1"],
     ]
+
+
+def test_a_scheme_that_no_changed_layer_needed_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    """A scheme says how layers are drawn, not which."""
+    path = save(mlp([64, 64, 32], change={"fc0.weight": np.zeros_like}), tmp_path / "m.onnx")
+
+    code = run(
+        ["fix", str(path), "--dry-run", "--scheme", "fc1=zeros", "--scheme", "fc0=orthogonal", "--probe", "none"]
+    )
+    told = capfd.readouterr()
+
+    assert code == 0
+    assert "orthogonal" in told.out
+    assert "note: no layer like 'fc1' is changed" in told.err
+    assert "fc0" not in told.err

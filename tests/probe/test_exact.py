@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,8 +25,16 @@ from tests.networks import mlp, normal, save
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from initaudit.report.report import Report
+
 LINEAR = mlp([12, 12, 12, 1], "Identity", normal(0.3))
 """Three linear layers in a row with a single answer: |J v|^2 is chi-squared with one degree of freedom, the worst case."""
+
+
+@cache
+def linear(*, exact: bool) -> Report:
+    """Its audit, which several tests look at."""
+    return audit(LINEAR, Config(context="fresh", exact=exact))
 
 
 def test_the_gradients_of_a_linear_network_are_its_products_of_weights() -> None:
@@ -35,7 +44,7 @@ def test_the_gradients_of_a_linear_network_are_its_products_of_weights() -> None
     ]
     expected = [np.linalg.norm(weights[2] @ weights[1]), np.linalg.norm(weights[2]), 1.0]
 
-    report = audit(LINEAR, Config(context="fresh", exact=True))
+    report = linear(exact=True)
 
     assert report.audit is not None
     signals = [layer.signal for layer in report.audit.layers]
@@ -48,7 +57,7 @@ def test_the_gradients_of_a_linear_network_are_its_products_of_weights() -> None
 
 def test_an_exact_probe_says_so_and_what_error_remains() -> None:
     """In JSON, in text and on the page, with the error that the score has from it."""
-    report = audit(LINEAR, Config(context="fresh", exact=True))
+    report = linear(exact=True)
     document = report.to_dict()
 
     assert document["reports"][0]["probe"]["exact"] is True
@@ -60,7 +69,7 @@ def test_an_exact_probe_says_so_and_what_error_remains() -> None:
 
 def test_the_answer_changes_within_its_error_only() -> None:
     """Nothing but directions is drawn anew: what is measured is the same."""
-    usual, exact = (audit(LINEAR, Config(context="fresh", exact=exact)) for exact in (False, True))
+    usual, exact = (linear(exact=exact) for exact in (False, True))
 
     assert usual.verdict.trainability_error is None
     assert exact.verdict.trainability == pytest.approx(usual.verdict.trainability, abs=0.02)
