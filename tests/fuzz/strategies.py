@@ -99,7 +99,9 @@ def changed(draw: st.DrawFn, document: Any) -> Any:
         if key is None:
             return draw(values())
         if draw(st.booleans()):
-            holder[key] = draw(st.one_of(st.none(), values()))
+            holder[key] = draw(
+                st.one_of(st.sampled_from([None, 7, "abc", [], {}, ["x"], {"a": 1}, -1.5, True]), values())
+            )
         else:
             del holder[key]
     return made
