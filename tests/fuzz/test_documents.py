@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from initaudit.auditor import audit
@@ -95,6 +95,7 @@ def test_a_report_is_compared_or_a_usage_error(document: Any):
                 check_rendered(name, form.compare(made, FormatOptions(verbose=True)))
 
 
+@example(raw=ARRAY.replace(b"{", b"[{", 1), name="x")
 @given(raw=st.one_of(damaged(ARCHIVE), damaged(ARRAY), st.binary(max_size=60)), name=st.sampled_from(["x", "ids", "z"]))
 def test_arrays_for_inputs_are_read_or_a_usage_error(raw: bytes, name: str):
     """Archives, single arrays and anything else, for inputs that are in them or not."""
