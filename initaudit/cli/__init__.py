@@ -41,8 +41,9 @@ WORKED = {
 WITHOUT_PROBE = ("none", "--probe=none")
 """Words of a command line that is likely to want no probe."""
 
-EXIT_INTERRUPTED = 130
-"""As shells have it: 128 and the number of SIGINT."""
+SIGNALLED = 128
+"""Exit codes above are the number of a signal beyond it, as shells have it."""
+EXIT_INTERRUPTED = SIGNALLED + signal.SIGINT
 
 
 ENDINGS = (signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
@@ -88,7 +89,10 @@ def main() -> NoReturn:
             signal.signal(number, _end)
     occupy()
     _prestart(sys.argv[1:])
-    sys.exit(flushed(run(sys.argv[1:]), EXIT_ERROR))
+    code = run(sys.argv[1:])
+    for number in (signal.SIGINT, *ENDINGS):
+        signal.signal(number, signal.SIG_IGN)  # what is left takes milliseconds, and an exception in it would be shown
+    sys.exit(flushed(code, EXIT_ERROR))
 
 
 def _prestart(arguments: list[str]) -> None:
@@ -99,7 +103,7 @@ def _prestart(arguments: list[str]) -> None:
     from initaudit.engines.process import prestart
 
     words = [*arguments, os.environ.get("INITAUDIT_PROBE", "")]
-    with contextlib.suppress(OSError):  # told where it is needed
+    with contextlib.suppress(OSError, RuntimeError):  # told where it is needed
         prestart(module, probes=module != WORKED["inspect"] and not any(word in WITHOUT_PROBE for word in words))
 
 
@@ -108,7 +112,7 @@ def _end(number: int, frame: FrameType | None) -> NoReturn:
     del frame
     for again in ENDINGS:
         signal.signal(again, signal.SIG_IGN)  # the way out is short, and a second signal must not cut it
-    raise SystemExit(128 + number)
+    raise SystemExit(SIGNALLED + number)
 
 
 def run(arguments: list[str]) -> int:
@@ -126,8 +130,8 @@ def run(arguments: list[str]) -> int:
     except InitauditError as error:
         say(f"initaudit: error: {error}")
         return EXIT_ERROR
-    except SystemExit:  # click's answer to a reader that went away, with 1 as its code
-        return EXIT_ERROR
+    except SystemExit as end:  # of `_end`; or click's answer to a reader that went away, with 1 as its code
+        return end.code if isinstance(end.code, int) and end.code > SIGNALLED else EXIT_ERROR
     except MemoryError:
         say("initaudit: error: out of memory")
         return EXIT_ERROR

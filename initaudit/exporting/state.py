@@ -7,12 +7,14 @@ what is not is listed.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from initaudit.advising.parameters import TORCH_GATES, bias_of, module_path, weight_of
+from initaudit.advising.modules import Modules, module_path
+from initaudit.advising.parameters import TORCH_GATES, bias_of, weight_of
 from initaudit.exporting.signature import signature
 from initaudit.extraction.copies import names_parameter
 from initaudit.extraction.extract import extract_layers
@@ -20,10 +22,13 @@ from initaudit.extraction.names import scope_of
 from initaudit.kind import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from initaudit.extraction.layer import Layer
     from initaudit.model.load import Model
+
+
+_NUMBER = re.compile(r"\d+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +45,13 @@ class State:
 
 def state_of(model: Model) -> State:
     """The weights of `model` by the names of the module that it was exported from. Raises InitauditError where a weight cannot be read."""
-    gathering = _Gathering(model=model, expected=signature(model.proto), layers=extract_layers(model).layers)
+    layers, expected = extract_layers(model).layers, signature(model.proto)
+    gathering = _Gathering(
+        model=model,
+        expected=None if expected is None else dict.fromkeys(expected),
+        layers=layers,
+        modules=Modules.of(layers),
+    )
     gathering.take_named()
     for layer in gathering.layers:
         gathering.take_weight(layer)
@@ -60,8 +71,10 @@ class _Gathering:
     """What was found so far."""
 
     model: Model
-    expected: tuple[str, ...] | None
+    expected: Mapping[str, None] | None
+    """Names of what the module has, in its order; None where the file does not say."""
     layers: Sequence[Layer]
+    modules: Modules
     values: dict[str, np.ndarray] = field(default_factory=dict)
     parts: dict[str, dict[int, np.ndarray]] = field(default_factory=dict)
     """Of parameters that several layers are rows of: by the first row."""
@@ -88,8 +101,10 @@ class _Gathering:
             if tensor is None and value.producer is not None and value.producer.op_type == "Identity":
                 source = value.producer.input(0)
                 tensor = source.tensor if source is not None else None
-            known = name in self.expected if self.expected is not None else names_parameter(name)
-            if tensor is not None and known and tensor.proto is not None:
+            if tensor is None or tensor.proto is None:
+                continue
+            known = names_parameter(name) and (tensor.is_floating or tensor.dtype in ("int64", "bool"))
+            if name in self.expected if self.expected is not None else known:
                 self.put(name, tensor.array())
 
     def take_weight(self, layer: Layer) -> None:
@@ -97,7 +112,7 @@ class _Gathering:
         if not layer.weight.tensors:
             return
         stored = layer.weight.tensors[0]
-        parameter = weight_of(layer, self.layers, from_torch=self.from_torch)
+        parameter = weight_of(layer, self.modules, from_torch=self.from_torch)
         if parameter is not None and parameter.path is not None:
             if parameter.path not in self.values:
                 self.take(
@@ -112,7 +127,7 @@ class _Gathering:
         bias, module = layer.bias, module_path(layer)
         if bias is None:
             return
-        parameter = bias_of(layer, self.layers, from_torch=self.from_torch)
+        parameter = bias_of(layer, self.modules, from_torch=self.from_torch)
         start, stop = layer.bias_slice or (0, bias.size)
         path, block = (None, None) if parameter is None else (parameter.path, parameter.block)
         if parameter is None and layer.bias_slice and bias.name.endswith(".in_proj_bias") and self.from_torch:
@@ -188,13 +203,15 @@ class _Gathering:
 
     def take_shared(self) -> None:
         """Parameters of modules of one class that the exporter stored once, under the name of the first: `blocks.1.gain` is what `blocks.1` reads of them."""
-        lacking = [name for name in self.expected or () if name not in self.values]
-        stored = [(n, v) for n, v in self.model.graph.values.items() if v.tensor is not None and n in self.values]
-        for name in lacking:
-            module, _, attribute = name.rpartition(".")
-            for other, value in stored:
-                readers = (scope_of(node) for node, _ in value.consumers)
-                if other.rpartition(".")[2] == attribute and module in readers:
+        alike: dict[str, list[tuple[set[str | None], str]]] = {}
+        for name, value in self.model.graph.values.items():
+            if value.tensor is not None and name in self.values:
+                readers = {scope_of(node) for node, _ in value.consumers}
+                alike.setdefault(_NUMBER.sub("#", name), []).append((readers, name))
+        for name in self.expected or ():
+            module = name.rpartition(".")[0]
+            for readers, other in alike.get(_NUMBER.sub("#", name), ()) if name not in self.values else ():
+                if module in readers:
                     self.put(name, self.values[other])
 
     def take_folded_norms(self) -> None:

@@ -60,7 +60,7 @@ class Piece:
 def pieces(spec: LayerSpec, constants: Constants) -> list[Piece]:
     """The pieces that the graph takes the output of a layer apart into, in order; empty where it does not."""
     dims = constants.dims(spec.output)
-    if spec.output is None or dims is None or spec.channel_axis is None or len(spec.unit_axes) != 1 or spec.groups != 1:
+    if spec.output is None or not dims or spec.channel_axis is None or len(spec.unit_axes) != 1 or spec.groups != 1:
         return []
     axis = spec.channel_axis % len(dims)
     value, layout = (

@@ -124,7 +124,7 @@ def _private_copy(source: Source) -> Source:
     from initaudit.model.load import Model
 
     if isinstance(source, Model):
-        source = source.proto
+        source = source.path or source.proto
     if isinstance(source, ModelProto):
         copy = ModelProto()
         copy.CopyFrom(source)

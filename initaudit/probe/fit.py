@@ -37,8 +37,8 @@ ATTEMPTS = 3
 """Times a layer is scaled. What leaves it is linear in its weights, so that the second look finds it right."""
 FEWEST_ROWS = 1024
 """Vectors taken of what arrives at a layer, where it is small. A judgement: their variance is then known within 5 %."""
-ROWS_WANTED = 2 * ROWS_PER_DIRECTION
-"""The same per direction that is looked for, where as many can be had."""
+ROWS_WANTED = ROWS_PER_DIRECTION + 1
+"""The same per direction that is looked for, where as many can be had. A judgement: the time it takes grows with their third power."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,15 +120,17 @@ def fit(
     return refused
 
 
-def put(model: ModelProto, tensors: Mapping[str, np.ndarray]) -> None:
-    """Store values, flat, in stored tensors by name. Raises ProbeError where the main graph has none of the name."""
-    for name, values in tensors.items():
-        _store(_stored(model, name), values)
+def put(model: ModelProto, tensors: Mapping[str, bytes]) -> None:
+    """Store values, as raw data, in stored tensors by name. Raises ProbeError where the main graph has none of the name."""
+    for name, raw in tensors.items():
+        _store(_stored(model, name), raw)
 
 
-def take(model: ModelProto, names: Iterable[str]) -> dict[str, str]:
-    """Values of stored tensors that hold theirs themselves: float64, base64."""
-    return {name: base64.b64encode(_values(_stored(model, name)).tobytes()).decode() for name in names}
+def take(model: ModelProto, layers: Iterable[Fitted]) -> dict[str, tuple[int, str]]:
+    """What was fitted, by the name of the stored tensor: its ONNX type and its raw data in base64."""
+    names = [name for layer in layers for name in (layer.tensor, *(layer.bias or ())[:1])]
+    tensors = {name: _stored(model, name) for name in names}
+    return {name: (t.data_type, base64.b64encode(t.raw_data).decode()) for name, t in tensors.items()}
 
 
 class _UnfitError(Exception):
@@ -152,7 +154,7 @@ def _fit_layer(layer: Fitted, journey: Journey, index: np.ndarray | None) -> Non
             flat = _values(weight)
             place = slice(None) if index is None else index
             flat[place] *= layer.gain / math.sqrt(variance)
-            _store(weight, flat)
+            _store(weight, _round(flat, weight))
         if abs(variance / layer.gain**2 - 1.0) > NEAR:
             raise _UnfitError(f"what leaves it has variance {variance:.3g} whatever its scale")
         return
@@ -161,13 +163,13 @@ def _fit_layer(layer: Fitted, journey: Journey, index: np.ndarray | None) -> Non
     operand = matrix.reshape([layer.shape[axis] for axis in axes]).transpose(np.argsort(axes))
     flat = _values(weight)
     flat[slice(None) if index is None else index] = operand.reshape(-1)
-    _store(weight, flat)
+    _store(weight, _round(flat, weight))
     if layer.bias is not None:
         name, start, stop = layer.bias
         stored = _stored(network.model, name)
         biases = _values(stored)
         biases[start:stop] = bias
-        _store(stored, biases)
+        _store(stored, _round(biases, stored))
 
 
 def _whitened(layer: Fitted, journey: Journey) -> tuple[np.ndarray, np.ndarray]:
@@ -254,13 +256,16 @@ def _stored(model: ModelProto, name: str) -> TensorProto:
 
 def _values(tensor: TensorProto) -> np.ndarray:
     """Flat, float64. The tensor holds its values itself, as `_store` leaves it."""
-    dtype = helper.tensor_dtype_to_np_dtype(tensor.data_type)
-    return np.frombuffer(tensor.raw_data, dtype).astype(np.float64)
+    return np.frombuffer(tensor.raw_data, helper.tensor_dtype_to_np_dtype(tensor.data_type)).astype(np.float64)
 
 
-def _store(tensor: TensorProto, values: np.ndarray) -> None:
-    """Set all values, rounded once to the type of the tensor."""
-    dtype = helper.tensor_dtype_to_np_dtype(tensor.data_type)
+def _round(values: np.ndarray, tensor: TensorProto) -> bytes:
+    """Raw data of the type of the tensor."""
+    return values.astype(helper.tensor_dtype_to_np_dtype(tensor.data_type)).tobytes()
+
+
+def _store(tensor: TensorProto, raw: bytes) -> None:
+    """Set all values."""
     for field in ("float_data", "int32_data", "double_data", "external_data", "data_location"):
         tensor.ClearField(field)
-    tensor.raw_data = values.astype(dtype).tobytes()
+    tensor.raw_data = raw

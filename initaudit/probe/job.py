@@ -5,8 +5,8 @@
      faster than the input, "data": number of the blob with real inputs, absent where there is none}
 
 with the serialised model as the first blob where `path` is null. With the key `fit`, weights are fitted to the inputs instead, see
-`initaudit.probe.fit`: {"layers": fields of `Fitted`, "tensors": {name of a stored tensor: number of the blob with its new values, float64},
-"first": number of the blob that `Fitted.index` counts from}; the answer is {"tensors": {name: base64 of float64 values}, "refused": {layer: reason}}.
+`initaudit.probe.fit`: {"layers": fields of `Fitted`, "tensors": {name of a stored tensor: number of the blob with its new values, raw},
+"first": number of the blob that `Fitted.index` counts from}; the answer is {"tensors": {name: type and raw data of what was fitted}, "refused": {layer: reason}}.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def _fitted(job: dict[str, Any], blobs: Sequence[bytes], progress: Callable[[str
     model = read_model(job, blobs)
     limit_memory(job["max_memory"], external_bytes(model))
     folder = Path(job["folder"]) if job.get("folder") else None
-    put(model, {name: np.frombuffer(blobs[blob], np.float64) for name, blob in wanted["tensors"].items()})
+    put(model, {name: blobs[blob] for name, blob in wanted["tensors"].items()})
     progress("making inputs")
     model = flatten(model)
     take_branches(model, job["plan"]["branches"])
@@ -150,7 +150,7 @@ def _fitted(job: dict[str, Any], blobs: Sequence[bytes], progress: Callable[[str
     progress("fitting weights to inputs")
     indices = [np.frombuffer(blob, np.int64) for blob in blobs[wanted["first"] :]]
     refused = fit(model, folder, layers, feeds, indices)
-    return {"tensors": take(model, wanted["tensors"]), "refused": refused}
+    return {"tensors": take(model, layers), "refused": refused}
 
 
 def prepare(model: ModelProto, folder: Path | None, options: InputOptions) -> tuple[ModelProto, Feeds, list[str]]:

@@ -13,24 +13,19 @@ node. An address-space limit (RLIMIT_AS) would be wrong: the file maps of large 
 from __future__ import annotations
 
 import contextlib
-import os
-import queue
-import signal
 import subprocess
-import sys
 import threading
 import time
 from collections import deque
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from initaudit.errors import ProbeError, UsageError
-from initaudit.frames import Frame, GarbledFrameError, read_frame, write_frame
+from initaudit.frames import Frame, GarbledFrameError
 from initaudit.memory import private_memory
+from initaudit.process import Process, has_ended, python, signal_name, size_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from types import TracebackType
 
     Progress = Callable[[str], None]
 
@@ -42,30 +37,15 @@ STDERR_KEPT = 64
 """Lines of the child's stderr kept for the reason. A judgement: the last one names it."""
 
 
-ONE_THREAD = dict.fromkeys(
-    ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
-)
-"""For numpy's own products in the process: their last bits depend on the number of threads, which would be that of the cores."""
 ANSWERS = frozenset(("result", "usage", "error"))
 """Kinds of frames that end a job."""
-
-STARTER = """
-import sys
-sys.path.insert(0, sys.argv.pop())
-import initaudit
-del sys.path[0]
-from initaudit.probe.child import main
-main()
-"""
-"""What the process runs: `initaudit.probe.child` of this very package, wherever the parent imported it from. Nothing
-else is imported from there, and (`-P`) nothing from the current directory: a model's folder may hold anything."""
 
 
 class Aborted(ProbeError):
     """The process was ended, or ended, before it was done: at a limit, by a crash, or because its answer is not wanted any more."""
 
 
-class Child:
+class Child(Process):
     """A probe process, started before there is work for it so that its imports overlap with the parent's.
 
     It takes one job after another, until one ends it. Use as a context manager: whatever happens, the process is gone at the end.
@@ -73,58 +53,20 @@ class Child:
 
     def __init__(self, command: Sequence[str] | None = None) -> None:
         """Start the process. `command` replaces `python -m initaudit.probe.child` in tests. Raises ProbeError where it cannot be started."""
-        try:
-            self._process = subprocess.Popen(
-                command or [sys.executable, "-P", "-c", STARTER, str(Path(__file__).resolve().parents[2])],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-                env={**os.environ, **ONE_THREAD},
-            )
-        except OSError as error:
-            raise ProbeError(f"the probe's process could not be started: {error.strerror or error}") from error
         self.served = 0
         """Jobs that it has answered."""
-        self._frames: queue.SimpleQueue[Frame | GarbledFrameError] = queue.SimpleQueue()
-        self._stderr: deque[str] = deque(maxlen=STDERR_KEPT)
         self._doing = "starting"
         self._partial: dict[str, Any] | None = None
-        self._threads = [
-            threading.Thread(target=self._read_frames, daemon=True),
-            threading.Thread(target=self._read_stderr, daemon=True),
-        ]
+        self._stderr: deque[str] = deque(maxlen=STDERR_KEPT)
+        self._listener = threading.Thread(target=self._read_stderr, daemon=True)
         try:
-            for thread in self._threads:
-                thread.start()
+            super().__init__(command or python("initaudit.probe.child"), stderr=subprocess.PIPE)
+            self._listener.start()
+        except OSError as error:
+            raise ProbeError(f"the probe's process could not be started: {error.strerror or error}") from error
         except RuntimeError as error:
             self.close()
             raise ProbeError(f"the probe's process could not be watched: {error}") from error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    @property
-    def pid(self) -> int:
-        """Process id, also its process group; until `close` no other process can have it."""
-        return self._process.pid
-
-    @property
-    def alive(self) -> bool:
-        """Whether the process still runs. One that has ended keeps its id, for it is only looked at, not waited for."""
-        if self._process.returncode is not None:
-            return False
-        if not hasattr(os, "waitid"):
-            return self._process.poll() is None
-        try:
-            return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
-        except ChildProcessError:  # this process has its children reaped by the system: the id is free
-            return self._process.poll() is None
 
     @property
     def is_ready(self) -> bool:
@@ -133,7 +75,7 @@ class Child:
             return self.alive
         patience = time.monotonic() + READY_SECONDS
         while self._pending() and time.monotonic() < patience:
-            frame = self._next_frame()
+            frame = self._next_frame(POLL_SECONDS)
             if frame is not None:
                 return isinstance(frame, Frame) and frame.kind == "ready" and self._frames.empty()
         return False
@@ -171,7 +113,7 @@ class Child:
         self._doing, self._partial = "starting", None
         self._stderr.clear()
         frame = Frame(kind="job", body={**job, "max_memory": max_memory}, blobs=tuple(blobs))
-        sender = threading.Thread(target=self._send, args=(frame,), daemon=True)
+        sender = self._sender(frame)
         answer: Frame | None = None
         try:
             sender.start()
@@ -185,9 +127,9 @@ class Child:
             return {**self._partial, "interrupted": str(error)}
         finally:
             self.served += 1
-            if answer is None or not _ended(sender):
+            if answer is None or not has_ended(sender):
                 self.close()
-                _ended(sender)
+                has_ended(sender)
 
     def _wait(
         self,
@@ -199,7 +141,7 @@ class Child:
     ) -> Frame:
         """The answer; what comes before it is noted on the way. Raises Aborted."""
         while True:
-            frame = self._next_frame()
+            frame = self._next_frame(POLL_SECONDS)
             if isinstance(frame, GarbledFrameError):
                 raise Aborted(f"onnxruntime's process gave an unreadable answer while {self._doing}")
             if frame is not None and frame.kind in ANSWERS:
@@ -219,70 +161,31 @@ class Child:
     def _check_limits(self, deadline: float, timeout: float, max_memory: int) -> None:
         if (used := private_memory(self.pid)) > max_memory:
             raise Aborted(
-                f"needed more than {_gib(max_memory)} of memory ({_gib(used)} in use) while {self._doing}; "
+                f"needed more than {size_in_words(max_memory)} of memory ({size_in_words(used)} in use) while {self._doing}; "
                 "raise --max-memory or lower --batch"
             )
         if time.monotonic() > deadline:
             raise Aborted(f"took more than {timeout:.3g} s (while {self._doing}); raise --timeout")
 
     def close(self) -> None:
-        """Kill the process and everything it started; wait for it. Harmless when it is gone already."""
-        self._end()
-        for thread in self._threads:
-            _ended(thread)
-        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
-            if stream is not None:
-                with contextlib.suppress(OSError):
-                    stream.close()
-
-    def _end(self) -> int:
-        """Kill the process group, as long as its id is its own; the exit code."""
-        if self.alive or self._process.returncode is None:  # once waited for, the id may be that of another process
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                if os.name == "posix":
-                    os.killpg(self.pid, signal.SIGKILL)
-                else:
-                    self._process.kill()
-        return self._process.wait()
-
-    def _send(self, frame: Frame) -> None:
-        with contextlib.suppress(OSError, ValueError):  # a child that is gone shows itself in the reading loop
-            write_frame(_pipe(self._process.stdin), frame)
-
-    def _next_frame(self) -> Frame | GarbledFrameError | None:
-        try:
-            return self._frames.get(timeout=POLL_SECONDS)
-        except queue.Empty:
-            return None
-
-    def _pending(self) -> bool:
-        """Whether an answer may still come: the process runs or left something unread."""
-        return self.alive or self._threads[0].is_alive() or not self._frames.empty()
-
-    def _read_frames(self) -> None:
-        try:
-            while (frame := read_frame(_pipe(self._process.stdout))) is not None:
-                self._frames.put(frame)
-        except (GarbledFrameError, OSError, ValueError):
-            self._frames.put(GarbledFrameError())
+        """See `Process.close`."""
+        super().close()
+        has_ended(self._listener)
 
     def _read_stderr(self) -> None:
         with contextlib.suppress(OSError, ValueError):
-            for line in _pipe(self._process.stderr):
+            for line in self._process.stderr or ():
                 self._stderr.append(line[:2000].decode(errors="replace").strip())
 
     def _obituary(self) -> str:
         """Why the process ended without an answer."""
         code = self._end()
-        _ended(self._threads[1])
+        has_ended(self._listener)
         last = next((line for line in reversed(self._stderr) if line), "")
         detail = f": {last[:200]}" if last else ""
         if code >= 0:
             return f"onnxruntime's process ended without an answer (exit code {code}) while {self._doing}{detail}"
-        try:
-            name = signal.Signals(-code).name
-        except ValueError:
-            name = f"signal {-code}"
+        name = signal_name(code)
         if name == "SIGKILL":
             return f"onnxruntime's process was killed (SIGKILL, perhaps for want of memory) while {self._doing}"
         return f"onnxruntime crashed ({name}) while {self._doing}{detail}"
@@ -295,19 +198,3 @@ def _result(answer: Frame) -> dict[str, Any]:
     if answer.kind == "error":
         raise ProbeError(str(answer.body))
     return dict(answer.body)
-
-
-def _ended(thread: threading.Thread) -> bool:
-    """Whether a thread has ended, or was never started; it is given a second."""
-    if thread.ident is not None:
-        thread.join(timeout=1.0)
-    return not thread.is_alive()
-
-
-def _pipe(stream: IO[bytes] | None) -> Any:
-    assert stream is not None
-    return stream
-
-
-def _gib(size: int) -> str:
-    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from onnx.helper import tensor_dtype_to_np_dtype
 
 from initaudit.errors import FixRefused, ProbeError
 from initaudit.initialisation.spelling import LSUV, PCA
@@ -73,8 +74,10 @@ def fit(model: Model, chosen: Sequence[ToFit], contents: Contents, options: Prob
         new = answer["refused"]
         if not new:
             for key, tensor in contents.tensors.items():
-                raw = base64.b64decode(answer["tensors"][tensor.name])
-                contents.values[key] = np.frombuffer(raw, np.float64).astype(contents.values[key].dtype)
+                if tensor.name in answer["tensors"]:
+                    code, raw = answer["tensors"][tensor.name]
+                    values = np.frombuffer(base64.b64decode(raw), tensor_dtype_to_np_dtype(code))
+                    contents.values[key] = values.astype(contents.values[key].dtype)
             break
         refused |= new
         for item in [item for item in left if item.layer.name in new]:
@@ -121,7 +124,9 @@ def _ask(model: Model, chosen: Sequence[ToFit], contents: Contents, options: Pro
     tensors = {}
     for key, values in contents.values.items():
         tensors[contents.tensors[key].name] = len(blobs)
-        blobs.append(values.astype(np.float64).tobytes())
+        blobs.append(values.tobytes())
+    if len(tensors) < len(contents.values):
+        raise ProbeError("two of the stored tensors that change have one name")
     first = len(blobs)
     layers = []
     for item in chosen:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from initaudit.errors import FixRefused
 from initaudit.extraction.extract import extract_layers
 from initaudit.initialisation.spelling import BY_INPUTS
+from initaudit.probe.plan import ProbeOptions
 from initaudit.redrawing.biases import reset_bias, size_of_bias
 from initaudit.redrawing.choice import Change, Refusal
 from initaudit.redrawing.contents import Contents
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from initaudit.extraction.layer import Layer
     from initaudit.model.load import Model
-    from initaudit.probe import ProbeOptions
     from initaudit.redrawing.choice import Choice, Recipe
 
 
@@ -30,7 +30,7 @@ def redraw(
 ) -> tuple[tuple[Change, ...], tuple[Refusal, ...], Contents]:
     """New weights for the layers of `model` (not the audited instance) that were chosen; the model itself stays as it is.
 
-    `inputs` says what schemes that are fitted to inputs see.
+    `inputs` says what schemes that are fitted to inputs see; synthetic ones where that is None.
     """
     changes: list[Change] = []
     refusals: list[Refusal] = []
@@ -58,8 +58,8 @@ def redraw(
             bias = own_bias(layer, list(layers.values())) if changes[-1].bias and recipe.bias == "auto" else None
             index = positions(layer.weight)
             to_fit.append(ToFit(layer=layer, method=method, gain=recipe.gain, index=index, bias=bias))
-    if to_fit and inputs is not None:
-        unfit = fit(model, to_fit, contents, inputs)
+    if to_fit:
+        unfit = fit(model, to_fit, contents, inputs or ProbeOptions(mode="forward", seed=seed))
         refusals += [Refusal(layer=name, reason=reason) for name, reason in unfit.items()]
         changes = [_as_fitted(change, to_fit, contents) for change in changes if change.layer not in unfit]
     return tuple(changes), tuple(refusals), contents

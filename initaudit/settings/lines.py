@@ -11,7 +11,8 @@ Lines: TypeAlias = Mapping[tuple[str, ...], int]
 """Keys from the outermost table to the entry -> number of the line where it begins."""
 
 _HEADER = re.compile(r"\s*\[.*\]\s*(#.*)?$")
-_KEY = re.compile(r"""\s*((?:"[^"]*"|'[^']*'|[\w-]+|\s*\.\s*)+?)\s*=""")
+_ONE = r"""(?:"[^"]*"|'[^']*'|[\w-]+)"""
+_KEY = re.compile(rf"\s*({_ONE}(?:\s*\.\s*{_ONE})*)\s*=")
 
 
 def lines_of(text: str) -> Lines:

@@ -10,12 +10,12 @@ from tests.fuzz.case import Case, make_case
 from tests.fuzz.seeds import corpus, networks
 from tests.fuzz.worker import Worker
 
-LEAST_MEMORY = 500 << 20
+MOST_MEMORY = 500 << 20
 """Bytes; a third of it is the interpreter with its libraries."""
 LONGEST = 10.0
 """Seconds of the processor; the longest takes two."""
-CASES = range(0, 120, 2)
-PROBED = range(1, 24, 2)
+CASES = range(0, 80, 2)
+PROBED = range(1, 20, 2)
 
 
 @pytest.fixture(scope="module")
@@ -40,17 +40,17 @@ def test_what_was_once_a_fault_is_none_any_more(path, worker: Worker):
     raw = path.read_bytes()
 
     alone = worker.run(Case(raw=raw, fix=True, mapped=True))
-    probed = worker.run(Case(raw=raw, fix=True, probe=True))
+    probed = worker.run(Case(raw=raw, probe=True))
 
     assert [ended.what for ended in (alone, probed) if ended.what.startswith("!")] == []
-    assert alone.memory < LEAST_MEMORY
+    assert alone.memory < MOST_MEMORY
     assert max(alone.seconds, probed.seconds) < LONGEST
 
 
 @pytest.mark.parametrize("name", sorted(networks()))
 def test_a_seed_is_sound(name: str, worker: Worker):
     """What mutations start from is audited and probed: else they would reach nothing."""
-    ended = worker.run(Case(raw=networks()[name].SerializeToString(), probe=True, fix=True))
+    ended = worker.run(Case(raw=networks()[name].SerializeToString(), probe=True))
 
     assert ended.what.split(", ")[1] in ("probe complete", "probe partial"), ended.what
 

@@ -21,8 +21,8 @@ MEMORY = 2 << 30
 """Bytes of data that the process may hold: half of what the probe of a command may by default."""
 SECONDS = 20.0
 """Processor time of a case, files of some kilobytes; the load of the machine does not count."""
-PATIENCE = 10.0
-"""Times the processor's that the clock may take before a case counts as asleep."""
+ASLEEP = 900.0
+"""Seconds of the clock after which a case counts as asleep: on a busy machine the processor's come slowly."""
 TIRED = 1000
 """Cases after which the process is replaced."""
 
@@ -57,13 +57,18 @@ class Worker:
     def __exit__(self, *_: object) -> None:
         self._end()
 
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
     def run(self, case: Case | tuple[int, int]) -> Ended:
         """How the case ended, or that of a number and a seed."""
         if self._process is None or self._served >= TIRED:
             self._start()
         self._served += 1
         self._pipe.send(case)
-        if self._pipe.poll(self.seconds * PATIENCE):
+        if self._pipe.poll(ASLEEP):
             try:
                 return self._pipe.recv()
             except (EOFError, ConnectionError):
@@ -129,7 +134,10 @@ def _serve(pipe: Connection, errors: str, memory: int, seconds: float) -> None:
             what = outcome(made)
             signal.setitimer(signal.ITIMER_PROF, 0)
             taken = time.process_time() - begun
-            pipe.send(Ended(what=what, seconds=taken, memory=_peak(), origin=made.origin, kinds=made.kinds))
+            try:
+                pipe.send(Ended(what=what, seconds=taken, memory=_peak(), origin=made.origin, kinds=made.kinds))
+            except BrokenPipeError:  # who asked is gone
+                return
 
 
 def _peak() -> int:
