@@ -63,6 +63,7 @@ class FixKeywords(TypedDict, total=False):
     select: Words
     force: bool
     dry_run: bool
+    keep_going: bool
     export_weights: PathLike | None
 
 

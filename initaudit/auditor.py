@@ -33,6 +33,7 @@ from initaudit.measuring.theory import depth_scale, with_theory
 from initaudit.model.load import load_model
 from initaudit.probe import ProbeOptions, ProbeResult, start_probe
 from initaudit.probe.isolation import prestart
+from initaudit.redrawing.recognise import with_shapes
 from initaudit.registry import faults
 from initaudit.report.report import Report
 from initaudit.rule import Rule, all_rules, check_selectors
@@ -76,6 +77,7 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
     with start_probe(model, extraction.layers, options, progress) as probing:
         layers, unread = measure(extraction.layers, seed=config.seed)
         extraction = without_unread(extraction, unread)
+        layers = with_shapes(layers)
         probed = probing()
     context = infer_context(layers, config.context)
     probed = with_pixels(model, layers, context, probed, options, progress, deadline=deadline)

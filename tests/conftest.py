@@ -1,6 +1,6 @@
 """What all tests share.
 
-Property tests have no deadline per example: a busy machine is no fault, and what hangs meets the time limit of its test.
+Property tests have no deadline per example, nor one to make it: a busy machine is no fault, and what hangs meets the time limit of its test.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from initaudit import auditor
 from initaudit.engines import comparing, fixing, local, process
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from initaudit.findings import Finding
 
-settings.register_profile("unhurried", deadline=None)
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
 
 

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
 )
 @click.option("--all", "every", is_flag=True, help="Change every layer that has a target, flagged or not.")
 @click.option("--dry-run", "--diff", "dry_run", is_flag=True, help="Say what would change; write nothing.")
+@click.option("--keep-going", is_flag=True, help="Write OUT also where the model would still fail.")
 @click.option("--force", is_flag=True, help="Also change trained layers, and overwrite OUT.")
 @click.option(
     "--undo",
@@ -88,7 +89,8 @@ if TYPE_CHECKING:
 def command(model: str, output: Path | None, **options: Any) -> int:
     """Write a copy of MODEL (a file, or - for stdin) in which the flagged weights are drawn anew; everything else stays as it is.
 
-    Exit code 0: written, or nothing to fix (OUT is then an unchanged copy); 1: written, but findings remain; 2: refused, nothing written.
+    Exit code 0: written, or nothing to fix (OUT is then an unchanged copy); 1: findings remain, or would: where errors do, nothing is written
+    without --keep-going; 2: refused, nothing written.
     --select chooses what is fixed, by rule. With -q nothing is printed but errors, and what --output-format asks for.
     """
     from initaudit.cli.auditing import subject_of
@@ -100,6 +102,7 @@ def command(model: str, output: Path | None, **options: Any) -> int:
     from initaudit.settings.run import Output
 
     in_place, dry_run, force = options.pop("in_place"), options.pop("dry_run"), options.pop("force")
+    keep_going = options.pop("keep_going")
     select, options["select"] = read_words(options["select"]), ()
     layers, every = options.pop("layers"), options.pop("every")
     original, weights = options.pop("undo"), options.pop("export_weights")
@@ -136,6 +139,7 @@ def command(model: str, output: Path | None, **options: Any) -> int:
         every=every,
         force=force,
         dry_run=dry_run,
+        keep_going=keep_going,
         select=select,
         export_weights=weights,
     )

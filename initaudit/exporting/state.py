@@ -7,6 +7,7 @@ what is not is listed.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
     from initaudit.extraction.layer import Layer
     from initaudit.model.load import Model
+
+
+_NUMBER = re.compile(r"\d+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +101,10 @@ class _Gathering:
             if tensor is None and value.producer is not None and value.producer.op_type == "Identity":
                 source = value.producer.input(0)
                 tensor = source.tensor if source is not None else None
-            known = name in self.expected if self.expected is not None else names_parameter(name)
-            if tensor is not None and known and tensor.proto is not None:
+            if tensor is None or tensor.proto is None:
+                continue
+            known = names_parameter(name) and (tensor.is_floating or tensor.dtype in ("int64", "bool"))
+            if name in self.expected if self.expected is not None else known:
                 self.put(name, tensor.array())
 
     def take_weight(self, layer: Layer) -> None:
@@ -197,13 +203,15 @@ class _Gathering:
 
     def take_shared(self) -> None:
         """Parameters of modules of one class that the exporter stored once, under the name of the first: `blocks.1.gain` is what `blocks.1` reads of them."""
-        lacking = [name for name in self.expected or () if name not in self.values]
-        stored = [(n, v) for n, v in self.model.graph.values.items() if v.tensor is not None and n in self.values]
-        for name in lacking:
-            module, _, attribute = name.rpartition(".")
-            for other, value in stored:
-                readers = (scope_of(node) for node, _ in value.consumers)
-                if other.rpartition(".")[2] == attribute and module in readers:
+        alike: dict[str, list[tuple[set[str | None], str]]] = {}
+        for name, value in self.model.graph.values.items():
+            if value.tensor is not None and name in self.values:
+                readers = {scope_of(node) for node, _ in value.consumers}
+                alike.setdefault(_NUMBER.sub("#", name), []).append((readers, name))
+        for name in self.expected or ():
+            module = name.rpartition(".")[0]
+            for readers, other in alike.get(_NUMBER.sub("#", name), ()) if name not in self.values else ():
+                if module in readers:
                     self.put(name, self.values[other])
 
     def take_folded_norms(self) -> None:

@@ -1,11 +1,11 @@
-"""choose(): which layers get new weights, and why each of them."""
+"""Which layers get new weights, and why each of them; and which must not."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from initaudit.findings import Remedy, fix_acts_on, matches
+from initaudit.findings import Remedy, Severity, fix_acts_on, matches
 from initaudit.fixing.named import check_layers
 from initaudit.initialisation.spelling import AUTO
 from initaudit.judgement.score import SUFFICES
@@ -19,43 +19,48 @@ from initaudit.rule import check_words
 if TYPE_CHECKING:
     from initaudit.findings import Finding
     from initaudit.fixing.options import FixOptions
+    from initaudit.measuring.layer_audit import LayerAudit
     from initaudit.report.report import Report
 
+ENOUGH = 0.85
+"""Trainability from which a network is left as it is but for faults of single layers: of healthy networks nearly all score more. A judgement."""
+OF_SCALE = frozenset({"INI101", "INI102", "INI103"})
+"""Rules about the size of a layer's weights, of which a network may have one for all layers."""
 BIAS_OFF = "INI301"
 """The rule that blames the bias alone: where no other names the layer, its weights stay."""
 TRAINED = "it was trained, and a new draw does not bring back what it learned; --force does it all the same"
 """Why a layer is not drawn anew unless that is asked for."""
+PERHAPS_TRAINED = (
+    "the file does not tell whether it was trained, and a new draw would not bring back what it learned; "
+    "--context fresh says that it was not, --force does it all the same"
+)
+"""The same where nothing is known."""
 
 
-def choose(report: Report, options: FixOptions) -> tuple[list[Choice], list[Refusal]]:
-    """The layers that findings, or names among the options, ask for, in topological order; and those of them that training forbids.
-
-    Raises UsageError where a rule or a layer is asked for that there is not.
-    """
+def choose(report: Report, options: FixOptions) -> list[Choice]:
+    """The layers that findings, or names among the options, ask for, in topological order."""
     assert report.audit is not None
-    check_words("select", options.select)
-    check_layers(report, options)
-    findings = [f for f in report.active if not options.select or any(matches(f, s) for s in options.select)]
-    named: dict[str, set[str]] = {}
-    for finding in findings:
-        asks = fix_acts_on(finding.remedy, finding.severity, selected=bool(options.select), force=True)
-        if asks and finding.layer and finding.remedy is not Remedy.DRAW_NETWORK:
-            named.setdefault(finding.layer, set()).add(finding.code)
-    network = _network_faults(findings)
+    named = {name: found for name, found in asking(report, options).items() if not _is_mild(found, report, options)}
+    network = _network_faults(_asked(report, options))
     centred = _to_be_centred(report, options)
     chosen: list[Choice] = []
     for layer in report.audit.layers:
         facts = layer.layer
         gain = centred.get(facts.name)
-        if options.layers and not any(names(g, n) for n in (facts.name, facts.title) for g in options.layers):
-            continue
-        if options.spares(facts):
+        if not is_asked_for(layer, options):
             continue
         if facts.name in named:
-            codes = named[facts.name].union(network if gain is not None else ())
-            alone = codes == {BIAS_OFF} and not (options.every or options.asks_for(facts))
-            reason = ", ".join(sorted(codes))
-            chosen.append(Choice(audit=layer, reason=reason, centred_gain=gain, bias_alone=alone))
+            findings = named[facts.name]
+            codes = {f.code for f in findings}.union(network if gain is not None else ())
+            chosen.append(
+                Choice(
+                    audit=layer,
+                    reason=", ".join(sorted(codes)),
+                    wrong=findings[0].message,
+                    centred_gain=gain,
+                    bias_alone=codes == {BIAS_OFF} and not (options.every or options.asks_for(facts)),
+                )
+            )
         elif options.every or (options.layers and not options.select):
             drawable = layer.target is not None or (facts.kind is Kind.EMBEDDING and not options.every)
             drawable = drawable or options.asks_for(facts)
@@ -63,9 +68,61 @@ def choose(report: Report, options: FixOptions) -> tuple[list[Choice], list[Refu
                 chosen.append(Choice(audit=layer, reason="asked for", centred_gain=gain))
         elif network and (is_misfit(layer) or (gain is not None and layer.ratio)):
             chosen.append(Choice(audit=layer, reason=", ".join(network), centred_gain=gain))
-    trained = [] if options.force else [choice for choice in chosen if choice.audit.trained]
-    refusals = [Refusal(layer=choice.audit.layer.name, reason=TRAINED) for choice in trained]
-    return [choice for choice in chosen if choice not in trained], refusals
+    return chosen
+
+
+def _is_mild(findings: Sequence[Finding], report: Report, options: FixOptions) -> bool:
+    """Whether all that is held against a layer is a scale which the network learns well with."""
+    assert report.audit is not None
+    learning = report.audit.trainability
+    well = learning is not None and learning.score >= ENOUGH and not options.select
+    return well and all(f.code in OF_SCALE and f.severity is not Severity.ERROR for f in findings)
+
+
+def allowed(chosen: Sequence[Choice], report: Report, options: FixOptions) -> tuple[list[Choice], list[Refusal]]:
+    """Those of the layers that no training forbids to change; and the others, each with the reason.
+
+    A constant layer holds nothing that training taught it, and replacing single values that are no numbers loses nothing.
+    """
+    assert report.audit is not None
+    unknown = report.audit.context.name == "unknown"
+    free, refused = [], []
+    for choice in chosen:
+        stats = choice.audit.stats
+        learned = (choice.audit.trained or unknown) and stats.min != stats.max and not choice.repair
+        if learned and not options.force:
+            refused.append(Refusal(layer=choice.audit.layer.name, reason=PERHAPS_TRAINED if unknown else TRAINED))
+        else:
+            free.append(choice)
+    return free, refused
+
+
+def is_asked_for(audit: LayerAudit, options: FixOptions) -> bool:
+    """Whether the layer is among those that may be changed."""
+    facts = audit.layer
+    named = not options.layers or any(names(g, n) for n in (facts.name, facts.title) for g in options.layers)
+    return named and not options.spares(facts)
+
+
+def asking(report: Report, options: FixOptions) -> dict[str, list[Finding]]:
+    """By name of the layer: the findings that ask for new values of it alone, the worst first."""
+    asked: dict[str, list[Finding]] = {}
+    for finding in _asked(report, options):
+        asks = fix_acts_on(finding.remedy, finding.severity, selected=bool(options.select), force=True)
+        if asks and finding.layer and finding.remedy is not Remedy.DRAW_NETWORK:
+            asked.setdefault(finding.layer, []).append(finding)
+    return {name: sorted(found, key=lambda f: -f.severity.rank) for name, found in asked.items()}
+
+
+def check_options(report: Report, options: FixOptions) -> None:
+    """Raises UsageError where a rule or a layer is asked for that there is not."""
+    check_words("select", options.select)
+    check_layers(report, options)
+
+
+def _asked(report: Report, options: FixOptions) -> list[Finding]:
+    """The findings of the rules that are to be followed."""
+    return [f for f in report.active if not options.select or any(matches(f, s) for s in options.select)]
 
 
 def _network_faults(findings: Iterable[Finding]) -> list[str]:

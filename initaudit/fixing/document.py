@@ -12,14 +12,20 @@ if TYPE_CHECKING:
     from initaudit.fixing.weights import Exported
 
 
+NUMBERS = ("std_before", "std_after", "mean_before", "mean_after", "bias_before", "bias_after")
+"""Of a change, what may be no finite number."""
+
+
 def fix_part(result: FixResult) -> dict[str, Any]:
     """What was changed and written, and the whole report of the model as it was; that of the model as it is now is the document's report."""
     changes = [asdict(change) for change in result.changes]
     for change in changes:
-        change |= {key: number(change[key]) for key in ("std_before", "std_after")}
+        change |= {key: number(change[key]) for key in NUMBERS}
     return {
         "model": result.before.path,
         "written": [str(path) for path in result.written],
+        "held_back": result.held_back,
+        "rungs": [asdict(step) for step in result.steps],
         "changes": changes,
         "refusals": [asdict(refusal) for refusal in result.refusals],
         "notes": list(result.notes),

@@ -1,4 +1,4 @@
-"""fix(): draw flagged weights anew by the scheme that fits, write a new file, and audit it to prove the result."""
+"""fix(): mend what an initialisation can mend, prove it, write a new file, and audit that."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from typing import TYPE_CHECKING
 
 from initaudit.auditor import audit
 from initaudit.errors import FixRefused
-from initaudit.findings import Severity
-from initaudit.fixing.choose import choose
+from initaudit.findings import Severity, matches
+from initaudit.fixing.candidate import Candidate, tensors
+from initaudit.fixing.choose import check_options, is_asked_for
+from initaudit.fixing.ladder import Step, climb
 from initaudit.fixing.notes import notes_of
 from initaudit.fixing.options import FixOptions
 from initaudit.fixing.patching import copy_unchanged
 from initaudit.fixing.record import write_recorded
 from initaudit.fixing.weights import Exported, check_export, export_weights
 from initaudit.model.load import load_model
-from initaudit.probe import ProbeOptions
 from initaudit.redrawing.choice import Change, Refusal
-from initaudit.redrawing.redraw import redraw
-from initaudit.redrawing.split import split_copies
+from initaudit.redrawing.split import split
 
 if TYPE_CHECKING:
     from initaudit.config import Config
     from initaudit.model.load import Model, Source
     from initaudit.report.report import Report
 
-__all__ = ["Change", "FixOptions", "FixResult", "Refusal", "exit_code", "fix"]
+__all__ = ["Change", "FixOptions", "FixResult", "Refusal", "Step", "exit_code", "fix"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -35,10 +35,14 @@ class FixResult:
 
     before: Report
     after: Report | None
-    """Audit of the written file; None where nothing was written or changed."""
+    """Audit of the written file, or of the model as it would be written where nothing was; None where nothing changes."""
     changes: tuple[Change, ...]
     refusals: tuple[Refusal, ...]
+    steps: tuple[Step, ...] = ()
+    """The rungs that were tried, in order."""
     written: tuple[Path, ...]
+    held_back: bool = False
+    """Whether nothing was written because the model would still fail."""
     notes: tuple[str, ...] = ()
     """What else there is to know of what was written, a sentence each."""
     exported: Exported | None = None
@@ -46,12 +50,12 @@ class FixResult:
 
 
 def fix(source: Source, output: str | Path | None, config: Config, options: FixOptions) -> FixResult:
-    """Audit, change, write, audit again.
+    """Audit, change and audit again until the audit is satisfied, write, audit what was written.
 
     Args:
         source: as for `audit`.
         output: file to write, None or `options.dry_run` to write nothing.
-        config: options of both audits.
+        config: options of all audits.
         options: what to change.
 
     Raises:
@@ -71,25 +75,45 @@ def fix(source: Source, output: str | Path | None, config: Config, options: FixO
 def _fix(source: Source, output: str | Path | None, config: Config, options: FixOptions) -> FixResult:
     if output is not None and Path(output).exists() and not Path(output).is_file():
         raise FixRefused(f"{output}: is no file, and what is written is audited again; give a file")
-    before = audit(source, config)
-    chosen, forbidden = choose(before, options)
-    model = split_copies(load_model(_private_copy(source)), chosen)
-    changes, impossible, contents = redraw(model, chosen, config.seed, options, inputs=ProbeOptions.of(config))
-    refusals = (*forbidden, *impossible)
-    if refusals and not changes:
-        raise FixRefused(f"{before.path}: nothing could be changed: {refusals[0].layer}: {refusals[0].reason}")
     target = None if output is None or options.dry_run else Path(output)
-    if target is None:
-        return FixResult(before=before, after=None, changes=changes, refusals=refusals, written=())
-    if not changes:
-        written = () if _same_file(model, target) else tuple(copy_unchanged(model, target))
-        return FixResult(before=before, after=None, changes=(), refusals=refusals, written=written)
-    written = tuple(
-        write_recorded(model, target, contents.values, contents.tensors, changes, seed=config.seed, recipe=options)
-    )
+    before = audit(source, config)
+    assert before.audit is not None
+    check_options(before, options)
     judged_as = before.verdict.context if before.verdict.context in ("fresh", "trained") else config.context
-    after = audit(target, replace(config, context=judged_as))
-    return FixResult(before=before, after=after, changes=changes, refusals=refusals, written=written)
+    config = replace(config, context=judged_as)
+    found, steps = climb(Candidate(model=before.audit.model, report=before), config, options)
+    if found.refusals and not found.changes:
+        raise FixRefused(
+            f"{before.path}: nothing could be changed: {found.refusals[0].layer}: {found.refusals[0].reason}"
+        )
+    result = FixResult(
+        before=before,
+        after=found.report if found.changes else None,
+        changes=found.changes,
+        refusals=found.refusals,
+        steps=steps,
+        written=(),
+    )
+    if target is None:
+        return result
+    if not found.changes:
+        model = load_model(_private_copy(source))
+        return replace(result, written=() if _same_file(model, target) else tuple(copy_unchanged(model, target)))
+    if _fails(result, options) and not (options.keep_going or config.fail_on == "never"):
+        return replace(result, held_back=True)
+    written = _write(source, found, target, config, options)
+    return replace(result, written=written, after=audit(target, config))
+
+
+def _write(source: Source, found: Candidate, target: Path, config: Config, options: FixOptions) -> tuple[Path, ...]:
+    """Put the new values of the candidate into what it came from."""
+    model = split(load_model(_private_copy(source)), found.needed)
+    values = found.values()
+    touched = {key: tensor for key, tensor in tensors(model) if key in values}
+    assert touched.keys() == values.keys()
+    changed = {id(tensor): values[key] for key, tensor in touched.items()}
+    own = {id(tensor): tensor for tensor in touched.values()}
+    return tuple(write_recorded(model, target, changed, own, found.changes, seed=config.seed, recipe=options))
 
 
 def _private_copy(source: Source) -> Source:
@@ -99,7 +123,7 @@ def _private_copy(source: Source) -> Source:
     from initaudit.model.load import Model
 
     if isinstance(source, Model):
-        source = source.proto
+        source = source.path or source.proto
     if isinstance(source, ModelProto):
         copy = ModelProto()
         copy.CopyFrom(source)
@@ -111,12 +135,27 @@ def _same_file(model: Model, target: Path) -> bool:
     return model.path is not None and target.exists() and model.path.samefile(target)
 
 
+def _fails(result: FixResult, options: FixOptions) -> bool:
+    """Whether errors remain where it was asked to mend; what was asked to be drawn in one way and no other is not judged."""
+    assert result.after is not None
+    assert result.after.audit is not None
+    if not options.is_free:
+        return False
+    asked = {a.layer.name for a in result.after.audit.layers if is_asked_for(a, options)}
+    return any(
+        f.severity is Severity.ERROR
+        and (not options.select or any(matches(f, word) for word in options.select))
+        and (f.layer is None or f.layer in asked)
+        for f in result.after.active
+    )
+
+
 def exit_code(result: FixResult, fail_on: str) -> int:
-    """0 where nothing at or above `fail_on` is left in the output (or in the model, where there was nothing to change); 2 where a rule failed; else 1."""
+    """0 where nothing at or above `fail_on` is left, or would be; 2 where a rule failed; else 1."""
     report = result.after or result.before
     if report.failed_rules:
         return 2
-    if fail_on == "never" or (result.changes and result.after is None):  # a dry run judges nothing
-        return 0
+    if fail_on == "never":
+        return int(result.held_back)
     limit = Severity(fail_on).rank
-    return int(any(f.severity.rank >= limit for f in report.active))
+    return int(result.held_back or any(f.severity.rank >= limit for f in report.active))

@@ -32,6 +32,8 @@ class FixOptions(Recipe):
     """Also change layers that were trained."""
     dry_run: bool = False
     """Write nothing."""
+    keep_going: bool = False
+    """Write the model also where it would still fail."""
     export_weights: Path | None = None
     """File for the weights under the names that PyTorch knows, .npz or .safetensors."""
 
@@ -83,6 +85,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "select": read_words,
     "force": read_flag,
     "dry_run": read_flag,
+    "keep_going": read_flag,
     "export_weights": _read_path,
 }
 """How the value of each option is read."""

@@ -59,7 +59,7 @@ def fix_of(
             layer=change.layer,
             initializer=change.initializer,
             scheme=change.scheme,
-            rung=getattr(change, "rung", None),
+            rung=change.rung or None,
             reason=change.reason,
             std=change.std_after if math.isfinite(change.std_after) else None,
             bias=change.bias,

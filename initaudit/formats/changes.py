@@ -8,6 +8,14 @@ from typing import Any
 from initaudit.formats.printing import number, printed, visible
 from initaudit.formats.telling import plural
 
+RUNGS = {
+    "cause": "{} mended that stood out by their own values",
+    "layers": "{} drawn by the scheme that fits",
+    "chain": "{} shaped together, so that the chain as a whole passes signal and gradient",
+}
+"""What each rung of the plan does."""
+STILL_FAILS = ", as the model would still fail; --keep-going writes it all the same"
+
 
 def changes_text(fix: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     """A line for each layer, then what was written and both verdicts.
@@ -20,14 +28,23 @@ def changes_text(fix: Mapping[str, Any], after: Mapping[str, Any]) -> str:
 
 
 def _lines(fix: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
-    yield from (_change(change) for change in fix["changes"])
+    told: set[tuple[str, str]] = set()
+    for change in fix["changes"]:
+        yield _change(change)
+        if change["wrong"] and (change["rung"] == "cause" or (change["rung"], change["reason"]) not in told):
+            yield f"    {change['wrong']}"
+        told.add((change["rung"], change["reason"]))
+    yield from (_rung(step) for step in fix["rungs"])
     for refusal in fix["refusals"]:
         yield f"{refusal['layer']}: left as it is: {refusal['reason']}"
     if not fix["changes"]:
         yield _nothing(fix)
     elif not fix["written"]:
         count = len(fix["changes"])
-        yield f"{count} {'layer' if count == 1 else 'layers'} would change; nothing was written"
+        failing = STILL_FAILS if fix["held_back"] else ""
+        yield f"{count} {'layer' if count == 1 else 'layers'} would change; nothing was written{failing}"
+        yield _verdict("before:", fix["before"])
+        yield _verdict("then:", after)
     else:
         yield f"wrote {', '.join(fix['written'])}"
         yield _verdict("before:", fix["before"])
@@ -46,8 +63,21 @@ def _exported(exported: Mapping[str, Any]) -> Iterator[str]:
 def _change(change: Mapping[str, Any]) -> str:
     bias = f", bias {change['bias']} reset" if change["bias"] else ""
     stds = f"std {number(change['std_before'])} -> {number(change['std_after'])} ({change['scheme']}{bias})"
-    what = {"ones": "set to 1", "kept": f"weights kept{bias}"}.get(change["scheme"], stds)
+    mean = f"mean {number(change['mean_before'])} -> {number(change['mean_after'])} ({change['scheme']}{bias})"
+    what = {
+        "ones": f"set to 1{bias}",
+        "kept": f"weights kept{bias}",
+        "repaired": f"values that are no numbers replaced, all others kept{bias}",
+    }.get(change["scheme"], stds if change["std_after"] else mean)
     return f"{change['title']}: {what} [{change['reason']}]"
+
+
+def _rung(step: Mapping[str, Any]) -> str:
+    """What a rung came to: the network behind it, as predicted."""
+    count, learn = step["layers"], step["trainability"]
+    score = "" if learn is None else f", trainability {learn:.2f}"
+    done = RUNGS[step["rung"]].format(f"{count} {'layer' if count == 1 else 'layers'}")
+    return f"{done}: {step['status']}{score}{'' if step['kept'] else '; taken back, as it is worse'}"
 
 
 def _nothing(fix: Mapping[str, Any]) -> str:

@@ -67,6 +67,8 @@ class Target:
     """Standard deviation that fits, > 0."""
     why: str
     """The reason in one sentence, with the numbers."""
+    of_chain: bool = False
+    """Whether it is that of a chain shaped as a whole, which gives the bias its values too, and not that of the layer alone."""
 
 
 def target_for(layer: Layer, *, residual_branches: int = 1, gain_before: float = 1.0) -> Target | None:

@@ -137,8 +137,8 @@ def _training_marks(layers: Sequence[LayerAudit], hardly: Sequence[Group]) -> _M
         a for a in layers if a.layer.kind is Kind.NORM and not (a.stats.std > 0 and never_updated(a.layer))
     ]  # scales of a norm that never saw data were drawn: RepVGG starts them at N(0.1, 0.1) (timm)
     moved = [a for a in norms if a.stats.std > 0]
-    biases = [a.bias for a in layers if a.bias is not None and a.bias.count > 1]
-    constant = [bias for bias in biases if bias.std == 0]
+    biases = [a for a in layers if a.bias is not None and a.bias.count > 1]
+    constant = [a for a in biases if (a.bias is not None and a.bias.std == 0) or a.input_mean is not None]
     evidence = []
     if norms:
         evidence.append(f"{len(moved)} of {len(norms)} normalisation vectors have left their constant start")

@@ -137,6 +137,8 @@ def _bias_origin(audit: LayerAudit) -> BiasOrigin | None:
     """Where the values of the layer's bias came from; None where it has none, or it is that of a folded norm."""
     if audit.bias is None or audit.layer.folded_norm or _is_rescaled(audit):
         return None
+    if audit.input_mean is not None:
+        return "constant"  # but for what takes the mean of the input out
     facts = facts_of(audit.layer, audit.target)
     return origin_of_bias(audit.bias, facts, audit.provenance, decay=min(_width(audit) or 1.0, 1.0))
 

@@ -18,7 +18,7 @@ from initaudit.judgement.score import SUFFICES, TRAINABLE, score_of
 from initaudit.judgement.trainability import trainability
 from initaudit.probe.process import Aborted
 from initaudit.redrawing.misfit import FITS, is_misfit
-from initaudit.redrawing.twin import to_redraw, twin_of
+from initaudit.redrawing.twin import shaped_twin, to_redraw, twin_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +39,8 @@ CHANCE = 3.0
 HOPELESSLY = " No initialisation mends that."
 DRAWN = "Drawn as recommended"
 DRAWN_CENTRED = "With weights that sum to zero over the inputs of each unit"
+SHAPED = "With all layers shaped together"
+TOGETHER = ", or layers shaped together, as `initaudit fix` does where no scheme for a layer alone is enough"
 CENTRED = ", or weights that sum to zero over the inputs of each unit, as `initaudit fix` draws them"
 
 
@@ -102,17 +104,30 @@ def obstacle_to(
         redrawn, failure = None, error
     if redrawn is not None and redrawn >= TRAINABLE and not (doubt == "activation" and centred):
         return _scale(layers, outlook, redrawn=redrawn)
-    fix_helps = bool(chosen) and (redrawn is None or redrawn >= HOPELESS)
+    drawing_helps = bool(chosen) and (redrawn is None or redrawn >= HOPELESS)
+    shaped = None if drawing_helps or failure is not None else _shaped(model, layers, options, deadline)
+    shaping_helps = shaped is not None and shaped >= TRAINABLE
+    fix_helps = drawing_helps or shaping_helps
     message, advice = _activation(outlook) if doubt == "activation" else _width(outlook)
     return Obstacle(
         name=doubt,
-        message=f"{message}{'' if fix_helps else HOPELESSLY}{_score(redrawn, DRAWN_CENTRED if centred else DRAWN)}{_told(failure)}",
-        advice=f"{advice}{CENTRED if fix_helps and centred else ''}.",
+        message=f"{message}{'' if fix_helps else HOPELESSLY}{_score(redrawn, DRAWN_CENTRED if centred else DRAWN)}"
+        f"{_score(shaped, SHAPED) if shaping_helps else ''}{_told(failure)}",
+        advice=f"{advice}{TOGETHER if shaping_helps else CENTRED if drawing_helps and centred else ''}.",
         redrawn=redrawn,
         fix_helps=fix_helps,
         is_everywhere=_is_uniform(outlook.layers),
         interrupted=str(failure) if isinstance(failure, Aborted) else None,
     )
+
+
+def _shaped(model: Model, layers: Sequence[LayerAudit], options: ProbeOptions, deadline: float) -> float | None:
+    """Trainability of the network whose chain is shaped as a whole; None where it cannot be measured."""
+    try:
+        twin = trainability(shaped_twin(model, layers, options, deadline=deadline))
+    except (InitauditError, MemoryError):
+        return None
+    return None if twin is None else twin.score
 
 
 def _doubt(outlook: Outlook, layers: Sequence[LayerAudit]) -> str | None:

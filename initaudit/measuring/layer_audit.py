@@ -30,6 +30,8 @@ class LayerAudit:
     only the gradient of its weight is of use."""
     bias: WeightStats | None = None
     """Of the layer's bias, or the part of it that belongs to this layer."""
+    input_mean: float | None = None
+    """The mean of its input that its bias takes out, unit by unit; None where the bias says nothing of the kind."""
     trained: bool = False
     """Whether it holds what training taught it: the network was trained, and this layer is not known to be at its initialisation."""
 

@@ -13,6 +13,7 @@ from initaudit.initialisation.targets import Target, target_for
 from initaudit.kind import Kind
 from initaudit.measuring.coincidence import without_coincidences
 from initaudit.measuring.forked import processes, share
+from initaudit.measuring.input_mean import removed_mean
 from initaudit.measuring.layer_audit import LayerAudit
 from initaudit.measuring.packed import with_packed_draws
 from initaudit.stats import WeightStats, weigh
@@ -38,8 +39,8 @@ TURNS: Final = 16
 
 Targets: TypeAlias = Mapping[int, Target | None]
 """By the identity of the layer."""
-Weighing = tuple[WeightStats, WeightStats | None, Provenance | None]
-"""Of one layer: the statistics of its weight and its bias, and the law of the weight."""
+Weighing = tuple[WeightStats, WeightStats | None, Provenance | None, float | None]
+"""Of one layer: the statistics of its weight and its bias, the law of the weight, and the mean that the bias takes out."""
 
 
 def measure(layers: Sequence[Layer], *, seed: int = 0) -> tuple[tuple[LayerAudit, ...], tuple[tuple[Layer, str], ...]]:
@@ -58,9 +59,11 @@ def measure(layers: Sequence[Layer], *, seed: int = 0) -> tuple[tuple[LayerAudit
         if isinstance(found, str):
             unread.append((layer, found))
             continue
-        stats, bias, provenance = found
+        stats, bias, provenance, mean = found
         target = targets[id(layer)]
-        audits.append(LayerAudit(layer=layer, stats=stats, provenance=provenance, target=target, bias=bias))
+        audits.append(
+            LayerAudit(layer=layer, stats=stats, provenance=provenance, target=target, bias=bias, input_mean=mean)
+        )
     return tuple(without_coincidences(with_packed_draws(audits))), tuple(unread)
 
 
@@ -119,7 +122,8 @@ def _weighings(
         except UnsupportedWeight as error:
             yield str(error)
         else:
-            yield summary, bias, _provenance(layer, targets[id(layer)], stats, bias)
+            origin = _provenance(layer, targets[id(layer)], stats, bias)
+            yield summary, bias, origin, _input_mean(layer, bias, origin)
 
 
 def facts_of(layer: Layer, target: Target | None) -> LayerFacts:
@@ -159,6 +163,12 @@ def _provenance(layer: Layer, target: Target | None, stats: WeightStats, bias: W
     if not layer.kind.is_drawn or layer.untrainable is not None:
         return None
     return recognise(stats, facts_of(layer, target), bias)
+
+
+def _input_mean(layer: Layer, bias: WeightStats | None, origin: Provenance | None) -> float | None:
+    """Sought where the weights are orthogonal, as those of a chain are that is shaped as a whole."""
+    varies = bias is not None and bias.std > 0
+    return removed_mean(layer) if varies and origin is not None and origin.distribution == "orthogonal" else None
 
 
 def _key(layer: Layer) -> Hashable:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,6 +29,11 @@ class Recipe:
     bias: str = "auto"
     """Of the layers that get new weights: auto (zero, or 1 in a forget gate), zero, or keep."""
 
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing is said of how to draw."""
+        return self == replace(self, scheme=("auto",), mode="resample", gain=1.0, bias="auto")
+
     def scheme_for(self, layer: Layer) -> Assigned:
         """What the layer is to be drawn by."""
         from initaudit.initialisation.spelling import assigned
@@ -47,6 +52,12 @@ class Choice:
     """Gain of weights that are to sum to zero over each unit's inputs; None where they need not."""
     bias_alone: bool = False
     """Whether the weights are sound, and only the bias is set anew."""
+    keeps_bias: bool = False
+    """Whether the bias is sound, and only the weights are drawn anew."""
+    repair: bool = False
+    """Whether all but single values are sound, and only these are replaced."""
+    wrong: str = ""
+    """What is wrong with it, a sentence; empty where only its name or its place among others says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,3 +82,13 @@ class Change:
     std_after: float
     bias: str | None
     """Name of the bias that is reset with it, or None."""
+    rung: str = ""
+    """Which rung of the plan changed it: cause, layers or chain."""
+    wrong: str = ""
+    """What was wrong with it, a sentence."""
+    mean_before: float | None = None
+    mean_after: float | None = None
+    """Of the weights, or of the scale of a norm."""
+    bias_before: float | None = None
+    bias_after: float | None = None
+    """Mean of the bias that is reset; None where it stays."""

@@ -20,7 +20,9 @@ with He's weights throughout."""
 def is_misfit(layer: LayerAudit) -> bool:
     """Neither a deliberate zero nor within FITS of its target with a constant bias of zero."""
     facts, ratio = layer.layer, layer.ratio
-    if not facts.kind.is_mixing or facts.untrainable is not None or ratio is None:
+    if not facts.kind.is_mixing or facts.untrainable is not None or ratio is None or layer.target is None:
+        return False
+    if layer.target.of_chain:
         return False
     if ratio == 0 or (facts.gives_offsets and ratio < 1):
         return not (facts.is_head or facts.ends_residual_branch or facts.gives_offsets)

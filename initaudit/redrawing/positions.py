@@ -30,7 +30,9 @@ def positions(view: WeightView) -> np.ndarray | None:
         raise FixRefused("the weight is not stored in the file")
     tensor = view.tensors[0]
     if not tensor.is_floating or not isinstance(tensor.proto, TensorProto):
-        raise FixRefused(f"the weight is stored as {tensor.dtype}; values are drawn only into float tensors")
+        raise FixRefused(
+            f"the weight is stored as {tensor.dtype}; values are drawn only into float tensors: fix the model before it is quantised"
+        )
     if not view.steps and view.shape == tensor.shape:
         return None
     if view.computed or len(view.tensors) > 1:

@@ -5,23 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from initaudit.errors import FixRefused
 from initaudit.extraction.extract import extract_layers
 from initaudit.initialisation.spelling import BY_INPUTS
+from initaudit.probe.plan import ProbeOptions
+from initaudit.redrawing.biases import reset_bias, size_of_bias
 from initaudit.redrawing.choice import Change, Refusal
 from initaudit.redrawing.contents import Contents
 from initaudit.redrawing.draw import KEPT, new_bias, new_weights
 from initaudit.redrawing.fitting import ToFit, fit, own_bias
 from initaudit.redrawing.positions import positions
+from initaudit.redrawing.repair import REPAIRED, repaired
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Hashable, Iterable, Sequence
 
     from initaudit.extraction.layer import Layer
     from initaudit.model.load import Model
-    from initaudit.probe import ProbeOptions
     from initaudit.redrawing.choice import Choice, Recipe
 
 
@@ -30,12 +30,12 @@ def redraw(
 ) -> tuple[tuple[Change, ...], tuple[Refusal, ...], Contents]:
     """New weights for the layers of `model` (not the audited instance) that were chosen; the model itself stays as it is.
 
-    `inputs` says what schemes that are fitted to inputs see.
+    `inputs` says what schemes that are fitted to inputs see; synthetic ones where that is None.
     """
     changes: list[Change] = []
     refusals: list[Refusal] = []
     contents = Contents()
-    drawn: set[tuple[int, str | None]] = set()
+    drawn: set[Hashable] = set()
     to_fit: list[ToFit] = []
     layers = {
         layer.depth: layer for layer in extract_layers(model).layers
@@ -43,90 +43,66 @@ def redraw(
     for choice in chosen:
         layer = layers[choice.audit.layer.depth]
         tensor = layer.weight.tensors[0] if layer.weight.tensors else None
-        if choice.bias_alone:
-            try:
-                changes.append(_with_new_bias(choice, layer, layers.values(), recipe, contents))
-            except FixRefused as refusal:
-                refusals.append(Refusal(layer=layer.name, reason=str(refusal)))
-            continue
-        if tensor is not None and (id(tensor), layer.weight.part) in drawn:
+        tied = None if tensor is None or choice.bias_alone else (id(tensor), layer.weight.part)
+        if tied in drawn:
             continue  # a tied weight: one change serves all its uses
         try:
-            index = positions(layer.weight)
-            fresh, scheme = new_weights(choice, layer, seed, recipe)
+            changes.append(_changed(choice, layer, list(layers.values()), seed, recipe, contents))
         except FixRefused as refusal:
             refusals.append(Refusal(layer=layer.name, reason=str(refusal)))
             continue
-        assert tensor is not None
-        drawn.add((id(tensor), layer.weight.part))
-        contents.put(tensor, index, fresh)
-        changes.append(
-            Change(
-                layer=layer.name,
-                title=layer.title,
-                initializer=tensor.name,
-                scheme=scheme,
-                reason=choice.reason,
-                std_before=choice.audit.stats.std,
-                std_after=float(fresh.std()),
-                bias=_reset_bias(layer, new_bias(choice.audit, recipe), layers.values(), contents),
-            )
-        )
+        if tied is not None:
+            drawn.add(tied)
         method = recipe.scheme_for(choice.audit.layer).scheme
-        if method in BY_INPUTS:
+        if method in BY_INPUTS and tied is not None and not choice.repair:
             bias = own_bias(layer, list(layers.values())) if changes[-1].bias and recipe.bias == "auto" else None
+            index = positions(layer.weight)
             to_fit.append(ToFit(layer=layer, method=method, gain=recipe.gain, index=index, bias=bias))
-    if to_fit and inputs is not None:
-        unfit = fit(model, to_fit, contents, inputs)
+    if to_fit:
+        unfit = fit(model, to_fit, contents, inputs or ProbeOptions(mode="forward", seed=seed))
         refusals += [Refusal(layer=name, reason=reason) for name, reason in unfit.items()]
         changes = [_as_fitted(change, to_fit, contents) for change in changes if change.layer not in unfit]
     return tuple(changes), tuple(refusals), contents
 
 
 def _as_fitted(change: Change, fitted: Iterable[ToFit], contents: Contents) -> Change:
-    """With the std of the weights that the layer got."""
+    """With the mean and the std of the weights that the layer got."""
     for item in fitted:
         if item.layer.name == change.layer:
             flat = contents.values[id(item.layer.weight.tensors[0])]
-            return replace(change, std_after=float((flat if item.index is None else flat[item.index]).std()))
+            own = flat if item.index is None else flat[item.index]
+            return replace(change, std_after=float(own.std()), mean_after=float(own.mean()))
     return change
 
 
-def _with_new_bias(choice: Choice, layer: Layer, layers: Iterable[Layer], recipe: Recipe, contents: Contents) -> Change:
-    """The layer with its weights as they are. Raises FixRefused where its bias cannot be set."""
-    bias = _reset_bias(layer, new_bias(choice.audit, recipe), layers, contents)
-    if bias is None:
+def _changed(
+    choice: Choice, layer: Layer, layers: Sequence[Layer], seed: int, recipe: Recipe, contents: Contents
+) -> Change:
+    """What becomes of one layer, with its new values in `contents`. Raises FixRefused where nothing does."""
+    before, scheme = choice.audit.stats, KEPT
+    name, std, mean = "", before.std, before.mean
+    if not choice.bias_alone:
+        index = positions(layer.weight)
+        fresh, scheme = repaired(choice, layer, seed) if choice.repair else new_weights(choice, layer, seed, recipe)
+        tensor = layer.weight.tensors[0]
+        contents.put(tensor, index, fresh)
+        name, std, mean = tensor.name, float(fresh.std()), float(fresh.mean())
+    value = None if choice.keeps_bias else new_bias(choice.audit, recipe)
+    bias = reset_bias(layer, value, layers, contents, alone=choice.repair)
+    if choice.bias_alone and bias is None:
         raise FixRefused("only its bias is off, and that is left as it is")
     return Change(
         layer=layer.name,
         title=layer.title,
-        initializer=bias,
-        scheme=KEPT,
+        initializer=name or bias or "",
+        scheme=REPAIRED if choice.repair else scheme,
         reason=choice.reason,
-        std_before=choice.audit.stats.std,
-        std_after=choice.audit.stats.std,
+        wrong=choice.wrong,
+        std_before=before.std,
+        std_after=std,
+        mean_before=before.mean,
+        mean_after=mean,
         bias=bias,
+        bias_before=choice.audit.bias.mean if bias and choice.audit.bias is not None else None,
+        bias_after=size_of_bias(layer, contents) if bias else None,
     )
-
-
-def _reset_bias(layer: Layer, value: float | None, layers: Iterable[Layer], contents: Contents) -> str | None:
-    """The name of the bias that is set to `value`; None where there is none to set.
-
-    A forget gate adds a second bias, that of its recurrent weights, which is set to zero so that the sum is `value`.
-    """
-    bias = layer.bias
-    if value is None or bias is None or not bias.is_floating or bias.proto is None:
-        return None
-    _set(layer, value, contents)
-    if layer.is_forget_gate:
-        for other in layers:
-            if other.node is layer.node and other.weight.part == layer.weight.part and other.role == "R":
-                _set(other, 0.0, contents)
-    return bias.name
-
-
-def _set(layer: Layer, value: float, contents: Contents) -> None:
-    """Every element of the layer's bias to `value`."""
-    assert layer.bias is not None
-    index = None if layer.bias_slice is None else np.arange(*layer.bias_slice)
-    contents.put(layer.bias, index, np.full(layer.bias.shape if index is None else index.shape, value))

@@ -13,7 +13,9 @@ from initaudit.extraction.extract import extract_layers
 from initaudit.model.build import build_graph
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
+
+    from onnx import NodeProto
 
     from initaudit.extraction.layer import Layer
     from initaudit.model.load import Model
@@ -24,22 +26,27 @@ FIRST_FREE_INITIALIZERS = 4
 
 
 def split_copies(model: Model, chosen: Sequence[Choice]) -> Model:
-    """The model, whose message is changed, with copies split that share a tensor with a layer that is to be drawn anew.
+    """The model, whose message is changed, with copies split that share a tensor with a layer that is to be drawn anew."""
+    return split(model, copies(model, chosen))
 
-    `b.weight = Identity(a.weight)` becomes an initializer `b.weight`. What is tied stays tied.
+
+def copies(model: Model, chosen: Sequence[Choice]) -> dict[str, str]:
+    """Copies that share a tensor with one of the chosen layers, each with the name under which it is stored.
+
+    None where the format has no place for tensors of their own. What is tied is no copy.
     """
     if model.proto.ir_version < FIRST_FREE_INITIALIZERS:
-        return model
-    layers = extract_layers(model).layers
-    names = _aliases(layers, {choice.audit.layer.depth for choice in chosen})
-    stored = {tensor.name: tensor for tensor in model.proto.graph.initializer}
-    merged = [
-        node
-        for node in model.proto.graph.node
-        if node.op_type == "Identity" and node.output[0] in names and node.input[0] in stored
-    ]
+        return {}
+    names = _aliases(extract_layers(model).layers, {choice.audit.layer.depth for choice in chosen})
+    return {node.output[0]: node.input[0] for node in _merged(model, names)}
+
+
+def split(model: Model, names: Collection[str]) -> Model:
+    """The model, whose message is changed, with tensors of their own for these copies: `b.weight = Identity(a.weight)` becomes an initializer."""
+    merged = _merged(model, names)
     if not merged:
         return model
+    stored = {tensor.name: tensor for tensor in model.proto.graph.initializer}
     for node in merged:
         own = TensorProto()
         own.CopyFrom(stored[node.input[0]])
@@ -47,6 +54,18 @@ def split_copies(model: Model, chosen: Sequence[Choice]) -> Model:
         model.proto.graph.initializer.append(own)
         model.proto.graph.node.remove(node)
     return replace(model, graph=build_graph(model.proto, model.folder))
+
+
+def _merged(model: Model, names: Collection[str]) -> list[NodeProto]:
+    """The nodes that give copies their names."""
+    if not names:
+        return []
+    stored = {tensor.name for tensor in model.proto.graph.initializer}
+    return [
+        node
+        for node in model.proto.graph.node
+        if node.op_type == "Identity" and node.output[0] in names and node.input[0] in stored
+    ]
 
 
 def _aliases(layers: Sequence[Layer], chosen: set[int]) -> set[str]:

@@ -12,18 +12,22 @@ from initaudit.model.load import private_copy
 from initaudit.probe import probe
 from initaudit.probe.process import Aborted
 from initaudit.redrawing.centring import readers
+from initaudit.redrawing.chain import links
 from initaudit.redrawing.choice import Choice, Recipe
 from initaudit.redrawing.misfit import is_misfit
 from initaudit.redrawing.positions import set_values
 from initaudit.redrawing.redraw import redraw
+from initaudit.redrawing.shaped import shape_chain
 from initaudit.redrawing.split import split_copies
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from initaudit.measuring.layer_audit import LayerAudit
     from initaudit.model.load import Model
     from initaudit.probe import ProbeOptions
+    from initaudit.redrawing.choice import Change, Refusal
+    from initaudit.redrawing.contents import Contents
 
 MOST_PARAMETERS = 1 << 24
 """Weights up to which a twin is made. A judgement: ResNet-18 has 12 million; from ResNet-50 on a second probe takes longer than most who ask would wait."""
@@ -46,12 +50,31 @@ def twin_of(
 
     Raises ProbeError with the reason where there is no twin; Aborted where it was not done by `deadline` (see `probe`).
     """
+    return _twin(model, chosen, lambda copy: redraw(copy, chosen, options.seed, Recipe()), options, deadline)
+
+
+def shaped_twin(
+    model: Model, layers: Sequence[LayerAudit], options: ProbeOptions, *, deadline: float | None = None
+) -> tuple[LayerAudit, ...]:
+    """The same of the network whose chain is shaped as a whole."""
+    found = links(layers)
+    chosen = [Choice(audit=a, reason="twin") for link in found for a in (link.audit, link.norm) if a is not None]
+    return _twin(model, chosen, lambda copy: shape_chain(copy, found, options.seed), options, deadline)
+
+
+def _twin(
+    model: Model,
+    chosen: Sequence[Choice],
+    draw: Callable[[Model], tuple[Sequence[Change], Sequence[Refusal], Contents]],
+    options: ProbeOptions,
+    deadline: float | None,
+) -> tuple[LayerAudit, ...]:
     if sum(tensor.size for _, tensor in model.graph.tensors()) > MOST_PARAMETERS:
         raise ProbeError(f"the network has more than {MOST_PARAMETERS:,} weights")
     copy = split_copies(private_copy(model), chosen)
-    changes, refusals, contents = redraw(copy, chosen, options.seed, Recipe())
+    changes, refusals, contents = draw(copy)
     if not changes:
-        raise ProbeError(refusals[0].reason)
+        raise ProbeError(refusals[0].reason if refusals else "no layer can be drawn anew")
     for key, values in contents.values.items():
         set_values(contents.tensors[key], values)
     extraction = extract_layers(copy)

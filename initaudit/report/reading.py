@@ -7,15 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from initaudit.errors import UsageError
-from initaudit.findings import Severity
 from initaudit.report.document import SCHEMA_VERSION
+from initaudit.report.layer_changes import STATISTICS
+from initaudit.report.typed import misfit
 
 NEEDED: dict[str, tuple[str, ...]] = {
     "": ("model", "verdict", "coverage", "probe", "layers", "findings"),
     "model": ("path", "sha256"),
     "verdict": ("status", "context", "trainability", "slowness", "reason"),
     "coverage": ("parameters", "audited", "skipped"),
+    "probe": ("status", "mode"),
     "layers": ("name", "title", "op_type", "parameters", "weight", "stats", "target", "signal"),
+    "layers.weight": ("initializers", "part", "shape"),
+    **{f"layers.{group}": tuple(k for g, k in STATISTICS.values() if g == group) for group, _ in STATISTICS.values()},
     "findings": (
         "code",
         "name",
@@ -28,9 +32,7 @@ NEEDED: dict[str, tuple[str, ...]] = {
         "suppressed",
     ),
 }
-"""Keys that are read of a report, and of its parts; the rest is shown where it is there."""
-
-STATUSES = ("pass", "warn", "fail", "error")
+"""Keys that are read of a report, and of its parts where they are not null; the rest is shown where it is there."""
 
 
 def read_report(path: str, content: bytes | None = None) -> dict[str, Any] | None:
@@ -68,15 +70,21 @@ def _begun(path: str) -> bytes:
 
 
 def _check(document: dict[str, Any]) -> None:
-    """Raises KeyError, TypeError or ValueError where a key is missing, or has a word that means nothing."""
+    """Raises ValueError where something is not what the schema says, and KeyError where a key is missing that is read."""
+    if wrong := misfit(document, "document"):
+        raise ValueError(wrong)
     _ = document["tool"]["version"]
     for report in document["reports"]:
         for part, keys in NEEDED.items():
-            inside = report if not part else report[part]
-            for item in inside if isinstance(inside, list) else [inside]:
+            for item in _items(report, part):
                 for key in keys:
                     _ = item[key]
-        if report["verdict"]["status"] not in STATUSES:
-            raise ValueError(f"{report['verdict']['status']!r} is no status")
-        for finding in report["findings"]:
-            Severity(finding["severity"])
+
+
+def _items(report: Any, part: str) -> list[Any]:
+    """What stands at a path of keys, of lists each element; nothing where it is null."""
+    items = [report]
+    for key in part.split("."):
+        items = [item[key] for item in items if item is not None] if key else items
+        items = [inner for item in items for inner in (item if isinstance(item, list) else [item])]
+    return [item for item in items if item is not None]

@@ -26,7 +26,9 @@ place (0.78) is, while `audit` (0.71) and `pip-audit` (0.67) are tools of their 
 
 PREFIX = "INITAUDIT_"
 """Of the environment variables that are options."""
-ONE_RUN = ("all", "dry_run", "force", "in_place", "isolated", "layers", "prune", "update")
+ONE_RUN = (
+    "all", "dry_run", "export_weights", "force", "in_place", "isolated", "keep_going", "layers", "prune", "undo", "update",
+)  # fmt: skip
 """Options of commands that neither file nor variable may give: what is written, replaced or forced must be seen on the command line."""
 OTHER_VARIABLES = ("INITAUDIT_DEBUG", "INITAUDIT_CONFIG")
 """Variables with this prefix that are no options of an audit or a run."""

@@ -148,7 +148,9 @@ def test_words_that_mean_nothing_are_refused(sides: Path, tmp_path: Path, capfd:
     (tmp_path / "odd.json").write_text(json.dumps(document))
 
     assert run(["diff", *QUICK, str(sides / "well.json"), str(tmp_path / "odd.json")]) == 2
-    assert "'fatal' is not a valid Severity" in capfd.readouterr().err
+    assert (
+        "document.reports[0].findings[0].severity is 'fatal', not one of error, warning, info" in capfd.readouterr().err
+    )
 
 
 def test_a_report_comes_through_a_pipe(sides: Path):

@@ -171,11 +171,11 @@ def test_external_data_is_copied_with_the_new_values(tmp_path: Path):
 
 def test_a_trained_layer_is_not_drawn_anew_without_force(tmp_path: Path):
     """It would destroy what was learned."""
-    path = save(mlp([64, 64, 64, 8], draw=trained_like, change={"fc1.weight": np.zeros_like}), tmp_path / "m.onnx")
+    path = save(mlp([64, 64, 64, 8], draw=trained_like), tmp_path / "m.onnx")
     config = initaudit.Config(probe="none", context="trained")
 
     with pytest.raises(FixRefused, match="--force"):
-        initaudit.fix(path, tmp_path / "out.onnx", config=config)
+        initaudit.fix(path, tmp_path / "out.onnx", config=config, layers=["/fc1/Gemm"])
 
     assert not (tmp_path / "out.onnx").exists()
 
@@ -192,9 +192,9 @@ def test_a_trained_layer_is_drawn_anew_by_force(tmp_path: Path):
 
 
 def test_of_a_mixed_network_only_what_was_not_trained_is_drawn(tmp_path: Path):
-    """A layer at its initialisation whose bias stops every unit gets a new bias; a zero layer between trained ones is left, with the reason."""
+    """A layer at its initialisation whose bias stops every unit gets a new bias; one of equal units, which was trained, is left, with the reason."""
     change = {
-        "fc1.weight": np.zeros_like,
+        "fc1.weight": lambda w: np.tile(w[:1], (64, 1)),
         "fc2.weight": lambda w: he(w.shape, np.random.default_rng(1)),
         "fc2.bias": lambda b: b - 100,
     }
@@ -247,7 +247,7 @@ def test_rescaling_leaves_biases_alone(tmp_path: Path):
     path = save(mlp([64, 128, 8], change=change), tmp_path / "m.onnx")
 
     rescaled = initaudit.fix(path, tmp_path / "rescaled.onnx", config=STATIC, mode="rescale")
-    drawn = initaudit.fix(path, tmp_path / "drawn.onnx", config=STATIC)
+    drawn = initaudit.fix(path, tmp_path / "drawn.onnx", config=STATIC, every=True, layers=["/fc0/Gemm"])
 
     assert [c.bias for c in rescaled.changes] == [None]
     assert np.array_equal(tensors(tmp_path / "rescaled.onnx")["fc0.bias"], tensors(path)["fc0.bias"])
@@ -312,3 +312,14 @@ def test_weights_behind_relu_are_not_centred(tmp_path: Path) -> None:
 
     assert result.changes
     assert not any("centred" in change.scheme for change in result.changes)
+
+
+def test_a_second_fix_changes_nothing(tmp_path: Path) -> None:
+    """The first mended what there was; the file is copied with its record."""
+    path = save(mlp([64, 64, 8], change={"fc0.weight": np.zeros_like}), tmp_path / "m.onnx")
+    initaudit.fix(path, tmp_path / "once.onnx", config=STATIC)
+
+    again = initaudit.fix(tmp_path / "once.onnx", tmp_path / "twice.onnx", config=STATIC)
+
+    assert again.changes == ()
+    assert (tmp_path / "twice.onnx").read_bytes() == (tmp_path / "once.onnx").read_bytes()

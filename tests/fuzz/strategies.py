@@ -64,7 +64,7 @@ def toml() -> st.SearchStrategy[str]:
         {}, optional={"files": st.one_of(values(), st.dictionaries(names(), table, max_size=2))}
     )
     whole = st.tuples(table, nested, files).map(lambda parts: _toml({**parts[0], **parts[1], **parts[2]}))
-    return st.one_of(whole, whole.map(lambda text: f"{text}\n'''\n{'a' * 60}\n'''"), st.text(max_size=60))
+    return st.one_of(whole, whole.map(lambda text: f"exclude = '''\n{'a' * 60}\n'''\n{text}"), st.text(max_size=60))
 
 
 def _toml(table: dict[str, Any]) -> str:
@@ -72,7 +72,7 @@ def _toml(table: dict[str, Any]) -> str:
 
 
 def _key(text: str) -> str:
-    return json.dumps(text).replace("\x7f", "\\u007f")
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _value(value: Any) -> str:
@@ -99,7 +99,9 @@ def changed(draw: st.DrawFn, document: Any) -> Any:
         if key is None:
             return draw(values())
         if draw(st.booleans()):
-            holder[key] = draw(st.one_of(st.none(), values()))
+            holder[key] = draw(
+                st.one_of(st.sampled_from([None, 7, "abc", [], {}, ["x"], {"a": 1}, -1.5, True]), values())
+            )
         else:
             del holder[key]
     return made

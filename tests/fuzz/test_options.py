@@ -23,7 +23,7 @@ from initaudit.settings.sources import PREFIX, read_environment
 from tests.fuzz.outcome import check_rendered
 from tests.fuzz.strategies import OPTIONS, names, refused, texts, toml, values
 
-SHARED = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SHARED = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 """The folder of a test may serve all its examples: each writes the same file anew."""
 SWITCHES = sorted(p.opts[0] for p in command.params if isinstance(p, click.Option) and not p.is_flag)
 """Options of the command line that take a value."""

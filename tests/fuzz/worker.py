@@ -21,7 +21,7 @@ MEMORY = 2 << 30
 """Bytes of data that the process may hold: half of what the probe of a command may by default."""
 SECONDS = 20.0
 """Processor time of a case, files of some kilobytes; the load of the machine does not count."""
-ASLEEP = 200.0
+ASLEEP = 900.0
 """Seconds of the clock after which a case counts as asleep: on a busy machine the processor's come slowly."""
 TIRED = 1000
 """Cases after which the process is replaced."""

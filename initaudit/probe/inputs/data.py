@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +30,9 @@ def read_data(data: str | bytes, wanted: Mapping[str, np.dtype[Any]], path: str)
             stored = _stored(np.load(file, allow_pickle=False), wanted, path)
     except FileNotFoundError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
-    except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile) as error:
+    except UsageError:
+        raise
+    except Exception as error:  # numpy and zipfile raise whatever a damaged header or archive leads them to
         raise UsageError(f"{path}: cannot be read as .npz or .npy: {error}") from error
     missing = [name for name in wanted if name not in stored]
     if missing:

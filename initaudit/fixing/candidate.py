@@ -1,0 +1,122 @@
+"""Candidate: a model as it would be written, in memory, with its audit; and the way from one to the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from initaudit.auditor import audit
+from initaudit.model.load import private_copy
+from initaudit.redrawing.positions import set_values
+from initaudit.redrawing.split import copies, split
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+    from initaudit.config import Config
+    from initaudit.model.load import Model
+    from initaudit.model.tensors import Tensor
+    from initaudit.redrawing.choice import Change, Choice, Refusal
+    from initaudit.redrawing.contents import Contents
+    from initaudit.report.report import Report
+
+Key: TypeAlias = tuple[int, str]
+"""Of a stored tensor: which graph of the model, and its name there."""
+Drawn: TypeAlias = "tuple[tuple[Change, ...], tuple[Refusal, ...], Contents]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Candidate:
+    """The model with some of its values replaced."""
+
+    model: Model
+    report: Report
+    changes: tuple[Change, ...] = ()
+    """At most one a tensor: the last word."""
+    refusals: tuple[Refusal, ...] = ()
+    split: Mapping[str, str] = field(default_factory=dict)
+    """Copies that have tensors of their own here, each with the name under which the file stores it."""
+    touched: frozenset[Key] = frozenset()
+    """Tensors with new values."""
+
+    def changed(
+        self, chosen: Sequence[Choice], config: Config, draw: Callable[[Model], Drawn], *, rung: str
+    ) -> Candidate | None:
+        """The candidate with what `draw` makes of a copy of it, audited; None where that changes nothing.
+
+        `chosen` are the layers whose copies must not change with them.
+        """
+        names = copies(self.model, chosen)
+        model = split(replace(private_copy(self.model), name=self.model.label), names)
+        changes, refusals, contents = draw(model)
+        keys = {id(tensor): key for key, tensor in tensors(model)}
+        touched = set()
+        for identity, tensor in contents.tensors.items():
+            if _differs(tensor, contents.values[identity]):
+                set_values(tensor, contents.values[identity])
+                touched.add(keys[identity])
+        if not touched:
+            return replace(self, refusals=_together(self.refusals, refusals)) if refusals else None
+        held = {name for _, name in touched}
+        named = tuple(
+            _as_it_is(replace(change, rung=rung), held)
+            for change in changes
+            if {change.initializer, change.bias} & held
+        )
+        again = {change.layer for change in named}
+        return Candidate(
+            model=model,
+            report=audit(model, config),
+            changes=(*(c for c in self.changes if c.layer not in again), *_since(self.changes, named)),
+            refusals=_together(self.refusals, refusals),
+            split={**self.split, **names},
+            touched=self.touched | touched,
+        )
+
+    @property
+    def needed(self) -> frozenset[str]:
+        """The copies that hold, or whose stored original holds, new values."""
+        held = {name for _, name in self.touched}
+        return frozenset(copy for copy, stored in self.split.items() if copy in held or stored in held)
+
+    def values(self) -> dict[Key, np.ndarray]:
+        """The new values of every touched tensor, in its own type."""
+        return {key: tensor.array() for key, tensor in tensors(self.model) if key in self.touched}
+
+
+def tensors(model: Model) -> Iterator[tuple[Key, Tensor]]:
+    """Every stored tensor of a model."""
+    for index, graph in enumerate(model.graph.graphs()):
+        for name, value in graph.values.items():
+            if value.tensor is not None:
+                yield (index, name), value.tensor
+
+
+def _differs(tensor: Tensor, values: np.ndarray) -> bool:
+    """Whether the stored values would change."""
+    held = tensor.array().reshape(-1)
+    return not np.array_equal(values.astype(held.dtype).view(held.dtype), held)
+
+
+def _as_it_is(change: Change, held: Collection[str]) -> Change:
+    """The change without a bias that already was what it is set to."""
+    return change if change.bias in held else replace(change, bias=None, bias_before=None, bias_after=None)
+
+
+def _together(one: tuple[Refusal, ...], other: tuple[Refusal, ...]) -> tuple[Refusal, ...]:
+    return tuple({refusal.layer: refusal for refusal in (*one, *other)}.values())
+
+
+def _since(earlier: Sequence[Change], later: Sequence[Change]) -> list[Change]:
+    """The later changes, with what stood there before the first of them."""
+    first = {change.layer: change for change in earlier}
+    return [_joined(first[change.layer], change) if change.layer in first else change for change in later]
+
+
+def _joined(earlier: Change, later: Change) -> Change:
+    """Of one layer that two rungs changed."""
+    bias = earlier.bias_before if earlier.bias is not None else later.bias_before
+    wrong = earlier.wrong or later.wrong
+    return replace(later, std_before=earlier.std_before, mean_before=earlier.mean_before, bias_before=bias, wrong=wrong)

@@ -1,0 +1,179 @@
+"""The chain as a whole: what each layer of a network is to hold so that signal and differences between inputs pass all of them.
+
+Layer by layer in topological order, with the mean m and the variance v of what the layer reads, a and b of its own activation (`shaping`), and Q
+orthogonal with rows of mean square 1:
+
+    W = a Q / sqrt(v)        bias = b - m sum_j W_ij
+
+so that each unit's pre-activation is N(b, a^2), whatever the mean in front of it. The end of a residual branch is divided by the root of the number of
+branches. A norm in front of the activation has scale a and shift b instead. A layer without a bias has weights that sum to zero.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from initaudit.initialisation.layer_gain import activation_of
+from initaudit.initialisation.schemes import SCHEMES
+from initaudit.kind import Kind
+from initaudit.redrawing.arriving import Arrivals, Arriving
+from initaudit.redrawing.shaping import STRAIGHT, Shape, shape_at, shape_for
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
+    from initaudit.extraction.layer import Layer
+    from initaudit.measuring.layer_audit import LayerAudit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Link:
+    """One layer of the chain."""
+
+    audit: LayerAudit
+    shape: Shape
+    arriving: Arriving
+    share: float = 1.0
+    """What the weights are multiplied by beside: 1 / sqrt(branches) at the end of a branch."""
+    norm: LayerAudit | None = None
+    """The norm in front of the activation, which holds a and b instead of the layer."""
+    has_bias: bool = True
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation that the layer's own output is to have."""
+        return self.share * (1.0 if self.norm is not None else self.shape.spread)
+
+    @property
+    def shift(self) -> float:
+        """Mean that the layer's own output is to have."""
+        return 0.0 if self.norm is not None else self.shape.shift
+
+    @property
+    def std(self) -> float:
+        """Of the weights."""
+        return self.spread / math.sqrt(self.arriving.variance * _inputs(self.audit.layer))
+
+    def weights(self, layer: Layer, rng: np.random.Generator) -> np.ndarray:
+        """New weights in the shape of the operand, float64."""
+        view = layer.weight
+        drawn = _orthogonal(layer, rng)
+        if not self.has_bias and self.arriving.mean != 0.0:
+            drawn = drawn - drawn.mean(axis=_summed(layer), keepdims=True)
+        size = math.sqrt(float(np.mean(drawn**2)))
+        assert drawn.shape == view.shape
+        return np.asarray(drawn * (self.std / size if size else 0.0))
+
+    def bias(self, layer: Layer, weights: np.ndarray) -> np.ndarray:
+        """New biases of the units for these weights, flat."""
+        strides = math.prod(layer.node.attr("strides") or [1]) if layer.kind is Kind.CONV_TRANSPOSE else 1
+        sums = weights.sum(axis=_summed(layer)).reshape(-1) / strides
+        return np.asarray(self.shift - self.arriving.mean * sums)
+
+
+def links(layers: Sequence[LayerAudit]) -> list[Link]:
+    """The layers whose place in the chain is known, in topological order; the others stay as they are."""
+    arrivals = Arrivals(layers)
+    chosen = [a for a in layers if _can_be_shaped(a)]
+    branches = sum(a.layer.ends_residual_branch for a in chosen)
+    bent = [a for a in chosen if a.layer.activation is not None]
+    length = sum(1.0 / branches if a.layer.in_residual_branch and branches else 1.0 for a in bent)
+    norms = {id(a.layer.input): a for a in layers if a.layer.kind is Kind.NORM and a.layer.untrainable is None}
+    known: dict[Hashable, Shape] = {}
+    found: list[Link] = []
+    for audit in chosen:
+        facts = audit.layer
+        arriving = arrivals.at(facts.input)
+        if arriving is None or not arriving.variance > 0 or facts.output is None:
+            continue
+        norm = norms.get(id(facts.output)) if facts.normalized_by is not None else None
+        has_bias = _has_bias(audit if norm is None else norm)
+        straight = facts.activation is None or audit is bent[-1]
+        shape = _shape_of(facts, known, length, shifted=has_bias, straight=straight or _behind_fixed_norm(facts, norm))
+        ends = facts.ends_residual_branch and not facts.normalized_before_use and branches
+        link = Link(
+            audit=audit,
+            shape=shape,
+            arriving=arriving,
+            share=1.0 / math.sqrt(branches) if ends else 1.0,
+            norm=norm if facts.activation is not None else None,
+            has_bias=_has_bias(audit),
+        )
+        found.append(link)
+        arrivals.give(facts.output, link.shift, link.spread**2)
+        if facts.postactivation is not None:
+            arrivals.give(facts.postactivation, shape.mean, shape.variance)
+    return found
+
+
+def _can_be_shaped(audit: LayerAudit) -> bool:
+    """Whether the layer is a product with weights of its own that may be drawn."""
+    facts = audit.layer
+    return (
+        facts.kind.is_product
+        and facts.kind is not Kind.ATTENTION
+        and facts.untrainable is None
+        and audit.target is not None
+        and not facts.gives_offsets
+        and not facts.shared_with
+        and (facts.activation is None or activation_of(facts) is not None)
+    )
+
+
+def _shape_of(facts: Layer, known: dict[Hashable, Shape], length: float, *, shifted: bool, straight: bool) -> Shape:
+    """That of the layer's activation; at unit spread where the layer is the last of the chain."""
+    if facts.activation is None:
+        return STRAIGHT
+    named = facts.activation != "custom"
+    key: Any = (
+        facts.activation if named else facts.name,
+        tuple(sorted(facts.activation_params.items())),
+        shifted,
+        straight,
+    )
+    if key not in known:
+        phi = activation_of(facts)
+        assert phi is not None
+        known[key] = shape_at(phi, 1.0, 0.0) if straight else shape_for(phi, length, shifted=shifted)
+    return known[key]
+
+
+def _behind_fixed_norm(facts: Layer, norm: LayerAudit | None) -> bool:
+    """Whether a norm stands in front of the activation whose scale is not to be had."""
+    return facts.normalized_by is not None and norm is None
+
+
+def _has_bias(audit: LayerAudit) -> bool:
+    """Whether a stored bias of the layer holds one value for each of its units."""
+    bias = audit.layer.bias
+    return bias is not None and bias.is_floating and bias.proto is not None
+
+
+def _inputs(facts: Layer) -> float:
+    """Products in each output: of a transposed convolution one tap in stride meets a value."""
+    stride = math.prod(facts.node.attr("strides") or [1]) if facts.kind is Kind.CONV_TRANSPOSE else 1
+    return facts.fan_in / stride
+
+
+def _summed(layer: Layer) -> tuple[int, ...]:
+    """Axes of the operand that one unit sums over."""
+    return tuple(axis % len(layer.weight.shape) for axis in layer.weight.input_axes)
+
+
+def _orthogonal(layer: Layer, rng: np.random.Generator) -> np.ndarray:
+    """Of any scale; each group by itself."""
+    view = layer.weight
+    (first, *rest), groups = view.shape, layer.groups
+
+    def draw(shape: tuple[int, ...]) -> np.ndarray:
+        return SCHEMES["orthogonal"].draw(
+            shape, rng, fan_in=layer.fan_in, fan_out=layer.fan_out, unit_axes=view.unit_axes, input_axes=view.input_axes
+        )
+
+    if groups > 1 and first % groups == 0:
+        return np.concatenate([draw((first // groups, *rest)) for _ in range(groups)])
+    return draw(view.shape)

@@ -1,0 +1,86 @@
+"""New values for a chain that is shaped as a whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from initaudit.errors import FixRefused
+from initaudit.extraction.extract import extract_layers
+from initaudit.redrawing.biases import set_bias, size_of_bias
+from initaudit.redrawing.choice import Change, Refusal
+from initaudit.redrawing.contents import Contents
+from initaudit.redrawing.positions import positions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from initaudit.extraction.layer import Layer
+    from initaudit.measuring.layer_audit import LayerAudit
+    from initaudit.model.load import Model
+    from initaudit.redrawing.chain import Link
+
+SHAPED = "orthogonal, shaped"
+"""What stands for a scheme where a layer is drawn as a part of the whole chain."""
+
+
+def shape_chain(
+    model: Model, links: Sequence[Link], seed: int, heads: Mapping[str, float] | None = None
+) -> tuple[tuple[Change, ...], tuple[Refusal, ...], Contents]:
+    """New values for every link; the model itself stays as it is.
+
+    Args:
+        model: of which the links are.
+        links: layers of a chain.
+        seed: of the draws; a layer's depth is mixed into it.
+        heads: by name of a layer, what its weights and biases are multiplied by.
+    """
+    layers = {layer.depth: layer for layer in extract_layers(model).layers}
+    changes: list[Change] = []
+    refusals: list[Refusal] = []
+    contents = Contents()
+    for link in links:
+        layer = layers[link.audit.layer.depth]
+        try:
+            index = positions(layer.weight)
+        except FixRefused as refusal:
+            refusals.append(Refusal(layer=layer.name, reason=str(refusal)))
+            continue
+        factor = (heads or {}).get(link.audit.layer.name, 1.0)
+        weights = link.weights(layer, np.random.default_rng([seed, layer.depth])) * factor
+        contents.put(layer.weight.tensors[0], index, weights)
+        if link.has_bias:
+            set_bias(layer, link.bias(layer, weights), contents)
+        changes.append(_change(link.audit, layer, weights, contents, bias=link.has_bias))
+        if link.norm is not None:
+            norm = layers[link.norm.layer.depth]
+            changes.append(_set_norm(link, norm, contents))
+    return tuple(changes), tuple(refusals), contents
+
+
+def _set_norm(link: Link, norm: Layer, contents: Contents) -> Change:
+    assert link.norm is not None
+    scales = np.full(norm.weight.shape, link.shape.spread)
+    contents.put(norm.weight.tensors[0], positions(norm.weight), scales)
+    has_bias = norm.bias is not None and norm.bias.is_floating and norm.bias.proto is not None
+    if has_bias:
+        set_bias(norm, link.shape.shift, contents)
+    return _change(link.norm, norm, scales, contents, bias=has_bias)
+
+
+def _change(audit: LayerAudit, layer: Layer, weights: np.ndarray, contents: Contents, *, bias: bool) -> Change:
+    return Change(
+        layer=layer.name,
+        title=layer.title,
+        initializer=layer.weight.tensors[0].name,
+        scheme=SHAPED,
+        reason="chain",
+        std_before=audit.stats.std,
+        std_after=float(weights.std()),
+        mean_before=audit.stats.mean,
+        mean_after=float(weights.mean()),
+        bias=layer.bias.name if bias and layer.bias is not None else None,
+        bias_before=audit.bias.mean if bias and audit.bias is not None else None,
+        bias_after=size_of_bias(layer, contents) if bias else None,
+    )

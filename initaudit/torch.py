@@ -1,0 +1,148 @@
+"""PyTorch modules, audited and fixed as they are: nothing is written to a file.
+
+    import initaudit.torch
+
+    report = initaudit.torch.audit(model, torch.randn(8, 3, 32, 32))
+    initaudit.torch.fix_(model, torch.randn(8, 3, 32, 32))
+
+The module is exported as ONNX without any optimisation, so that every parameter is a tensor of the file under its own name. Needs the extra `torch`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from initaudit import api
+from initaudit.errors import FixRefused, UnreadableModel, UsageError
+from initaudit.model.load import load_model
+from initaudit.model.record import read_record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Unpack
+
+    from torch import Tensor
+    from torch.nn import Module
+
+    from initaudit.api import AuditOptions, FixKeywords
+    from initaudit.config import Config
+    from initaudit.fixing.fixer import FixResult
+    from initaudit.model.load import Model
+    from initaudit.report.report import Report
+
+__all__ = ["audit", "fix_"]
+
+
+def audit(
+    module: Module, example_inputs: Any, *, config: Config | None = None, **options: Unpack[AuditOptions]
+) -> Report:
+    """Audit a module as it is now; it is not changed.
+
+    Args:
+        module: any `torch.nn.Module` that `torch.onnx.export` can export.
+        example_inputs: a tensor, a tuple of the positional arguments, or a dict of the keyword arguments of `forward`.
+        config: as for `initaudit.audit`.
+        **options: as for `initaudit.audit`.
+
+    Raises:
+        UsageError: PyTorch or onnxscript is not installed, or as for `initaudit.audit`.
+        ModelError: the module cannot be exported.
+    """
+    return api.audit(_export(module, example_inputs).model, config=config, **options)
+
+
+def fix_(
+    module: Module, example_inputs: Any, *, config: Config | None = None, **options: Unpack[FixKeywords]
+) -> FixResult:
+    """Fix a module in place: its parameters get the values that `initaudit.fix` would write, all of them or, where it raises, none.
+
+    Args:
+        module: as for `audit`.
+        example_inputs: as for `audit`.
+        config: as for `initaudit.fix`.
+        **options: as for `initaudit.fix`; with `dry_run` the module stays as it is.
+
+    Raises:
+        FixRefused: nothing was changed, and why.
+        UsageError, ModelError: as for `audit`.
+    """
+    import torch
+
+    exported = _export(module, example_inputs)
+    with TemporaryDirectory() as folder:
+        output = Path(folder) / "fixed.onnx"
+        result = api.fix(exported.model, output, config=config, **options)
+        fresh = _changed(output) if result.written and result.changes else {}
+        unknown = sorted(fresh.keys() - exported.tensors.keys())
+        if unknown:
+            raise FixRefused(f"{exported.model.label}: {unknown[0]} is no parameter of the module; nothing was changed")
+        with torch.no_grad():
+            for name, values in fresh.items():
+                exported.tensors[name].copy_(torch.from_numpy(values))
+    after = None if result.after is None else replace(result.after, path=exported.model.label)
+    return replace(result, after=after, written=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Exported:
+    model: Model
+    tensors: Mapping[str, Tensor]
+    """The parameters and buffers of the module, by the names of the initializers that hold their values."""
+
+
+def _export(module: Module, example_inputs: Any) -> _Exported:
+    try:
+        import onnxscript  # noqa: F401  which the exporter needs
+        import torch
+    except ImportError as error:
+        raise UsageError(f"{error}; modules need the extra torch: pip install 'initaudit[torch]'") from error
+    keywords = dict(example_inputs) if isinstance(example_inputs, Mapping) else {}
+    arguments = () if keywords else _arguments(example_inputs)
+    name = type(module).__name__
+    try:
+        with _evaluating(module):
+            program = torch.onnx.export(module, arguments, kwargs=keywords, dynamo=True, optimize=False, verbose=False)
+        assert program is not None
+        proto = program.model_proto
+    except Exception as error:
+        reason = str(error).strip().split("\n")[0]
+        raise UnreadableModel(f"{name}: torch.onnx.export cannot export it: {reason:.300}") from error
+    own = {(t.data_ptr(), t.shape): t for t in module.state_dict(keep_vars=True).values() if t.numel()}
+    held = {key: getattr(v.const_value, "raw", None) for key, v in program.model.graph.initializers.items()}
+    places = {key: (raw.data_ptr(), raw.shape) for key, raw in held.items() if isinstance(raw, torch.Tensor)}
+    tensors = {key: own[place] for key, place in places.items() if place in own}
+    return _Exported(model=load_model(proto, name=name), tensors=tensors)
+
+
+def _arguments(example_inputs: Any) -> tuple[Any, ...]:
+    """What `forward` is called with: a sequence of arguments, or the only one."""
+    return tuple(example_inputs) if isinstance(example_inputs, Sequence) else (example_inputs,)
+
+
+@contextmanager
+def _evaluating(module: Module) -> Iterator[None]:
+    """The module without dropout, and with norms that measure nothing, for a while."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training
+
+
+def _changed(path: Path) -> dict[str, np.ndarray]:
+    """The values of the tensors that a fixed file says have changed; those of a type that numpy does not know, as float32."""
+    model = load_model(path)
+    record = read_record(model.proto)
+    assert record is not None
+    names = {tensor.name for tensor in record.fixes[-1].tensors}
+    found = {tensor.name: tensor.array() for _, tensor in model.graph.tensors() if tensor.name in names}
+    return {name: np.array(a if a.dtype.kind == "f" else a.astype(np.float32)) for name, a in found.items()}
