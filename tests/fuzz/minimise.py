@@ -14,7 +14,7 @@ from tests.fuzz.mutation.mutate import parsed
 Step = Callable[[], None]
 
 
-def smallest(raw: bytes, same: Callable[[bytes], bool], *, seconds: float = 120.0) -> bytes:
+def smallest(raw: bytes, same: Callable[[bytes], bool], *, seconds: float = 60.0) -> bytes:
     """A file without every part that it ends in the same way without, as far as the time allows.
 
     Args:

@@ -103,7 +103,7 @@ def check_rendered(name: str, text: str) -> None:
     hidden = {c for c in set(text) - set("\n\r") if is_hidden(c)}
     if hidden:
         raise FaultError(f"{name} holds the hidden character {min(hidden)!r}")
-    if "##vso[" in text or "##[" in text:
+    if name != "html" and ("##vso[" in text or "##[" in text):  # a page is no log
         raise FaultError(f"{name} gives orders to Azure")
     if name not in ("github", "html") and any(line.lstrip().startswith("::") for line in text.splitlines()):
         raise FaultError(f"{name} gives orders to GitHub")
@@ -114,7 +114,7 @@ def _fixed(path: Path, case: Case) -> str:
     out = path.with_name("out.onnx")
     mode = "rescale" if case.number % 3 == 0 else "resample"
     try:
-        result = fix(path, out, _config(case), FixOptions(every=True, force=True, mode=mode))
+        result = fix(path, out, _config(case), FixOptions(every=True, force=True, keep_going=True, mode=mode))
     except FixRefused:
         if out.exists():
             raise FaultError("fix refused, and wrote") from None
