@@ -1,12 +1,12 @@
 """Time and memory against size: how an audit grows with what a file can have much of.
 
-    python benchmarks/scaling.py [WORD ...] [--formats]
+    python benchmarks/scaling.py [WORD ...] [--part N]
 
-WORDs choose dimensions by their names. Each model of `scaling_models.py` is audited without a probe in a process of its own at an eighth,
-a quarter, half and all of the largest size; a tiny model is audited first, so that imports do not count. The exponent is the slope of
-processor time over size in a log-log fit to those sizes that take at least FLOOR seconds, the two largest at least. The report's JSON entry
-counts as part of the audit; `--formats` measures what it takes to render that in each format instead, by default for the layers with
-findings.
+WORDs choose dimensions by their names; `--part 8` measures at an eighth of the sizes. Each model of `scaling_models.py` is audited without a
+probe, in a fork of a process that has imported and audited already, at a quarter of the largest size and at the largest. What counts is
+processor time, that of children included, and the least of up to REPEATS runs, for what else the machine does can only add to it. The
+exponent is the slope between the two sizes in a log-log plot, for the audit with the report's JSON entry and for what it takes to render
+that in each format, of which the one that takes longest is named.
 
 The bar is BAR. A quadratic step may hide below the linear ones at these sizes; sorting and caches account for the little above one.
 """
@@ -14,33 +14,47 @@ The bar is BAR. A quadratic step may hide below the linear ones at these sizes; 
 from __future__ import annotations
 
 import argparse
-import json
+import gc
 import math
+import multiprocessing
 import resource
-import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from scaling_models import DIMENSIONS, layers
 
+from initaudit.auditor import audit
+from initaudit.config import Config
+from initaudit.format import FormatOptions, all_formats
+from initaudit.report.document import document
+
 BAR = 1.15
-FLOOR = 0.1
-PARTS = (8, 4, 2, 1)
-LONGEST = 120
+GROWTH = 4
+"""Between the two sizes."""
+REPEATS = 3
+ENOUGH = 6.0
+"""Seconds of processor time for the largest size after which it is not measured again."""
+LEAST = 0.1
+"""Seconds; what takes less at its largest size is called fast, whatever its slope."""
+LONGEST = 300
 """Seconds after which an audit is given up."""
+FORK = multiprocessing.get_context("fork")
+CONFIG = Config(probe="none", timeout=600)
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """One audit."""
+class Used:
+    """What a step took."""
 
-    size: int
     seconds: float
     """Of processor time, child processes included."""
-    mebibytes: float
-    """Of memory beyond that of the tiny model, at the most."""
+    mebibytes: float = 0.0
+    """Of memory beyond what the process held before, at the most."""
 
 
 def processor_time() -> float:
@@ -54,79 +68,91 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def measure_here(path: str, *, formats: bool) -> dict[str, tuple[float, float]]:
-    """Seconds and MiB, in this process; by format, or of the audit under an empty name."""
-    from initaudit.auditor import audit
-    from initaudit.config import Config
-    from initaudit.format import FormatOptions, all_formats
-    from initaudit.report.document import document
+def make(name: str, size: int, path: str) -> None:
+    """Write a model."""
+    Path(path).write_bytes(DIMENSIONS[name].make(size).SerializeToString())
 
-    config = Config(probe="none", timeout=600)
-    audit(layers(4).SerializeToString(), config)
+
+def measure(path: str) -> dict[str, Used]:
+    """The audit of a file under an empty name, and each format."""
     before, memory = processor_time(), peak()
-    entry = audit(path, config).entry()
-    if not formats:
-        return {"": (processor_time() - before, peak() - memory)}
-    times = {}
+    entry = audit(path, CONFIG).entry()
+    found = {"": Used(processor_time() - before, peak() - memory)}
     for form in all_formats().values():
-        before, memory = processor_time(), peak()
+        before = processor_time()
         form.render(document([entry]), FormatOptions(verbose=True, statistics=True))
-        times[f"{form.name}, "] = (processor_time() - before, peak() - memory)
-    return times
+        found[form.name] = Used(processor_time() - before)
+    return found
 
 
-def measured(name: str, size: int, *, formats: bool) -> dict[str, Measured]:
-    """The same in a process of its own."""
-    with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
-        file.write(DIMENSIONS[name].make(size).SerializeToString())
-        file.flush()
-        command = [sys.executable, __file__, "--one", file.name, *(["--formats"] if formats else [])]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LONGEST)
-    if done.returncode:
-        raise SystemExit(f"{name}, {size}: {done.stderr[-2000:]}")
-    return {key + name: Measured(size, *figures) for key, figures in json.loads(done.stdout.splitlines()[-1]).items()}
+def forked(function: Callable[..., Any], *arguments: object) -> Any:
+    """What a function gives in a fork of this process. Raises TimeoutError."""
+    receiver, sender = FORK.Pipe(duplex=False)
+    child = FORK.Process(target=lambda: sender.send(function(*arguments)))
+    child.start()
+    sender.close()
+    try:
+        if not receiver.poll(LONGEST):
+            raise TimeoutError
+        return receiver.recv()
+    finally:
+        child.kill()
+        child.join()
 
 
-def exponent(found: list[Measured]) -> float:
-    """Slope of a least-squares line through log time over log size."""
-    used = [m for m in found if m.seconds >= FLOOR]
-    if len(used) < 2:
-        used = found[-2:]
-    points = [(math.log(m.size), math.log(max(m.seconds, 1e-4))) for m in used]
-    x, y = (sum(axis) / len(points) for axis in zip(*points, strict=True))
-    return sum((a - x) * (b - y) for a, b in points) / sum((a - x) ** 2 for a, _ in points)
+def least(name: str, part: int) -> tuple[int, dict[str, Used], dict[str, Used]]:
+    """The largest size, and the least that each step took at a quarter of it and at it."""
+    largest = DIMENSIONS[name].largest // part
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [f"{folder}/small.onnx", f"{folder}/large.onnx"]
+        for path, size in zip(paths, (largest // GROWTH, largest), strict=True):
+            forked(make, name, size, path)
+        best: list[dict[str, Used]] = [{}, {}]
+        spent = 0.0
+        for _ in range(REPEATS):
+            for found, path in zip(best, paths, strict=True):
+                for step, used in forked(measure, path).items():
+                    found[step] = min(used, found.get(step, used), key=lambda u: u.seconds)
+                    spent += used.seconds
+            if spent > ENOUGH:
+                break
+    return largest, *best
+
+
+def slope(small: Used, large: Used) -> float:
+    """Exponent of time against size."""
+    return math.log(large.seconds / max(small.seconds, 1e-3)) / math.log(GROWTH)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("words", nargs="*", metavar="WORD")
-    parser.add_argument("--formats", action="store_true")
-    parser.add_argument("--one", metavar="MODEL", help=argparse.SUPPRESS)
+    parser.add_argument("--part", type=int, default=1, metavar="N")
     options = parser.parse_args()
-    if options.one:
-        print(json.dumps(measure_here(options.one, formats=options.formats)))
-        return
-    start = time.monotonic()
-    print("| dimension | largest | seconds | MiB | exponent |\n|---|---|---|---|---|")
-    above = 0
-    words = options.words or (["with findings"] if options.formats else [""])
-    for name in (n for n in DIMENSIONS if any(word in n for word in words)):
-        sizes = [DIMENSIONS[name].largest // part for part in PARTS]
+    entry = audit(layers(4).SerializeToString(), CONFIG).entry()
+    for form in all_formats().values():
+        form.render(document([entry]), FormatOptions(verbose=True, statistics=True))
+    gc.collect()
+    gc.freeze()
+    start, above = time.monotonic(), 0
+    print("| dimension | largest | seconds | MiB | exponent | slowest format | seconds | exponent |")
+    print("|---|---|---|---|---|---|---|---|", flush=True)
+    for name in (n for n in DIMENSIONS if any(word in n for word in options.words or [""])):
         try:
-            runs = [measured(name, size, formats=options.formats) for size in sizes]
-        except subprocess.TimeoutExpired:
+            largest, small, large = least(name, options.part)
+        except TimeoutError:
             above += 1
             print(f"| {name} | | over {LONGEST} | | |", flush=True)
             continue
-        for key in runs[0]:
-            found = [run[key] for run in runs]
-            slope, last = exponent(found), found[-1]
-            steep = slope > BAR and last.seconds >= FLOOR
+        form = max((step for step in large if step), key=lambda step: large[step].seconds)
+        cells = [name, f"{largest:,}"]
+        for step in ("", form):
+            steep = (exponent := slope(small[step], large[step])) > BAR and large[step].seconds >= LEAST
             above += steep
-            print(
-                f"| {key} | {last.size:,} | {last.seconds:.2f} | {last.mebibytes:.0f} | {slope:.2f}{' above the bar' * steep} |",
-                flush=True,
-            )
+            told = "fast" if large[step].seconds < LEAST else f"{exponent:.2f}{' above the bar' * steep}"
+            cells += [step] if step else []
+            cells += [f"{large[step].seconds:.2f}"] + ([] if step else [f"{large[step].mebibytes:.0f}"]) + [told]
+        print(f"| {' | '.join(cells)} |", flush=True)
     print(f"\n{above} above {BAR}; {time.monotonic() - start:.0f} s", file=sys.stderr)
     sys.exit(bool(above))
 

@@ -405,7 +405,7 @@ DIMENSIONS: dict[str, Dimension] = {
     "initializers, joined by one node": Dimension(make=joined_initializers, largest=100_000),
     "initializers, added in a row": Dimension(make=used_initializers, largest=4_000),
     "weights with the same values": Dimension(make=duplicate_tensors, largest=10_000),
-    "Constant nodes": Dimension(make=constant_nodes, largest=50_000),
+    "Constant nodes": Dimension(make=constant_nodes, largest=8_000),
     "function calls": Dimension(make=calls, largest=10_000),
     "function calls of one name": Dimension(make=calls_of_one_name, largest=10_000),
     "functions": Dimension(make=functions, largest=10_000),

@@ -42,6 +42,10 @@ def python(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-P", "-c", STARTER, *arguments, module, str(Path(__file__).resolve().parents[1])]
 
 
+PR_SET_PDEATHSIG = 1
+"""prctl(2): the signal that the process gets when its parent ends."""
+
+
 class Process:
     """As a context manager it is gone at the end, whatever happens."""
 
@@ -94,21 +98,25 @@ class Process:
     def close(self) -> None:
         """Kill the process and everything it started; wait for it. Harmless when it is gone already."""
         self._end()
-        has_ended(self._reader)
-        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+        heard = has_ended(self._reader)
+        for stream in (self._process.stdin, self._process.stdout if heard else None, self._process.stderr):
             if stream is not None:
                 with contextlib.suppress(OSError):
                     stream.close()
 
     def _end(self) -> int:
-        """Kill the process group, as long as its id is its own; the exit code."""
+        """Kill the process group; the exit code."""
+        self._kill()
+        return self._process.wait()
+
+    def _kill(self) -> None:
+        """Kill the process group, as long as its id is its own."""
         if self.alive or self._process.returncode is None:  # once waited for, the id may be that of another process
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 if os.name == "posix":
                     os.killpg(self.pid, signal.SIGKILL)
                 else:
                     self._process.kill()
-        return self._process.wait()
 
     def _sender(self, frame: Frame) -> threading.Thread:
         """A thread, not started yet, that hands over a frame: the pipe may be full for as long as the process pleases."""
@@ -128,7 +136,10 @@ class Process:
 
     def _pending(self) -> bool:
         """Whether an answer may still come: the process runs or left something unread."""
-        return self.alive or self._reader.is_alive() or not self._frames.empty()
+        if self.alive:
+            return True
+        self._kill()  # what it has forked may hold its end of the pipe
+        return self._reader.is_alive() or not self._frames.empty()
 
     def _read_frames(self) -> None:
         stream: Any = self._process.stdout
@@ -157,3 +168,13 @@ def signal_name(code: int) -> str:
 def size_in_words(size: int) -> str:
     """`1.5 GiB` or `20 MiB`."""
     return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
+
+
+def end_with(parent: int) -> None:
+    """End this process, whatever it is doing, as soon as the parent with this process id ends, where the system can be told so (Linux)."""
+    if sys.platform == "linux":  # without a thread: only a process with a single one may share the weighing
+        import ctypes
+
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.name == "posix" and os.getppid() != parent:
+        os._exit(1)

@@ -50,7 +50,6 @@ def test_a_module_that_cannot_learn_is_fixed_in_place(torch: Any) -> None:
     torch.manual_seed(0)
     module = deep(torch, 0.01)
     parameters = dict(module.named_parameters())
-    head = module[-1].weight.clone()
 
     before = of_torch.audit(module, torch.randn(4, 32))
     result = of_torch.fix_(module, torch.randn(4, 32))
@@ -62,7 +61,6 @@ def test_a_module_that_cannot_learn_is_fixed_in_place(torch: Any) -> None:
     assert result.written == ()
     assert dict(module.named_parameters()) == parameters
     assert module[0].weight.std().item() > 0.1
-    assert torch.equal(module[-1].weight, head)
     assert of_torch.audit(module, torch.randn(4, 32)).verdict.status != "fail"
 
 
@@ -82,7 +80,7 @@ def test_a_dry_run_changes_nothing(torch: Any) -> None:
     module = deep(torch, 0.01)
     before = {name: values.clone() for name, values in module.state_dict().items()}
 
-    result = of_torch.fix_(module, torch.randn(4, 32), config=STATIC, dry_run=True)
+    result = of_torch.fix_(module, torch.randn(4, 32), config=STATIC, every=True, dry_run=True)
 
     assert result.changes
     assert all(torch.equal(before[name], values) for name, values in module.state_dict().items())
@@ -93,7 +91,7 @@ def test_parameters_keep_their_type(torch: Any, dtype: str) -> None:
     """Values are rounded once."""
     module = deep(torch, 0.01).to(getattr(torch, dtype))
 
-    of_torch.fix_(module, torch.randn(4, 32, dtype=getattr(torch, dtype)), config=STATIC)
+    of_torch.fix_(module, torch.randn(4, 32, dtype=getattr(torch, dtype)), config=STATIC, every=True)
 
     assert module[0].weight.dtype is getattr(torch, dtype)
     assert module[0].weight.std().item() > 0.1
@@ -106,7 +104,7 @@ def test_a_weight_that_two_modules_share_stays_shared(torch: Any) -> None:
     module[2].weight = module[0].weight
     nn.init.normal_(module[0].weight, std=1e-3)
 
-    of_torch.fix_(module, torch.randn(4, 32), config=STATIC)
+    of_torch.fix_(module, torch.randn(4, 32), config=STATIC, every=True)
 
     assert module[2].weight is module[0].weight
     assert module[0].weight.std().item() > 0.1

@@ -74,6 +74,7 @@ def _carry_out(module: str, arguments: list[str], path: list[str], folder: str, 
     try:
         os.chdir(folder)
         sys.path[:0] = path
+        os.environ["PYTHONPATH"] = os.pathsep.join(path)  # for the processes that the command starts
         sys.argv[1:] = arguments
         runpy.run_module(module, run_name="__main__", alter_sys=True)
         code = 0

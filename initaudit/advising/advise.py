@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from initaudit.advising import keras, pytorch
 from initaudit.advising.command import fix_command, ignore_command
+from initaudit.advising.modules import Modules
 from initaudit.advising.parameters import bias_of, weight_of
 from initaudit.advising.start import Start, start_of
 from initaudit.findings import Advice, Reader, Remedy, Severity, fix_acts_on
@@ -83,7 +84,15 @@ class Adviser:
         return self.audit.obstacle is None or self.audit.obstacle.fix_helps
 
     def _layer(self, finding: Finding) -> LayerAudit | None:
-        return next((a for a in self.audit.layers if a.layer.name == finding.layer), None)
+        return self._by_name.get(finding.layer)
+
+    @cached_property
+    def _by_name(self) -> dict[str | None, LayerAudit]:
+        return {a.layer.name: a for a in self.audit.layers}
+
+    @cached_property
+    def _modules(self) -> Modules:
+        return Modules.of(a.layer for a in self.audit.layers)
 
     @cached_property
     def _network(self) -> list[tuple[LayerAudit, Start]]:
@@ -119,9 +128,9 @@ class Adviser:
             yield Advice(reader=Reader.KERAS, text=text, code=code)
 
     def _calls(self, each: Sequence[tuple[LayerAudit, Start]]) -> list[pytorch.Call] | None:
-        layers, found = [a.layer for a in self.audit.layers], []
+        found: list[pytorch.Call] = []
         for audit, start in each:
-            calls = pytorch.calls(audit, start, layers, from_torch=self.reader is Reader.PYTORCH)
+            calls = pytorch.calls(audit, start, self._modules, from_torch=self.reader is Reader.PYTORCH)
             if calls is None:
                 return None
             found += calls
@@ -161,5 +170,4 @@ class Adviser:
         yield Advice(reader=Reader.KERAS, text="It must be true:", code=f"print({name}.trainable)")
 
     def _parameter(self, layer: LayerAudit | None, of: Callable[..., Parameter | None]) -> Parameter | None:
-        layers = [a.layer for a in self.audit.layers]
-        return None if layer is None else of(layer.layer, layers, from_torch=self.reader is Reader.PYTORCH)
+        return None if layer is None else of(layer.layer, self._modules, from_torch=self.reader is Reader.PYTORCH)

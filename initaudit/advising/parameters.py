@@ -12,19 +12,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import onnx
 
+from initaudit.advising.modules import is_kept, module_path, names_parameter
 from initaudit.errors import FixRefused
 from initaudit.extraction.names import scope_of
 from initaudit.kind import Kind
-from initaudit.model.parameter_names import module_of
 from initaudit.redrawing.positions import positions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from initaudit.advising.modules import Modules
     from initaudit.extraction.layer import Layer
-    from initaudit.model.tensors import Tensor
 
 TORCH_GATES = {
     Kind.LSTM: ("input", "forget", "cell", "output"),
@@ -36,7 +33,6 @@ LARGEST_PACKED = 1 << 22
 """Elements of a packed weight up to which the place of a part in it is looked for. A judgement: query, key and value of a width of 1,024."""
 _MOVED = re.compile(r"onnx::|_?val_?\d|t(_\d+)?$|transpose|permute", re.IGNORECASE)
 """Names of what an exporter transposed, or packed anew, and nothing else."""
-_PATH = re.compile(r"\w+(\.\w+)*")
 _REPARAMETRISED = re.compile(r"(parametrizations\.\w+\.original\d?|weight_(orig|[vgu]))$")
 """Parameters from which a module computes its weight anew whenever it runs: weight and spectral norm, pruning."""
 
@@ -76,22 +72,22 @@ def expression(path: str) -> str:
     return "model" + "".join(f"[{int(step)}]" if step.isdecimal() else f".{step}" for step in steps)
 
 
-def weight_of(layer: Layer, layers: Sequence[Layer], *, from_torch: bool) -> Parameter | None:
+def weight_of(layer: Layer, modules: Modules, *, from_torch: bool) -> Parameter | None:
     """The parameter that holds the layer's weight; None where setting it would not set the weight, or only part of it is known.
 
     Args:
         layer: the layer.
-        layers: all of the model, in topological order.
+        modules: those of the model.
         from_torch: whether PyTorch exported the model, so that modules are what they are called.
     """
     if layer.kind.is_recurrent:
-        return _of_cell(layer, layers, "weight", from_torch=from_torch)
+        return _of_cell(layer, modules, "weight", from_torch=from_torch)
     if not layer.weight.tensors or (layer.weight.computed and not layer.weight.tensors[0].is_floating):
         return None
     tensor, module = layer.weight.tensors[0], module_path(layer)
     if _REPARAMETRISED.search(tensor.name):
         return None
-    kept = _is_kept(tensor, module)
+    kept = is_kept(tensor, module)
     block, shape = None, tensor.shape if kept else _torch_shape(layer)
     if layer.weight.part is not None:
         block = _block(layer)
@@ -102,24 +98,22 @@ def weight_of(layer: Layer, layers: Sequence[Layer], *, from_torch: bool) -> Par
             shape = (*shape[:axis], stop - start, *shape[axis + 1 :])
         else:
             block = (0, start, stop)
-    path = tensor.name if kept else _lost_path(layer, layers) if from_torch else None
+    path = tensor.name if kept else _lost_path(layer, modules) if from_torch else None
     if from_torch and path is None:
         return None
     return Parameter(path=path, attribute="weight", shape=shape, block=block)
 
 
-def bias_of(layer: Layer, layers: Sequence[Layer], *, from_torch: bool) -> Parameter | None:
+def bias_of(layer: Layer, modules: Modules, *, from_torch: bool) -> Parameter | None:
     """The parameter that holds the layer's bias; of a recurrent cell, that of its input weights."""
     if layer.kind.is_recurrent:
-        return _of_cell(layer, layers, "bias", from_torch=from_torch)
+        return _of_cell(layer, modules, "bias", from_torch=from_torch)
     if layer.bias is None:
         return None
-    kept = _is_kept(layer.bias, module_path(layer))
-    module = _called_before(layer, layers) or module_path(layer)
+    kept = is_kept(layer.bias, module_path(layer))
+    module = _called_before(layer, modules) or module_path(layer)
     lost = from_torch and not kept
-    if lost and (
-        layer.weight.part or module is None or not _names_parameter(layer.bias) or not _is_known(module, layers)
-    ):
+    if lost and (layer.weight.part or module is None or not names_parameter(layer.bias) or not modules.know(module)):
         return None  # computed by the exporter, of a norm that it folded into the layer
     path = layer.bias.name if kept else f"{module}.bias" if from_torch else None
     units, block = layer.bias.size, None
@@ -129,69 +123,31 @@ def bias_of(layer: Layer, layers: Sequence[Layer], *, from_torch: bool) -> Param
     return Parameter(path=path, attribute="bias", shape=(units,), block=block)
 
 
-def _lost_path(layer: Layer, layers: Sequence[Layer]) -> str | None:
+def _lost_path(layer: Layer, modules: Modules) -> str | None:
     """Of a weight whose name the exporter lost: that in the layer's module, where it is of a class of torch.nn that has just one."""
     stored = layer.weight.tensors[0].name
-    merged = _names_parameter(layer.weight.tensors[0])  # with that of another module, whose values were equal
+    merged = names_parameter(layer.weight.tensors[0])  # with that of another module, whose values were equal
     moved = layer.kind is Kind.LINEAR and _MOVED.match(stored) is not None
     folded = layer.kind.is_convolution and layer.folded_norm
     of_torch = layer.kind in (Kind.LINEAR, Kind.NORM) or layer.kind.is_convolution
-    if not (moved or folded or (merged and of_torch)) or _has_another_weight(layer, layers):
+    if not (moved or folded or (merged and of_torch)) or modules.have_another_weight(layer):
         return None
-    module, scope = _called_before(layer, layers) or module_path(layer), scope_of(layer.node)
+    module, scope = _called_before(layer, modules) or module_path(layer), scope_of(layer.node)
     if module is None:
         return None
     if scope is not None and scope.startswith(f"{module}."):  # the bias is that of a module around it
         module = scope
-    return f"{module}.{_attribute(layer)}" if _is_known(module, layers) else None
+    return f"{module}.{_attribute(layer)}" if modules.know(module) else None
 
 
-def _has_another_weight(layer: Layer, layers: Sequence[Layer]) -> bool:
-    """Whether the module seems to have two weights: then it is a cell, or does more than one thing."""
-    module, own = module_path(layer), layer.weight.tensors[0]
-    return any(
-        module_path(other) == module and own is not other.weight.tensors[0] for other in layers if other.weight.tensors
-    )
-
-
-def _is_known(module: str, layers: Sequence[Layer]) -> bool:
-    """Whether names that were kept begin as its path does: scopes of a call are no path where it goes past a module."""
-    kept = [
-        t.name
-        for a in layers
-        for t in (*a.weight.tensors[:1], a.bias)
-        if t is not None and _is_kept(t, module_of(t.name))
-    ]
-    root = ".".join(module.split(".")[:-1][:2])
-    return not root or not kept or any(name.startswith(f"{root}.") for name in kept)
-
-
-def module_path(layer: Layer) -> str | None:
-    """Path of the layer's module; None where its title is no such path."""
-    part = f"[{' '.join(p for p in (layer.role, layer.weight.part) if p)}]"
-    title = layer.title.removesuffix(part)
-    return title if _PATH.fullmatch(title) and not onnx.defs.has(title.capitalize()) else None
-
-
-def _called_before(layer: Layer, layers: Sequence[Layer]) -> str | None:
+def _called_before(layer: Layer, modules: Modules) -> str | None:
     """The module that is called once more here, which the exporter's scopes then count: `query` for `query_1`; None where it is no such call."""
     module = module_path(layer)
     tensors = (*layer.weight.tensors[:1], *([layer.bias] if layer.bias is not None else []))
     first = re.sub(r"_\d+$", "", module) if module is not None else None
-    if first == module or any(_is_kept(tensor, module) for tensor in tensors):
+    if first == module or any(is_kept(tensor, module) for tensor in tensors):
         return None
-    return first if any(module_path(other) == first for other in layers) else None
-
-
-def _is_kept(tensor: Tensor, module: str | None) -> bool:
-    """Whether the tensor still has its parameter's name."""
-    return module_of(tensor.name) == module and _names_parameter(tensor)
-
-
-def _names_parameter(tensor: Tensor) -> bool:
-    """Whether the tensor has the name of a parameter of PyTorch, of this module or of another whose values are equal."""
-    name = tensor.name
-    return bool(_PATH.fullmatch(name)) and module_of(name) is not None and not name.endswith("weight_bias")
+    return first if first in modules.paths else None
 
 
 def _attribute(layer: Layer) -> str:
@@ -225,7 +181,7 @@ def _block(layer: Layer) -> tuple[int, int, int] | None:
     return None
 
 
-def _of_cell(layer: Layer, layers: Sequence[Layer], what: str, *, from_torch: bool) -> Parameter | None:
+def _of_cell(layer: Layer, modules: Modules, what: str, *, from_torch: bool) -> Parameter | None:
     """Rows of `weight_ih_l0` and its like: one layer of a torch.nn.LSTM, GRU or RNN after the other is a node of the graph."""
     module, part = module_path(layer), layer.weight.part or ""
     direction, named, gate = part.partition("gate:")
@@ -233,9 +189,9 @@ def _of_cell(layer: Layer, layers: Sequence[Layer], what: str, *, from_torch: bo
     gates, hidden = TORCH_GATES[layer.kind], layer.hidden_size
     if gate not in gates or hidden is None:
         return None
-    cells = list(dict.fromkeys(id(a.node) for a in layers if a.kind is layer.kind and module_path(a) == module))
+    cell = modules.cells[layer.kind, module][id(layer.node)]
     reverse = "_reverse" if direction.startswith("reverse") and _is_bidirectional(layer) else ""
-    name = f"{what}_{'hh' if layer.role == 'R' else 'ih'}_l{cells.index(id(layer.node))}{reverse}"
+    name = f"{what}_{'hh' if layer.role == 'R' else 'ih'}_l{cell}{reverse}"
     start = gates.index(gate) * hidden
     return Parameter(
         path=f"{module}.{name}" if from_torch and module else None,

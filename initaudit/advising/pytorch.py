@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from initaudit.advising.parameters import Parameter, bias_of, expression, weight_of
 
 if TYPE_CHECKING:
+    from initaudit.advising.modules import Modules
     from initaudit.advising.start import Start
-    from initaudit.extraction.layer import Layer
     from initaudit.measuring.layer_audit import LayerAudit
 
 EQUAL = 5e-3
@@ -38,11 +38,11 @@ class Call:
         return self.template.format(self.parameter.place)
 
 
-def calls(audit: LayerAudit, start: Start, layers: Sequence[Layer], *, from_torch: bool) -> list[Call] | None:
+def calls(audit: LayerAudit, start: Start, modules: Modules, *, from_torch: bool) -> list[Call] | None:
     """What starts this layer as it should be; None where its parameter is not known."""
     layer, found = audit.layer, []
     if start.distribution is not None:
-        weight = weight_of(layer, layers, from_torch=from_torch)
+        weight = weight_of(layer, modules, from_torch=from_torch)
         if weight is None:
             return None
         if start.sums_to_zero:
@@ -50,7 +50,7 @@ def calls(audit: LayerAudit, start: Start, layers: Sequence[Layer], *, from_torc
         else:
             found.append(Call(parameter=weight, template=_initialiser(weight.shape, start, audit)))
     if start.bias is not None:
-        bias = bias_of(layer, layers, from_torch=from_torch)
+        bias = bias_of(layer, modules, from_torch=from_torch)
         if bias is None:
             return found or None
         found.append(Call(parameter=bias, template=f"nn.init.{_constant(start.bias)}"))

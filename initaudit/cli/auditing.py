@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from initaudit.cli.models import STDIN, label, read_stdin
+from initaudit.cli.models import STDIN, label
+from initaudit.cli.stdin import read_stdin
 from initaudit.engines.auditing import Subject, audit_task, lost, refused
 from initaudit.errors import InitauditError
 from initaudit.settings.given import COMMAND_LINE
@@ -81,6 +82,6 @@ def subject_of(path: str, settings: Settings, *, alone: bool = True, content: by
     name = label(path)
     config = settings.config(name)
     if path == STDIN and content is None:
-        content = read_stdin()
+        content = read_stdin(config)
     demanded = inputs_with_shapes(settings) if alone else frozenset()
     return Subject(name=name, config=config, content=content, demanded=demanded)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -108,10 +107,11 @@ def _side(path: str, settings: Settings) -> _Side:
     """Reads what is a report, and audits what is none. Raises UsageError where it is a report that cannot be followed."""
     from initaudit.cli.auditing import audit_all, subject_of
     from initaudit.cli.models import expand
+    from initaudit.cli.stdin import read_stdin
     from initaudit.report.reading import read_report
     from initaudit.version import __version__
 
-    content = sys.stdin.buffer.read() if path == STDIN else None
+    content = read_stdin(settings.config()) if path == STDIN else None
     document = read_report(label(path), content)
     if document is not None:
         return _Side(entries=document["reports"], version=document["tool"]["version"])

@@ -33,8 +33,9 @@ def command(model: str, output_format: str | None, output: Path | None, *, quiet
     No weight is read; there is no verdict.
     """
     from initaudit.cli.layer_list import inspection
-    from initaudit.cli.models import STDIN, label, read_stdin
+    from initaudit.cli.models import STDIN, label
     from initaudit.cli.output import check_writable, keep_apart
+    from initaudit.cli.stdin import read_stdin
     from initaudit.config import Config
     from initaudit.engines.process import do
     from initaudit.errors import LostWorker
@@ -48,7 +49,7 @@ def command(model: str, output_format: str | None, output: Path | None, *, quiet
     width = shutil.get_terminal_size().columns if file is None else FILE_WIDTH
     shown = output_format or ("json" if file is not None and file.suffix.lower() == ".json" else "text")
     limits = Limits.of(timeout=Config().timeout, max_memory=Config().max_memory)
-    content = read_stdin() if model == STDIN else None
+    content = read_stdin(Config()) if model == STDIN else None
     try:
         text = do(Task(inspection, (label(model), content, shown, width), limits))
     except LostWorker as error:

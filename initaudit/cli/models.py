@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -58,13 +57,6 @@ def left_out(models: Sequence[str], exclude: Sequence[str]) -> Iterator[str]:
     if items:
         more = f" and {len(items) - 1:,} more" if len(items) > 1 else ""
         yield f"{items[0]}{more}: named, but left out by `exclude`"
-
-
-def read_stdin() -> bytes:
-    """What is on stdin, as far as a model may be long. Raises UnreadableModel."""
-    from initaudit.model.load import read_model
-
-    return read_model(sys.stdin.buffer, STDIN_NAME)
 
 
 def label(path: str) -> str:

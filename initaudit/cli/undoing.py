@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 def run_undo(model: str, original: str, output: Path | None, *, force: bool, quiet: bool) -> int:
     """Restore, write, and say so; 0 where that was done. Raises FixRefused and what reading a model raises."""
-    from initaudit.cli.models import STDIN, label, read_stdin
+    from initaudit.cli.models import STDIN, label
+    from initaudit.cli.stdin import read_stdin
     from initaudit.config import Config
     from initaudit.engines.auditing import Subject
     from initaudit.engines.fixing import undo_in_worker
@@ -25,7 +26,7 @@ def run_undo(model: str, original: str, output: Path | None, *, force: bool, qui
         raise UsageError("--undo reads the original from a file")
     if output is not None and output.exists() and output.samefile(original):
         raise UsageError(f"{output}: is the original itself")
-    subject = Subject(name=label(model), config=Config(), content=read_stdin() if model == STDIN else None)
+    subject = Subject(name=label(model), config=Config(), content=read_stdin(Config()) if model == STDIN else None)
     done = undo_in_worker(subject, original, output, force=force)
     if not quiet:
         what = f"{plural(len(done.restored), 'tensor')} of {original}"

@@ -18,10 +18,8 @@ from typing import BinaryIO, NoReturn
 
 from initaudit.errors import InitauditError, internal_error
 from initaudit.frames import Frame, read_frame, write_frame
+from initaudit.process import end_with
 from initaudit.task import Task, Watch
-
-PR_SET_PDEATHSIG = 1
-"""prctl(2): the signal that the process gets when its parent ends."""
 
 
 def main() -> None:
@@ -31,7 +29,7 @@ def main() -> None:
     parent, module, probes = int(sys.argv[1]), sys.argv[2], sys.argv[3] == "probe"
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C ends
     signal.signal(signal.SIGTERM, _end)
-    _leave_with(parent)
+    end_with(parent)
     if probes:
         from initaudit.probe.isolation import prestart
 
@@ -86,16 +84,6 @@ def _data_segment() -> int:
     """Bytes that the limit counts today (proc(5), VmData); not those of mapped files."""
     lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmData:")), 0)
-
-
-def _leave_with(parent: int) -> None:
-    """End this process, whatever it is doing, as soon as the parent ends."""
-    if sys.platform == "linux":  # without a thread: only a process with a single one may share the weighing
-        import ctypes
-
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.name == "posix" and os.getppid() != parent:
-        os._exit(1)
 
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from initaudit.advising.parameters import TORCH_GATES, bias_of, module_path, weight_of
+from initaudit.advising.modules import Modules, module_path
+from initaudit.advising.parameters import TORCH_GATES, bias_of, weight_of
 from initaudit.exporting.signature import signature
 from initaudit.extraction.copies import names_parameter
 from initaudit.extraction.extract import extract_layers
@@ -21,7 +22,7 @@ from initaudit.extraction.names import scope_of
 from initaudit.kind import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from initaudit.extraction.layer import Layer
     from initaudit.model.load import Model
@@ -44,7 +45,13 @@ class State:
 
 def state_of(model: Model) -> State:
     """The weights of `model` by the names of the module that it was exported from. Raises InitauditError where a weight cannot be read."""
-    gathering = _Gathering(model=model, expected=signature(model.proto), layers=extract_layers(model).layers)
+    layers, expected = extract_layers(model).layers, signature(model.proto)
+    gathering = _Gathering(
+        model=model,
+        expected=None if expected is None else dict.fromkeys(expected),
+        layers=layers,
+        modules=Modules.of(layers),
+    )
     gathering.take_named()
     for layer in gathering.layers:
         gathering.take_weight(layer)
@@ -64,8 +71,10 @@ class _Gathering:
     """What was found so far."""
 
     model: Model
-    expected: tuple[str, ...] | None
+    expected: Mapping[str, None] | None
+    """Names of what the module has, in its order; None where the file does not say."""
     layers: Sequence[Layer]
+    modules: Modules
     values: dict[str, np.ndarray] = field(default_factory=dict)
     parts: dict[str, dict[int, np.ndarray]] = field(default_factory=dict)
     """Of parameters that several layers are rows of: by the first row."""
@@ -103,7 +112,7 @@ class _Gathering:
         if not layer.weight.tensors:
             return
         stored = layer.weight.tensors[0]
-        parameter = weight_of(layer, self.layers, from_torch=self.from_torch)
+        parameter = weight_of(layer, self.modules, from_torch=self.from_torch)
         if parameter is not None and parameter.path is not None:
             if parameter.path not in self.values:
                 self.take(
@@ -118,7 +127,7 @@ class _Gathering:
         bias, module = layer.bias, module_path(layer)
         if bias is None:
             return
-        parameter = bias_of(layer, self.layers, from_torch=self.from_torch)
+        parameter = bias_of(layer, self.modules, from_torch=self.from_torch)
         start, stop = layer.bias_slice or (0, bias.size)
         path, block = (None, None) if parameter is None else (parameter.path, parameter.block)
         if parameter is None and layer.bias_slice and bias.name.endswith(".in_proj_bias") and self.from_torch:

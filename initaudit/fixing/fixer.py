@@ -17,6 +17,7 @@ from initaudit.fixing.options import FixOptions
 from initaudit.fixing.patching import copy_unchanged
 from initaudit.fixing.record import write_recorded
 from initaudit.fixing.weights import Exported, check_export, export_weights
+from initaudit.judgement.score import TRAINABLE
 from initaudit.model.load import load_model
 from initaudit.redrawing.choice import Change, Refusal
 from initaudit.redrawing.split import split
@@ -41,8 +42,10 @@ class FixResult:
     steps: tuple[Step, ...] = ()
     """The rungs that were tried, in order."""
     written: tuple[Path, ...]
+    fails: bool = False
+    """Whether the model fails still, or would."""
     held_back: bool = False
-    """Whether nothing was written because the model would still fail."""
+    """Whether nothing was written because of that."""
     notes: tuple[str, ...] = ()
     """What else there is to know of what was written, a sentence each."""
     exported: Exported | None = None
@@ -94,12 +97,14 @@ def _fix(source: Source, output: str | Path | None, config: Config, options: Fix
         steps=steps,
         written=(),
     )
+    if found.changes:
+        result = replace(result, fails=_fails(result, options))
     if target is None:
         return result
     if not found.changes:
         model = load_model(_private_copy(source))
         return replace(result, written=() if _same_file(model, target) else tuple(copy_unchanged(model, target)))
-    if _fails(result, options) and not (options.keep_going or config.fail_on == "never"):
+    if result.fails and not (options.keep_going or config.fail_on == "never"):
         return replace(result, held_back=True)
     written = _write(source, found, target, config, options)
     return replace(result, written=written, after=audit(target, config))
@@ -136,11 +141,14 @@ def _same_file(model: Model, target: Path) -> bool:
 
 
 def _fails(result: FixResult, options: FixOptions) -> bool:
-    """Whether errors remain where it was asked to mend; what was asked to be drawn in one way and no other is not judged."""
+    """Whether errors remain where it was asked to mend, or a fresh network would still not learn; what was to be drawn in one way only is not judged."""
     assert result.after is not None
     assert result.after.audit is not None
     if not options.is_free:
         return False
+    learning, whole = result.after.audit.trainability, not (options.layers or options.exclude or options.select)
+    if whole and result.after.audit.context.name == "fresh" and learning is not None and learning.score < TRAINABLE:
+        return True
     asked = {a.layer.name for a in result.after.audit.layers if is_asked_for(a, options)}
     return any(
         f.severity is Severity.ERROR
@@ -156,6 +164,6 @@ def exit_code(result: FixResult, fail_on: str) -> int:
     if report.failed_rules:
         return 2
     if fail_on == "never":
-        return int(result.held_back)
+        return 0
     limit = Severity(fail_on).rank
-    return int(result.held_back or any(f.severity.rank >= limit for f in report.active))
+    return int(result.fails or any(f.severity.rank >= limit for f in report.active))

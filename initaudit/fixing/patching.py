@@ -23,7 +23,7 @@ from initaudit.errors import FixRefused, InvalidModel
 from initaudit.files import atomic_file
 from initaudit.fixing.copying import copy_range, put, raw
 from initaudit.fixing.external_data import places_of, write_data
-from initaudit.fixing.generations import free_name, remove_earlier
+from initaudit.fixing.generations import free_name, is_data_of, remove_earlier
 from initaudit.fixing.splicing import WITHIN, Range, length_of, pieces_of
 from initaudit.model.load import version_of
 from initaudit.model.outline import MalformedError
@@ -104,7 +104,7 @@ def _replaced(model: Model, output: Path, places: Sequence[tuple[TensorProto, Ex
     if model.path is None or not output.exists() or not model.path.samefile(output):
         return set()
     files = {place.path for _, place in places}
-    return {path for path in files if path.parent == output.resolve().parent and path.name.startswith(output.stem)}
+    return {path for path in files if path.parent == output.resolve().parent and is_data_of(output, path.name)}
 
 
 def _write_message(model: Model, output: Path, values: Mapping[int, np.ndarray]) -> None:

@@ -9,7 +9,7 @@ from initaudit.formats.printing import number, printed, visible
 from initaudit.formats.telling import plural
 
 RUNGS = {
-    "cause": "{} mended that stood out by their own values",
+    "cause": "{} mended for values that are wrong by themselves",
     "layers": "{} drawn by the scheme that fits",
     "chain": "{} shaped together, so that the chain as a whole passes signal and gradient",
 }

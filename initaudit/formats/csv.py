@@ -46,6 +46,10 @@ FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 """What makes a spreadsheet compute a cell (OWASP, CSV Injection); tabs and line breaks are written out as they are everywhere."""
 
 
+ORDER = "::"
+"""What makes a line an order to GitHub's runners."""
+
+
 class Csv(Format):
     """Fixed columns, as RFC 4180 has it; a model that has no layers, or could not be audited, is a row of its own."""
 
@@ -114,11 +118,11 @@ def _values(layer: Part) -> Iterator[Any]:
 
 
 def _cell(value: Any) -> Any:
-    """A number as it is read back without loss; text with an apostrophe in front where a spreadsheet would compute it."""
+    """A number as it is read back without loss; text with an apostrophe in front where a spreadsheet would compute it, or a runner obey it."""
     if isinstance(value, bool):
         return str(value).lower()
     text = " ".join(value) if isinstance(value, (list, tuple)) else value
     if not isinstance(text, str):
         return text
     text = visible(text)
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return f"'{text}" if text.startswith((*FORMULA, ORDER)) else text

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from initaudit.measuring.layer_audit import LayerAudit
     from initaudit.model.load import Model
     from initaudit.probe import ProbeResult
+
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -43,6 +47,22 @@ class ModelAudit:
     untouched_rows: Mapping[str, NDArray[np.intp]] = field(default_factory=dict)
     """Of tables that do not equal theirs as a whole: the rows that do."""
 
+    remembered: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
+    """Answers of `once_per_audit`."""
+
     def by_name(self, name: str) -> LayerAudit:
         """The layer called `name`. Raises KeyError."""
         return next(layer for layer in self.layers if layer.layer.name == name)
+
+
+def once_per_audit(ask: Callable[[ModelAudit], Answer]) -> Callable[[ModelAudit], Answer]:
+    """`ask`, with its answer kept in the audit: a question about all layers that is asked at each finding takes as long as there are both."""
+
+    @wraps(ask)
+    def asked(audit: ModelAudit) -> Answer:
+        if ask not in audit.remembered:
+            audit.remembered[ask] = ask(audit)
+        answer: Answer = audit.remembered[ask]
+        return answer
+
+    return asked

@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from initaudit.initialisation.layer_gain import activation_of
+from initaudit.initialisation.layer_gain import activation_of, gain_of
 from initaudit.initialisation.mean_field import Signal, passage
 from initaudit.measuring.chi import weight_gain
 from initaudit.measuring.theory import previous_layers
@@ -103,8 +103,9 @@ def _stretches(graph: Graph, layers: Sequence[LayerAudit]) -> Iterator[tuple[Lay
 
 
 def _is_known(layer: Layer) -> bool:
-    """Whether the layer is a plain product whose output goes through an activation and norms alone."""
-    if not layer.kind.is_product or (layer.activation is not None and activation_of(layer) is None):
+    """Whether the layer is a plain product whose output goes through norms and an activation that gives numbers, and through nothing else."""
+    gain = gain_of(layer)
+    if not layer.kind.is_product or gain is None or math.isnan(gain.forward):
         return False
     return all(way in KNOWN_WAYS or way == layer.activation or way.startswith("norm:") for way in layer.feeds)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from initaudit.activations.surroundings import is_normalized
@@ -9,6 +10,7 @@ from initaudit.activations.trace import trace_from
 from initaudit.findings import Severity
 from initaudit.initialisation.targets import SIGMOIDAL
 from initaudit.judgement.gain import signal_gain
+from initaudit.judgement.model_audit import once_per_audit
 from initaudit.judgement.score import TRAINABLE, UNHARMED
 from initaudit.judgement.trained_scale import trained_severity
 from initaudit.kind import Kind
@@ -85,8 +87,14 @@ def _starves(layer: LayerAudit, audit: ModelAudit, learning: Trainability | None
 
 def _is_the_scheme(law: str | None, audit: ModelAudit) -> bool:
     """Whether half of the layers that have a target were drawn from `law`: a few small ones fit one by accident."""
-    drawn = [a for a in audit.layers if a.target is not None]
-    return law is not None and 2 * sum(_law(a) == law for a in drawn) >= len(drawn)
+    laws = _laws(audit)
+    return law is not None and 2 * laws[law] >= laws.total()
+
+
+@once_per_audit
+def _laws(audit: ModelAudit) -> Counter[str | None]:
+    """How many of the layers that have a target were drawn from each law."""
+    return Counter(_law(a) for a in audit.layers if a.target is not None)
 
 
 def _law(layer: LayerAudit) -> str | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from initaudit.findings import Severity
 from initaudit.judgement.gain import signal_gain
+from initaudit.judgement.model_audit import once_per_audit
 from initaudit.kind import Kind
 from initaudit.probe.inputs.values import WHITE
 
@@ -75,7 +76,7 @@ def bulk_ratio(layer: LayerAudit) -> float | None:
 
 def reads_inputs(layer: LayerAudit, audit: ModelAudit) -> bool:
     """Whether inputs of the model reach the layer past no other weight layer and no learned normalisation."""
-    owners = {id(a.layer.node) for a in audit.layers if a.layer.kind.is_drawn or a.layer.kind is Kind.NORM}
+    owners = _owners(audit)
     start = layer.layer.input
     queue, seen = [start] if start is not None else [], set()
     while queue:
@@ -88,6 +89,12 @@ def reads_inputs(layer: LayerAudit, audit: ModelAudit) -> bool:
         seen.add(id(value))
         queue += [operand for operand in node.inputs if operand is not None]
     return False
+
+
+@once_per_audit
+def _owners(audit: ModelAudit) -> frozenset[int]:
+    """ids of the nodes of weight layers and learned normalisations."""
+    return frozenset(id(a.layer.node) for a in audit.layers if a.layer.kind.is_drawn or a.layer.kind is Kind.NORM)
 
 
 def has_real_inputs(audit: ModelAudit) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 
 from initaudit.initialisation.gains import FLAT_SLOPE
 from initaudit.initialisation.layer_gain import activation_of
+from initaudit.judgement.model_audit import once_per_audit
 from initaudit.model.walks import nodes_ahead, nodes_behind
 
 if TYPE_CHECKING:
@@ -91,8 +92,13 @@ def _related(layer: LayerAudit, audit: ModelAudit) -> list[LayerAudit]:
     distance: dict[Node, int] = {}
     for nodes in (nodes_ahead(layer.layer.output), nodes_behind(layer.layer.input)):
         distance |= {node: steps for steps, node in enumerate(nodes)}
-    zeros = [a for a in audit.layers if a is not layer and is_zero(a) and a.layer.node in distance]
+    zeros = [a for a in _zeros(audit) if a is not layer and a.layer.node in distance]
     return sorted(zeros, key=lambda a: distance[a.layer.node])
+
+
+@once_per_audit
+def _zeros(audit: ModelAudit) -> list[LayerAudit]:
+    return [a for a in audit.layers if is_zero(a)]
 
 
 def _feeders(layer: LayerAudit, audit: ModelAudit) -> list[LayerAudit]:
@@ -107,6 +113,7 @@ def _readers(layer: LayerAudit, audit: ModelAudit) -> list[LayerAudit]:
     return [a for node in nodes_ahead(layer.layer.output, ends) for a in ends.get(node, ()) if a is not layer]
 
 
+@once_per_audit
 def _mixing(audit: ModelAudit) -> dict[Node, list[LayerAudit]]:
     """Layers that are more than a factor or a table, by node."""
     found: dict[Node, list[LayerAudit]] = {}

@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from initaudit.process import end_with
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from multiprocessing.connection import Connection
@@ -63,7 +65,7 @@ def share(work: Callable[[T], R], parts: Sequence[T], count: int) -> list[R]:
     children = []
     for _ in range(count - 1):
         reader, writer = context.Pipe(duplex=False)
-        child = context.Process(target=_child, args=(take, writer), daemon=True)
+        child = context.Process(target=_child, args=(take, reader, writer, os.getpid()), daemon=True)
         child.start()
         writer.close()
         children.append((child, reader))
@@ -83,8 +85,10 @@ def share(work: Callable[[T], R], parts: Sequence[T], count: int) -> list[R]:
     return [found[i] if i in found else work(part) for i, part in enumerate(parts)]
 
 
-def _child(take: Callable[[], dict[int, R]], writer: Connection) -> None:
-    """Send what was done, or nothing."""
+def _child(take: Callable[[], dict[int, R]], reader: Connection, writer: Connection, parent: int) -> None:
+    """Send what was done, or nothing; end with the parent, whose pipes this process holds, too."""
+    end_with(parent)
+    reader.close()  # so that nothing is left to wait for once the parent's end is gone
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         writer.send(take())

@@ -53,14 +53,13 @@ def external_bytes(proto: ModelProto, folder: Path | None) -> int:
     if folder is None:
         return 0
     locations = {_location(t) for t in proto.graph.initializer if t.external_data}
-    size = 0
+    sizes: dict[tuple[int, int], int] = {}
     for location in locations:
         with suppress(OSError, ValueError):
-            status = (folder / location).stat()
-            size += min(
-                status.st_size, 512 * getattr(status, "st_blocks", status.st_size)
-            )  # POSIX counts blocks of 512 bytes
-    return size
+            status = (folder / location).stat()  # one file may be called by many names
+            held = 512 * getattr(status, "st_blocks", status.st_size)  # POSIX counts blocks of 512 bytes
+            sizes[status.st_dev, status.st_ino] = min(status.st_size, held)
+    return sum(sizes.values())
 
 
 def external_range(proto: TensorProto, folder: Path | None, nbytes: int) -> ExternalRange:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from initaudit.model.graph import Value
+    from initaudit.model.graph import Node, Value
 
 Answer = TypeVar("Answer")
 
@@ -25,6 +25,21 @@ def once_per_value(ask: Callable[[Value], Answer]) -> Callable[[Value], Answer]:
         key = (ask, value)
         if key not in known:
             known[key] = ask(value)
+        answer: Answer = known[key]
+        return answer
+
+    return asked
+
+
+def once_per_node(ask: Callable[[Node], Answer]) -> Callable[[Node], Answer]:
+    """The same for questions about a node that each value which arrives there asks: `n` of them would look at `n` operands each."""
+
+    @wraps(ask)
+    def asked(node: Node) -> Answer:
+        known = node.graph.remembered
+        key = (ask, node)
+        if key not in known:
+            known[key] = ask(node)
         answer: Answer = known[key]
         return answer
 

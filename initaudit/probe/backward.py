@@ -76,6 +76,7 @@ class Backward:
         `seconds` is what the probe may take: it is counted in products, and where these are far from enough, fewer layers are perturbed.
         """
         self.network = network
+        self.outputs = frozenset(network.outputs)
         self.forward = forward
         self.runs = runs
         self.stack = stack
@@ -191,7 +192,7 @@ class Backward:
 
     def _mean_response(self, perturbations: Sequence[Perturbation]) -> float | None:
         """Mean of |J d|^2 over those that went through; None where none did."""
-        responses = [p.response(self.network.outputs) for p in perturbations if not p.failed]
+        responses = [p.response(self.outputs) for p in perturbations if not p.failed]
         return float(np.mean(responses)) if responses else None
 
     def _of_output(self, layer: LayerPlan, rng: np.random.Generator) -> Perturbation:

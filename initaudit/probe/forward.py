@@ -131,7 +131,7 @@ class _Gathered:
 def _wanted(layers: Sequence[LayerPlan]) -> tuple[dict[str, Tap], dict[str, list[Part]]]:
     """The taps, one per value, and the parts of the units that somebody asks for."""
     taps: dict[str, Tap] = {}
-    parts: dict[str, list[Part]] = {}
+    parts: dict[str, dict[Part, None]] = {}
 
     def want(value: str | None, axis: int | None, part: Part, *, extremes: bool) -> None:
         if value is None:
@@ -143,15 +143,14 @@ def _wanted(layers: Sequence[LayerPlan]) -> tuple[dict[str, Tap], dict[str, list
             extremes=known.extremes or extremes,
             squares_per_unit=known.squares_per_unit or part is not None,
         )
-        if part not in parts.setdefault(value, []):
-            parts[value].append(part)
+        parts.setdefault(value, {})[part] = None
 
     for layer in layers:
         want(layer.output, layer.channel_axis, layer.unit_slice, extremes=False)
         want(layer.preactivation, layer.channel_axis, layer.pre_slice, extremes=bool(layer.flat))
         want(layer.postactivation, layer.channel_axis, layer.pre_slice, extremes=False)
         want(layer.input, None, None, extremes=False)
-    return taps, parts
+    return taps, {value: list(wanted) for value, wanted in parts.items()}
 
 
 def _shape_changed(

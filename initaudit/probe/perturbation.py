@@ -11,7 +11,7 @@ import numpy as np
 from initaudit.probe.squares import square
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
 
     from initaudit.probe.plan import LayerPlan
     from initaudit.probe.segments import State
@@ -77,7 +77,7 @@ class Perturbation:
         self.log_size += math.log(size / self.step)
         self.values, self.unit = deviation.difference, 1.0 / size
 
-    def response(self, outputs: Sequence[str]) -> float:
+    def response(self, outputs: AbstractSet[str]) -> float:
         """|J d|^2 at the end of the way, for the direction d in the units it had before any scaling; NaN where it failed."""
         if self.failed or self.lost:
             return math.nan if self.failed else 0.0

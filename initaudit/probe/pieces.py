@@ -38,6 +38,7 @@ class Pieces:
         cuts = network.cuts(values)
         self.carried = [*(cut.carried for cut in cuts), tuple(network.outputs)]
         """Values that must be known behind each piece."""
+        self._kept = [frozenset((*names, *network.inputs)) for names in self.carried]
         places = [0, *(cut.position for cut in cuts), len(network.nodes)]
         bounds = list(pairwise(places))
         self.home = {
@@ -84,7 +85,7 @@ class Pieces:
         for index in range(len(self.segments)):
             state = advance(index, states[-1])
             sources |= state
-            states.append({n: a for n, a in state.items() if n in self.carried[index] or n in self.network.inputs})
+            states.append({n: a for n, a in state.items() if n in self._kept[index]})
         return states, sources
 
     def advance(self, index: int, state: State, addends: Mapping[str, np.ndarray], also: Sequence[str] = ()) -> State:
@@ -97,7 +98,7 @@ class Pieces:
         out = segment.run(state, addends, made)
         if not all(isinstance(array, np.ndarray) for array in out.values()):
             raise ProbeError("the network passes sequences or optional values between its layers")
-        kept = {n: a for n, a in state.items() if n in self.carried[index] or n in self.network.inputs}
+        kept = {n: a for n, a in state.items() if n in self._kept[index]}
         return {**kept, **out}
 
     def carried_bytes(self, states: Sequence[State]) -> int:

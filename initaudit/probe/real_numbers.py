@@ -132,35 +132,20 @@ def _other(writer: RealWriter, node: NodeProto) -> None:
 
 
 def _stairs(network: Network) -> set[str]:
-    """Outputs of staircase operators on the way from the data into a product with a weight."""
-    readers: dict[str, list[NodeProto]] = {}
-    for node, read in network.nodes:
+    """Outputs of staircase operators on the way from the data into a product with a weight.
+
+    A value is on it that, moved, added to others or scaled by constants at most, is multiplied by a stored weight or leaves the network.
+    """
+    entering = set(network.outputs)
+    for node, read in reversed(network.nodes):
+        spec = operator_spec(node.op_type, node.domain)
+        moving = {name for name in node.input if network.is_data(name)}
         for name in read:
-            readers.setdefault(name, []).append(node)
-    return {
-        node.output[0]
-        for node, _ in network.nodes
-        if node.op_type in STAIRS and _enters_product(network, node.output[0], readers)
-    }
-
-
-def _enters_product(network: Network, value: str, readers: Mapping[str, Sequence[NodeProto]]) -> bool:
-    """Whether a value, moved, added to others or scaled by constants at most, is multiplied by a stored weight or leaves the network."""
-    queue, seen = [value], {value}
-    while queue:
-        name = queue.pop()
-        if name in network.outputs:
-            return True
-        for node in readers.get(name, ()):
-            spec = operator_spec(node.op_type, node.domain)
-            alone = not any(network.is_data(other) for other in node.input if other and other != name)
-            if spec.use is Use.PRODUCT and alone:
-                return True
+            alone = moving <= {name}
             follows = alone and (
                 spec.use is Use.SCALE or spec.norm or node.op_type in (*STAIRS, "Relu", "Sub", "Max", "Min")
             )
             follows = follows or spec.use is Use.PASS or node.op_type in ("Add", "Sum")
-            if follows and node.output[0] not in seen:
-                seen.add(node.output[0])
-                queue.append(node.output[0])
-    return False
+            if (spec.use is Use.PRODUCT and alone) or (follows and node.output[0] in entering):
+                entering.add(name)
+    return {node.output[0] for node, _ in network.nodes if node.op_type in STAIRS and node.output[0] in entering}

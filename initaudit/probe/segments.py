@@ -50,18 +50,19 @@ class Network:
         self.model = model
         self.inputs = [info.name for info in model.graph.input]
         self.outputs = [info.name for info in model.graph.output]
+        self._fed = frozenset(self.inputs)
         self.constants: dict[str, Stored] = {t.name: t for t in model.graph.initializer}
         self.constants |= {t.values.name: t for t in model.graph.sparse_initializer}
         static = set(self.constants)
-        self.static_nodes: dict[str, tuple[NodeProto, tuple[str, ...]]] = {}
-        """By output: nodes that depend on no input of the model."""
+        self.static_nodes: dict[str, tuple[int, NodeProto, tuple[str, ...]]] = {}
+        """By output: nodes that depend on no input of the model, numbered in order, with what each reads."""
         self.nodes: list[tuple[NodeProto, tuple[str, ...]]] = []
         """The others with the values they and their bodies read."""
-        for node in build_graph(model, None, checked=True).nodes:
+        for number, node in enumerate(build_graph(model, None, checked=True).nodes):
             read = tuple(dict.fromkeys(value.name for value in node.reads()))
             if static.issuperset(read) and node.spec.use is not Use.RANDOM:
                 static.update(node.proto.output)
-                self.static_nodes |= {name: (node.proto, read) for name in node.proto.output if name}
+                self.static_nodes |= {name: (number, node.proto, read) for name in node.proto.output if name}
             else:
                 self.nodes.append((node.proto, read))
         self.position = {name: i for i, (node, _) in enumerate(self.nodes) for name in node.output if name}
@@ -69,7 +70,7 @@ class Network:
 
     def is_data(self, name: str) -> bool:
         """Whether a value is made from the inputs of the model, or is one."""
-        return name in self.position or name in self.inputs
+        return name in self.position or name in self._fed
 
     def empty_model(self, name: str) -> ModelProto:
         """A model with the operator sets of this one, and a graph of this name that holds nothing yet."""
@@ -115,7 +116,7 @@ class Network:
 
     def constant_part(self, names: Iterable[str]) -> tuple[list[NodeProto], list[Stored]]:
         """The nodes, in order, and the stored tensors that make those of the values `names` that depend on no input."""
-        static: set[int] = set()
+        nodes: dict[int, NodeProto] = {}
         constants: set[str] = set()
         queue = list(names)
         while queue:
@@ -123,12 +124,11 @@ class Network:
             if name in self.constants:
                 constants.add(name)
             elif name in self.static_nodes:
-                node, read = self.static_nodes[name]
-                if id(node) not in static:
-                    static.add(id(node))
+                number, node, read = self.static_nodes[name]
+                if number not in nodes:
+                    nodes[number] = node
                     queue.extend(read)
-        ordered = {id(node): node for node, _ in self.static_nodes.values() if id(node) in static}
-        return list(ordered.values()), [self.constants[name] for name in sorted(constants)]
+        return [nodes[number] for number in sorted(nodes)], [self.constants[name] for name in sorted(constants)]
 
     def segment(self, start: int, stop: int, *, inject: Sequence[str], expose: Sequence[str]) -> Segment:
         """The piece made of nodes [start, stop); see `Segment`."""
@@ -141,7 +141,7 @@ class Segment:
     def __init__(
         self, network: Network, start: int, stop: int, inject: tuple[str, ...], expose: tuple[str, ...]
     ) -> None:
-        self.inject = inject
+        self.inject = frozenset(inject)
         self.outputs = expose
         nodes = network.nodes[start:stop]
         made = {name for node, _ in nodes for name in node.output if name}

@@ -47,7 +47,8 @@ class Stack:
         except ProbeError:
             return
         for index in range(len(pieces.segments)):
-            extra = [n for n in pieces.segments[index].outputs if n not in pieces.carried[index]]
+            carried = frozenset(pieces.carried[index])
+            extra = [n for n in pieces.segments[index].outputs if n not in carried]
             known = [_known(pieces, index, state, extra) for state in states]
             for name in known[0]:
                 if name in self._axes:

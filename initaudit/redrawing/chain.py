@@ -88,7 +88,7 @@ def links(layers: Sequence[LayerAudit]) -> list[Link]:
     for audit in chosen:
         facts = audit.layer
         arriving = arrivals.at(facts.input)
-        if arriving is None or not arriving.variance > 0 or facts.output is None:
+        if arriving is None or not 0 < arriving.variance < math.inf or facts.output is None:
             continue
         norm = norms.get(id(facts.output)) if facts.normalized_by is not None else None
         has_bias = _has_bias(audit if norm is None else norm)
@@ -105,7 +105,7 @@ def links(layers: Sequence[LayerAudit]) -> list[Link]:
         )
         found.append(link)
         arrivals.give(facts.output, link.shift, link.spread**2)
-        if facts.postactivation is not None:
+        if facts.postactivation is not None and math.isfinite(shape.mean + shape.variance):
             arrivals.give(facts.postactivation, shape.mean, shape.variance)
     return found
 

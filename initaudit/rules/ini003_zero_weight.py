@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initaudit.findings import Finding, Remedy, Severity
+from initaudit.judgement.model_audit import once_per_audit
 from initaudit.judgement.severity import fatal_to_learning
 from initaudit.judgement.zeros import is_passed_by, is_zero, silences, why_never_learned
 from initaudit.kind import Kind
@@ -77,6 +78,7 @@ def _consequence(layer: LayerAudit, audit: ModelAudit) -> tuple[Severity, str]:
     return severity, f"no signal and no gradient passes it{late}{waits}"
 
 
+@once_per_audit
 def _has_another_branch(audit: ModelAudit) -> bool:
     """Whether a residual branch adds something, beside the layer that starts the stream, so that the network can do without one that does not."""
     ends = [a for a in audit.layers if a.layer.ends_residual_branch and a.stats.std > 0]

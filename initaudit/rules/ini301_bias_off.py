@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from initaudit.findings import Finding, Remedy, Severity
 from initaudit.initialisation.layer_gain import gain_of
 from initaudit.judgement.input_scale import is_linear_in_the_input
+from initaudit.judgement.model_audit import once_per_audit
 from initaudit.kind import Kind
 from initaudit.rule import Rule
 from initaudit.rules.ini404_dead_units import RECTIFIERS
@@ -16,6 +17,7 @@ from initaudit.rules.ini404_dead_units import RECTIFIERS
 if TYPE_CHECKING:
     from initaudit.judgement.model_audit import ModelAudit
     from initaudit.measuring.layer_audit import LayerAudit
+    from initaudit.model.graph import Node
 
 DECISIVE = 6.0
 """Bias over the std of the weighted inputs from which the bias decides alone: a normal variable exceeds 6 std once in 10^9."""
@@ -136,5 +138,15 @@ def _flat_sides(layer: LayerAudit) -> tuple[bool, bool]:
 
 def _cell_bias(layer: LayerAudit, audit: ModelAudit) -> float:
     """Mean of what a gate of a recurrent cell adds: the bias of its input weights and that of its recurrent ones."""
-    gate = (layer.layer.node, layer.layer.weight.part)
-    return sum(a.bias.mean for a in audit.layers if a.bias is not None and (a.layer.node, a.layer.weight.part) == gate)
+    return _gate_biases(audit).get((layer.layer.node, layer.layer.weight.part), 0.0)
+
+
+@once_per_audit
+def _gate_biases(audit: ModelAudit) -> dict[tuple[Node, str | None], float]:
+    """Sum of the means of the biases, by node and part of it."""
+    sums: dict[tuple[Node, str | None], float] = {}
+    for a in audit.layers:
+        if a.bias is not None:
+            gate = (a.layer.node, a.layer.weight.part)
+            sums[gate] = sums.get(gate, 0) + a.bias.mean
+    return sums

@@ -43,7 +43,7 @@ class NormNeverTrained(Rule):
         """Only where other parts of the network were trained."""
         if not audit.context.has_training:
             return
-        unused = [layer for layer in audit.layers if never_updated(layer.layer)]
+        unused = {layer: None for layer in audit.layers if never_updated(layer.layer)}
         for layer in unused:
             mean = layer.layer.auxiliary["running_mean"]
             yield self.finding(
@@ -80,8 +80,9 @@ class NormNeverTrained(Rule):
     def _unmoved(self, factors: Sequence[LayerAudit], audit: ModelAudit) -> Iterator[Finding]:
         """Of norms, or of gains: what lets nothing pass, and what stayed behind while others moved, or with most of them."""
         shut = [a for a in factors if is_shut(a)]
-        still = [a for a in factors if at_start(a) and a not in shut]
-        moved = [a for a in factors if a not in shut and a not in still]
+        open_ones = [a for a in factors if not is_shut(a)]
+        still = [a for a in open_ones if at_start(a)]
+        moved = [a for a in open_ones if not at_start(a)]
         for together in _grouped(shut, len(factors) - len(shut)):
             first = together[0]
             bypassed = all(a.layer.in_residual_branch for a in together)
@@ -93,10 +94,11 @@ class NormNeverTrained(Rule):
                 severity=Severity.WARNING if bypassed else Severity.ERROR,
                 suggestion="Load the missing values.",
             )
+        nearest = [min(moved, key=lambda a: math.hypot(a.stats.mean - 1.0, a.stats.std))] if moved else []
         for together in _grouped(still, len(moved)):
             first = together[0]
             alone = len(moved) >= len(still)
-            unsure = all(may_be_rounded(a, moved) for a in together) or (not alone and _is_expected(still, audit))
+            unsure = all(may_be_rounded(a, nearest) for a in together) or (not alone and _is_expected(still, audit))
             yield self.finding(
                 first,
                 f"{_state(first)}, as before training{_and_others(together, factors)}; {len(moved)} others have moved.",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from initaudit.errors import InvalidModel
+from initaudit.measuring.forked import share
 
 if TYPE_CHECKING:
     from initaudit.task import Watch
@@ -71,3 +72,14 @@ def leave_a_file(folder: str, watch: Watch) -> None:
         time.sleep(1000)
     finally:
         path.unlink()
+
+
+def share_and_hang(folder: str, watch: Watch) -> None:
+    """Forked processes that hold the pipes of this one, and work on when it is gone."""
+    watch.doing("sharing")
+    share(_note_and_hang, [folder] * 2, 2)
+
+
+def _note_and_hang(folder: str) -> None:
+    Path(folder, str(os.getpid())).touch()
+    time.sleep(1000)

@@ -162,14 +162,36 @@ def test_a_worker_ends_with_its_parent(tmp_path: Path):
         env={**os.environ, "PYTHONPATH": path},
         check=False,
     )
-    pid = int(run.stdout)
 
+    assert _has_ended(int(run.stdout))
+
+
+@LINUX
+@pytest.mark.timeout(30)
+def test_what_a_worker_has_forked_ends_with_it(tmp_path: Path):
+    """Killed in the middle of the weighing that it shares, it is missed at once, and nothing of it goes on."""
+    with Worker("tests.engines.deeds") as worker:
+        threading.Thread(target=_kill_when_shared, args=(worker.pid, tmp_path), daemon=True).start()
+
+        with pytest.raises(LostWorker, match=r"was killed \(SIGKILL.*\) while sharing"):
+            worker.do(task(deeds.share_and_hang, str(tmp_path)))
+
+    assert all(_has_ended(int(path.name)) for path in tmp_path.iterdir())
+
+
+def _kill_when_shared(pid: int, folder: Path) -> None:
+    while len(list(folder.iterdir())) < 2:
+        time.sleep(0.01)
+    os.kill(pid, signal.SIGKILL)
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether a process is gone, or will be in a moment: it need not be a child of this one."""
     for _ in range(100):
         if not Path(f"/proc/{pid}").exists() or Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z":
-            break
+            return True
         time.sleep(0.05)
-    else:
-        pytest.fail("the worker lives on")
+    return False
 
 
 def test_a_process_that_cannot_be_started_costs_the_task_alone(monkeypatch: pytest.MonkeyPatch):

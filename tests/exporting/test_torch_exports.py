@@ -18,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # of the exporters
 
 
 class Transformer(nn.Module):
-    """Packed attention, norms that start alike, a parameter of its own, a table that is the head too."""
+    """Packed attention, norms that start alike, a parameter of its own."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -26,7 +26,6 @@ class Transformer(nn.Module):
         self.position = nn.Parameter(torch.randn(1, 7, 32) * 0.02)
         self.layers = nn.ModuleList([nn.TransformerEncoderLayer(32, 4, 64, batch_first=True) for _ in range(2)])
         self.head = nn.Linear(32, 50, bias=False)
-        self.head.weight = self.embedding.weight
 
     def forward(self, tokens: Any) -> Any:
         hidden = self.embedding(tokens) + self.position

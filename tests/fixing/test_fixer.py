@@ -312,3 +312,14 @@ def test_weights_behind_relu_are_not_centred(tmp_path: Path) -> None:
 
     assert result.changes
     assert not any("centred" in change.scheme for change in result.changes)
+
+
+def test_a_second_fix_changes_nothing(tmp_path: Path) -> None:
+    """The first mended what there was; the file is copied with its record."""
+    path = save(mlp([64, 64, 8], change={"fc0.weight": np.zeros_like}), tmp_path / "m.onnx")
+    initaudit.fix(path, tmp_path / "once.onnx", config=STATIC)
+
+    again = initaudit.fix(tmp_path / "once.onnx", tmp_path / "twice.onnx", config=STATIC)
+
+    assert again.changes == ()
+    assert (tmp_path / "twice.onnx").read_bytes() == (tmp_path / "once.onnx").read_bytes()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import onnx
 import pytest
 
 from initaudit.errors import FixRefused
-from initaudit.fixing.generations import first_line
+from initaudit.fixing.generations import first_line, is_data_of
 from initaudit.fixing.patching import write_model
 from initaudit.model.load import load_model
 from tests.networks import mlp
@@ -97,3 +98,40 @@ def test_a_link_to_a_model_with_data_beside_it_is_not_written_to(tmp_path: Path)
         rewrite(tmp_path / "m.onnx")
 
     assert names(tmp_path / "real") == ["m.onnx", "m.onnx.data"]
+
+
+def test_a_data_file_from_a_stranger_names_nothing_that_is_removed(tmp_path: Path):
+    """Its first line may say anything; what is not called as data of the model stays, wherever it says that it is replaced."""
+    path = external(tmp_path)
+    others = ["thesis.txt", "id_rsa", "mail.data", "m.py", "m"]
+    for name in others:
+        (tmp_path / name).write_text("mine")
+    (tmp_path / "m.onnx.7.data").write_bytes(first_line(path, [tmp_path / name for name in others]))
+
+    rewrite(path)
+
+    assert set(others) < set(names(tmp_path))
+    assert "m.onnx.7.data" not in names(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["m.onnx.data", "m.onnx_data", "m.onnx_data_1", "m.data", "m.weights.bin", "m_weights.pb"]
+)
+def test_data_is_known_by_the_names_that_exporters_give_it(name: str):
+    """Only such a file is replaced together with its model."""
+    assert is_data_of(Path("m.onnx"), name)
+    assert not is_data_of(Path("n.onnx"), name)
+    assert not is_data_of(Path("m.onnx"), f"{name}.txt")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+@pytest.mark.timeout(20)
+def test_a_pipe_in_the_folder_is_not_waited_for(tmp_path: Path):
+    """Whatever it is called."""
+    path = external(tmp_path)
+    os.mkfifo(tmp_path / "z.onnx")
+    os.mkfifo(tmp_path / "m.onnx.7.data")
+
+    rewrite(path)
+
+    assert names(tmp_path) == ["m.onnx", "m.onnx.1.data", "m.onnx.7.data", "z.onnx"]

@@ -117,3 +117,17 @@ def test_a_digest_is_of_the_bytes_that_onnx_stores(dtype: type) -> None:
     assert digest(values) == digest(np.asfortranarray(values))
     assert digest(values) != digest(values.T)
     assert digest(values) != digest(values + values.dtype.type(1))
+
+
+def test_a_training_that_would_draw_the_old_way_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Where the part for training draws a weight that was fixed; of others nothing is said."""
+    proto = mlp([64, 64, 8], change={"fc0.weight": np.zeros_like})
+    for name in ("fc0.weight", "fc1.weight"):
+        proto.training_info.add().initialization_binding.add(key=name, value="drawn")
+    path = save(proto, tmp_path / "m.onnx")
+
+    assert (
+        run(["fix", "--isolated", "--probe", "none", "--context", "fresh", path, "-o", str(tmp_path / "o.onnx")]) == 0
+    )
+
+    assert "note: the training_info of the model draws fc0.weight the old way" in capfd.readouterr().out

@@ -75,6 +75,13 @@ def test_no_name_is_a_formula(start: str):
         assert not [value for key, value in row.items() if value[:1] == "-" and not key.startswith(("stats", "signal"))]
 
 
+def test_no_line_is_an_order_to_a_runner():
+    """A row begins with the path of the model, which may be called anything."""
+    text = rendered("csv", *everywhere([dense_report(factor=0.3, depth=3)], "::error::f"))
+
+    assert not [line for line in text.splitlines() if line.startswith("::")]
+
+
 def test_lines_end_as_rfc_4180_has_it():
     """CR LF, also where a name holds a line break."""
     text = rendered("csv", *everywhere([dense_report(depth=3)], HOSTILE))

@@ -19,12 +19,13 @@ def layer_anchors(layers: Sequence[Mapping[str, Any]], prefix: str = "") -> dict
     """
     anchors: dict[str, str] = {}
     taken: set[str] = set()
+    copies: dict[str, int] = {}
     for layer in layers:
         title = re.sub(r"[^\w.]+", "-", str(layer.get("title") or layer["name"]))[:LONGEST].strip("-")
-        anchor, copies = f"{prefix}layer-{title}", 1
+        first = anchor = f"{prefix}layer-{title}"
         while anchor in taken:
-            copies += 1
-            anchor = f"{prefix}layer-{title}--{copies}"
+            copies[first] = copies.get(first, 1) + 1
+            anchor = f"{first}--{copies[first]}"
         taken.add(anchor)
         anchors[layer["name"]] = anchor
     return anchors

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from initaudit.model.operators import AxisMap, Values
+from initaudit.model.remembered import once_per_node
 from initaudit.probe.inputs.layer_propagation import (
     BY_SIGNATURE,
     channel_norm,
@@ -16,12 +17,12 @@ from initaudit.probe.inputs.layer_propagation import (
     recurrent,
     trailing_norm,
 )
-from initaudit.probe.inputs.walk import Step, Visit, axes_argument, numbers, static_shape
+from initaudit.probe.inputs.walk import Step, Visit, axes_argument, numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from initaudit.model.graph import Value
+    from initaudit.model.graph import Node
 
 LEAST_CLASSES = 3
 """Numbers 0, 1, 2, ... that ids are compared with for these to be classes. A judgement: 0 and 1 alone may be flags or paddings."""
@@ -49,12 +50,10 @@ def _same(at: Visit) -> Iterable[Step]:
 
 def _broadcast(at: Visit) -> Iterable[Step]:
     operator = at.node.op_type
-    others = [v for i, v in enumerate(at.node.inputs) if i != at.position and v is not None]
     axes = at.axes
-    for other in others:
-        shape = static_shape(other)
-        if at.axes is None or axes is None or shape is None or other.tensor is None:
-            continue
+    for shape in _constant_shapes(at.node):
+        if at.axes is None or axes is None:
+            break
         for back in range(1, min(len(at.axes), len(shape)) + 1):
             if shape[-back] != 1:
                 at.facts.demand(at.axes[-back], shape[-back])
@@ -62,26 +61,31 @@ def _broadcast(at: Visit) -> Iterable[Step]:
     if operator == "Where" and at.position == 0:
         at.facts.roles.add("mask")
     if operator == "Equal" and at.offset is not None:
-        for other in others:
-            compared = numbers(other)
-            if compared.size >= LEAST_CLASSES and np.array_equal(np.unique(compared), np.arange(compared.size)):
-                at.facts.index(compared.size - at.offset)  # one of so many classes
-            else:
-                at.facts.equals += [float(v) - at.offset for v in compared[:8]]
-    return at.out(axes, _offset_behind(at, others))
+        compared = numbers(at.node.input(1 - at.position))
+        if compared.size >= LEAST_CLASSES and np.array_equal(np.unique(compared), np.arange(compared.size)):
+            at.facts.index(compared.size - at.offset)  # one of so many classes
+        else:
+            at.facts.equals += [float(v) - at.offset for v in compared[:8]]
+    return at.out(axes, _offset_behind(at))
 
 
-def _offset_behind(at: Visit, others: list[Value]) -> int | None:
+@once_per_node
+def _constant_shapes(node: Node) -> tuple[tuple[int, ...], ...]:
+    """Shapes of the stored operands, each once."""
+    return tuple(dict.fromkeys(v.tensor.shape for v in node.inputs if v is not None and v.tensor is not None))
+
+
+def _offset_behind(at: Visit) -> int | None:
     """What has been added to the input's own values behind an elementwise operator."""
     operator = at.node.op_type
     if at.offset is None:
         return None
-    if operator in ("Add", "Sub") and len(others) == 1 and not (operator == "Sub" and at.position == 1):
-        added = numbers(others[0])
+    if operator in ("Add", "Sub") and not (operator == "Sub" and at.position == 1):
+        added = numbers(at.node.input(1 - at.position))
         if len(added) == 1 and float(added[0]).is_integer():
             return at.offset + int(added[0]) * (1 if operator == "Add" else -1)
     chosen = operator in ("Where", "Max", "Min") and at.position > 0
-    masked = at.facts.integer and operator in ("Add", "Mul") and all(other.tensor is None for other in others)
+    masked = at.facts.integer and operator in ("Add", "Mul") and not _constant_shapes(at.node)
     return at.offset if chosen or masked else None
 
 
@@ -155,9 +159,8 @@ def _concat(at: Visit) -> Iterable[Step]:
     if not at.axes:
         return at.out(at.axes, at.offset)
     axis = int(at.node.attr("axis", 0)) % len(at.axes)
-    for other in at.node.inputs:
-        shape = static_shape(other) if other is not None and other.tensor is not None else None
-        if shape is not None and len(shape) == len(at.axes):
+    for shape in _constant_shapes(at.node):
+        if len(shape) == len(at.axes):
             for place, size in enumerate(shape):
                 if place != axis:
                     at.facts.demand(at.axes[place], size)

@@ -36,14 +36,19 @@ class Hint:
 def assignments(layout: Layout) -> Iterator[dict[str, int]]:
     """Every combination of candidate sizes, the likeliest first: ordered by the sum of the ranks of its sizes."""
     keys = [k for k, d in layout.dimensions.items() if d.sizes]
-    heap: list[tuple[int, tuple[int, ...]]] = [(0, (0,) * len(keys))]
+    likeliest = {k: layout.dimensions[k].sizes[0] for k in keys}
+    # ranks above 0 alone, as (-place, rank): in this form too the combination that keeps the first sizes longest comes first
+    heap: list[tuple[int, tuple[tuple[int, int], ...]]] = [(0, ())]
     seen = {heap[0][1]}
     while heap:
         total, ranks = heapq.heappop(heap)
-        yield sizes_for(layout, {k: layout.dimensions[k].sizes[r] for k, r in zip(keys, ranks, strict=True)})
-        for place, rank in enumerate(ranks):
-            if rank + 1 < len(layout.dimensions[keys[place]].sizes):
-                following = (*ranks[:place], rank + 1, *ranks[place + 1 :])
+        others = {keys[-place]: layout.dimensions[keys[-place]].sizes[rank] for place, rank in ranks}
+        yield sizes_for(layout, likeliest | others)
+        known = {-place: rank for place, rank in ranks}
+        for place, key in enumerate(keys):
+            rank = known.get(place, 0) + 1
+            if rank < len(layout.dimensions[key].sizes):
+                following = tuple((-p, r) for p, r in sorted((known | {place: rank}).items()))
                 if following not in seen:
                     seen.add(following)
                     heapq.heappush(heap, (total + 1, following))

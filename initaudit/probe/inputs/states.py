@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from initaudit.model.graph import Graph, Value
+    from initaudit.model.graph import Graph
     from initaudit.probe.inputs.facts import Facts
+
+Dims: TypeAlias = "tuple[int | str | None, ...] | None"
+"""Declared shape of a value, where there is one."""
 
 CARRIED = frozenset(("state", "states", "hidden", "h", "c", "cell", "memory", "carry", "rnn", "lstm", "gru"))
 """Words for what is carried. The word alone says little: in reinforcement learning a state is what the agent observes."""
@@ -24,11 +27,13 @@ def mark_states(graph: Graph, facts: Mapping[str, Facts]) -> None:
 
     Those that enter a recurrent operator as its state have the role already.
     """
-    outputs = [(stem(output.name), output) for output in graph.outputs]
+    leaving: dict[tuple[str, ...], set[Dims]] = {}
+    for output in graph.outputs:
+        leaving.setdefault(stem(output.name), set()).add(output.dims)
     for name, found in facts.items():
         entering, wanted = graph.values[name], stem(name)
         carried = CARRIED.intersection(wanted) and not found.integer
-        if carried and any(known == wanted and _fits(entering, output) for known, output in outputs):
+        if carried and any(_fits(entering.dims, dims) for dims in leaving.get(wanted, ())):
             found.roles.add("state")
 
 
@@ -40,11 +45,11 @@ def stem(name: str) -> tuple[str, ...]:
     return tuple(word for word in words if word not in SIDES)
 
 
-def _fits(entering: Value, leaving: Value) -> bool:
+def _fits(entering: Dims, leaving: Dims) -> bool:
     """Whether one can be the next value of the other: no declared size contradicts it."""
-    if entering.dims is None or leaving.dims is None:
+    if entering is None or leaving is None:
         return True
-    if len(entering.dims) != len(leaving.dims):
+    if len(entering) != len(leaving):
         return False
-    pairs = zip(entering.dims, leaving.dims, strict=True)
+    pairs = zip(entering, leaving, strict=True)
     return all(a == b or not (isinstance(a, int) and isinstance(b, int)) for a, b in pairs)

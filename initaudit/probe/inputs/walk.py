@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from initaudit.errors import InitauditError
 from initaudit.model.operators import AxisMap, Values
+from initaudit.model.remembered import once_per_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +22,10 @@ Axes: TypeAlias = tuple[int | None, ...] | None
 
 SMALL_CONSTANT = 1 << 16
 """Elements of a constant whose values are looked at: shapes, axes, indices."""
+
+
+KEEPING = (AxisMap.SAME, AxisMap.TRANSPOSE)
+"""What an operator does with the axes of a value whose shape is told from what it takes."""
 
 
 class Step(NamedTuple):
@@ -59,32 +64,44 @@ class Visit(NamedTuple):
 
 def static_shape(value: Value | None) -> tuple[int, ...] | None:
     """Shape of a constant, also behind Identity, Cast, DequantizeLinear and Transpose; or a declared static shape."""
-    while value is not None:
-        if value.tensor is not None:
-            return value.tensor.shape
+    return None if value is None else _shape_of(value)
+
+
+@once_per_value
+def _shape_of(value: Value) -> tuple[int, ...] | None:
+    orders: list[Any] = []
+    while value.tensor is None:
         node = value.producer
-        if (
-            node is None
-            or node.spec.values is Values.CHANGED
-            or node.spec.axis_map not in (AxisMap.SAME, AxisMap.TRANSPOSE)
-        ):
+        source = node.input(0) if node is not None else None
+        if node is None or node.spec.values is Values.CHANGED or node.spec.axis_map not in KEEPING:
             break
         if node.spec.axis_map is AxisMap.TRANSPOSE:
-            shape = static_shape(node.input(0))
-            if shape is None:
-                return None
-            order = node.attr("perm") or list(range(len(shape)))[::-1]
-            return tuple(shape[i] for i in order) if len(order) == len(shape) else None
-        value = node.input(0)
-    if value is None or value.dims is None:
-        return None
-    sizes = tuple(d for d in value.dims if isinstance(d, int) and d > 0)
-    return sizes if len(sizes) == len(value.dims) else None
+            orders.append(node.attr("perm"))
+        if source is None:
+            return None
+        value = source
+    shape = value.tensor.shape if value.tensor is not None else _declared(value)
+    for order in reversed(orders):
+        if shape is None or (order and len(order) != len(shape)):
+            return None
+        shape = tuple(shape[i] for i in order) if order else shape[::-1]
+    return shape
+
+
+def _declared(value: Value) -> tuple[int, ...] | None:
+    dims = value.dims or ()
+    sizes = tuple(d for d in dims if isinstance(d, int) and d > 0)
+    return sizes if value.dims is not None and len(sizes) == len(dims) else None
 
 
 def numbers(value: Value | None) -> np.ndarray:
     """Values of a small constant, flat, also behind operators that keep them, or of a Range; empty where it is none."""
-    while value is not None and value.tensor is None and value.producer is not None:
+    return np.empty(0) if value is None else _numbers_of(value)
+
+
+@once_per_value
+def _numbers_of(value: Value) -> np.ndarray:
+    while value.tensor is None and value.producer is not None:
         node = value.producer
         if node.op_type == "Range" and node.is_standard:
             ends = [numbers(node.input(i)) for i in range(3)]
@@ -95,8 +112,11 @@ def numbers(value: Value | None) -> np.ndarray:
             )
         if not node.spec.only_moves or node.spec.values is not Values.KEPT or node.spec.axis_map is AxisMap.TRANSPOSE:
             return np.empty(0)
-        value = node.input(0)
-    if value is None or value.tensor is None or value.tensor.size > SMALL_CONSTANT or value.tensor.dtype == "string":
+        source = node.input(0)
+        if source is None:
+            return np.empty(0)
+        value = source
+    if value.tensor is None or value.tensor.size > SMALL_CONSTANT or value.tensor.dtype == "string":
         return np.empty(0)
     try:
         return np.asarray(value.tensor.array()).reshape(-1)
