@@ -71,6 +71,7 @@ def any_form(rng: random.Random) -> str:
 
 def stored(rng: random.Random, name: str, code: int, shape: Sequence[int], form: str) -> TensorProto:
     """A tensor with random values in the given form; a shape too large to be stored in full has a few bytes."""
+    code = code if code in TYPES else TensorProto.FLOAT  # an earlier mutation may have made it anything
     tensor = TensorProto(name=name, data_type=code, dims=shape)
     size = min(math.prod(shape), 4096) if all(d >= 0 for d in shape) else 4
     if code == TensorProto.STRING:
