@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from initaudit.errors import FixRefused as FixRefused
     from initaudit.errors import InitauditError as InitauditError
     from initaudit.errors import InvalidModel as InvalidModel
+    from initaudit.errors import LostWorker as LostWorker
     from initaudit.errors import ModelError as ModelError
     from initaudit.errors import ProbeError as ProbeError
     from initaudit.errors import UnreadableModel as UnreadableModel
@@ -47,6 +48,7 @@ _HOMES = {
     "InvalidModel": "initaudit.errors",
     "ExternalDataError": "initaudit.errors",
     "UnsupportedWeight": "initaudit.errors",
+    "LostWorker": "initaudit.errors",
     "ProbeError": "initaudit.errors",
     "FixRefused": "initaudit.errors",
     "UsageError": "initaudit.errors",
@@ -67,6 +69,7 @@ __all__ = [
     "Ignore",
     "InitauditError",
     "InvalidModel",
+    "LostWorker",
     "ModelError",
     "ProbeError",
     "Report",

@@ -425,7 +425,8 @@ def test_id_of_a_process_that_was_waited_for_is_never_killed(monkeypatch):
             child.submit(job(), timeout=30, max_memory=GIB)
         child.close()
 
-    assert killed == [True]
+    assert killed
+    assert all(killed)
 
 
 def test_probe_that_is_not_wanted_any_more_is_ended(alone):
