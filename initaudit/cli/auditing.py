@@ -9,6 +9,7 @@ from initaudit.cli.models import STDIN, label
 from initaudit.cli.stdin import read_stdin
 from initaudit.engines.auditing import Subject, audit_task, lost, refused
 from initaudit.errors import InitauditError
+from initaudit.registry import faults
 from initaudit.settings.given import COMMAND_LINE
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ def audit_all(
         def watch(number: int) -> Watcher | None:
             return line.of(places[number] + 1, label(paths[places[number]])) if line else None
 
-        yield from in_order(results())
+        for outcome in in_order(results()):
+            yield outcome.with_faults(faults())
 
 
 def subject_of(path: str, settings: Settings, *, alone: bool = True, content: bytes | None = None) -> Subject:

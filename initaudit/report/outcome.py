@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from initaudit.registry import faults
+from initaudit.report.gate import EXIT_ERROR
 
 if TYPE_CHECKING:
     from initaudit.config import Config
@@ -42,6 +43,16 @@ class Outcome:
     names: frozenset[str] | None
     """What tables of layers may mean in the model; None where it could not be audited."""
     shapes: ShapesTold = field(default_factory=ShapesTold)
+
+    def with_faults(self, faults: Sequence[str]) -> Outcome:
+        """With parts of other packages that could not be used here: the process that made the report may not have looked for them."""
+        new = [fault for fault in faults if fault not in self.failed_rules]
+        if not new:
+            return self
+        failed = (*new, *self.failed_rules)
+        gate = {**self.entry["gate"], "exit_code": EXIT_ERROR}
+        entry = {**self.entry, "failed_rules": list(failed), "gate": gate}
+        return replace(self, entry=entry, failed_rules=failed, faults=(*new, *self.faults))
 
     @property
     def active(self) -> tuple[Finding, ...]:

@@ -89,10 +89,10 @@ def test_inputs_are_no_error_of_figures_about_them() -> None:
 
 
 def test_an_exact_probe_has_as_long_as_there_is() -> None:
-    """Its work follows from the time limit alone, not from a clock."""
+    """Its work follows from what the time limit comes to in products, not from a clock."""
     usual, exact, patient = (
-        Budget(work=1e6, effort=1e6, seconds=seconds, precision=precision)
-        for seconds, precision in ((30.0, USUAL), (30.0, EXACT), (60.0, EXACT))
+        Budget(work=1e6, effort=1e6, cost=1e6, most=most, precision=precision)
+        for most, precision in ((1e12, USUAL), (1e12, EXACT), (2e12, EXACT))
     )
 
     assert exact.limit > 10 * usual.limit
