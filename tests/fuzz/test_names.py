@@ -75,7 +75,7 @@ def test_a_shape_is_one_that_the_bytes_fill_or_refused(dims: list[int], stored: 
     check(proto)
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(
     operator=st.sampled_from(OPERATORS),
     name=st.sampled_from(USUAL),

@@ -73,8 +73,10 @@ def test_a_value_of_python_is_read_or_a_usage_error(name: str, value: Any):
         refused(lambda: Config(**{name: value}))
 
 
-@settings(max_examples=60)
-@given(option=st.sampled_from(SWITCHES), text=texts())
+@settings(max_examples=40)
+@given(
+    option=st.sampled_from(SWITCHES), text=texts().map(lambda text: text.replace("\0", ""))
+)  # as no shell can give one
 def test_an_option_of_the_command_line_is_shown_as_text_or_refused(option: str, text: str):
     """`initaudit config` says what is in force: in whole lines, without a hidden character or an order to a CI system."""
     result = CliRunner().invoke(cli, ["config", "--isolated", f"{option}={text}"], standalone_mode=False)
