@@ -62,9 +62,7 @@ def _fix(subject: Subject, output: Path | None, options: FixOptions, watch: Watc
     )  # weighed, copied, written and weighed again
     watch.doing("fixing")
     result = fix(model if subject.content is not None else subject.name, output, config, options)
-    return Fixed(
-        part=fix_part(result), now=outcome(result.after or result.before), exit_code=exit_code(result, config.fail_on)
-    )
+    return Fixed(part=fix_part(result), now=outcome(result.now), exit_code=exit_code(result, config.fail_on))
 
 
 def _undo(subject: Subject, original: str, output: Path | None, force: bool, watch: Watch) -> Undone:

@@ -51,6 +51,11 @@ class FixResult:
     exported: Exported | None = None
     """The weights for the framework, where they were asked for."""
 
+    @property
+    def now(self) -> Report:
+        """Of the model as it is, or would be: `after`, or `before` where nothing changes."""
+        return self.after or self.before
+
 
 def fix(source: Source, output: str | Path | None, config: Config, options: FixOptions) -> FixResult:
     """Audit, change and audit again until the audit is satisfied, write, audit what was written.
@@ -160,7 +165,7 @@ def _fails(result: FixResult, options: FixOptions) -> bool:
 
 def exit_code(result: FixResult, fail_on: str) -> int:
     """0 where nothing at or above `fail_on` is left, or would be; 2 where a rule failed; else 1."""
-    report = result.after or result.before
+    report = result.now
     if report.failed_rules:
         return 2
     if fail_on == "never":

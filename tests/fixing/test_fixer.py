@@ -323,3 +323,11 @@ def test_a_second_fix_changes_nothing(tmp_path: Path) -> None:
 
     assert again.changes == ()
     assert (tmp_path / "twice.onnx").read_bytes() == (tmp_path / "once.onnx").read_bytes()
+
+
+def test_where_nothing_changes_the_report_of_now_is_that_of_before(tmp_path: Path):
+    """A sound network has no audit after the fix, and a report all the same."""
+    result = initaudit.fix(save(mlp([16, 24, 8]), tmp_path / "m.onnx"), config=initaudit.Config(probe="none"))
+
+    assert result.after is None
+    assert result.now is result.before
