@@ -249,7 +249,7 @@ def split_sizes(sizes: Sequence[int | None] | None, length: int, parts: int) -> 
     if sizes is None:
         chunk = -(-length // parts)
         sizes = [max(0, min(chunk, length - i * chunk)) for i in range(parts)]
-    known = [size for size in sizes if size is not None]
+    known = [size for size in sizes if size is not None and size >= 0]
     return known if len(known) == len(sizes) and sum(known) == length else None
 
 
