@@ -57,7 +57,7 @@ class BiasOff(Rule):
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
         """Static estimate: inputs of unit second moment, as the probe feeds them."""
-        stats, bias, facts = layer.stats, layer.bias, layer.layer
+        bias, facts = layer.bias, layer.layer
         if bias is None or not facts.kind.is_drawn or facts.kind is Kind.EMBEDDING or bias.nonfinite or bias.count == 0:
             return
         if facts.is_forget_gate:
@@ -77,13 +77,7 @@ class BiasOff(Rule):
             return
         if not audit.context.has_training and facts.activation is None and "gate" in facts.feeds:
             return  # a factor that starts at a constant leaves the other factor to pass (gMLP: Liu et al. 2021, section 2.1)
-        entered = layer.signal.input if layer.signal is not None else None
-        input_rms = (
-            max(1.0, math.sqrt(entered.mean_square))
-            if entered is not None and math.isfinite(entered.mean_square)
-            else 1.0
-        )
-        reach = DECISIVE * math.sqrt(facts.fan_in * (stats.std**2 + stats.mean**2)) * input_rms
+        reach = reach_of(layer)
         first = is_linear_in_the_input(layer, audit)
         if first and audit.context.has_training and bias.min < bias.max:  # trained ones differ from unit to unit
             reach *= BYTES
@@ -118,6 +112,14 @@ class BiasOff(Rule):
                 initializer=facts.bias.name if facts.bias else None,
                 suggestion=_suggestion(layer, first=first),
             )
+
+
+def reach_of(layer: LayerAudit) -> float:
+    """What the weighted inputs hardly ever exceed: DECISIVE times their root mean square, for inputs as measured, of unit second moment at least."""
+    entered = layer.signal.input if layer.signal is not None else None
+    known = entered is not None and math.isfinite(entered.mean_square)
+    input_rms = max(1.0, math.sqrt(entered.mean_square)) if known and entered is not None else 1.0
+    return DECISIVE * math.sqrt(layer.layer.fan_in * (layer.stats.std**2 + layer.stats.mean**2)) * input_rms
 
 
 def _suggestion(layer: LayerAudit, *, first: bool) -> str:

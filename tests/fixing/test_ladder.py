@@ -42,6 +42,7 @@ FAULTS = {
     "huge": ("fc3.weight", lambda w: w * 1e3),
     "equal units": ("fc3.weight", lambda w: np.repeat(w[:1], len(w), axis=0)),
     "dead bias": ("fc3.bias", lambda b: b - 50.0),
+    "drowning bias": ("fc3.bias", lambda b: b + 500.0),
     "NaN bias": ("fc3.bias", lambda b: np.where(np.arange(b.size) == 3, np.nan, b)),
 }
 

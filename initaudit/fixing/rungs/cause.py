@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from initaudit.fixing.choose import OF_SCALE, asking
+from initaudit.fixing.choose import OF_SCALE, asking, is_asked_for
 from initaudit.judgement.scale import GROSS
 from initaudit.kind import Kind
 from initaudit.redrawing.choice import Choice
 from initaudit.redrawing.repair import is_repairable
-from initaudit.rules.ini301_bias_off import DECISIVE
+from initaudit.rules.ini301_bias_off import DECISIVE, MANY, reach_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,6 +36,10 @@ def causes(report: Report, options: FixOptions) -> list[Choice]:
     assert report.audit is not None
     named = asking(report, options)
     found = [choice for audit in report.audit.layers if (choice := _cause(audit, named, report.audit.layers))]
+    if not found and not options.select and report.verdict.status == "fail" and not report.audit.context.has_training:
+        found = [
+            _shifted(audit) for audit in report.audit.layers if is_asked_for(audit, options) and _is_drowned(audit)
+        ]
     mixing = sum(audit.layer.kind.is_mixing for audit in report.audit.layers)
     drawn = sum(not (c.bias_alone or c.repair) and c.audit.layer.kind.is_mixing for c in found)
     return found if 2 * drawn <= mixing or mixing <= 2 else []
@@ -64,6 +68,30 @@ def _cause(audit: LayerAudit, named: Mapping[str, Sequence[Finding]], layers: Se
     if values:
         return _choice(audit, values + biased, keeps_bias=not biased and not _is_broken(audit))
     return _choice(audit, biased, bias_alone=True) if biased else None
+
+
+def _is_drowned(audit: LayerAudit) -> bool:
+    """Whether the bias of most units is beyond what their weighted inputs reach, on whichever side: before a ReLU it passes, and the input is lost in it."""
+    bias, facts = audit.bias, audit.layer
+    if (
+        bias is None
+        or not bias.count
+        or not facts.kind.is_drawn
+        or facts.is_forget_gate
+        or facts.normalized_by is not None
+    ):
+        return False
+    reach = reach_of(audit)
+    return reach > 0 and float((abs(bias.sample) > reach).mean()) > MANY
+
+
+def _shifted(audit: LayerAudit) -> Choice:
+    assert audit.bias is not None
+    text = (
+        f"The bias of most units is beyond {reach_of(audit):.3g}, more than their weighted inputs reach: what follows hardly depends on "
+        "the input."
+    )
+    return Choice(audit=audit, reason=OF_BIAS, wrong=text, bias_alone=True)
 
 
 def _choice(
