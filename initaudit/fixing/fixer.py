@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from initaudit.auditor import audit
 from initaudit.errors import FixRefused
 from initaudit.findings import Severity, matches
@@ -57,6 +59,7 @@ class FixResult:
         return self.after or self.before
 
 
+@np.errstate(all="ignore")  # as in an audit: what is not finite is found and reported
 def fix(source: Source, output: str | Path | None, config: Config, options: FixOptions) -> FixResult:
     """Audit, change and audit again until the audit is satisfied, write, audit what was written.
 

@@ -84,6 +84,8 @@ def _changed(
     if not choice.bias_alone:
         index = positions(layer.weight)
         fresh, scheme = repaired(choice, layer, seed) if choice.repair else new_weights(choice, layer, seed, recipe)
+        if not fresh.size:
+            raise FixRefused("it has no values")
         tensor = layer.weight.tensors[0]
         contents.put(tensor, index, fresh)
         name, std, mean = tensor.name, float(fresh.std()), float(fresh.mean())
