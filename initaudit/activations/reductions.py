@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from initaudit.activations.elementwise import scalar
 from initaudit.activations.roles import through_boundary
 from initaudit.model.operators import AxisMap
-from initaudit.model.remembered import once_per_value
+from initaudit.model.remembered import once_in_graph
 
 if TYPE_CHECKING:
     from initaudit.model.graph import Node, Value
@@ -48,7 +48,7 @@ _SPREADS = ("ReduceMean", "ReduceSum", "GlobalAveragePool", "AveragePool")
 _RESCALING = ("Add", "Sub", "Mul", "Div", "Sqrt", "Reciprocal", "Pow", "Max", "Clip", "Abs", "Neg")
 
 
-@once_per_value
+@once_in_graph
 def match_reduction(value: Value) -> Reduced | None:
     """The normalisation or softmax that `value` goes through next, or None."""
     for node, position in value.consumers:

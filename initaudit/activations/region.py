@@ -10,7 +10,7 @@ import numpy as np
 
 from initaudit.activations.elementwise import operator_of, scalar
 from initaudit.activations.named import Function, Parameters, identify, is_affine
-from initaudit.model.remembered import once_per_value
+from initaudit.model.remembered import once_in_graph
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -191,7 +191,7 @@ class Region:
         return frozenset(n.op_type for n in self.nodes if id(n) in inside)
 
 
-@once_per_value
+@once_in_graph
 def _number(value: Value) -> float | None:
     return scalar(value)
 
@@ -201,7 +201,7 @@ def _neutral(node: Node) -> float:
     return 1.0 if node.op_type in _SCALING else 0.0
 
 
-@once_per_value
+@once_in_graph
 def _is_uniform(value: Value) -> bool:
     """Whether a constant is the same for each element, as far as it is stored."""
     tensor = value.tensor
@@ -249,7 +249,7 @@ def _kind(region: Region, end: Value) -> _Kind:
     return kind
 
 
-@once_per_value
+@once_in_graph
 def match_activations(value: Value) -> list[Match]:
     """The nonlinear elementwise functions that `value` goes through next; more than one where it is used several times.
 

@@ -17,9 +17,10 @@ from initaudit.errors import InvalidModel
 from initaudit.model.bodies import bodies_of
 from initaudit.model.external import check_external
 from initaudit.model.graph import DEFAULT_DOMAINS
+from initaudit.model.stored import tensors_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from onnx import GraphProto, ModelProto, NodeProto, OperatorSetIdProto
@@ -137,22 +138,10 @@ def _check_attributes(
             names = (AttributeProto.AttributeType.Name(code) for code in (attribute.type, wanted[0]))
             msg = "{}: attribute {!r:.100} is of type {}, not {}".format(where, attribute.name, *names)
             raise InvalidModel(msg)
-        for tensor in _tensors_of(attribute):
+        for tensor in tensors_of(attribute):
             _check_tensor(where, tensor, folder)
         for body in bodies_of(attribute):
             _check_graph(body, opset, folder)
-
-
-def _tensors_of(attribute: AttributeProto) -> Iterator[TensorProto]:
-    if attribute.HasField("t"):
-        yield attribute.t
-    yield from attribute.tensors
-    for sparse in (
-        (attribute.sparse_tensor, *attribute.sparse_tensors)
-        if attribute.HasField("sparse_tensor")
-        else attribute.sparse_tensors
-    ):
-        yield from (sparse.values, sparse.indices)
 
 
 def _check_tensor(where: str, tensor: TensorProto, folder: Path | None) -> None:

@@ -12,6 +12,7 @@ from onnx import AttributeProto, TensorProto
 from initaudit.model.bodies import bodies_of
 from initaudit.model.external import external_range
 from initaudit.model.outline import SMALLEST
+from initaudit.model.stored import tensors_of
 from initaudit.model.tensors import tensor_from_proto
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def embed(model: ModelProto, folder: Path | None) -> None:
 
 def embedded(attributes: dict[str, AttributeProto], folder: Path | None) -> dict[str, AttributeProto]:
     """Attributes of one node with their values in them, as copies where they were not. Raises ExternalDataError."""
-    outside = {name: a for name, a in attributes.items() if any(map(_is_external, _tensors(a)))}
+    outside = {name: a for name, a in attributes.items() if any(map(_is_external, tensors_of(a)))}
     if not outside:
         return attributes
     inside = {name: AttributeProto.FromString(a.SerializeToString()) for name, a in outside.items()}
@@ -63,19 +64,8 @@ def _nodes(nodes: Iterable[NodeProto], folder: Path | None) -> None:
 
 
 def _attribute(attribute: AttributeProto, folder: Path | None) -> None:
-    for tensor in _tensors(attribute):
+    for tensor in tensors_of(attribute):
         _embed(tensor, folder)
-
-
-def _tensors(attribute: AttributeProto) -> Iterable[TensorProto]:
-    """All that an attribute holds, those of its bodies left out."""
-    if attribute.HasField("t"):
-        yield attribute.t
-    yield from attribute.tensors
-    if attribute.HasField("sparse_tensor"):
-        yield from (attribute.sparse_tensor.values, attribute.sparse_tensor.indices)
-    for sparse in attribute.sparse_tensors:
-        yield from (sparse.values, sparse.indices)
 
 
 def _is_external(tensor: TensorProto) -> bool:

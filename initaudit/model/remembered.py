@@ -1,4 +1,4 @@
-"""Questions about a value that are asked again and again while a graph is walked, answered once."""
+"""Questions about a value or a node that are asked again and again while a graph is walked, answered once."""
 
 from __future__ import annotations
 
@@ -11,35 +11,22 @@ if TYPE_CHECKING:
     from initaudit.model.graph import Node, Value
 
 Answer = TypeVar("Answer")
+Subject = TypeVar("Subject", "Value", "Node")
 
 
-def once_per_value(ask: Callable[[Value], Answer]) -> Callable[[Value], Answer]:
-    """`ask`, with its answers kept in the graph of the value, as long as that lives. For graphs that are finished.
+def once_in_graph(ask: Callable[[Subject], Answer]) -> Callable[[Subject], Answer]:
+    """`ask`, with its answers kept in the graph of the value or node, as long as that lives. For graphs that are finished.
 
-    Layers in a row look at the same values behind them: without this the walks behind `n` layers take `n` times the longest of them.
+    Layers in a row look at the same values behind them: without this the walks behind `n` layers take `n` times the longest of them, and `n`
+    values that arrive at one node would look at its `n` operands each.
     """
 
     @wraps(ask)
-    def asked(value: Value) -> Answer:
-        known = value.graph.remembered
-        key = (ask, value)
+    def asked(subject: Subject) -> Answer:
+        known = subject.graph.remembered
+        key = (ask, subject)
         if key not in known:
-            known[key] = ask(value)
-        answer: Answer = known[key]
-        return answer
-
-    return asked
-
-
-def once_per_node(ask: Callable[[Node], Answer]) -> Callable[[Node], Answer]:
-    """The same for questions about a node that each value which arrives there asks: `n` of them would look at `n` operands each."""
-
-    @wraps(ask)
-    def asked(node: Node) -> Answer:
-        known = node.graph.remembered
-        key = (ask, node)
-        if key not in known:
-            known[key] = ask(node)
+            known[key] = ask(subject)
         answer: Answer = known[key]
         return answer
 

@@ -23,6 +23,17 @@ def stored_tensors(model: ModelProto) -> Iterator[TensorProto]:
         yield from _of_nodes(function.node)
 
 
+def tensors_of(attribute: AttributeProto) -> Iterator[TensorProto]:
+    """Those of an attribute, its bodies left out."""
+    if attribute.HasField("t"):
+        yield attribute.t
+    yield from attribute.tensors
+    if attribute.HasField("sparse_tensor"):
+        yield from (attribute.sparse_tensor.values, attribute.sparse_tensor.indices)
+    for sparse in attribute.sparse_tensors:
+        yield from (sparse.values, sparse.indices)
+
+
 def _of_graph(graph: GraphProto) -> Iterator[TensorProto]:
     yield from graph.initializer
     for sparse in graph.sparse_initializer:
@@ -37,12 +48,6 @@ def _of_nodes(nodes: Iterable[NodeProto]) -> Iterator[TensorProto]:
 
 def _of_attributes(attributes: Iterable[AttributeProto]) -> Iterator[TensorProto]:
     for attribute in attributes:
-        if attribute.HasField("t"):
-            yield attribute.t
-        yield from attribute.tensors
-        if attribute.HasField("sparse_tensor"):
-            yield from (attribute.sparse_tensor.values, attribute.sparse_tensor.indices)
-        for sparse in attribute.sparse_tensors:
-            yield from (sparse.values, sparse.indices)
+        yield from tensors_of(attribute)
         for body in bodies_of(attribute):
             yield from _of_graph(body)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from initaudit.model.operators import AxisMap, Values
-from initaudit.model.remembered import once_per_node
+from initaudit.model.remembered import once_in_graph
 from initaudit.probe.inputs.layer_propagation import (
     BY_SIGNATURE,
     channel_norm,
@@ -69,7 +69,7 @@ def _broadcast(at: Visit) -> Iterable[Step]:
     return at.out(axes, _offset_behind(at))
 
 
-@once_per_node
+@once_in_graph
 def _constant_shapes(node: Node) -> tuple[tuple[int, ...], ...]:
     """Shapes of the stored operands, each once."""
     return tuple(dict.fromkeys(v.tensor.shape for v in node.inputs if v is not None and v.tensor is not None))

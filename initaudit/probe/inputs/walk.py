@@ -8,7 +8,7 @@ import numpy as np
 
 from initaudit.errors import InitauditError
 from initaudit.model.operators import AxisMap, Values
-from initaudit.model.remembered import once_per_value
+from initaudit.model.remembered import once_in_graph
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,7 +67,7 @@ def static_shape(value: Value | None) -> tuple[int, ...] | None:
     return None if value is None else _shape_of(value)
 
 
-@once_per_value
+@once_in_graph
 def _shape_of(value: Value) -> tuple[int, ...] | None:
     orders: list[Any] = []
     while value.tensor is None:
@@ -99,7 +99,7 @@ def numbers(value: Value | None) -> np.ndarray:
     return np.empty(0) if value is None else _numbers_of(value)
 
 
-@once_per_value
+@once_in_graph
 def _numbers_of(value: Value) -> np.ndarray:
     while value.tensor is None and value.producer is not None:
         node = value.producer
