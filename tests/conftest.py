@@ -22,7 +22,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from initaudit import auditor
-from initaudit.engines import comparing, fixing, local, process
+from initaudit.engines import auditing, local, process
 from initaudit.probe import isolation, job
 from initaudit.probe.isolation import Child
 from initaudit.rule import Rule
@@ -107,7 +107,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
         watch = Watch(doing=progress or (lambda _: None), weighs=lambda _: None)
         return pickle.loads(pickle.dumps(task.work(*task.arguments, watch=watch)))  # as it comes through the pipe
 
-    for home in (comparing, fixing, local, process):
+    for home in (auditing, local, process):
         monkeypatch.setattr(home, "do", do)
     monkeypatch.setattr(isolation, "run_child", serve)
     monkeypatch.setattr(job, "limit_memory", lambda *_: None)

@@ -37,10 +37,8 @@ def command(model: str, output_format: str | None, output: Path | None, *, quiet
     from initaudit.cli.output import check_writable, keep_apart
     from initaudit.cli.stdin import read_stdin
     from initaudit.config import Config
-    from initaudit.engines.process import do
-    from initaudit.errors import LostWorker
+    from initaudit.engines.auditing import Subject, in_worker
     from initaudit.files import write_atomically
-    from initaudit.task import Limits, Task
 
     file = None if output is None or str(output) == "-" else output
     if file is not None:
@@ -48,12 +46,8 @@ def command(model: str, output_format: str | None, output: Path | None, *, quiet
         keep_apart([model], [file])
     width = shutil.get_terminal_size().columns if file is None else FILE_WIDTH
     shown = output_format or ("json" if file is not None and file.suffix.lower() == ".json" else "text")
-    limits = Limits.of(timeout=Config().timeout, max_memory=Config().max_memory)
     content = read_stdin(Config()) if model == STDIN else None
-    try:
-        text = do(Task(inspection, (label(model), content, shown, width), limits))
-    except LostWorker as error:
-        raise LostWorker(f"{label(model)}: {error}") from error
+    text = in_worker(Subject(name=label(model), config=Config(), content=content), inspection, shown, width)
     if file is not None:
         write_atomically(file, text.encode())
         if not quiet:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from initaudit.engines.auditing import Subject
     from initaudit.extraction.layer import Extraction, Layer
-    from initaudit.model.load import Model, Source
+    from initaudit.model.load import Model
     from initaudit.task import Watch
 
 
@@ -27,19 +28,13 @@ class Inspection:
     extraction: Extraction
 
 
-def inspect_model(source: Source, name: str = "<memory>") -> Inspection:
-    """Load and extract; no weight is read; what comes from memory is called `name`. Raises ModelError."""
+def inspection(subject: Subject, shown: str, width: int, watch: Watch) -> str:
+    """The table of a model as text of `width` columns or as JSON, without reading a weight: a task for a worker. Raises ModelError."""
     from initaudit.extraction.extract import extract_layers
-    from initaudit.model.load import load_model
 
-    model = load_model(source, name=name)
-    return Inspection(model=model, extraction=extract_layers(model))
-
-
-def inspection(name: str, content: bytes | None, shown: str, width: int, watch: Watch) -> str:
-    """The table of a file, or of the bytes of one, as text of `width` columns or as JSON: a task for a worker. Raises ModelError."""
     watch.doing("reading")
-    found = inspect_model(name if content is None else content, name)
+    model, _, _ = subject.load()
+    found = Inspection(model=model, extraction=extract_layers(model))
     return as_json(found) if shown == "json" else as_text(found, width)
 
 

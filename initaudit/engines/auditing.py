@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from initaudit.errors import InitauditError, internal_error
+from initaudit.engines.process import do
+from initaudit.errors import InitauditError, LostWorker, internal_error
 from initaudit.report.outcome import Outcome, ShapesTold, outcome
 from initaudit.task import Limits, Task
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from initaudit.model.load import Model
     from initaudit.report.report import Report
     from initaudit.task import Watch
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +31,10 @@ class Subject:
     """Its bytes, where it is no file."""
     demanded: frozenset[str] = frozenset()
     """Inputs that must have the shape that the options give them; shapes of others hold where they fit."""
+
+    def limits(self, audits: int = 1) -> Limits:
+        """What so many audits of it may take."""
+        return Limits.of(timeout=audits * self.config.timeout, max_memory=self.config.max_memory)
 
     def load(self) -> tuple[Model, Config, ShapesTold]:
         """The model, the options with those input shapes only that it can have, and what became of the shapes. Raises ModelError."""
@@ -55,7 +62,6 @@ def fitting_shapes(model: Model, config: Config, demanded: Collection[str] = ())
 def audit_here(subject: Subject, watch: Watch | None = None) -> tuple[Report, ShapesTold]:
     """The report, made in this process; of a model that cannot be audited one with the reason. No exception but those that end a process."""
     from initaudit.auditor import audit, failed
-    from initaudit.model.external import external_bytes
 
     told = ShapesTold()
     try:
@@ -63,7 +69,7 @@ def audit_here(subject: Subject, watch: Watch | None = None) -> tuple[Report, Sh
             watch.doing("reading")
         model, config, told = subject.load()
         if watch is not None:
-            watch.weighs(model.size + external_bytes(model.proto, model.folder))
+            watch.weighs(model.bytes_on_disk)
             watch.doing("measuring the weights")
         return audit(model, config, watch.doing if watch is not None else None), told
     except InitauditError as error:
@@ -74,11 +80,26 @@ def audit_here(subject: Subject, watch: Watch | None = None) -> tuple[Report, Sh
         return failed(subject.name, f"{subject.name}: {internal_error(error)}", subject.config), told
 
 
+def in_worker(subject: Subject, work: Callable[..., Answer], *arguments: Any, audits: int = 1) -> Answer:
+    """What `work(subject, *arguments, watch=...)` returns, done by a worker under the limits of the options.
+
+    Raises what it raises, and LostWorker that names the model.
+
+    Args:
+        subject: the model that the work is about.
+        work: a function at the top of a module.
+        arguments: of it, beside the subject.
+        audits: how often it may take the time of an audit.
+    """
+    try:
+        return do(Task(work, (subject, *arguments), subject.limits(audits)))
+    except LostWorker as error:
+        raise LostWorker(f"{subject.name}: {error}") from error
+
+
 def audit_task(subject: Subject, *, exit_zero: bool = False) -> Task[Outcome]:
     """What is kept of the report, made under the limits of the options."""
-    config = subject.config
-    limits = Limits.of(timeout=config.timeout, max_memory=config.max_memory)
-    return Task(_audit, (subject, exit_zero), limits)
+    return Task(_audit, (subject, exit_zero), subject.limits())
 
 
 def lost(subject: Subject, error: InitauditError) -> Outcome:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from initaudit.engines.process import do
-from initaudit.task import Limits, Task
+from initaudit.engines.auditing import in_worker
 
 if TYPE_CHECKING:
     from initaudit.engines.auditing import Subject
@@ -17,18 +16,16 @@ def weight_changes(before: Subject | None, after: Subject | None) -> tuple[Layer
     """How much each layer changed, where both models are at hand. Raises ModelError, and LostWorker at a limit of the options."""
     if before is None or after is None:
         return None
-    limits = Limits.of(timeout=after.config.timeout, max_memory=after.config.max_memory)
-    return do(Task(_changes, (before, after), limits))
+    return in_worker(after, _changes, before)
 
 
-def _changes(before: Subject, after: Subject, watch: Watch) -> tuple[LayerChange, ...]:
+def _changes(after: Subject, before: Subject, watch: Watch) -> tuple[LayerChange, ...]:
     from initaudit.extraction.extract import extract_layers
     from initaudit.judgement.compare import compare
-    from initaudit.model.external import external_bytes
 
     watch.doing("comparing the weights")
     models = [subject.load()[0] for subject in (before, after)]
     for model in models:
-        watch.weighs(model.size + external_bytes(model.proto, model.folder))
+        watch.weighs(model.bytes_on_disk)
     first, second = (extract_layers(model).layers for model in models)
     return compare(first, second)

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from initaudit.engines.process import do
-from initaudit.errors import LostWorker
+from initaudit.engines.auditing import in_worker
 from initaudit.report.outcome import Outcome, outcome
-from initaudit.task import Limits, Task
 
 if TYPE_CHECKING:
     from initaudit.engines.auditing import Subject
@@ -32,34 +30,21 @@ class Fixed:
 
 def fix_in_worker(subject: Subject, output: Path | None, options: FixOptions) -> Fixed:
     """As `initaudit.fixing.fixer.fix`, by a worker under the limits of the options. Raises what that raises, and LostWorker."""
-    config = subject.config
-    limits = Limits.of(timeout=2 * config.timeout, max_memory=config.max_memory)  # it audits twice
-    try:
-        return do(Task(_fix, (subject, output, options), limits))
-    except LostWorker as error:
-        raise LostWorker(f"{subject.name}: {error}") from error
+    return in_worker(subject, _fix, output, options, audits=2)
 
 
 def undo_in_worker(subject: Subject, original: str, output: Path | None, *, force: bool) -> Undone:
     """As `initaudit.fixing.undo.undo`, by a worker. Raises what that raises, and LostWorker."""
-    config = subject.config
-    limits = Limits.of(timeout=config.timeout, max_memory=config.max_memory)
-    try:
-        return do(Task(_undo, (subject, original, output, force), limits))
-    except LostWorker as error:
-        raise LostWorker(f"{subject.name}: {error}") from error
+    return in_worker(subject, _undo, original, output, force)
 
 
 def _fix(subject: Subject, output: Path | None, options: FixOptions, watch: Watch) -> Fixed:
     from initaudit.fixing.document import fix_part
     from initaudit.fixing.fixer import exit_code, fix
-    from initaudit.model.external import external_bytes
 
     watch.doing("reading")
     model, config, _ = subject.load()
-    watch.weighs(
-        4 * (model.size + external_bytes(model.proto, model.folder))
-    )  # weighed, copied, written and weighed again
+    watch.weighs(4 * model.bytes_on_disk)  # weighed, copied, written and weighed again
     watch.doing("fixing")
     result = fix(model if subject.content is not None else subject.name, output, config, options)
     return Fixed(part=fix_part(result), now=outcome(result.now), exit_code=exit_code(result, config.fail_on))
@@ -67,9 +52,8 @@ def _fix(subject: Subject, output: Path | None, options: FixOptions, watch: Watc
 
 def _undo(subject: Subject, original: str, output: Path | None, force: bool, watch: Watch) -> Undone:
     from initaudit.fixing.undo import undo
-    from initaudit.model.external import external_bytes
 
     watch.doing("restoring")
     source, _, _ = subject.load()
-    watch.weighs(4 * (source.size + external_bytes(source.proto, source.folder)))
+    watch.weighs(4 * source.bytes_on_disk)
     return undo(source if subject.content is not None else subject.name, original, output, force=force)

@@ -57,6 +57,13 @@ class Model:
         return str(self.path) if self.path is not None else self.name
 
     @property
+    def bytes_on_disk(self) -> int:
+        """Of the file and of those that hold its weights: what must be read."""
+        from initaudit.model.external import external_bytes
+
+        return self.size + external_bytes(self.proto, self.folder)
+
+    @property
     def opset(self) -> dict[str, int]:
         """Operator set versions by domain; the default domain is the empty string."""
         return {"" if o.domain == "ai.onnx" else o.domain: o.version for o in self.proto.opset_import}
