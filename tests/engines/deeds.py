@@ -13,6 +13,7 @@ from initaudit.errors import InvalidModel
 from initaudit.measuring.forked import share
 
 if TYPE_CHECKING:
+    from initaudit.engines.auditing import Subject
     from initaudit.task import Watch
 
 
@@ -83,3 +84,8 @@ def share_and_hang(folder: str, watch: Watch) -> None:
 def _note_and_hang(folder: str) -> None:
     Path(folder, str(os.getpid())).touch()
     time.sleep(1000)
+
+
+def die_of(subject: Subject, number: int, watch: Watch) -> None:
+    """As a crash of native code at work on a model."""
+    die(number, watch)
