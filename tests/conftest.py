@@ -33,8 +33,11 @@ if TYPE_CHECKING:
 
     from initaudit.findings import Finding
 
-settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("unhurried")
+# The same examples in every run, so that a change fails by its own doing; `--hypothesis-profile searching` draws new and more ones.
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("repeatable", unhurried, derandomize=True)
+settings.register_profile("searching", unhurried, max_examples=1000)
+settings.load_profile("repeatable")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

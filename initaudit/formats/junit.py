@@ -95,7 +95,7 @@ def _cases(report: Part) -> Iterator[ET.Element]:
 
 def _why_unjudged(code: str, report: Part) -> str | None:
     """Why a rule that found nothing has not passed, or None."""
-    probe = report["probe"]
+    probe = report["probe"] or {"status": "failed", "mode": "none"}
     if code.startswith(NEEDS_SIGNAL) and probe["status"] in ("skipped", "failed"):
         return "the signal was not measured"
     if code.startswith(NEEDS_GRADIENT) and probe["mode"] != "full":

@@ -13,7 +13,7 @@ from initaudit.report.typed import misfit
 
 NEEDED: dict[str, tuple[str, ...]] = {
     "": ("model", "verdict", "coverage", "probe", "layers", "findings"),
-    "model": ("path", "sha256"),
+    "model": ("path", "sha256", "bytes"),
     "verdict": ("status", "context", "trainability", "slowness", "reason"),
     "coverage": ("parameters", "audited", "skipped"),
     "probe": ("status", "mode"),
@@ -30,6 +30,9 @@ NEEDED: dict[str, tuple[str, ...]] = {
         "suggestion",
         "fingerprint",
         "suppressed",
+        "confidence",
+        "evidence",
+        "remedy",
     ),
 }
 """Keys that are read of a report, and of its parts where they are not null; the rest is shown where it is there."""

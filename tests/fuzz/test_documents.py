@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -85,14 +88,64 @@ def test_a_report_is_compared_or_a_usage_error(document: Any):
     if read is None:
         return
     for before, after in ((read, REPORT), (REPORT, read)):
-        models = [compared(b, a) for b, a in pair_reports(before["reports"], after["reports"])]
-        for model in models:
-            appeared(model, "warning")
-        gate = {"fail_on": "error", "missed": [], "exit_code": 0}
-        made = comparison(models, gate, versions=(str(read["tool"]["version"]), "1"))
-        for name, form in all_formats().items():
-            if form.can_compare():
-                check_rendered(name, form.compare(made, FormatOptions(verbose=True)))
+        compare(before, after)
+
+
+def test_a_report_without_one_of_its_keys_is_compared_or_a_usage_error():
+    """Each key in turn, taken away or null: what other versions write may lack any of them."""
+    for place in places(REPORT):
+        for lacking in (without(REPORT, place), with_null(REPORT, place)):
+            read: Any = None
+
+            def work(document: Any = lacking) -> None:
+                nonlocal read
+                read = read_report("report.json", json.dumps(document).encode())
+
+            said = refused(work)
+
+            assert said is None or "report.json" in said
+            if read is not None:
+                compare(read, read)
+
+
+def compare(before: Any, after: Any) -> None:
+    """The comparison of two reports, in every format."""
+    models = [compared(b, a) for b, a in pair_reports(before["reports"], after["reports"])]
+    for model in models:
+        appeared(model, "warning")
+    gate = {"fail_on": "error", "missed": [], "exit_code": 0}
+    made = comparison(models, gate, versions=(str(before["tool"]["version"]), "1"))
+    for name, form in all_formats().items():
+        if form.can_compare():
+            check_rendered(name, form.compare(made, FormatOptions(verbose=True)))
+
+
+def places(value: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """The path to each key, of lists in the first element."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield (*at, key)
+            yield from places(inner, (*at, key))
+    elif isinstance(value, list) and value:
+        yield from places(value[0], (*at, 0))
+
+
+def without(document: Any, place: tuple[str | int, ...]) -> Any:
+    """A copy that lacks what stands there."""
+    changed = copy.deepcopy(document)
+    del _holder(changed, place)[place[-1]]
+    return changed
+
+
+def with_null(document: Any, place: tuple[str | int, ...]) -> Any:
+    """A copy that has null there."""
+    changed = copy.deepcopy(document)
+    _holder(changed, place)[place[-1]] = None
+    return changed
+
+
+def _holder(document: Any, place: tuple[str | int, ...]) -> Any:
+    return functools.reduce(lambda inner, key: inner[key], place[:-1], document)
 
 
 @example(raw=ARRAY.replace(b"{", b"[{", 1), name="x")
