@@ -122,7 +122,8 @@ def _weigh(layout: Layout, seed: int) -> WeightStats:
     array = layout.view
     block = sample_block(layout, seed)
     if array.size == 0:
-        return _summarise(layout, Moments(), block, np.zeros((1, 0)), np.zeros((1, 0)), None, (0.0, 0.0))
+        nothing = block[:0]  # there may be any number of units without an input
+        return _summarise(layout, Moments(), nothing, np.zeros((1, 0)), np.zeros((1, 0)), None, (0.0, 0.0))
     copy = (
         np.arange(layout.rows) // layout.units if layout.units > 1 else np.zeros(layout.rows)
     )  # depthwise: all in one
