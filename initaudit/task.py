@@ -38,6 +38,8 @@ class Watch:
     """Takes a phrase such as `measuring the forward signal`."""
     weighs: Callable[[int], None]
     """Takes a number of bytes that exist and must be read: the time limit grows with them."""
+    repeats: Callable[[int], None]
+    """Takes how many more times than once the work may take the time of the limits."""
 
 
 def _here() -> str | None:
