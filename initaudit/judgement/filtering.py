@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,7 +12,6 @@ from initaudit.options import misplaced_layer
 
 if TYPE_CHECKING:
     from initaudit.config import Config
-    from initaudit.extraction.layer import Layer
     from initaudit.judgement.baseline import Baseline
     from initaudit.measuring.layer_audit import LayerAudit
     from initaudit.options import Ignore
@@ -20,9 +19,8 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Finding)
 
 
-def check_reasons(config: Config, layers: Iterable[Layer]) -> None:
-    """Raises UsageError where the reason of an ignore is a layer of the model: `=` for `:` would accept the finding everywhere."""
-    known = {name for layer in layers for name in (layer.name, layer.title)}
+def check_reasons(config: Config, known: Container[str]) -> None:
+    """Raises UsageError where the reason of an ignore is one of the names of the layers: `=` for `:` would accept the finding everywhere."""
     for ignore in config.ignore:
         if ignore.layer == "*" and ignore.reason.partition("=")[0].strip() in known:
             raise misplaced_layer(ignore.rule, ignore.reason)
