@@ -5,11 +5,11 @@ Results are kept as an audit without them has found them.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from initaudit.config import Config
 from initaudit.findings import Confidence, Finding, Severity, counted
 from initaudit.judgement.filtering import check_reasons, in_order, is_selected, weighed
 from initaudit.judgement.verdict import Verdict, told_by
@@ -17,7 +17,6 @@ from initaudit.report.gate import EXIT_ERROR, EXIT_FINDINGS, is_over, missed
 from initaudit.report.run import circumstances
 
 if TYPE_CHECKING:
-    from initaudit.config import Config
     from initaudit.judgement.baseline import Baseline
 
 Part: TypeAlias = Mapping[str, Any]
@@ -41,8 +40,8 @@ class ReadFinding(Finding):
 
 def unfiltered(config: Config) -> Config:
     """The options that a result is made under: those that decide what is found."""
-    defaults = {field.name: field.default for field in dataclasses.fields(config) if field.name in AFTERWARDS}
-    return dataclasses.replace(config, **defaults)
+    values: dict[str, Any] = {name: getattr(Config(), name) for name in AFTERWARDS}
+    return replace(config, **values)
 
 
 def findings_of(entry: Part) -> tuple[ReadFinding, ...]:
