@@ -72,7 +72,7 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         prestart()  # its imports run while the weights are measured
     model = load_model(source)
     extraction = extract_layers(model)
-    check_reasons(config, {name for layer in extraction.layers for name in (layer.name, layer.title)})
+    check_reasons(config, extraction.layers)
     options = ProbeOptions.of(config)
     with start_probe(model, extraction.layers, options, progress) as probing:
         layers, unread = measure(extraction.layers, seed=config.seed)

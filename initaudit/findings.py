@@ -5,7 +5,6 @@ from __future__ import annotations
 import enum
 import hashlib
 import numbers
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 
@@ -125,13 +124,6 @@ class Finding:
         """Equal for the same finding in the next export of the same model; 16 hexadecimal digits."""
         again = f"\0{self.occurrence}" if self.occurrence else ""
         return hashlib.sha256(f"{self.code}\0{self.identity}{again}".encode()).hexdigest()[:16]
-
-
-def counted(findings: Sequence[Finding]) -> dict[str, int]:
-    """How many count of each severity, worst first, and how many are suppressed."""
-    active = [finding.severity for finding in findings if finding.suppressed is None]
-    of_severity = {severity.value: active.count(severity) for severity in Severity}
-    return {**of_severity, "suppressed": len(findings) - len(active)}
 
 
 def selects(word: str, code: str, name: str) -> bool:

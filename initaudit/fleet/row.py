@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 AUDITED, CACHED = "audited", "cached"
@@ -28,6 +28,8 @@ class Row:
     """As in the plan."""
     status: str
     """One of STATUSES."""
+    options: int = 0
+    """Which of the run's `options` it was audited under."""
     key: str | None = None
     """Of the result; None where there is none."""
     error: str | None = None
@@ -46,6 +48,13 @@ class Row:
     """Findings that count, by the code of their rule."""
     exit_code: int = 2
     """0, 1 or 2, as `initaudit check` gives for this model alone."""
+    findings: Sequence[Sequence[str]] = ()
+    """All of the result, those that do not count too: fingerprint, code, severity, layer, title of the layer where it is another, initializer;
+    empty where there is none (`initaudit.fleet.noting`)."""
+    failed_rules: Sequence[str] = ()
+    """Rules that raised instead of judging, each with its error in one line."""
+    probe: str | None = None
+    """How far the signal was measured: complete, partial, skipped or failed; None where there is no report."""
     parameters: int = 0
     audited: int = 0
     """Parameters that were looked at."""

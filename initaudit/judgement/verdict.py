@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from initaudit.findings import Severity
@@ -46,8 +46,6 @@ class Verdict:
     """(layer, cause): the first layer where the signal is lost."""
     obstacle: Obstacle | None = None
     """Whether re-initialising mends a fresh network that does not learn well, or what else; None where nothing is to be said."""
-    unjudged: str | None = None
-    """Why the signal says nothing of the network, or not all, a sentence; it stands in `reason` where nothing was found."""
 
 
 def verdict_for(
@@ -64,37 +62,23 @@ def verdict_for(
 
     `unjudged` says why there is no trainability although the probe ran.
     """
-    measured = Verdict(
-        status="",
+    active = [f for f in findings if f.suppressed is None]
+    told = headline_of(active, obstacle)
+    if told is None or (obstacle is not None and told[0].cause != obstacle.message):
+        obstacle = None  # nothing that it causes counts
+    return Verdict(
+        status=status_of(active),
         context=context.name,
         trainability=None if trainability is None else round(trainability.score, 4),
         slowness=slowness,
-        reason="",
+        reason=nothing_left(findings, context.name, unjudged) if told is None else told[1],
+        headline=None if told is None else told[0],
         optimisers=None
         if trainability is None
         else {"sgd": round(trainability.sgd, 4), "adam": round(trainability.adam, 4)},
         trainability_error=None if trainability is None else trainability.error,
         evidence=context.evidence,
-        first_lost=first_lost,
-        obstacle=obstacle,
-        unjudged=unjudged,
-    )
-    return told_by(findings, measured)
-
-
-def told_by(findings: Sequence[Finding], verdict: Verdict) -> Verdict:
-    """What was measured, with status and sentences from the findings that count."""
-    active = [f for f in findings if f.suppressed is None]
-    obstacle = verdict.obstacle
-    told = headline_of(active, obstacle)
-    if told is None or (obstacle is not None and told[0].cause != obstacle.message):
-        obstacle = None  # nothing that it causes counts
-    return replace(
-        verdict,
-        status=status_of(active),
-        reason=nothing_left(findings, verdict.context, verdict.unjudged) if told is None else told[1],
-        headline=None if told is None else told[0],
-        first_lost=None if told is None else _lost(verdict.first_lost, obstacle),
+        first_lost=None if told is None else _lost(first_lost, obstacle),
         obstacle=obstacle,
     )
 

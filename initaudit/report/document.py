@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from initaudit.extraction.wiring import wiring
-from initaudit.findings import counted
+from initaudit.findings import Severity
 from initaudit.model.record import read_record
 from initaudit.report.earlier import record_part
 from initaudit.report.graph import graph_entry
@@ -79,7 +79,6 @@ def entry(
             "slowness": number(verdict.slowness.factor),
             "slowness_why": verdict.slowness.why,
             "reason": verdict.reason,
-            "unjudged": verdict.unjudged,
             "headline": asdict(verdict.headline) if verdict.headline is not None else None,
             "evidence": list(verdict.evidence),
             "obstacle": asdict(verdict.obstacle) if verdict.obstacle is not None else None,
@@ -96,9 +95,16 @@ def entry(
         "layers": [_layer(layer) for layer in audit.layers] if audit else [],
         "graph": graph_entry(wiring(model.graph, (a.layer for a in audit.layers))) if audit and model else None,
         "findings": [_finding(finding) for finding in findings],
-        "counts": counted(findings),
+        "counts": _counts(findings),
         "failed_rules": list(failed_rules),
     }
+
+
+def _counts(findings: Sequence[Finding]) -> dict[str, int]:
+    """Active findings of each severity, worst first, and those that are suppressed."""
+    active = [finding.severity for finding in findings if finding.suppressed is None]
+    of_severity = {severity.value: active.count(severity) for severity in Severity}
+    return {**of_severity, "suppressed": len(findings) - len(active)}
 
 
 def number(value: float | None) -> float | None:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from initaudit.config import Config
     from initaudit.findings import Finding
+    from initaudit.judgement.model_audit import ModelAudit
 
 EXIT_FINDINGS = 1
 """The gate is closed, as linters have it."""
@@ -27,22 +28,12 @@ def is_over(config: Config, active: Iterable[Finding]) -> bool:
 
 
 def missed(
-    config: Config, trainability: float | None, *, audited: int, parameters: int, layers: int, probe: str | None
+    config: Config, audit: ModelAudit, trainability: float | None, *, audited: int, parameters: int
 ) -> list[str]:
-    """What the model does not meet of what the options ask beyond findings, a sentence each.
-
-    Args:
-        config: the options.
-        trainability: None where it was not measured.
-        audited: parameters.
-        parameters: of the whole model.
-        layers: how many there are.
-        probe: how far the signal was measured: complete, partial, skipped or failed.
-    """
+    """What the model does not meet of what the options ask beyond findings, a sentence each."""
     lines = []
     if config.fail_on_incomplete:
-        incomplete = _incomplete(audited=audited, parameters=parameters, layers=layers, probe=probe)
-        lines += [f"{what} (--fail-on-incomplete)" for what in incomplete]
+        lines += [f"{what} (--fail-on-incomplete)" for what in _incomplete(audit, audited, parameters)]
     least = config.min_trainability
     if least is not None and trainability is None:
         lines.append(f"trainability was not measured (--min-trainability {least:g})")
@@ -51,10 +42,10 @@ def missed(
     return lines
 
 
-def _incomplete(*, audited: int, parameters: int, layers: int, probe: str | None) -> list[str]:
+def _incomplete(audit: ModelAudit, audited: int, parameters: int) -> list[str]:
     what = []
-    if audited < parameters or not layers:
+    if audited < parameters or not audit.layers:
         what.append(f"{audited:,} of {parameters:,} parameters were audited")
-    if probe != "complete":
-        what.append(f"the signal was {'not' if probe != 'partial' else 'only in part'} measured")
+    if audit.probe.status != "complete":
+        what.append(f"the signal was {'not' if audit.probe.status != 'partial' else 'only in part'} measured")
     return what

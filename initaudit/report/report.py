@@ -79,8 +79,8 @@ class Report:
 
         if self.config is None or self.audit is None:
             return ()
-        counts = {"audited": self.audited, "parameters": self.parameters, "layers": len(self.audit.layers)}
-        return tuple(missed(self.config, self.verdict.trainability, **counts, probe=self.audit.probe.status))
+        score, seen = self.verdict.trainability, {"audited": self.audited, "parameters": self.parameters}
+        return tuple(missed(self.config, self.audit, score, **seen))
 
     def exit_code(self, *, exit_zero: bool = False) -> int:
         """That of `initaudit check`: 2 where something was not judged; 1 where findings or `missed` close the gate, unless `exit_zero`; else 0."""
