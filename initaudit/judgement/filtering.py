@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,26 +12,22 @@ from initaudit.options import misplaced_layer
 
 if TYPE_CHECKING:
     from initaudit.config import Config
-    from initaudit.extraction.layer import Layer
     from initaudit.findings import Finding
     from initaudit.judgement.baseline import Baseline
-    from initaudit.measuring.layer_audit import LayerAudit
     from initaudit.options import Ignore
 
 
-def check_reasons(config: Config, layers: Iterable[Layer]) -> None:
-    """Raises UsageError where the reason of an ignore is a layer of the model: `=` for `:` would accept the finding everywhere."""
-    known = {name for layer in layers for name in (layer.name, layer.title)}
+def check_reasons(config: Config, known: Collection[str]) -> None:
+    """Raises UsageError where the reason of an ignore is a name or title of a layer (`known`): `=` for `:` would accept the finding everywhere."""
     for ignore in config.ignore:
         if ignore.layer == "*" and ignore.reason.partition("=")[0].strip() in known:
             raise misplaced_layer(ignore.rule, ignore.reason)
 
 
 def apply_filters(
-    found: Iterable[Finding], config: Config, baseline: Baseline | None, layers: Sequence[LayerAudit], model: str
+    found: Iterable[Finding], config: Config, baseline: Baseline | None, depth: Mapping[str, int], model: str
 ) -> tuple[Finding, ...]:
-    """Drop what was not selected, mark what is ignored or known; most severe first, then by depth of the layer, then code."""
-    depth = {audit.layer.name: audit.layer.depth for audit in layers}
+    """Drop what was not selected, mark what is ignored or known; most severe first, then by the depth of the layer called so, then code."""
     selected = [finding for finding in found if any(matches(finding, word) for word in config.select)]
     kept = []
     for told_apart in _told_apart(selected, depth):
@@ -46,7 +42,7 @@ def apply_filters(
     return tuple(kept)
 
 
-def _told_apart(found: Iterable[Finding], depth: dict[str, int]) -> list[Finding]:
+def _told_apart(found: Iterable[Finding], depth: Mapping[str, int]) -> list[Finding]:
     """Findings that code and subject do not tell apart (of layers without a name, say) numbered by the depth of their layers."""
     seen: Counter[tuple[str, str]] = Counter()
     numbered = []
