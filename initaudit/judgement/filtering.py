@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,52 +12,29 @@ from initaudit.options import misplaced_layer
 
 if TYPE_CHECKING:
     from initaudit.config import Config
-    from initaudit.extraction.layer import Layer
     from initaudit.judgement.baseline import Baseline
-    from initaudit.measuring.layer_audit import LayerAudit
     from initaudit.options import Ignore
 
 F = TypeVar("F", bound=Finding)
 
 
-def check_reasons(config: Config, layers: Iterable[Layer]) -> None:
-    """Raises UsageError where the reason of an ignore is a layer of the model: `=` for `:` would accept the finding everywhere."""
-    known = {name for layer in layers for name in (layer.name, layer.title)}
+def check_reasons(config: Config, known: Collection[str]) -> None:
+    """Raises UsageError where the reason of an ignore is a name or title of a layer (`known`): `=` for `:` would accept the finding everywhere."""
     for ignore in config.ignore:
         if ignore.layer == "*" and ignore.reason.partition("=")[0].strip() in known:
             raise misplaced_layer(ignore.rule, ignore.reason)
 
 
 def apply_filters(
-    found: Iterable[Finding], config: Config, baseline: Baseline | None, layers: Sequence[LayerAudit], model: str
+    found: Iterable[Finding], config: Config, baseline: Baseline | None, depth: Mapping[str, int], model: str
 ) -> tuple[Finding, ...]:
-    """Drop what was not selected, mark what is ignored or known; most severe first, then by depth of the layer, then code."""
-    depth = {audit.layer.name: audit.layer.depth for audit in layers}
-    selected = [finding for finding in found if any(matches(finding, word) for word in config.select)]
-    kept = []
-    for told_apart in _told_apart(selected, depth):
-        levels = [level.severity for level in config.severity if level.applies(told_apart)]
-        finding = replace(told_apart, severity=levels[-1]) if levels else told_apart
-        reason = next((i.reason for i in config.ignore if i.applies(finding)), None)
-        known = None if baseline is None else baseline.reason(model, finding)
-        kept.append(replace(finding, suppressed=reason or known, known=None if baseline is None else known is not None))
+    """Drop what was not selected, mark what is ignored or known; most severe first, then by the depth of the layer called so, then code."""
+    selected = [finding for finding in found if is_selected(finding, config)]
+    kept = [weighed(finding, config, baseline, model) for finding in _told_apart(selected, depth)]
     kept.sort(
         key=lambda f: (-f.severity.rank, depth.get(f.layer or "", -1), f.code, f.layer or "", f.initializer or "")
     )
     return tuple(kept)
-
-
-def _told_apart(found: Iterable[Finding], depth: dict[str, int]) -> list[Finding]:
-    """Findings that code and subject do not tell apart (of layers without a name, say) numbered by the depth of their layers."""
-    seen: Counter[tuple[str, str]] = Counter()
-    numbered = []
-    for finding in sorted(
-        found,
-        key=lambda f: (depth.get(f.layer or "", -1), f.layer or "", f.initializer or "", -f.severity.rank, f.message),
-    ):
-        numbered.append(replace(finding, occurrence=seen[finding.code, finding.identity]))
-        seen[finding.code, finding.identity] += 1
-    return numbered
 
 
 def is_selected(finding: Finding, config: Config) -> bool:
@@ -72,6 +49,19 @@ def weighed(finding: F, config: Config, baseline: Baseline | None, model: str) -
     reason = next((i.reason for i in config.ignore if i.applies(finding)), None)
     known = None if baseline is None else baseline.reason(model, finding)
     return replace(finding, suppressed=reason or known, known=None if baseline is None else known is not None)
+
+
+def _told_apart(found: Iterable[Finding], depth: Mapping[str, int]) -> list[Finding]:
+    """Findings that code and subject do not tell apart (of layers without a name, say) numbered by the depth of their layers."""
+    seen: Counter[tuple[str, str]] = Counter()
+    numbered = []
+    for finding in sorted(
+        found,
+        key=lambda f: (depth.get(f.layer or "", -1), f.layer or "", f.initializer or "", -f.severity.rank, f.message),
+    ):
+        numbered.append(replace(finding, occurrence=seen[finding.code, finding.identity]))
+        seen[finding.code, finding.identity] += 1
+    return numbered
 
 
 def notes(judged: Iterable[tuple[str, Sequence[Finding], Config, Baseline | None]]) -> tuple[str, ...]:
