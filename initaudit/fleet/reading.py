@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from initaudit.config import Config
 from initaudit.errors import UsageError
+from initaudit.findings import Severity
 from initaudit.fleet.noting import Noted, note
 from initaudit.formats.printing import visible
 from initaudit.judgement.baseline import load_baseline
+from initaudit.per_rule import Level
 from initaudit.report.kept import FILTERS, entry_of
 from initaudit.settings.given import ADDING
 
@@ -33,7 +35,7 @@ class Reading:
 
     def noted(self) -> Iterator[Noted]:
         """Every model that is finished, in no order, one at a time in memory."""
-        options = [self._given(_filters(said)) for said in self.record.options]
+        options = [self._given(filters_of(said)) for said in self.record.options]
         accepted = cache(load_baseline)
         for row in self.store.rows(self.record.id):
             config = options[row.options]
@@ -53,8 +55,9 @@ class Reading:
                 else f"{row.path}: its result is not in the store any more, or damaged; run again"
             )
             raise UsageError(visible(what))
-        config = self._given(_whole(self.record.options[row.options]))
-        return entry_of(kept, row.path, config, exit_zero=self.record.exit_zero)
+        said = self.record.options[row.options]
+        entry = entry_of(kept, row.path, self._given(filters_of(said)), exit_zero=self.record.exit_zero)
+        return {**entry, "options": {**said, **{name: entry["options"][name] for name in FILTERS}}}
 
     def find(self, path: str) -> Row:
         """The row of the model at a path, or at the one path that ends so. Raises UsageError."""
@@ -79,13 +82,10 @@ def runs_before(store: Store, run: RunRecord) -> list[RunRecord]:
     return runs[: [other.id for other in runs].index(run.id)]
 
 
-def _filters(options: Any) -> Config:
-    """The options of a report that decide what counts of it."""
-    return Config(**{name: options[name] for name in FILTERS if name in options})
-
-
-def _whole(options: Any) -> Config:
-    return Config(**options)
+def filters_of(options: Mapping[str, Any]) -> Config:
+    """The options in a report that decide what counts of it; the others are at their defaults."""
+    levels = tuple(Level(**{**level, "severity": Severity(level["severity"])}) for level in options["severity"])
+    return Config(**{**{name: options[name] for name in FILTERS}, "severity": levels})
 
 
 def in_urgency(noted: Iterable[Noted]) -> Sequence[Noted]:
