@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,9 @@ if TYPE_CHECKING:
 
 STATUSES = ("error", "fail", "warn", "pass")
 """Verdicts, the worst first."""
+SEVERITIES = tuple(Severity)
+LOUD = ("error", "warning")
+"""Severities that a verdict is made from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,10 @@ class Noted:
     """One sentence."""
     findings: tuple[ReadFinding, ...]
     """Of the selected rules, suppressed ones included."""
+    active: tuple[ReadFinding, ...]
+    """Those that count."""
+    counts: Mapping[str, int]
+    """How many of them there are by severity, the worst first."""
     missed: tuple[str, ...]
     """What the gates ask beyond findings and the model does not meet, a sentence each."""
     exit_code: int
@@ -54,17 +60,6 @@ class Noted:
     def path(self) -> str:
         """The model's."""
         return self.row.path
-
-    @property
-    def active(self) -> tuple[ReadFinding, ...]:
-        """Findings that count."""
-        return tuple(finding for finding in self.findings if finding.suppressed is None)
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Findings that count by severity, the worst first."""
-        found = Counter(finding.severity for finding in self.active)
-        return {severity.value: found[severity] for severity in Severity}
 
     @property
     def trainability(self) -> float | None:
@@ -112,9 +107,20 @@ def findings_of(row: Row) -> tuple[ReadFinding, ...]:
 def note(row: Row, config: Config, baseline: Baseline | None) -> Noted:
     """What counts of a row under these options; `baseline` is read from the file that they name."""
     if not row.has_report:
-        return Noted(row=row, status="error", reason=row.reason, findings=(), missed=(), exit_code=EXIT_ERROR)
+        nothing: tuple[ReadFinding, ...] = ()
+        return Noted(
+            row=row,
+            status="error",
+            reason=row.reason,
+            findings=nothing,
+            active=nothing,
+            counts=_counted(nothing),
+            missed=(),
+            exit_code=EXIT_ERROR,
+        )
     found = tuple(weighed(f, config, baseline, row.path) for f in findings_of(row) if is_selected(f, config))
-    active = [finding for finding in found if finding.suppressed is None]
+    active = tuple(finding for finding in found if finding.suppressed is None)
+    counts = _counted(active)
     lacking = missed(
         config,
         row.trainability,
@@ -127,28 +133,30 @@ def note(row: Row, config: Config, baseline: Baseline | None) -> Noted:
     return Noted(
         row=row,
         status=status_of(active),
-        reason=_reason(row, found, active),
+        reason=_reason(row, found, active, counts),
         findings=found,
+        active=active,
+        counts=counts,
         missed=tuple(lacking),
         exit_code=EXIT_ERROR if row.failed_rules else EXIT_FINDINGS if closed else 0,
     )
 
 
-def _reason(row: Row, found: tuple[ReadFinding, ...], active: list[ReadFinding]) -> str:
-    """The sentence of the run, where the same counts; else the first of what counts, or that nothing does."""
-    loud = [finding for finding in active if finding.severity is not Severity.INFO]
-    if Counter(f.severity.value for f in loud) == Counter(_loud(row.counts)):
+def _reason(row: Row, found: Sequence[ReadFinding], active: Sequence[ReadFinding], counts: Mapping[str, int]) -> str:
+    """The sentence of the run, where as much counts; else the first of what counts, or that nothing does."""
+    if all(counts[severity] == row.counts.get(severity, 0) for severity in LOUD):
         return row.reason
-    if not loud:
+    if not any(counts[severity] for severity in LOUD):
         return nothing_left(found, row.context)
-    first = max(loud, key=lambda finding: finding.severity.rank)
-    others = sum(finding.severity is first.severity for finding in loud) - 1
+    first = max(active, key=lambda finding: finding.severity.rank)
+    others = counts[first.severity.value] - 1
     where = f" at {first.layer}" if first.layer else ""
     return f"{first.code} {first.name}{where}{f' (and {others} more)' if others else ''}"
 
 
-def _loud(counts: Mapping[str, int]) -> dict[str, int]:
-    return {severity: count for severity, count in counts.items() if severity in ("error", "warning") and count}
+def _counted(findings: Sequence[ReadFinding]) -> dict[str, int]:
+    found = [finding.severity for finding in findings]
+    return {severity.value: found.count(severity) for severity in SEVERITIES}
 
 
 @cache

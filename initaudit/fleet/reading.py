@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -32,18 +32,21 @@ class Reading:
     record: RunRecord
     given: tuple[Given, ...] = ()
     """Filters and gates that are added to those of the run, or replace them, as on a command line."""
+    options: Mapping[str, Config] = field(default_factory=dict)
+    """By path, what counts of a model instead of what counted in the run: one measure for two runs."""
 
     def noted(self) -> Iterator[Noted]:
         """Every model that is finished, in no order, one at a time in memory."""
-        options = [self._given(filters_of(said)) for said in self.record.options]
+        of_run = [self._given(filters_of(said)) for said in self.record.options]
         accepted = cache(load_baseline)
         for row in self.store.rows(self.record.id):
-            config = options[row.options]
+            config = self.options.get(row.path, of_run[row.options])
             yield note(row, config, accepted(config.baseline))
 
-    def missing(self, finished: int) -> int:
-        """Planned models without a row, where so many have one."""
-        return self.record.planned - finished
+    def filters(self) -> dict[str, Config]:
+        """By path, what counts of each planned model."""
+        of_run = [self._given(filters_of(said)) for said in self.record.options]
+        return {line.item.path: of_run[line.options] for line in self.store.plan(self.record.id)}
 
     def entry(self, row: Row) -> dict[str, Any]:
         """What the JSON document says of the model, as `initaudit check` would under these options. Raises UsageError where the result is gone."""

@@ -75,7 +75,7 @@ class Row:
 
     def line(self) -> str:
         """The row as one line of JSON, the newline included."""
-        return json.dumps(dataclasses.asdict(self), ensure_ascii=False, allow_nan=False) + "\n"
+        return json.dumps({name: getattr(self, name) for name in _NAMES}, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod
     def read(cls, line: str | builtins.bytes) -> Row | None:

@@ -48,6 +48,8 @@ def weighed(finding: F, config: Config, baseline: Baseline | None, model: str) -
     finding = replace(finding, severity=levels[-1]) if levels else finding
     reason = next((i.reason for i in config.ignore if i.applies(finding)), None)
     known = None if baseline is None else baseline.reason(model, finding)
+    if reason is None and baseline is None:
+        return finding
     return replace(finding, suppressed=reason or known, known=None if baseline is None else known is not None)
 
 
