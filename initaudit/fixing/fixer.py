@@ -23,6 +23,7 @@ from initaudit.judgement.score import TRAINABLE
 from initaudit.model.load import load_model
 from initaudit.redrawing.choice import Change, Refusal
 from initaudit.redrawing.split import split
+from initaudit.remembering import remembering
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,7 +80,8 @@ def fix(
         ModelError, UsageError: as for `audit`.
     """
     check_export(options, output)
-    result = _fix(source, output, config, options, begins)
+    with remembering():
+        result = _fix(source, output, config, options, begins)
     assert result.before.audit is not None
     notes = notes_of(result.before.audit.model.proto, result.changes, result.written)
     stands = output is not None and not options.dry_run and (result.written or not result.changes)

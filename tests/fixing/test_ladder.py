@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -164,6 +165,8 @@ def test_the_chain_is_the_last_rung_and_is_recognised(tmp_path: Path) -> None:
 
     assert [step.rung for step in result.steps] == ["layers", "chain"]
     assert result.before.verdict.trainability < 0.2
+    assert result.after is not None
+    assert replace(result.after.verdict, evidence=again.before.verdict.evidence) == again.before.verdict
     assert again.before.verdict.context == "fresh"
     assert again.before.verdict.trainability > 0.7
     assert not [f for f in again.before.active if f.code in ("INI101", "INI102", "INI103", "INI104", "INI301")]
