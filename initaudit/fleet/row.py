@@ -28,6 +28,8 @@ class Row:
     """As in the plan."""
     status: str
     """One of STATUSES."""
+    options: int = 0
+    """Which of the run's `options` hold for it."""
     key: str | None = None
     """Of the result; None where there is none."""
     error: str | None = None
@@ -66,7 +68,7 @@ class Row:
 
     def line(self) -> str:
         """The row as one line of JSON, the newline included."""
-        return json.dumps(dataclasses.asdict(self), ensure_ascii=False, allow_nan=False) + "\n"
+        return json.dumps(dataclasses.asdict(self), allow_nan=False) + "\n"
 
     @classmethod
     def read(cls, line: str | builtins.bytes) -> Row | None:
