@@ -23,6 +23,9 @@ class Limits:
     """From the beginning of the work, for a file of no size; its bytes add to it."""
     memory: int
     """Bytes of private memory of the worker; those of the probe's process count for themselves."""
+    seconds_option: str = "--timeout"
+    memory_option: str = "--max-memory"
+    """What the two are raised by."""
 
     @classmethod
     def of(cls, *, timeout: float, max_memory: int) -> Limits:

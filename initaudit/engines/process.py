@@ -88,9 +88,9 @@ class Worker(Process):
                 case "error":
                     raise _Told(pickle.loads(frame.blobs[0]))  # noqa: S301
                 case "bug":
-                    raise _Told(LostWorker(str(frame.body)))
+                    raise _Told(LostWorker(str(frame.body), cause=LostWorker.BUG))
                 case "memory":
-                    raise LostWorker(self._too_much(task.limits))
+                    raise self._too_much(task.limits)
                 case "begun":
                     begun, allowed = time.monotonic(), task.limits.seconds
                 case "weighs":
@@ -105,12 +105,15 @@ class Worker(Process):
 
     def _check(self, begun: float, allowed: float, limits: Limits) -> None:
         if private_memory(self.pid) > limits.memory:
-            raise LostWorker(self._too_much(limits))
+            raise self._too_much(limits)
         if time.monotonic() > begun + allowed:
-            raise LostWorker(f"took more than {allowed:.0f} s (while {self._doing}); raise --timeout")
+            text = f"took more than {allowed:.0f} s (while {self._doing}); raise {limits.seconds_option}"
+            raise LostWorker(text, cause=LostWorker.TIMEOUT)
 
-    def _too_much(self, limits: Limits) -> str:
-        return f"needed more than {size_in_words(limits.memory)} of memory while {self._doing}; raise --max-memory"
+    def _too_much(self, limits: Limits) -> LostWorker:
+        size, option = size_in_words(limits.memory), limits.memory_option
+        text = f"needed more than {size} of memory while {self._doing}; raise {option}"
+        return LostWorker(text, cause=LostWorker.MEMORY)
 
     def close(self, *, idle: bool = False) -> None:
         """End the process and everything it started: by request, so that it can remove what it has not finished, then by force."""
