@@ -61,7 +61,8 @@ def _exported(exported: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _change(change: Mapping[str, Any]) -> str:
-    bias = f", bias {change['bias']} reset" if change["bias"] else ""
+    scale = f", with the scale {change['scale']}" if change["scale"] else ""
+    bias = f"{scale}, bias {change['bias']} reset" if change["bias"] else scale
     stds = f"std {number(change['std_before'])} -> {number(change['std_after'])} ({change['scheme']}{bias})"
     mean = f"mean {number(change['mean_before'])} -> {number(change['mean_after'])} ({change['scheme']}{bias})"
     what = {

@@ -82,6 +82,8 @@ class Change:
     std_after: float
     bias: str | None
     """Name of the bias that is reset with it, or None."""
+    scale: str | None = None
+    """Name of the scale that is set with weights which are stored as integers."""
     rung: str = ""
     """Which rung of the plan changed it: cause, layers or chain."""
     wrong: str = ""
