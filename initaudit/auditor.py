@@ -41,6 +41,7 @@ from initaudit.rule import Rule, all_rules, check_selectors
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from initaudit.engine import Engine
     from initaudit.model.load import Source
     from initaudit.per_rule import Limit
 
@@ -48,13 +49,19 @@ if TYPE_CHECKING:
 @np.errstate(
     all="ignore"
 )  # what is not finite is found and reported; numpy's own warnings would only stand between the lines
-def audit(source: Source, config: Config | None = None, progress: Callable[[str], None] | None = None) -> Report:
+def audit(
+    source: Source,
+    config: Config | None = None,
+    progress: Callable[[str], None] | None = None,
+    engine: Engine | None = None,
+) -> Report:
     """Audit one model.
 
     Args:
         source: path, bytes, onnx.ModelProto or onnx_ir.Model.
         config: options; the defaults of `Config` where None.
         progress: called with a phrase for what the probe is doing.
+        engine: whose workers read large weights; None where processes are started for it as it is worth while.
 
     Returns:
         The report. Deterministic for the same file, options and versions.
@@ -75,7 +82,7 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
     check_reasons(config, extraction.layers)
     options = ProbeOptions.of(config)
     with start_probe(model, extraction.layers, options, progress) as probing:
-        layers, unread = measure(extraction.layers, seed=config.seed)
+        layers, unread = measure(extraction.layers, seed=config.seed, engine=engine)
         extraction = without_unread(extraction, unread)
         layers = with_shapes(layers)
         probed = probing()
