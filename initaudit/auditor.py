@@ -41,7 +41,7 @@ from initaudit.rule import Rule, all_rules, check_selectors
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from initaudit.engine import Engine
+    from initaudit.measuring.sharing import Readers
     from initaudit.model.load import Source
     from initaudit.per_rule import Limit
 
@@ -53,7 +53,7 @@ def audit(
     source: Source,
     config: Config | None = None,
     progress: Callable[[str], None] | None = None,
-    engine: Engine | None = None,
+    readers: Readers = None,
 ) -> Report:
     """Audit one model.
 
@@ -61,7 +61,7 @@ def audit(
         source: path, bytes, onnx.ModelProto or onnx_ir.Model.
         config: options; the defaults of `Config` where None.
         progress: called with a phrase for what the probe is doing.
-        engine: whose workers read large weights; None where processes are started for it as it is worth while.
+        readers: an engine whose workers read large weights, or how many processes may be started for that.
 
     Returns:
         The report. Deterministic for the same file, options and versions.
@@ -82,7 +82,7 @@ def audit(
     check_reasons(config, extraction.layers)
     options = ProbeOptions.of(config)
     with start_probe(model, extraction.layers, options, progress) as probing:
-        layers, unread = measure(extraction.layers, seed=config.seed, engine=engine)
+        layers, unread = measure(extraction.layers, seed=config.seed, readers=readers)
         extraction = without_unread(extraction, unread)
         layers = with_shapes(layers)
         probed = probing()

@@ -14,7 +14,7 @@ from initaudit.measuring.coincidence import without_coincidences
 from initaudit.measuring.input_mean import removed_mean
 from initaudit.measuring.layer_audit import LayerAudit
 from initaudit.measuring.packed import with_packed_draws
-from initaudit.measuring.sharing import Shared, engine_for, may_be_shared, shared, shared_scans
+from initaudit.measuring.sharing import Readers, Shared, engine_for, may_be_shared, shared, shared_scans
 from initaudit.stats import WeightStats, weigh
 from initaudit.stats.layout import lay_out
 from initaudit.stats.plan import plan
@@ -24,7 +24,6 @@ from initaudit.stats.weigh import weigh_scanned
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
 
-    from initaudit.engine import Engine
     from initaudit.extraction.layer import Layer
 
 
@@ -35,11 +34,11 @@ Weighing = tuple[WeightStats, WeightStats | None, Provenance | None, float | Non
 
 
 def measure(
-    layers: Sequence[Layer], *, seed: int = 0, engine: Engine | None = None
+    layers: Sequence[Layer], *, seed: int = 0, readers: Readers = None
 ) -> tuple[tuple[LayerAudit, ...], tuple[tuple[Layer, str], ...]]:
     """Weigh each distinct weight once, however many layers share it; layers that cannot be weighed come with the reason.
 
-    Large weights are read by the workers of `engine`; without one by processes that are started for it, where that is worth while.
+    `readers` read the large ones.
     """
     branches = sum(layer.ends_residual_branch and layer.kind.is_drawn for layer in layers)
     audits: list[LayerAudit] = []
@@ -49,7 +48,7 @@ def measure(
         id(layer): target_for(layer, residual_branches=branches, gain_before=gains.get(layer.name, 1.0))
         for layer in layers
     }
-    weighings = _weigh_all(layers, targets, seed, engine)
+    weighings = _weigh_all(layers, targets, seed, readers)
     for layer in layers:
         found = weighings[id(layer)]
         if isinstance(found, str):
@@ -63,9 +62,7 @@ def measure(
     return tuple(without_coincidences(with_packed_draws(audits))), tuple(unread)
 
 
-def _weigh_all(
-    layers: Sequence[Layer], targets: Targets, seed: int, engine: Engine | None
-) -> dict[int, Weighing | str]:
+def _weigh_all(layers: Sequence[Layer], targets: Targets, seed: int, readers: Readers) -> dict[int, Weighing | str]:
     """By the identity of the layer: its weighing, or why there is none."""
     by_weight: dict[Hashable, list[Layer]] = {}
     for layer in layers:
@@ -78,7 +75,7 @@ def _weigh_all(
         weighings = _weighings(group, targets, biases, seed, stats)
         found.update((id(layer), weighing) for layer, weighing in zip(group, weighings, strict=True))
 
-    for number, stats in _weighed_by_others(weights, seed, engine):
+    for number, stats in _weighed_by_others(weights, seed, readers):
         settle(weights[number], stats)
     for group in weights:
         if id(group[0]) not in found:
@@ -87,14 +84,10 @@ def _weigh_all(
 
 
 def _weighed_by_others(
-    weights: Sequence[Sequence[Layer]], seed: int, engine: Engine | None
+    weights: Sequence[Sequence[Layer]], seed: int, readers: Readers
 ) -> Iterator[tuple[int, WeightStats]]:
     """Numbers and statistics of large weights that workers read, as they are finished."""
     large = [number for number, group in enumerate(weights) if may_be_shared(group[0].weight)]
-    given = engine
-    engine = engine or engine_for(sum(math.prod(weights[number][0].weight.shape) for number in large))
-    if engine is None:
-        return
 
     def handed_over() -> Iterator[Shared]:
         for number in large:
@@ -105,12 +98,10 @@ def _weighed_by_others(
                 if (weight := shared(number, reading, held)) is not None:
                     yield weight
 
-    try:
-        for weight, scan in shared_scans(handed_over(), engine):
-            yield weight.number, weigh_scanned(weight.plan, scan)
-    finally:
-        if given is None:
-            engine.close()
+    with engine_for(readers, sum(math.prod(weights[number][0].weight.shape) for number in large)) as engine:
+        if engine is not None:
+            for weight, scan in shared_scans(handed_over(), engine):
+                yield weight.number, weigh_scanned(weight.plan, scan)
 
 
 def _weighings(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import reduce
 from itertools import count
 from operator import add
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from initaudit.engine import find_engine
+from initaudit.engine import Engine, find_engine
 from initaudit.errors import InitauditError
 from initaudit.model.located import Located, located
 from initaudit.stats.plan import Plan, merged
@@ -19,7 +20,6 @@ from initaudit.stats.stream import Scan, Stretch, scan
 from initaudit.task import Limits, Task
 
 if TYPE_CHECKING:
-    from initaudit.engine import Engine
     from initaudit.model.external import ExternalRange
     from initaudit.task import Watch
     from initaudit.views.weight import WeightView
@@ -41,6 +41,11 @@ LONG_ROW: Final = 64
 
 LIMITS: Final = Limits(seconds=120.0, memory=1 << 30)
 """Of the reading of a range: a scan takes some 20 MiB beside mapped pages; the bytes add to the time. Judgements, far off."""
+
+
+Readers: TypeAlias = Engine | int | None
+"""Who reads large weights: the workers of an engine; or so many processes, this one alone where that is 1, that are started where it is
+worth while; None for as many as there are cores, MOST_WORKERS at most."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -87,10 +92,21 @@ def scan_stored(parts: Sequence[tuple[Stretch, Located]], watch: Watch) -> Scan:
     return reduce(add, (scan(place.array(), stretch) for stretch, place in parts))
 
 
-def engine_for(values: int) -> Engine | None:
-    """Worker processes of this machine to read so many values; None where that is not worth while."""
-    workers = min(MOST_WORKERS, cores())
-    return find_engine("local", workers=workers) if workers > 1 and values * VALUE_COST > WORTH_SHARING else None
+@contextmanager
+def engine_for(readers: Readers, values: int) -> Iterator[Engine | None]:
+    """What reads so many values; None where this process should."""
+    if isinstance(readers, Engine):
+        yield readers
+        return
+    workers = min(MOST_WORKERS, cores()) if readers is None else readers
+    if workers < 2 or values * VALUE_COST < WORTH_SHARING:
+        yield None
+        return
+    engine = find_engine("local", workers=workers)
+    try:
+        yield engine
+    finally:
+        engine.close()
 
 
 def shared_scans(weights: Iterable[Shared], engine: Engine) -> Iterator[tuple[Shared, Scan]]:

@@ -90,9 +90,9 @@ class Here(Engine):
                 yield number, LostWorker("gone") if lost else task.work(*task.arguments, watch=nobody)
 
 
-def entry(path: str, engine: Engine | None) -> dict[str, Any]:
+def entry(path: str, engine: Engine | int | None) -> dict[str, Any]:
     """What the document says of the model, its times aside."""
-    said = audit(path, Config(probe="none"), engine=engine).entry()
+    said = audit(path, Config(probe="none"), readers=engine).entry()
     return {key: value for key, value in said.items() if key != "timing"}
 
 
@@ -130,12 +130,11 @@ def test_worker_processes_read_what_this_one_reads(path: str, monkeypatch: pytes
     alone = entry(path, None)
     monkeypatch.setattr(sharing, "SHARED_SIZE", SAMPLE_SIZE + 1)
     monkeypatch.setattr(sharing, "WORTH_SHARING", 0.0)
-    monkeypatch.setattr(sharing, "cores", lambda: 2)
     read: list[object] = []
     run = Local.run
     monkeypatch.setattr(Local, "run", lambda *a: (read.append(result) or (i, result) for i, result in run(*a)))
 
-    assert entry(path, None) == alone
+    assert entry(path, 2) == alone
     assert len(read) >= 4
     assert not [result for result in read if isinstance(result, InitauditError)]
 
