@@ -15,6 +15,8 @@ from initaudit.measuring.input_mean import removed_mean
 from initaudit.measuring.layer_audit import LayerAudit
 from initaudit.measuring.packed import with_packed_draws
 from initaudit.measuring.sharing import Readers, Shared, engine_for, may_be_shared, shared, shared_scans
+from initaudit.model.identity import digest_of
+from initaudit.remembering import once
 from initaudit.stats import WeightStats, weigh
 from initaudit.stats.layout import lay_out
 from initaudit.stats.plan import plan
@@ -23,6 +25,8 @@ from initaudit.stats.weigh import weigh_scanned
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
+
+    import numpy as np
 
     from initaudit.extraction.layer import Layer
 
@@ -72,7 +76,10 @@ def _weigh_all(layers: Sequence[Layer], targets: Targets, seed: int, readers: Re
     found: dict[int, Weighing | str] = {}
 
     def settle(group: Sequence[Layer], stats: WeightStats | None = None) -> None:
-        weighings = _weighings(group, targets, biases, seed, stats)
+        def work() -> list[Weighing | str]:
+            return list(_weighings(group, targets, biases, seed, stats))
+
+        weighings = work() if stats else once(lambda: _question(group, targets, seed), work)
         found.update((id(layer), weighing) for layer, weighing in zip(group, weighings, strict=True))
 
     for number, stats in _weighed_by_others(weights, seed, readers):
@@ -131,6 +138,18 @@ def _weighings(
             yield summary, bias, origin, _input_mean(layer, bias, origin)
 
 
+def _question(layers: Sequence[Layer], targets: Targets, seed: int) -> Hashable:
+    """What decides the weighings of layers that use the same weight; of what cannot be read, a question of its own."""
+    view = layers[0].weight
+    try:
+        values = digest_of(view.array())
+        biases = [None if layer.bias is None else digest_of(_bias_values(layer)) for layer in layers]
+    except UnsupportedWeight:
+        return object()
+    facts = [(facts_of(a, targets[id(a)]), a.untrainable, str(a.node.attr("strides"))) for a in layers]
+    return values, view.unit_axes, view.input_axes, view.part, layers[0].groups, seed, (*facts,), (*biases,)
+
+
 def facts_of(layer: Layer, target: Target | None) -> LayerFacts:
     """What provenance needs to know of a layer."""
     return LayerFacts(
@@ -186,8 +205,12 @@ def _weigh_bias(layer: Layer, known: dict[Hashable, WeightStats | None], seed: i
         return None
     key = (id(layer.bias), layer.bias_slice)
     if key not in known:
-        values = layer.bias.array().reshape(-1)
-        if layer.bias_slice is not None:
-            values = values[slice(*layer.bias_slice)]
-        known[key] = weigh(values, unit_axes=(0,), input_axes=(), seed=seed).summary()
+        known[key] = weigh(_bias_values(layer), unit_axes=(0,), input_axes=(), seed=seed).summary()
     return known[key]
+
+
+def _bias_values(layer: Layer) -> np.ndarray:
+    """The layer's own elements of its bias, flat."""
+    assert layer.bias is not None
+    values = layer.bias.array().reshape(-1)
+    return values if layer.bias_slice is None else values[slice(*layer.bias_slice)]

@@ -119,7 +119,8 @@ def weigh_whole(layout: Layout) -> WeightStats:
     rows, inputs, array = layout.rows, layout.inputs, layout.view
     block = decode(layout.canonical).reshape(rows, inputs)
     if array.size == 0:
-        return _summarise(Moments(), block, np.zeros((1, 0)), np.zeros((1, 0)), None, (0.0, 0.0))
+        nothing = block[:0]  # there may be any number of units without an input
+        return _summarise(Moments(), nothing, np.zeros((1, 0)), np.zeros((1, 0)), None, (0.0, 0.0))
     moments = Moments.of(block, smallest_normal(array.dtype))
     finite = np.where(np.isfinite(block), block, 0) if moments.nonfinite else block
     wide = finite.astype(np.float64, copy=False)

@@ -33,6 +33,7 @@ SCRIPTS = (
     "page/depth_chart.js",
     "page/spread_chart.js",
     "page/histogram.js",
+    "page/copyable.js",
     "page/details.js",
     "page/sort.js",
     "page/overview.js",
