@@ -18,7 +18,7 @@ T = TypeVar("T")
 Watcher: TypeAlias = Callable[[str], None]
 """Takes a phrase for what is being done, such as `measuring the forward signal`."""
 
-BUILT_IN = {"local": "initaudit.engines.local:Local"}
+BUILT_IN = {"local": "initaudit.engines.local:Local", "dask": "initaudit.engines.dask:Dask"}
 """Module and class of each engine; an engine's module is imported when it is asked for."""
 
 

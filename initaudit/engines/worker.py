@@ -52,7 +52,11 @@ def _answer(frame: Frame, answers: BinaryIO) -> Frame:
         with turn:
             write_frame(answers, Frame(kind=kind, body=body))
 
-    watch = Watch(doing=lambda phrase: send("progress", phrase), weighs=lambda size: send("weighs", size))
+    watch = Watch(
+        doing=lambda phrase: send("progress", phrase),
+        weighs=lambda size: send("weighs", size),
+        repeats=lambda times: send("repeats", times),
+    )
     try:
         task: Task[object] = pickle.loads(frame.blobs[0])  # noqa: S301  of the parent
         _limit_memory(task.limits.memory)

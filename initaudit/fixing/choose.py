@@ -41,7 +41,7 @@ def choose(report: Report, options: FixOptions) -> list[Choice]:
     """The layers that findings, or names among the options, ask for, in topological order."""
     assert report.audit is not None
     named = {name: found for name, found in asking(report, options).items() if not _is_mild(found, report, options)}
-    network = _network_faults(_asked(report, options))
+    network = network_faults(_asked(report, options))
     centred = _to_be_centred(report, options)
     chosen: list[Choice] = []
     for layer in report.audit.layers:
@@ -125,7 +125,7 @@ def _asked(report: Report, options: FixOptions) -> list[Finding]:
     return [f for f in report.active if not options.select or any(matches(f, s) for s in options.select)]
 
 
-def _network_faults(findings: Iterable[Finding]) -> list[str]:
+def network_faults(findings: Iterable[Finding]) -> list[str]:
     """Codes of the findings that ask for the network as a whole."""
     return sorted({f.code for f in findings if f.remedy is Remedy.DRAW_NETWORK and fix_acts_on(f.remedy, f.severity)})
 
@@ -134,7 +134,7 @@ def _to_be_centred(report: Report, options: FixOptions) -> dict[str, float]:
     """Layers whose weights are to be centred, with their gain: none where the network as a whole is sound, or a scheme was asked for."""
     assert report.audit is not None
     learning = report.audit.trainability
-    sound = not _network_faults(report.active) or learning is None or learning.score >= SUFFICES
+    sound = not network_faults(report.active) or learning is None or learning.score >= SUFFICES
     if options.mode != "resample" or sound:
         return {}
     layers = [a.layer for a in report.audit.layers]

@@ -10,7 +10,7 @@ from typing import Any
 
 from initaudit.errors import UsageError
 from initaudit.fleet.needs import needed
-from initaudit.fleet.place import PARTIAL, Place
+from initaudit.fleet.place import PARTIAL, Place, StoreError
 
 WHOLE = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "az", "abfss", "memory"})
 """Protocols whose objects appear when they are complete; others are written beside their name and moved."""
@@ -102,8 +102,8 @@ class Bucket(Place):
         except Exception as error:  # each protocol raises its own
             raise self._failed(name, error) from error
 
-    def _failed(self, name: str, error: Exception) -> UsageError:
-        return UsageError(f"store {self.address}: {name}: {type(error).__name__}: {error}")
+    def _failed(self, name: str, error: Exception) -> StoreError:
+        return StoreError(f"store {self.address}: {name}: {type(error).__name__}: {error}")
 
 
 def file_system(url: str) -> tuple[Any, str]:

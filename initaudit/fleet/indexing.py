@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from initaudit.errors import UsageError
-from initaudit.fleet.place import Folder, Place
+from initaudit.fleet.place import Folder, Place, StoreError
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -27,12 +26,12 @@ class IndexWriter(abc.ABC):
 
     @abc.abstractmethod
     def add(self, row: Row) -> None:
-        """Keep a row. Raises UsageError."""
+        """Keep a row. Raises StoreError."""
 
 
 @contextmanager
 def index_writer(place: Place, folder: str, name: str) -> Iterator[IndexWriter]:
-    """Adds to the index called `name`. Raises UsageError where another process of this machine does, or it cannot be written."""
+    """Adds to the index called `name`. Raises StoreError where another process of this machine does, or it cannot be written."""
     if isinstance(place, Folder):
         with _locked(place, f"{folder}/{name}.jsonl") as stream:
             yield _Appending(stream)
@@ -54,7 +53,7 @@ class _Appending(IndexWriter):
             self._stream.write(row.line().encode())
             self._stream.flush()
         except OSError as error:
-            raise UsageError(f"{self._stream.name}: cannot be written: {error.strerror or error}") from error
+            raise StoreError(f"{self._stream.name}: cannot be written: {error.strerror or error}") from error
 
 
 class _Pieces(IndexWriter):
@@ -94,7 +93,7 @@ def _locked(place: Folder, name: str) -> Iterator[BinaryIO]:
                     stream.write(b"\n")
             yield stream
     except OSError as error:
-        raise UsageError(f"{path}: cannot be written: {error.strerror or error}") from error
+        raise StoreError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def _lock(stream: BinaryIO, path: object) -> None:
@@ -105,6 +104,6 @@ def _lock(stream: BinaryIO, path: object) -> None:
     try:
         fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise UsageError(f"{path}: another process is at work on this run") from error
+        raise StoreError(f"{path}: another process is at work on this run") from error
     except OSError:  # a file system without locks
         return

@@ -22,8 +22,12 @@ STALE = 3600.0
 """Seconds after which a file there was left behind: a result takes milliseconds to be written. A judgement."""
 
 
+class StoreError(UsageError):
+    """The place cannot be read or written; the text names it."""
+
+
 class Place(abc.ABC):
-    """Files by name, such as `results/ab.json.gz`. What cannot be done raises UsageError that names the place."""
+    """Files by name, such as `results/ab.json.gz`. What cannot be done raises StoreError."""
 
     address: str
     """As given: what finds it again from another process."""
@@ -148,5 +152,5 @@ class Folder(Place):
         except OSError as error:
             raise self._failed(name, error) from error
 
-    def _failed(self, name: str, error: OSError) -> UsageError:
-        return UsageError(f"store {self.address}: {name}: {error.strerror or error}")
+    def _failed(self, name: str, error: OSError) -> StoreError:
+        return StoreError(f"store {self.address}: {name}: {error.strerror or error}")

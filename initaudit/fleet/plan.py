@@ -32,7 +32,7 @@ class Planned:
     def line(self) -> str:
         """As one line of JSON, the newline included."""
         document = {"number": self.number, **dataclasses.asdict(self.item), "options": self.options}
-        return json.dumps(document, ensure_ascii=False) + "\n"
+        return json.dumps(document) + "\n"
 
     @classmethod
     def read(cls, line: str | bytes) -> Planned:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from initaudit.errors import UsageError
+from initaudit.fleet.place import StoreError
 
 FORMAT = 1
 """Of everything in a store; raised when a file changes its meaning."""
@@ -40,16 +40,16 @@ class RunRecord:
 
     def text(self) -> str:
         """As JSON."""
-        return json.dumps({"format": FORMAT, **dataclasses.asdict(self)}, ensure_ascii=False, indent=1) + "\n"
+        return json.dumps({"format": FORMAT, **dataclasses.asdict(self)}, indent=1) + "\n"
 
     @classmethod
     def read(cls, data: bytes, name: str) -> RunRecord:
-        """From JSON. Raises UsageError that names the file."""
+        """From JSON. Raises StoreError that names the file."""
         try:
             found = json.loads(data)
             if found["format"] != FORMAT:
-                raise UsageError(f"{name}: has format {found['format']!r}, not {FORMAT}")
+                raise StoreError(f"{name}: has format {found['format']!r}, not {FORMAT}")
             known = {field.name: found[field.name] for field in dataclasses.fields(cls) if field.name in found}
             return cls(**{**known, "sources": tuple(known["sources"]), "options": tuple(known["options"])})
         except (ValueError, TypeError, KeyError) as error:
-            raise UsageError(f"{name}: is no record of a run") from error
+            raise StoreError(f"{name}: is no record of a run") from error

@@ -29,7 +29,7 @@ class Row:
     status: str
     """One of STATUSES."""
     options: int = 0
-    """Which of the run's `options` it was audited under."""
+    """Which of the run's `options` hold for it."""
     key: str | None = None
     """Of the result; None where there is none."""
     error: str | None = None

@@ -21,9 +21,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from initaudit.errors import UsageError
 from initaudit.fleet.indexing import index_writer
-from initaudit.fleet.place import Folder
+from initaudit.fleet.place import Folder, StoreError
 from initaudit.fleet.places import place_at
 from initaudit.fleet.plan import Planned, Shard
 from initaudit.fleet.record import RunRecord
@@ -38,7 +37,7 @@ LEVEL = 4
 
 
 class Store:
-    """Runs, their rows, and results, in one place. Methods raise UsageError that names the store where something cannot be read or written."""
+    """Runs, their rows, and results, in one place. Methods raise StoreError that names the store where something cannot be read or written."""
 
     def __init__(self, address: str | os.PathLike[str]) -> None:
         """A store at a path or URL; nothing is written yet."""
@@ -57,20 +56,28 @@ class Store:
         return sorted((run for run in found if run is not None), key=lambda run: (run.started, run.id))
 
     def run(self, run_id: str | None = None) -> RunRecord:
-        """A run by its id, or the latest one. Raises UsageError where there is none."""
+        """A run by its id, or the latest one. Raises StoreError where there is none."""
         if run_id is None:
             runs = self.runs()
             if not runs:
-                raise UsageError(f"store {self.address}: holds no run")
+                raise StoreError(f"store {self.address}: holds no run")
             return runs[-1]
         found = self._record(run_id)
         if found is None:
-            raise UsageError(f"store {self.address}: holds no run {run_id!r}")
+            raise StoreError(f"store {self.address}: holds no run {run_id!r}")
         return found
 
     def has_run(self, run_id: str) -> bool:
-        """Whether there is such a run, with its plan."""
+        """Whether there is such a run."""
         return self.place.has(f"runs/{run_id}/run.json")
+
+    def create_run(self, record: RunRecord) -> bool:
+        """Keep the record of a new run; False where there is one of this id, which stays."""
+        return self.place.create(f"runs/{record.id}/run.json", record.text().encode())
+
+    def has_plan(self, run_id: str) -> bool:
+        """Whether the plan of the run is there: it is written after its record."""
+        return self.place.has(f"runs/{run_id}/plan.jsonl")
 
     def _record(self, run_id: str) -> RunRecord | None:
         data = self.place.read(f"runs/{run_id}/run.json")
@@ -96,7 +103,7 @@ class Store:
 
     @contextmanager
     def index(self, run_id: str, shard: Shard) -> Iterator[IndexWriter]:
-        """Takes the rows of a shard as its models are finished. Raises UsageError where another process writes them."""
+        """Takes the rows of a shard as its models are finished. Raises StoreError where another process writes them."""
         with index_writer(self.place, f"runs/{run_id}", shard.name) as writer:
             yield writer
 
@@ -115,7 +122,7 @@ class Store:
 
     def write_result(self, key: str, result: Mapping[str, Any]) -> None:
         """Keep it."""
-        text = json.dumps(result, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = json.dumps(result, allow_nan=False, separators=(",", ":"))
         self.place.write(_result(key), gzip.compress(text.encode(), LEVEL, mtime=0))
 
     def sweep(self) -> None:

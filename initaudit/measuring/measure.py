@@ -16,11 +16,15 @@ from initaudit.measuring.forked import processes, share
 from initaudit.measuring.input_mean import removed_mean
 from initaudit.measuring.layer_audit import LayerAudit
 from initaudit.measuring.packed import with_packed_draws
+from initaudit.model.identity import digest_of
+from initaudit.remembering import once
 from initaudit.stats import WeightStats, weigh
 from initaudit.stats.provenance import LayerFacts, Provenance, recognise
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
+
+    import numpy as np
 
     from initaudit.extraction.layer import Layer
 
@@ -74,7 +78,7 @@ def _weigh_all(layers: Sequence[Layer], targets: Targets, seed: int) -> dict[int
         biases: dict[Hashable, WeightStats | None] = {}
         found: list[Weighing | str] = []
         for _, group in groupby(part, key=_key):  # the values of one weight at a time
-            found += _weighings(list(group), targets, biases, seed)
+            found += _weigh_once(list(group), targets, biases, seed)
         return found
 
     parts, count = _parts(layers)
@@ -84,6 +88,25 @@ def _weigh_all(layers: Sequence[Layer], targets: Targets, seed: int) -> dict[int
         for part, result in zip(parts, results, strict=True)
         for layer, found in zip(part, result, strict=True)
     }
+
+
+def _weigh_once(
+    layers: Sequence[Layer], targets: Targets, biases: dict[Hashable, WeightStats | None], seed: int
+) -> list[Weighing | str]:
+    """The weighings of layers that use the same weight."""
+    return once(lambda: _question(layers, targets, seed), lambda: list(_weighings(layers, targets, biases, seed)))
+
+
+def _question(layers: Sequence[Layer], targets: Targets, seed: int) -> Hashable:
+    """What decides the weighings of layers that use the same weight; of what cannot be read, a question of its own."""
+    view = layers[0].weight
+    try:
+        values = digest_of(view.array())
+        biases = [None if layer.bias is None else digest_of(_bias_values(layer)) for layer in layers]
+    except UnsupportedWeight:
+        return object()
+    facts = [(facts_of(a, targets[id(a)]), a.untrainable, str(a.node.attr("strides"))) for a in layers]
+    return values, view.unit_axes, view.input_axes, view.part, layers[0].groups, seed, (*facts,), (*biases,)
 
 
 def _parts(layers: Sequence[Layer]) -> tuple[list[list[Layer]], int]:
@@ -181,8 +204,12 @@ def _weigh_bias(layer: Layer, known: dict[Hashable, WeightStats | None], seed: i
         return None
     key = (id(layer.bias), layer.bias_slice)
     if key not in known:
-        values = layer.bias.array().reshape(-1)
-        if layer.bias_slice is not None:
-            values = values[slice(*layer.bias_slice)]
-        known[key] = weigh(values, unit_axes=(0,), input_axes=(), seed=seed).summary()
+        known[key] = weigh(_bias_values(layer), unit_axes=(0,), input_axes=(), seed=seed).summary()
     return known[key]
+
+
+def _bias_values(layer: Layer) -> np.ndarray:
+    """The layer's own elements of its bias, flat."""
+    assert layer.bias is not None
+    values = layer.bias.array().reshape(-1)
+    return values if layer.bias_slice is None else values[slice(*layer.bias_slice)]

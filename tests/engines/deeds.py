@@ -45,6 +45,12 @@ def hang_after(size: int, watch: Watch) -> None:
     time.sleep(0.5)
 
 
+def hang_repeatedly(times: int, watch: Watch) -> None:
+    """Tell of so many repetitions, and hang for half a second."""
+    watch.repeats(times)
+    time.sleep(0.5)
+
+
 def allocate(size: int, watch: Watch) -> int:
     """Fill memory with what is no array's."""
     watch.doing("filling")

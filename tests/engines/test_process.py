@@ -72,6 +72,13 @@ def test_a_large_file_has_more_time():
         do(task(deeds.hang_after, 0, seconds=0.2))
 
 
+def test_work_that_repeats_what_the_limits_are_meant_for_has_as_much_more_time():
+    do(task(deeds.hang_repeatedly, 9, seconds=0.2))
+
+    with pytest.raises(LostWorker, match="took more than"):
+        do(task(deeds.hang_repeatedly, 0, seconds=0.2))
+
+
 @LINUX
 def test_memory_is_limited():
     """One allocation beyond the limit fails, and the reason names the option."""

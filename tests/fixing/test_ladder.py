@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -13,9 +14,14 @@ from onnx import helper, numpy_helper
 import initaudit
 from initaudit.cli import run
 from initaudit.errors import FixRefused
+from initaudit.fixing import candidate, fixer
+from initaudit.fixing.options import FixOptions
+from initaudit.redrawing import redraw
 from tests.networks import he, mlp, model, normal, save, trained_like, xavier
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from initaudit.fixing.fixer import FixResult
 
 FRESH = initaudit.Config(context="fresh")
@@ -159,6 +165,8 @@ def test_the_chain_is_the_last_rung_and_is_recognised(tmp_path: Path) -> None:
 
     assert [step.rung for step in result.steps] == ["layers", "chain"]
     assert result.before.verdict.trainability < 0.2
+    assert result.after is not None
+    assert replace(result.after.verdict, evidence=again.before.verdict.evidence) == again.before.verdict
     assert again.before.verdict.context == "fresh"
     assert again.before.verdict.trainability > 0.7
     assert not [f for f in again.before.active if f.code in ("INI101", "INI102", "INI103", "INI104", "INI301")]
@@ -174,6 +182,27 @@ def test_fifty_layers_of_tanh_learn_when_shaped(tmp_path: Path) -> None:
     assert result.after is not None
     assert result.after.verdict.trainability > 0.7
     assert result.steps[-1].rung == "chain"
+
+
+def test_all_that_may_take_the_time_of_an_audit_is_announced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each audit but the first, and each fit of weights to inputs: whoever watches gives so much more time."""
+    told: list[str] = []
+
+    def recorded(name: str, doing: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *arguments: (told.append(name), doing(*arguments))[1]
+
+    for home, name in ((candidate, "audit"), (fixer, "audit"), (redraw, "fit")):
+        monkeypatch.setattr(home, name, recorded(name, getattr(home, name)))
+
+    fixer.fix(
+        mlp(DEEP, draw=normal(0.01)),
+        tmp_path / "out.onnx",
+        FRESH,
+        FixOptions(scheme="lsuv"),
+        lambda: told.append("begins"),
+    )
+
+    assert told == ["audit", "begins", "fit", "begins", "audit", "begins", "audit"]
 
 
 def test_a_dry_run_predicts_what_is_written(tmp_path: Path) -> None:

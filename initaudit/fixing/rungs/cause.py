@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from initaudit.fixing.choose import OF_SCALE, asking, is_asked_for
+from initaudit.fixing.choose import OF_SCALE, asking, is_asked_for, network_faults
 from initaudit.judgement.scale import GROSS
 from initaudit.kind import Kind
 from initaudit.redrawing.choice import Choice
 from initaudit.redrawing.repair import is_repairable
-from initaudit.rules.ini301_bias_off import DECISIVE, MANY, reach_of
+from initaudit.rules.ini301_bias_off import DECISIVE, FAR_BEYOND, MANY, reach_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,9 +36,12 @@ def causes(report: Report, options: FixOptions) -> list[Choice]:
     assert report.audit is not None
     named = asking(report, options)
     found = [choice for audit in report.audit.layers if (choice := _cause(audit, named, report.audit.layers))]
-    if not found and not options.select and report.verdict.status == "fail" and not report.audit.context.has_training:
+    ails = report.verdict.status == "fail" or network_faults(report.active)
+    if not found and not options.select and ails and not report.audit.context.has_training:
         found = [
-            _shifted(audit) for audit in report.audit.layers if is_asked_for(audit, options) and _is_drowned(audit)
+            _shifted(audit, share)
+            for audit in report.audit.layers
+            if is_asked_for(audit, options) and (share := _drowned(audit))
         ]
     mixing = sum(audit.layer.kind.is_mixing for audit in report.audit.layers)
     drawn = sum(not (c.bias_alone or c.repair) and c.audit.layer.kind.is_mixing for c in found)
@@ -70,8 +73,11 @@ def _cause(audit: LayerAudit, named: Mapping[str, Sequence[Finding]], layers: Se
     return _choice(audit, biased, bias_alone=True) if biased else None
 
 
-def _is_drowned(audit: LayerAudit) -> bool:
-    """Whether the bias of most units is beyond what their weighted inputs reach, on whichever side: before a ReLU it passes, and the input is lost in it."""
+def _drowned(audit: LayerAudit) -> int:
+    """How many units have a bias beyond what their weighted inputs reach, on whichever side: before a ReLU it passes, and the input is lost in it.
+
+    None unless they are most of the layer, or single ones by far.
+    """
     bias, facts = audit.bias, audit.layer
     if (
         bias is None
@@ -80,16 +86,18 @@ def _is_drowned(audit: LayerAudit) -> bool:
         or facts.is_forget_gate
         or facts.normalized_by is not None
     ):
-        return False
+        return 0
     reach = reach_of(audit)
-    return reach > 0 and float((abs(bias.sample) > reach).mean()) > MANY
+    beyond = int((abs(bias.sample) > reach).sum())
+    many = beyond > MANY * bias.sample.size or bool((abs(bias.sample) > FAR_BEYOND * reach).any())
+    return beyond if reach > 0 and many else 0
 
 
-def _shifted(audit: LayerAudit) -> Choice:
+def _shifted(audit: LayerAudit, units: int) -> Choice:
     assert audit.bias is not None
     text = (
-        f"The bias of most units is beyond {reach_of(audit):.3g}, more than their weighted inputs reach: what follows hardly depends on "
-        "the input."
+        f"The bias of {units} of {audit.bias.sample.size} units is beyond {reach_of(audit):.3g}, more than their weighted inputs reach: what follows "
+        "hardly depends on the input."
     )
     return Choice(audit=audit, reason=OF_BIAS, wrong=text, bias_alone=True)
 
