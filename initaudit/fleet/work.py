@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 def task_of(order: Order) -> Task[Row]:
     """The order as a task for any engine."""
-    task = Task(work, (order,), order.care.limits(order.config))
+    task = Task(work, (order,), order.care.limits(order.config), imports="initaudit.auditor")
     return replace(task, folder=None) if order.is_anywhere else task
 
 
