@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from initaudit.engines.process import discard
 from initaudit.fleet.store import Store
 from tests.fleet.running import with_external
 from tests.networks import mlp, save
@@ -28,3 +32,28 @@ def models(tmp_path: Path) -> Path:
 def store(tmp_path: Path) -> Store:
     """An empty one."""
     return Store(tmp_path / "store")
+
+
+@pytest.fixture(scope="module")
+def faulty_workers() -> Iterator[None]:
+    """Processes that are started meanwhile have the package of `faults`, and know the tests."""
+    discard()
+    with pytest.MonkeyPatch.context() as patch:
+        here = Path(__file__).parent
+        patch.setenv(
+            "PYTHONPATH", os.pathsep.join([str(here / "faults"), str(here.parents[1]), *filter(None, sys.path)])
+        )
+        yield
+    discard()
+
+
+@pytest.fixture
+def faults(tmp_path: Path) -> Callable[..., Path]:
+    """Makes a folder of models with the names given."""
+
+    def make(*names: str) -> Path:
+        for i, name in enumerate(names):
+            save(mlp([8, 8 + i, 4], seed=i), tmp_path / f"{name}.onnx")
+        return tmp_path
+
+    return make

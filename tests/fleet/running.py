@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,3 +78,8 @@ def with_external(path: Path, values: float = 0.1) -> Path:
     data = path.with_suffix(".data")
     onnx.save_model(proto, path, save_as_external_data=True, location=data.name, size_threshold=0)
     return data
+
+
+def without_times(entry: Mapping[str, Any]) -> str:
+    """The JSON text of a report but for how long it took."""
+    return json.dumps({key: value for key, value in entry.items() if key != "timing"})

@@ -22,15 +22,10 @@ from initaudit.fleet.plan import Shard
 from initaudit.fleet.result import entry_of_row
 from initaudit.fleet.run import Run
 from initaudit.fleet.store import Store
-from tests.fleet.running import CLOCK_TICKS, fleet, planned, statuses
+from tests.fleet.running import CLOCK_TICKS, fleet, planned, statuses, without_times
 from tests.opened import Watch
 
 pytestmark = pytest.mark.usefixtures("in_process")
-
-
-def without_times(entry: dict[str, Any]) -> str:
-    """The JSON text of a report but for how long it took."""
-    return json.dumps({key: value for key, value in entry.items() if key != "timing"})
 
 
 def checked(capfdbinary: pytest.CaptureFixture[bytes], *arguments: str) -> list[str]:
