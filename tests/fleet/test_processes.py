@@ -78,7 +78,7 @@ def test_a_killed_driver_leaves_what_is_finished(faults: Callable[..., Path], st
     (record,) = store.runs()
     finished = {row.number: row for row in store.rows(record.id)}
 
-    rows = fleet([folder], store, Local(2))
+    rows = fleet([folder], store)
 
     assert 0 < len(finished) < record.planned
     assert [run.id for run in store.runs()] == [record.id]
