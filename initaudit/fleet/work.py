@@ -158,9 +158,9 @@ def _audited(order: Order, model: Model, watch: Watch) -> dict[str, Any]:
 
 def _row(order: Order, result: Mapping[str, Any], blank: Row) -> Row:
     """What the result says under the filters and gates of the run. Raises UsageError where they cannot be followed."""
+    from initaudit.config import FILTERS
     from initaudit.fleet.noting import row_findings
     from initaudit.fleet.result import entry_of_result
-    from initaudit.report.kept import FILTERS
 
     path, unfiltered = order.planned.item.path, replace(order.config, **FILTERS)
     entry = entry_of_result(result, path, order.config, exit_zero=order.exit_zero)

@@ -57,7 +57,7 @@ class Choice:
     repair: bool = False
     """Whether all but single values are sound, and only these are replaced."""
     wrong: str = ""
-    """What is wrong with it, a sentence; empty where only its name or its place among others says so."""
+    """What is wrong with it, a sentence; empty where it was asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
