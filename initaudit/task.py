@@ -61,4 +61,6 @@ class Task(Generic[T]):
     arguments: tuple[Any, ...]
     limits: Limits
     folder: str | None = field(default_factory=_here)
-    """Working directory, which relative paths are meant from; None where there is none any more."""
+    """Working directory, which relative paths are meant from; None where they mean the same everywhere, or there is none any more."""
+    imports: str = ""
+    """A module with what the work needs, imported before its time counts."""

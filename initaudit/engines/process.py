@@ -188,7 +188,7 @@ def do(task: Task[T], progress: Callable[[str], None] | None = None) -> T:
         worker.close()
         worker = None
     try:
-        worker = worker or Worker(task.work.__module__)
+        worker = worker or Worker(task.imports or task.work.__module__)
     except (OSError, RuntimeError) as error:
         raise LostWorker(
             f"no process could be started to read it: {getattr(error, 'strerror', None) or error}"

@@ -62,6 +62,8 @@ def _answer(frame: Frame, answers: BinaryIO) -> Frame:
         _limit_memory(task.limits.memory)
         if task.folder is not None:
             os.chdir(task.folder)
+        if task.imports:
+            importlib.import_module(task.imports)
         send("begun", None)
         result = task.work(*task.arguments, watch=watch)
         return Frame(kind="result", body=None, blobs=(pickle.dumps(result, protocol=pickle.HIGHEST_PROTOCOL),))

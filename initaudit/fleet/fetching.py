@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import posixpath
 import tempfile
 from collections.abc import Iterator
@@ -82,19 +83,20 @@ class _Fetcher:
 
 def _locations(file: Path) -> list[str]:
     """Of external files that lie inside the folder of the model; none where the file is no model, which its audit says."""
+    from google.protobuf.message import DecodeError
+
     from initaudit.model.external import check_external
-    from initaudit.model.load import load_model
+    from initaudit.model.outline import MalformedError, read_outline
     from initaudit.model.stored import stored_tensors
 
     found: dict[str, None] = {}
     try:
-        model = load_model(file)
-    except ModelError:
+        with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as raw:
+            outline = read_outline(raw, file.name)
+    except (ValueError, MalformedError, DecodeError):  # an empty file, or no model
         return []
-    for tensor in stored_tensors(model.proto):
+    for tensor in stored_tensors(outline):
         with suppress(ModelError):
-            check_external(tensor, model.folder)
+            check_external(tensor, file.parent)
             found |= {entry.value: None for entry in tensor.external_data if entry.key == "location"}
-    return [
-        location for location in found if not (file.parent / location).exists()
-    ]  # the file itself holds some, where it is large
+    return [location for location in found if location != file.name]  # the file itself holds those of the outline

@@ -15,9 +15,9 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from initaudit.config import FILTERS
 from initaudit.errors import UsageError
 from initaudit.fleet.origin import LocalOrigin, State
-from initaudit.report.kept import FILTERS
 from initaudit.report.run import circumstances
 from initaudit.version import __version__
 

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from initaudit.config import FILTERS
 from initaudit.findings import Severity
 from initaudit.fleet.noting import STATUSES, rule_names
 from initaudit.fleet.reading import Reading, in_urgency, runs_before
 from initaudit.fleet.trends import Change, Fate, History
 from initaudit.formats.telling import plural
 from initaudit.report.gate import EXIT_ERROR, EXIT_FINDINGS
-from initaudit.report.kept import FILTERS
 
 if TYPE_CHECKING:
     from initaudit.fleet.noting import Noted, ReadFinding

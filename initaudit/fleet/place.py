@@ -5,16 +5,13 @@ from __future__ import annotations
 import abc
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from initaudit.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 PARTIAL = "partial"
 """Folder of files that are being written."""
@@ -62,7 +59,7 @@ class Place(abc.ABC):
 
     @abc.abstractmethod
     def upload(self, name: str, file: Path) -> None:
-        """A file that appears whole, from one of this machine, which need not be held in memory; that one may be gone then."""
+        """A file that appears whole, from one of this machine, which need not be held in memory."""
 
 
 class Folder(Place):
@@ -83,14 +80,16 @@ class Folder(Place):
 
     def write(self, name: str, data: bytes) -> None:
         """See `Place.write`."""
-        self._written(name, data, os.replace)
+        with self._spare(name, data) as (temporary, target):
+            temporary.replace(target)
 
     def create(self, name: str, data: bytes) -> bool:
         """See `Place.create`."""
-        try:
-            self._written(name, data, os.link)
-        except FileExistsError:
-            return False
+        with self._spare(name, data) as (temporary, target):
+            try:
+                target.hardlink_to(temporary)
+            except FileExistsError:
+                return False
         return True
 
     def has(self, name: str) -> bool:
@@ -116,15 +115,10 @@ class Folder(Place):
 
     def upload(self, name: str, file: Path) -> None:
         """See `Place.upload`."""
-        target = self.path / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        file.replace(target)
-
-    def spare(self) -> Path:
-        """Where a file may be written that is not whole yet."""
-        folder = self.path / PARTIAL
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder / f"{os.getpid()}-{secrets.token_hex(8)}"
+        with file.open("rb") as source, self._spare(name, b"") as (temporary, target):
+            with temporary.open("wb") as copy:
+                shutil.copyfileobj(source, copy)
+            temporary.replace(target)
 
     def sweep(self) -> None:
         """Remove what killed processes left half written."""
@@ -133,22 +127,23 @@ class Folder(Place):
                 if time.time() - (self.path / PARTIAL / name).stat().st_mtime > STALE:
                     self.remove(f"{PARTIAL}/{name}")
 
-    def _written(self, name: str, data: bytes, into: Callable[[Path, Path], None]) -> None:
+    @contextmanager
+    def _spare(self, name: str, data: bytes) -> Iterator[tuple[Path, Path]]:
+        """A file that holds the data, and the path that it shall have; gone at the end if it is not moved."""
         target = self.path / name
+        temporary = self.path / PARTIAL / f"{os.getpid()}-{secrets.token_hex(8)}"
         try:
-            temporary = self.spare()
+            temporary.parent.mkdir(parents=True, exist_ok=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
             try:
                 with temporary.open("xb") as stream:
                     stream.write(data)
                     stream.flush()
                     os.fsync(stream.fileno())  # a name without its content must not survive a crash of the machine
-                target.parent.mkdir(parents=True, exist_ok=True)
-                into(temporary, target)
+                yield temporary, target
             finally:
                 with suppress(FileNotFoundError):
                     temporary.unlink()
-        except FileExistsError:
-            raise
         except OSError as error:
             raise self._failed(name, error) from error
 

@@ -99,4 +99,4 @@ class Run:
             self._again.add(number)
             return None
         attempts.end(self._store.place, self._record.id, number, begun)
-        return lost_row(order, result.cause, str(result), begun)
+        return lost_row(order, result.cause, str(result), max(begun, self._losses[number]))

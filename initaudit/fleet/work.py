@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 def task_of(order: Order) -> Task[Row]:
     """The order as a task for any engine."""
-    task = Task(work, (order,), order.care.limits(order.config))
+    task = Task(work, (order,), order.care.limits(order.config), imports="initaudit.auditor")
     return replace(task, folder=None) if order.is_anywhere else task
 
 
@@ -136,8 +136,9 @@ def _loaded(order: Order, origin: Origin, watch: Watch) -> Iterator[tuple[Model,
 def _audited(order: Order, model: Model, watch: Watch) -> dict[str, Any]:
     """The result of an audit, under no filter."""
     from initaudit.auditor import examine
+    from initaudit.config import FILTERS
     from initaudit.engines.auditing import fitting_shapes
-    from initaudit.report.kept import FILTERS, keep
+    from initaudit.report.kept import keep
     from initaudit.report.run import run
     from initaudit.version import __version__
 
@@ -157,9 +158,9 @@ def _audited(order: Order, model: Model, watch: Watch) -> dict[str, Any]:
 
 def _row(order: Order, result: Mapping[str, Any], blank: Row) -> Row:
     """What the result says under the filters and gates of the run. Raises UsageError where they cannot be followed."""
+    from initaudit.config import FILTERS
     from initaudit.fleet.noting import row_findings
     from initaudit.fleet.result import entry_of_result
-    from initaudit.report.kept import FILTERS
 
     path, unfiltered = order.planned.item.path, replace(order.config, **FILTERS)
     entry = entry_of_result(result, path, order.config, exit_zero=order.exit_zero)

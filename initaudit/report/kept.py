@@ -30,17 +30,6 @@ if TYPE_CHECKING:
     from initaudit.config import Config
     from initaudit.judgement.examined import Examined
 
-FILTERS: Mapping[str, Any] = {
-    "select": ("ALL",),
-    "ignore": (),
-    "severity": (),
-    "baseline": None,
-    "fail_on": "error",
-    "fail_on_incomplete": False,
-    "min_trainability": None,
-}
-"""Options that change nothing of what is kept, with their defaults."""
-
 TOLD = ("code", "name", "layer", "initializer", "message", "suggestion", "url", "subject", "lasting_name")
 """Fields of a finding that are text. Whether it is suppressed, and its number among its like, is not known yet."""
 
