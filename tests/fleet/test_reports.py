@@ -181,7 +181,7 @@ def test_a_first_run_has_nothing_to_compare_with(tmp_path: Path, capsys: pytest.
     store = store_of(tmp_path, {FIRST: [row("a.onnx", DEAD)]})
 
     assert told(store, "--fail-on-new", "error") == 0
-    assert "note: nothing to compare with: there is no earlier run" in capsys.readouterr().out
+    assert "note: --fail-on-new: no run is earlier than this one, so nothing is new" in capsys.readouterr().err
     assert told(store, command="diff") == 2
     assert "no run is earlier than" in capsys.readouterr().err
 
