@@ -42,6 +42,7 @@ from initaudit.rule import Rule, all_rules, check_selectors
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from initaudit.measuring.sharing import Readers
     from initaudit.model.load import Source
     from initaudit.per_rule import Limit
 
@@ -49,13 +50,19 @@ if TYPE_CHECKING:
 @np.errstate(
     all="ignore"
 )  # what is not finite is found and reported; numpy's own warnings would only stand between the lines
-def audit(source: Source, config: Config | None = None, progress: Callable[[str], None] | None = None) -> Report:
+def audit(
+    source: Source,
+    config: Config | None = None,
+    progress: Callable[[str], None] | None = None,
+    readers: Readers = None,
+) -> Report:
     """Audit one model.
 
     Args:
         source: path, bytes, onnx.ModelProto or onnx_ir.Model.
         config: options; the defaults of `Config` where None.
         progress: called with a phrase for what the probe is doing.
+        readers: an engine whose workers read large weights, or how many processes may be started for that.
 
     Returns:
         The report. Deterministic for the same file, options and versions.
@@ -66,7 +73,7 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
     """
     config = config or Config()
     baseline = load_baseline(config.baseline)
-    examined = examine(source, config, progress)
+    examined = examine(source, config, progress, readers)
     audited = examined.audit
     label, extraction = audited.model.label, audited.extraction
     findings = with_advice(apply_filters(examined.found, config, baseline, examined.depth, label), audited)
@@ -86,7 +93,9 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
 
 
 @np.errstate(all="ignore")
-def examine(source: Source, config: Config, progress: Callable[[str], None] | None = None) -> Examined:
+def examine(
+    source: Source, config: Config, progress: Callable[[str], None] | None = None, readers: Readers = None
+) -> Examined:
     """All that is measured and found, whatever of it counts; arguments and errors as for `audit`."""
     started, begin = datetime.now(UTC), time.monotonic()
     check_selectors(config)
@@ -98,7 +107,7 @@ def examine(source: Source, config: Config, progress: Callable[[str], None] | No
     check_reasons(config, {name for layer in extraction.layers for name in (layer.name, layer.title)})
     options = ProbeOptions.of(config)
     with start_probe(model, extraction.layers, options, progress) as probing:
-        layers, unread = measure(extraction.layers, seed=config.seed)
+        layers, unread = measure(extraction.layers, seed=config.seed, readers=readers)
         extraction = without_unread(extraction, unread)
         layers = with_shapes(layers)
         probed = probing()

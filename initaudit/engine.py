@@ -42,6 +42,9 @@ class Engine(abc.ABC):
             watch: gives what to call with the progress of the task with this number; None where nobody looks.
         """
 
+    def close(self) -> None:  # noqa: B027  not every engine keeps something
+        """Let go of what is kept for further tasks."""
+
 
 def find_engine(name: str, **options: Any) -> Engine:
     """The engine called `name`, made with its own options. Raises UsageError."""

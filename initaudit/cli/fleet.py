@@ -9,6 +9,9 @@ import click
 COMMANDS = {
     "run": "Audit every model of the sources that is not in the store yet.",
     "status": "Show how far a run is.",
+    "report": "Report on a run: the worst models first, and what changed.",
+    "diff": "Show what changed between two runs.",
+    "export": "Write a run as Parquet tables.",
 }
 """Each in its file, `cli/fleet_<name>.py`."""
 

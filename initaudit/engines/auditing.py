@@ -31,6 +31,8 @@ class Subject:
     """Its bytes, where it is no file."""
     demanded: frozenset[str] = frozenset()
     """Inputs that must have the shape that the options give them; shapes of others hold where they fit."""
+    readers: int | None = None
+    """Processes that read its large weights; None for as many as there are cores, a few at most."""
 
     @property
     def limits(self) -> Limits:
@@ -72,7 +74,7 @@ def audit_here(subject: Subject, watch: Watch | None = None) -> tuple[Report, Sh
         if watch is not None:
             watch.weighs(model.bytes_on_disk)
             watch.doing("measuring the weights")
-        return audit(model, config, watch.doing if watch is not None else None), told
+        return audit(model, config, watch.doing if watch is not None else None, subject.readers), told
     except InitauditError as error:
         return failed(subject.name, str(error), subject.config), told
     except MemoryError:

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from initaudit.config import FILTERS
 from initaudit.findings import Severity
 from initaudit.fleet.noting import STATUSES, rule_names
 from initaudit.fleet.reading import Reading, in_urgency, runs_before
 from initaudit.fleet.trends import Change, Fate, History
 from initaudit.formats.telling import plural
 from initaudit.report.gate import EXIT_ERROR, EXIT_FINDINGS
-from initaudit.report.kept import FILTERS
 
 if TYPE_CHECKING:
     from initaudit.fleet.noting import Noted, ReadFinding
@@ -95,7 +95,9 @@ class Overview:
             told.append(
                 f"{plural(self.unfinished, 'planned model')} of {self.record.planned:,} without a result: run again to resume"
             )
-        if self.since is not None:
+        if self.since is None:
+            told.append("nothing to compare with: there is no earlier run")
+        else:
             versions = self.since.version, self.record.version
             if versions[0] != versions[1]:
                 told.append(
@@ -109,14 +111,22 @@ class Overview:
         """2 where a model has no report, a rule failed or a row is missing; else 1 where a gate is closed; else 0.
 
         Args:
-            fail_on_new: lowest severity of a finding that closes the gate if it is new; what was there before is no matter then.
+            fail_on_new: lowest severity of a finding that closes the gate if it is new; what was so in the run before, findings and models
+                without a report, is no matter then.
         """
-        if self.unfinished or any(model.exit_code == EXIT_ERROR for model in self.models):
+        broken = [model for model in self.models if model.exit_code == EXIT_ERROR]
+        if fail_on_new is not None:
+            broken = [model for model in broken if not self._was_broken(model)]
+        if self.unfinished or broken:
             return EXIT_ERROR
         if fail_on_new is not None:
             return EXIT_FINDINGS if fail_on_new != "never" and self.appeared(Severity(fail_on_new)) else 0
         closed = any(model.exit_code == EXIT_FINDINGS for model in self.models)
         return EXIT_FINDINGS if closed and not self.record.exit_zero else 0
+
+    def _was_broken(self, model: Noted) -> bool:
+        change = self.changes.get(model.path)
+        return change is not None and change.before is not None and change.before.exit_code == EXIT_ERROR
 
 
 def overview(reading: Reading, since: RunRecord | None) -> Overview:

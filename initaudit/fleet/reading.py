@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from initaudit.config import Config
+from initaudit.config import FILTERS, Config
 from initaudit.errors import UsageError
 from initaudit.findings import Severity
 from initaudit.fleet.noting import Noted, note
+from initaudit.fleet.result import entry_of_result
 from initaudit.formats.printing import visible
 from initaudit.judgement.baseline import load_baseline
 from initaudit.per_rule import Level
-from initaudit.report.kept import FILTERS, entry_of
 from initaudit.settings.given import ADDING
 
 if TYPE_CHECKING:
@@ -50,17 +50,14 @@ class Reading:
 
     def entry(self, row: Row) -> dict[str, Any]:
         """What the JSON document says of the model, as `initaudit check` would under these options. Raises UsageError where the result is gone."""
-        kept = self.store.result(row.key) if row.has_report and row.key is not None else None
-        if kept is None:
-            what = (
-                row.reason
-                if not row.has_report
-                else f"{row.path}: its result is not in the store any more, or damaged; run again"
-            )
-            raise UsageError(visible(what))
-        said = self.record.options[row.options]
-        entry = entry_of(kept, row.path, self._given(filters_of(said)), exit_zero=self.record.exit_zero)
-        return {**entry, "options": {**said, **{name: entry["options"][name] for name in FILTERS}}}
+        result = self.store.result(row.key) if row.has_report and row.key is not None else None
+        if result is None:
+            gone = f"{row.path}: its result is not in the store any more, or damaged; run again"
+            raise UsageError(visible(gone if row.has_report else row.reason))
+        said, config = self.record.options[row.options], self._given(filters_of(self.record.options[row.options]))
+        entry = entry_of_result(result, row.path, config, exit_zero=self.record.exit_zero)
+        decided = {name: entry["options"][name] for name in (*FILTERS, "input_shapes")}
+        return {**entry, "options": {**said, **decided}}
 
     def find(self, path: str) -> Row:
         """The row of the model at a path, or at the one path that ends so. Raises UsageError."""

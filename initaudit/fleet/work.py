@@ -158,9 +158,12 @@ def _audited(order: Order, model: Model, watch: Watch) -> dict[str, Any]:
 
 def _row(order: Order, result: Mapping[str, Any], blank: Row) -> Row:
     """What the result says under the filters and gates of the run. Raises UsageError where they cannot be followed."""
+    from initaudit.config import FILTERS
+    from initaudit.fleet.noting import row_findings
     from initaudit.fleet.result import entry_of_result
 
-    entry = entry_of_result(result, order.planned.item.path, order.config, exit_zero=order.exit_zero)
+    path, unfiltered = order.planned.item.path, replace(order.config, **FILTERS)
+    entry = entry_of_result(result, path, order.config, exit_zero=order.exit_zero)
     verdict, coverage = entry["verdict"], entry["coverage"]
     active = [finding for finding in entry["findings"] if finding["suppressed"] is None]
     return replace(
@@ -172,6 +175,9 @@ def _row(order: Order, result: Mapping[str, Any], blank: Row) -> Row:
         counts=entry["counts"],
         rules=dict(Counter(finding["code"] for finding in active)),
         exit_code=entry["gate"]["exit_code"],
+        findings=row_findings(entry_of_result(result, path, unfiltered, exit_zero=False)),
+        failed_rules=entry["failed_rules"],
+        probe=entry["probe"]["status"],
         parameters=coverage["parameters"],
         audited=coverage["audited"],
         layers=len(entry["layers"]),

@@ -41,6 +41,12 @@ class ExternalRange:
         """The bytes, read-only, uint8 [length]: a view of a memory map."""
         return _mapped(self.path, self.version)[self.offset : self.offset + self.length]
 
+    def unchanged(self) -> ExternalRange:
+        """The same. Raises ExternalDataError where the file is not the one that it was."""
+        if _version(self.path.parent, self.path.name) != self.version:
+            raise ExternalDataError(f"{self.path}: changed while it was read")
+        return self
+
 
 def check_external(proto: TensorProto, folder: Path | None) -> None:
     """Raises ExternalDataError where the data of a tensor lies outside the folder of the model, or would; whether it is there is not asked."""

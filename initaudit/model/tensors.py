@@ -29,6 +29,8 @@ _NUMPY_DTYPES: dict[int, np.dtype[Any]] = {
     if code not in (TensorProto.UNDEFINED, TensorProto.STRING)
 }
 _REAL = frozenset(dtype.name for dtype in _NUMPY_DTYPES.values() if dtype.kind != "c")
+MOST_AXES = 64
+"""Of an array of numpy, whose NPY_MAXDIMS this is."""
 _SUB_BYTE_BITS = {
     TensorProto.INT4: 4,
     TensorProto.UINT4: 4,
@@ -189,6 +191,8 @@ def _decode(proto: TensorProto, shape: tuple[int, ...], external: ExternalRange 
     known = _NUMPY_DTYPES.get(proto.data_type)
     if known is None or known.name not in _REAL:  # no operator casts complex numbers, and no law draws them
         raise UnsupportedWeight(f"element type {dtype_name(proto.data_type)} cannot be read")
+    if len(shape) > MOST_AXES:
+        raise UnsupportedWeight(f"a tensor with {len(shape)} axes cannot be read, one with {MOST_AXES} could")
     if external is None and not proto.HasField("raw_data"):
         array = numpy_helper.to_array(proto)
         array.flags.writeable = False

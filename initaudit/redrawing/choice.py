@@ -57,7 +57,7 @@ class Choice:
     repair: bool = False
     """Whether all but single values are sound, and only these are replaced."""
     wrong: str = ""
-    """What is wrong with it, a sentence; empty where only its name or its place among others says so."""
+    """What is wrong with it, a sentence; empty where it was asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +82,8 @@ class Change:
     std_after: float
     bias: str | None
     """Name of the bias that is reset with it, or None."""
+    scale: str | None = None
+    """Name of the scale that is set with weights which are stored as integers."""
     rung: str = ""
     """Which rung of the plan changed it: cause, layers or chain."""
     wrong: str = ""

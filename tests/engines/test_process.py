@@ -175,7 +175,7 @@ def test_a_worker_ends_with_its_parent(tmp_path: Path):
 
 @LINUX
 @pytest.mark.timeout(30)
-def test_what_a_worker_has_forked_ends_with_it(tmp_path: Path):
+def test_what_a_worker_has_started_ends_with_it(tmp_path: Path):
     """Killed in the middle of the weighing that it shares, it is missed at once, and nothing of it goes on."""
     with Worker("tests.engines.deeds") as worker:
         threading.Thread(target=_kill_when_shared, args=(worker.pid, tmp_path), daemon=True).start()
