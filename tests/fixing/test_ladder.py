@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from initaudit.fixing.fixer import FixResult
 
 FRESH = initaudit.Config(context="fresh")
-DEEP = [32, *[40] * 5, 10]
+DEEP = [24, *[32] * 4, 10]
 
 
 def tensors(source: Path | str | onnx.ModelProto) -> dict[str, np.ndarray]:
@@ -160,8 +160,8 @@ def test_the_layers_follow_where_no_layer_stands_out(tmp_path: Path) -> None:
 
 
 def test_the_chain_is_the_last_rung_and_is_recognised(tmp_path: Path) -> None:
-    """Thirty layers of ReLU forget their input at He's scale; shaped together they do not. What they hold passes for no mistake, and for no training."""
-    result, _ = mended(mlp([32, *[24] * 30, 10], draw=xavier), tmp_path)
+    """Sixteen layers of ReLU forget their input at He's scale; shaped together they do not. What they hold passes for no mistake, and for no training."""
+    result, _ = mended(mlp([16, *[16] * 16, 10], draw=xavier), tmp_path)
     again = initaudit.fix(tmp_path / "out.onnx", tmp_path / "again.onnx")
 
     assert [step.rung for step in result.steps] == ["layers", "chain"]
