@@ -68,7 +68,7 @@ def _change(change: Mapping[str, Any]) -> str:
     what = {
         "ones": f"set to 1{bias}",
         "kept": f"weights kept{bias}",
-        "repaired": f"values that are no numbers replaced, all others kept{bias}",
+        "repaired": f"{change['repaired']}; all else kept{scale}",
     }.get(change["scheme"], stds if change["std_after"] else mean)
     return f"{change['title']}: {what} [{change['reason']}]"
 
