@@ -14,7 +14,7 @@ import numpy as np
 from initaudit.errors import ExternalDataError
 
 if TYPE_CHECKING:
-    from initaudit.fleet.remote import RemoteObject
+    from initaudit.fleet.remote_object import RemoteObject
 
 SEGMENT: Final = 16 << 20
 """Bytes up to which neighbouring tensors are asked for together: what a request costs beside its bytes (some 20 ms) is a tenth of their

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -17,7 +19,7 @@ import pytest
 from initaudit.auditor import audit
 from initaudit.config import Config
 from initaudit.errors import ExternalDataError, ModelError, UnreadableModel
-from initaudit.fleet import remote, segments
+from initaudit.fleet import remote_object, segments
 from initaudit.fleet.remote import fetched
 from tests.networks import mlp
 
@@ -139,7 +141,9 @@ def test_an_object_store_sends_each_weight_once(
 
 
 @pytest.mark.parametrize("in_place", [True, False])
-def test_an_object_that_changes_while_it_is_read_is_no_model(bucket: Any, in_place: bool) -> None:
+def test_an_object_that_changes_while_it_is_read_is_no_model(
+    bucket: Any, in_place: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Told by its name, also where what reads it passes over the error."""
     weights = bucket.cat("/zoo/deep/m.bin")
     read = bucket.cat_file
@@ -150,14 +154,14 @@ def test_an_object_that_changes_while_it_is_read_is_no_model(bucket: Any, in_pla
             bucket.pipe("/zoo/deep/m.bin", weights)
         return found
 
+    monkeypatch.setattr(bucket, "cat_file", rewriting)
+
     with (
-        pytest.MonkeyPatch.context() as patch,
         pytest.raises(ExternalDataError, match=r"^memory://zoo/deep/m\.bin: changed while it was read$"),
+        fetched("memory://zoo/deep/m.onnx", PLENTY, in_place=in_place) as path,
+        suppress(ModelError),
     ):
-        patch.setattr(bucket, "cat_file", rewriting)
-        with fetched("memory://zoo/deep/m.onnx", PLENTY, in_place=in_place) as path:
-            with suppress(ModelError):
-                audit(path, Config(probe="none"), readers=1)
+        audit(path, Config(probe="none"), readers=1)
 
 
 def test_what_does_not_fit_is_refused_before_it_is_fetched(bucket: Any) -> None:
@@ -174,6 +178,7 @@ def test_what_does_not_fit_is_refused_before_it_is_fetched(bucket: Any) -> None:
     assert sum(told) < size
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says what a process has mapped")
 def test_scratch_holds_what_was_used_last(bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model larger than the quota is audited in place."""
     monkeypatch.setattr(segments, "SEGMENT", 1 << 12)
@@ -182,8 +187,11 @@ def test_scratch_holds_what_was_used_last(bucket: Any, tmp_path: Path, monkeypat
 
     with fetched("memory://zoo/deep/m.onnx", model + largest, in_place=True) as path:
         said = entry(path)
+        lines = [line.split() for line in Path("/proc/self/maps").read_text().splitlines() if str(path.parent) in line]
+        mapped = [int(high, 16) - int(low, 16) for low, _, high in (line[0].partition("-") for line in lines)]
 
     assert model + largest < weights
+    assert 0 < sum(mapped) <= largest + len(mapped) * mmap.PAGESIZE
     assert said == entry(tmp_path / "m.onnx")
 
 
@@ -245,8 +253,8 @@ def test_segments_hold_every_tensor_once() -> None:
 
 def test_pieces_are_of_a_bounded_size(bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """However long a tensor is."""
-    monkeypatch.setattr(remote, "PIECE", 1000)
-    found = remote.RemoteObject.find("memory://zoo/deep/m.bin", bucket, "/zoo/deep/m.bin")
+    monkeypatch.setattr(remote_object, "PIECE", 1000)
+    found = remote_object.RemoteObject.find("memory://zoo/deep/m.bin", bucket, "/zoo/deep/m.bin")
 
     pieces = list(found.pieces(range(500, 5200)))
 
