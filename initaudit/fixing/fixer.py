@@ -14,6 +14,7 @@ from initaudit.findings import Severity, matches
 from initaudit.fixing.candidate import Candidate, nothing, tensors
 from initaudit.fixing.choose import check_options, is_asked_for
 from initaudit.fixing.ladder import Step, climb
+from initaudit.fixing.left import Left, left_by
 from initaudit.fixing.notes import notes_of
 from initaudit.fixing.options import FixOptions
 from initaudit.fixing.patching import copy_unchanged
@@ -51,6 +52,8 @@ class FixResult:
     """Whether the model fails still, or would."""
     held_back: bool = False
     """Whether nothing was written because of that."""
+    left: tuple[Left, ...] = ()
+    """The findings that stay, each with the reason."""
     notes: tuple[str, ...] = ()
     """What else there is to know of what was written, a sentence each."""
     exported: Exported | None = None
@@ -87,7 +90,8 @@ def fix(
     stands = output is not None and not options.dry_run and (result.written or not result.changes)
     weights = options.export_weights if stands else None
     exported = None if weights is None or output is None else export_weights(Path(output), weights)
-    return replace(result, notes=notes, exported=exported)
+    left = left_by(result.now, result.refusals, options)
+    return replace(result, left=left, notes=notes, exported=exported)
 
 
 def _fix(

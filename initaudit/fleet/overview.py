@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from initaudit.config import FILTERS
 from initaudit.findings import Severity
 from initaudit.fleet.noting import STATUSES, rule_names
 from initaudit.fleet.reading import Reading, in_urgency, runs_before
 from initaudit.fleet.trends import Change, Fate, History
 from initaudit.formats.telling import plural
 from initaudit.report.gate import EXIT_ERROR, EXIT_FINDINGS
-from initaudit.report.kept import FILTERS
 
 if TYPE_CHECKING:
     from initaudit.fleet.noting import Noted, ReadFinding
@@ -95,9 +95,7 @@ class Overview:
             told.append(
                 f"{plural(self.unfinished, 'planned model')} of {self.record.planned:,} without a result: run again to resume"
             )
-        if self.since is None:
-            told.append("nothing to compare with: there is no earlier run")
-        else:
+        if self.since is not None:
             versions = self.since.version, self.record.version
             if versions[0] != versions[1]:
                 told.append(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from initaudit.config import Config
+from initaudit.config import FILTERS, Config
 from initaudit.errors import UsageError
 from initaudit.findings import Severity
 from initaudit.fleet.noting import Noted, note
@@ -15,7 +15,6 @@ from initaudit.fleet.result import entry_of_result
 from initaudit.formats.printing import visible
 from initaudit.judgement.baseline import load_baseline
 from initaudit.per_rule import Level
-from initaudit.report.kept import FILTERS
 from initaudit.settings.given import ADDING
 
 if TYPE_CHECKING:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 SHAPED = "orthogonal, shaped"
 """What stands for a scheme where a layer is drawn as a part of the whole chain."""
+WRONG = "Its chain would not learn well from layers that each start as recommended."
+"""What was wrong with a layer that is drawn so."""
 
 
 def shape_chain(
@@ -78,6 +80,7 @@ def _change(audit: LayerAudit, layer: Layer, weights: np.ndarray, contents: Cont
         initializer=layer.weight.tensors[0].name,
         scheme=SHAPED,
         reason="chain",
+        wrong=WRONG,
         std_before=audit.stats.std,
         std_after=float(weights.std()),
         mean_before=audit.stats.mean,
