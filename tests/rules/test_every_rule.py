@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
@@ -15,10 +16,12 @@ import initaudit
 from initaudit.errors import FixRefused
 from initaudit.findings import Remedy
 from initaudit.fixing import fixer
-from initaudit.report.report import Report
 from initaudit.rule import Rule, all_rules
 from tests.networks import he, mlp, model, save, trained_like
 from tests.rules.cases import CASES, WIDTHS, Case, edited, repeated, with_values
+
+if TYPE_CHECKING:
+    from initaudit.report.report import Report
 
 
 @cache
