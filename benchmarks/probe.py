@@ -21,6 +21,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import onnx
 from probe_networks import NETWORKS, Network
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
@@ -187,7 +188,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in arguments.models:
             model = Path(folder) / f"{name}.onnx"
-            NETWORKS[name].save(model)
+            onnx.save(NETWORKS[name].model(), model)
             for batch in arguments.batches if name == "resnet" else [8]:
                 compare(model, NETWORKS[name], batch, arguments)
             model.unlink()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -89,15 +88,15 @@ class Builder:
         back = self.add("Transpose", [self.add("MatMul", [share, parts[2]], f"{name}.mixed")], f"{name}.back", perm=[0, 2, 1, 3])  # fmt: skip
         return self.linear(self.add("Reshape", [back, "merge"], f"{name}.merged"), f"{name}.out", width, width, out_std)
 
-    def save(self, path: Path, shape: tuple[int, ...], element: int) -> None:
-        """Write the model from input `x`, of free batch, to output `y`."""
+    def model(self, shape: tuple[int, ...], element: int) -> onnx.ModelProto:
+        """From input `x`, of free batch, to output `y`."""
         graph = helper.make_graph(
-            self.nodes, path.stem,
+            self.nodes, "network",
             [helper.make_tensor_value_info("x", element, ["N", *shape])],
             [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
             list(self.weights.values()),
         )  # fmt: skip
-        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,11 +108,11 @@ class Network:
     """Of one input."""
     takes_ids: bool = False
 
-    def save(self, path: Path) -> None:
-        """Build it and write it."""
-        builder = Builder()
+    def model(self, seed: int = 0) -> onnx.ModelProto:
+        """Build it."""
+        builder = Builder(seed)
         self.fill(builder)
-        builder.save(path, self.shape, TensorProto.INT64 if self.takes_ids else TensorProto.FLOAT)
+        return builder.model(self.shape, TensorProto.INT64 if self.takes_ids else TensorProto.FLOAT)
 
 
 def resnet(b: Builder) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from initaudit.fixing.choose import OF_SCALE, asking, is_asked_for
+from initaudit.fixing.choose import OF_SCALE, asking, is_asked_for, network_faults
+from initaudit.fixing.rungs.stray import OF_BIAS, with_strays
 from initaudit.judgement.scale import GROSS
 from initaudit.kind import Kind
 from initaudit.redrawing.choice import Choice
 from initaudit.redrawing.repair import is_repairable
-from initaudit.rules.ini301_bias_off import DECISIVE, MANY, reach_of
+from initaudit.rules.ini301_bias_off import DECISIVE, FAR_BEYOND, MANY, reach_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 OF_VALUES = frozenset({"INI001", "INI002", "INI003", "INI004", "INI104", "INI105", "INI106", "INI201"})
 """Rules about the values of one weight."""
-OF_BIAS = "INI301"
 OF_SIGNAL = frozenset({"INI403", "INI404"})
 """Rules about what comes out of the activation, which a norm in front of it may be to blame for."""
 
@@ -34,12 +34,16 @@ OF_SIGNAL = frozenset({"INI403", "INI404"})
 def causes(report: Report, options: FixOptions) -> list[Choice]:
     """The layers that are wrong by themselves, each with the part of it that is; none where that is most of the network."""
     assert report.audit is not None
-    named = asking(report, options)
-    found = [choice for audit in report.audit.layers if (choice := _cause(audit, named, report.audit.layers))]
-    if not found and not options.select and report.verdict.status == "fail" and not report.audit.context.has_training:
-        found = [
-            _shifted(audit) for audit in report.audit.layers if is_asked_for(audit, options) and _is_drowned(audit)
-        ]
+    named, strays = asking(report, options), with_strays(report, options)
+    layers = [audit for audit in report.audit.layers if is_asked_for(audit, options)]
+    found = [
+        choice
+        for audit in layers
+        if (choice := strays.get(audit.layer.name) or _cause(audit, named, report.audit.layers)) is not None
+    ]
+    ails = report.verdict.status == "fail" or network_faults(report.active)
+    if not found and not options.select and ails and not report.audit.context.has_training:
+        found = [_shifted(audit, share) for audit in layers if (share := _drowned(audit))]
     mixing = sum(audit.layer.kind.is_mixing for audit in report.audit.layers)
     drawn = sum(not (c.bias_alone or c.repair) and c.audit.layer.kind.is_mixing for c in found)
     return found if 2 * drawn <= mixing or mixing <= 2 else []
@@ -61,17 +65,18 @@ def _cause(audit: LayerAudit, named: Mapping[str, Sequence[Finding]], layers: Se
         values += stuck if _decides_alone(audit) else []
         return _choice(audit, values) if values else None
     broken = [f for f in values if f.code == "INI001"]
-    if broken and len(values) == len(broken):
-        lost = audit.stats.nonfinite
-        if is_repairable(audit.stats.count, lost):
-            return _choice(audit, values, repair=True)
+    if broken and len(values) == len(broken) and is_repairable(facts.weight):
+        return _choice(audit, values, repair=True)
     if values:
         return _choice(audit, values + biased, keeps_bias=not biased and not _is_broken(audit))
     return _choice(audit, biased, bias_alone=True) if biased else None
 
 
-def _is_drowned(audit: LayerAudit) -> bool:
-    """Whether the bias of most units is beyond what their weighted inputs reach, on whichever side: before a ReLU it passes, and the input is lost in it."""
+def _drowned(audit: LayerAudit) -> int:
+    """How many units have a bias beyond what their weighted inputs reach, on whichever side: before a ReLU it passes, and the input is lost in it.
+
+    None unless they are most of the layer, or single ones by far.
+    """
     bias, facts = audit.bias, audit.layer
     if (
         bias is None
@@ -80,16 +85,18 @@ def _is_drowned(audit: LayerAudit) -> bool:
         or facts.is_forget_gate
         or facts.normalized_by is not None
     ):
-        return False
+        return 0
     reach = reach_of(audit)
-    return reach > 0 and float((abs(bias.sample) > reach).mean()) > MANY
+    beyond = int((abs(bias.sample) > reach).sum())
+    many = beyond > MANY * bias.sample.size or bool((abs(bias.sample) > FAR_BEYOND * reach).any())
+    return beyond if reach > 0 and many else 0
 
 
-def _shifted(audit: LayerAudit) -> Choice:
+def _shifted(audit: LayerAudit, units: int) -> Choice:
     assert audit.bias is not None
     text = (
-        f"The bias of most units is beyond {reach_of(audit):.3g}, more than their weighted inputs reach: what follows hardly depends on "
-        "the input."
+        f"The bias of {units} of {audit.bias.sample.size} units is beyond {reach_of(audit):.3g}, more than their weighted inputs reach: what follows "
+        "hardly depends on the input."
     )
     return Choice(audit=audit, reason=OF_BIAS, wrong=text, bias_alone=True)
 
@@ -126,6 +133,6 @@ def _is_in_front(audit: LayerAudit, norm: LayerAudit) -> bool:
 
 
 def _decides_alone(norm: LayerAudit) -> bool:
-    """Whether the shift of a norm is out of the reach of what it normalises."""
+    """Whether the shift of a norm is out of the reach of what it normalises: whatever it is, where the scale is zero."""
     bias, scale = norm.bias, norm.stats
-    return bias is not None and abs(bias.mean) > DECISIVE * math.hypot(scale.mean, scale.std)
+    return bias is not None and abs(bias.mean) >= DECISIVE * math.hypot(scale.mean, scale.std)
