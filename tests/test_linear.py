@@ -20,6 +20,8 @@ from initaudit.formats.page.anchors import layer_anchors
 from initaudit.judgement.entrance import entrance_layers
 from initaudit.judgement.input_scale import is_linear_in_the_input
 from initaudit.model.build import build_graph
+from initaudit.model.graph import Graph, Node
+from initaudit.model.scope import Scope
 from initaudit.probe.inputs.dimensions import layout_of
 from initaudit.probe.inputs.facts import Facts
 from initaudit.probe.inputs.follow import facts_of
@@ -134,6 +136,19 @@ def test_the_input_in_front_of_layers_in_a_row_is_found_in_linear_time():
 
     for work in (entrance, scale):
         assert growth(work, SIZE) < LINEAR
+
+
+def test_a_body_sees_the_names_around_it_without_a_copy_of_them():
+    """There may be as many bodies as names."""
+    outer = Scope(graph=Graph("main"))
+    values = {name: outer.define(name) for name in "ab"}
+    node = Node(onnx.NodeProto(op_type="If"), outer.graph, "if", {})
+
+    inner = outer.body("then", node).body("then", node)
+    shadow = inner.define("b")
+
+    assert (inner.resolve("a", "here"), inner.resolve("b", "here")) == (values["a"], shadow)
+    assert inner.names == {"b": shadow}
 
 
 def test_staircases_in_a_row_are_looked_through_in_linear_time():

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from initaudit.fixing.fixer import FixResult
 
 FRESH = initaudit.Config(context="fresh")
-DEEP = [32, *[40] * 5, 10]
+DEEP = [24, *[32] * 4, 10]
 
 
 def tensors(source: Path | str | onnx.ModelProto) -> dict[str, np.ndarray]:
@@ -49,6 +49,7 @@ FAULTS = {
     "equal units": ("fc3.weight", lambda w: np.repeat(w[:1], len(w), axis=0)),
     "dead bias": ("fc3.bias", lambda b: b - 50.0),
     "drowning bias": ("fc3.bias", lambda b: b + 500.0),
+    "wild bias": ("fc3.bias", lambda b: np.where(np.arange(b.size) == 3, 1e4, b)),
     "NaN bias": ("fc3.bias", lambda b: np.where(np.arange(b.size) == 3, np.nan, b)),
 }
 
@@ -159,8 +160,8 @@ def test_the_layers_follow_where_no_layer_stands_out(tmp_path: Path) -> None:
 
 
 def test_the_chain_is_the_last_rung_and_is_recognised(tmp_path: Path) -> None:
-    """Thirty layers of ReLU forget their input at He's scale; shaped together they do not. What they hold passes for no mistake, and for no training."""
-    result, _ = mended(mlp([32, *[24] * 30, 10], draw=xavier), tmp_path)
+    """Sixteen layers of ReLU forget their input at He's scale; shaped together they do not. What they hold passes for no mistake, and for no training."""
+    result, _ = mended(mlp([16, *[16] * 16, 10], draw=xavier), tmp_path)
     again = initaudit.fix(tmp_path / "out.onnx", tmp_path / "again.onnx")
 
     assert [step.rung for step in result.steps] == ["layers", "chain"]
@@ -251,3 +252,26 @@ def test_where_nothing_is_known_of_training_layers_are_left(tmp_path: Path) -> N
     assert initaudit.audit(proto, probe="none").verdict.context == "unknown"
     assert changed == {"fc1.bias"}
     assert result.refusals == ()
+
+
+def test_every_layer_says_why_it_was_drawn(tmp_path: Path) -> None:
+    """Also those that only the network as a whole asks for: by how much each is off, and what the network suffers from."""
+    result, _ = mended(mlp([32, *[40] * 12, 10], draw=normal(0.5)), tmp_path)
+
+    assert result.changes
+    assert [c.title for c in result.changes if not c.wrong] == []
+    assert any(c.reason.startswith("INI4") and "times the" in c.wrong for c in result.changes)
+
+
+@pytest.mark.parametrize("select", [(), ("INI003",)])
+def test_each_finding_that_stays_is_told_with_the_reason(select: tuple[str, ...], tmp_path: Path) -> None:
+    """What needs no action, what is not asked for and what no draw takes away: none is passed over."""
+    proto = mlp([64, 64, 64, 8], draw=trained_like)
+
+    result = initaudit.fix(proto, tmp_path / "out.onnx", config=initaudit.Config(context="trained"), select=select)
+
+    assert not result.changes
+    assert [(left.code, left.layer) for left in result.left] == [(f.code, f.layer) for f in result.before.active]
+    assert {left.reason.partition(";")[0] for left in result.left} == {
+        "--select asks for others" if select else "it is worth knowing and needs no action"
+    }

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("faulty_workers")
 
-DEADLINE = 5.0
+DEADLINE = 6.0
 """Seconds for a model: a sound one takes some 30 ms."""
 MEMORY = 400 << 20
 """Bytes: twice what a sound one takes."""

@@ -134,6 +134,6 @@ def _is_in_front(audit: LayerAudit, norm: LayerAudit) -> bool:
 
 
 def _decides_alone(norm: LayerAudit) -> bool:
-    """Whether the shift of a norm is out of the reach of what it normalises."""
+    """Whether the shift of a norm is out of the reach of what it normalises: whatever it is, where the scale is zero."""
     bias, scale = norm.bias, norm.stats
-    return bias is not None and abs(bias.mean) > DECISIVE * math.hypot(scale.mean, scale.std)
+    return bias is not None and abs(bias.mean) >= DECISIVE * math.hypot(scale.mean, scale.std)

@@ -15,7 +15,7 @@ from initaudit.rule import Rule
 if TYPE_CHECKING:
     from initaudit.judgement.model_audit import ModelAudit
 
-PIECE = 8 << 20
+PIECE = 32 << 20
 """Bytes that the bomb takes at once, slowly enough to be seen."""
 
 
@@ -39,7 +39,7 @@ class Fault(Rule):
                 held = []
                 while True:
                     held.append(bytearray(os.urandom(1) * PIECE))
-                    time.sleep(0.02)
+                    time.sleep(0.01)
             case "bug":
                 raise ZeroDivisionError("by zero")
             case "once" if _first_time(path):
