@@ -19,7 +19,6 @@ HOW = {
     "ones": "set to 1",
     "zeros": "set to 0",
     "kept": "weights kept",
-    "repaired": "values that are no numbers replaced, all others kept",
 }
 """What is said of weights that no scheme drew."""
 OFF_MEAN = 0.1
@@ -53,6 +52,8 @@ def moved(change: Part) -> list[Moved]:
 def how(change: Part) -> str:
     """What was done to the weights: a scheme, mostly."""
     scheme: str = change["scheme"]
+    if change["repaired"]:
+        return f"{change['repaired']}; all else kept"
     scale = f", with the scale {change['scale']}" if change["scale"] else ""
     return HOW.get(scheme, scheme) + scale
 

@@ -156,17 +156,17 @@ def _lead(layer: LayerAudit) -> Lead | None:
     if bias is None or norms is None or not answers or bias.count < 2 or bias.count > bias.sample.size:
         return None
     second, first = np.partition(bias.sample, -2)[-2:].astype(np.float64)
-    bound = FAR_BEYOND * 2.0 * norms.maximum * math.sqrt(layer.layer.fan_in) * _input_rms(layer)
+    bound = FAR_BEYOND * 2.0 * norms.maximum * math.sqrt(layer.layer.fan_in) * input_rms(layer)
     lead = float(first - second)
     return Lead(lead, bound) if math.isfinite(bound) and lead > bound else None
 
 
 def reach_of(layer: LayerAudit) -> float:
     """What the weighted inputs hardly ever exceed: DECISIVE times their root mean square, for inputs as measured, of unit second moment at least."""
-    return DECISIVE * math.sqrt(layer.layer.fan_in * (layer.stats.std**2 + layer.stats.mean**2)) * _input_rms(layer)
+    return DECISIVE * math.sqrt(layer.layer.fan_in * (layer.stats.std**2 + layer.stats.mean**2)) * input_rms(layer)
 
 
-def _input_rms(layer: LayerAudit) -> float:
+def input_rms(layer: LayerAudit) -> float:
     """Root mean square of what comes in as measured, or 1 where that is unknown or less."""
     entered = layer.signal.input if layer.signal is not None else None
     return (

@@ -10,6 +10,7 @@ import math
 from typing import TYPE_CHECKING
 
 from initaudit.fixing.choose import OF_SCALE, asking, is_asked_for, network_faults
+from initaudit.fixing.rungs.stray import OF_BIAS, with_strays
 from initaudit.judgement.scale import GROSS
 from initaudit.kind import Kind
 from initaudit.redrawing.choice import Choice
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 OF_VALUES = frozenset({"INI001", "INI002", "INI003", "INI004", "INI104", "INI105", "INI106", "INI201"})
 """Rules about the values of one weight."""
-OF_BIAS = "INI301"
 OF_SIGNAL = frozenset({"INI403", "INI404"})
 """Rules about what comes out of the activation, which a norm in front of it may be to blame for."""
 
@@ -34,15 +34,16 @@ OF_SIGNAL = frozenset({"INI403", "INI404"})
 def causes(report: Report, options: FixOptions) -> list[Choice]:
     """The layers that are wrong by themselves, each with the part of it that is; none where that is most of the network."""
     assert report.audit is not None
-    named = asking(report, options)
-    found = [choice for audit in report.audit.layers if (choice := _cause(audit, named, report.audit.layers))]
+    named, strays = asking(report, options), with_strays(report, options)
+    layers = [audit for audit in report.audit.layers if is_asked_for(audit, options)]
+    found = [
+        choice
+        for audit in layers
+        if (choice := strays.get(audit.layer.name) or _cause(audit, named, report.audit.layers)) is not None
+    ]
     ails = report.verdict.status == "fail" or network_faults(report.active)
     if not found and not options.select and ails and not report.audit.context.has_training:
-        found = [
-            _shifted(audit, share)
-            for audit in report.audit.layers
-            if is_asked_for(audit, options) and (share := _drowned(audit))
-        ]
+        found = [_shifted(audit, share) for audit in layers if (share := _drowned(audit))]
     mixing = sum(audit.layer.kind.is_mixing for audit in report.audit.layers)
     drawn = sum(not (c.bias_alone or c.repair) and c.audit.layer.kind.is_mixing for c in found)
     return found if 2 * drawn <= mixing or mixing <= 2 else []
@@ -64,10 +65,8 @@ def _cause(audit: LayerAudit, named: Mapping[str, Sequence[Finding]], layers: Se
         values += stuck if _decides_alone(audit) else []
         return _choice(audit, values) if values else None
     broken = [f for f in values if f.code == "INI001"]
-    if broken and len(values) == len(broken):
-        lost = audit.stats.nonfinite
-        if is_repairable(audit.stats.count, lost):
-            return _choice(audit, values, repair=True)
+    if broken and len(values) == len(broken) and is_repairable(facts.weight):
+        return _choice(audit, values, repair=True)
     if values:
         return _choice(audit, values + biased, keeps_bias=not biased and not _is_broken(audit))
     return _choice(audit, biased, bias_alone=True) if biased else None
