@@ -40,4 +40,4 @@ def _compare(
         watch.weighs(model.bytes_on_disk)
         watch.doing(f"measuring {scheme}")
 
-    return compare(model, schemes, config, drawn, begins, command=command).document
+    return dict(compare(model, schemes, config, drawn, begins, command=command).document)

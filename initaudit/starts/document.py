@@ -73,7 +73,9 @@ def _how(start: Start) -> str:
         return f"{score}, not expected to learn"
     if start.slowness is None:
         return score
-    return f"{score}, {start.slowness:.1f} times the steps of the recommended start"
+    if start.slowness < 1.1:
+        return f"{score}, as fast as the recommended start"
+    return f"{score}, {start.slowness:.1f} times as slow as the recommended start"
 
 
 def name_of(scheme: str) -> str:

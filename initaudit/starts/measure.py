@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from initaudit.auditor import audit
-from initaudit.errors import InitauditError
+from initaudit.errors import InitauditError, UsageError
 from initaudit.fixing.candidate import Candidate
 from initaudit.fixing.choose import choose
 from initaudit.fixing.ladder import climb
@@ -37,6 +37,10 @@ class DrawOptions:
     """Of the layers that are drawn: auto (zero, or 1 in a forget gate), zero, or keep."""
     exclude: tuple[str, ...] = ()
     """Names, titles or globs of layers that stay as they are."""
+
+    def __post_init__(self) -> None:
+        """Raises UsageError where one of them cannot be followed."""
+        self.fix_options(AUTO)
 
     def fix_options(self, scheme: str) -> FixOptions:
         """That draw every layer by this scheme, or a list of schemes with blanks between."""
@@ -80,6 +84,8 @@ def measure_starts(
             progress(scheme)
             try:
                 yield _drawn(here, scheme, fresh, drawn), itself
+            except UsageError:
+                raise
             except (InitauditError, MemoryError) as error:
                 yield Start(scheme=scheme, why=str(error) or "out of memory"), itself
 

@@ -29,12 +29,19 @@ SCRIPTS = (
     "page/depth_chart.js",
     "page/starts.js",
 )
-STYLES = ("vendor/uPlot.min.css", "page/page.css", "page/comparison.css", "page/starts.css", "page/print.css")
+STYLES = (
+    "vendor/uPlot.min.css",
+    "page/page.css",
+    "page/picture.css",
+    "page/comparison.css",
+    "page/starts.css",
+    "page/print.css",
+)
 
 MOST_COLUMNS = 6
 """Layers whose histograms are shown, spread through depth. A judgement: as many as fit beside each other on a laptop."""
-MOST_LINES = 8
-"""Starts that are drawn as lines at first: those of the worse ones wait behind their buttons. A judgement: more colours are not told apart."""
+MOST_LINES = 16
+"""Starts that are drawn as lines at first; further ones wait behind their buttons. A judgement: more lines are not told apart."""
 WIDTH, HEIGHT = 120, 44
 """Of a histogram, in pixels."""
 
@@ -125,6 +132,7 @@ def _island(measured: Sequence[Part]) -> dict[str, Any]:
         "titles": [str(visible(layer["title"])) for layer in layers],
         "kinds": [layer["op_type"] for layer in layers],
         "shown": MOST_LINES,
+        "itself": AS_IS,
         "starts": [
             {
                 "name": str(visible(start["scheme"])),

@@ -58,7 +58,7 @@ class Start:
         return (
             0.0,
             2.0 if self.slowness is None else max(1.0, round(self.slowness, 1)),
-            -round(score, 2),
+            -round(score, 1),
             sum(self.findings.values()),
         )
 

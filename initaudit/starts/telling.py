@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
     Part = Mapping[str, Any]
 
-HEADINGS = ("start", "verdict", "trainability", "slowness", "signal", "gradient", "saturated", "dead", "similarity", "findings")  # fmt: skip
-"""Columns of the table, a row a start."""
-ARROW = " → "
+HEADINGS = ("start", "verdict", "learns", "slowness", "signal", "gradient", "saturated", "dead", "similarity", "findings")  # fmt: skip
+"""Columns of the table, a row a start; `learns` is the trainability."""
+ARROW = "→"
 
 
 def cells(start: Part) -> list[str]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 WIDTH = 120
 """Columns of a text that goes to no terminal. A judgement: all columns fit."""
-RIGHT = ("trainability", "slowness", "saturated", "dead", "similarity")
+RIGHT = ("learns", "slowness", "saturated", "dead", "similarity")
 GIVE_UP = ("dead", "saturated", "similarity", "findings", "gradient", "signal")
 """Columns that go where there is little room, the first one first."""
 STYLES = {"fail": "red", "error": "red", "warn": "yellow"}

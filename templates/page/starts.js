@@ -24,7 +24,7 @@ startTheme();
     const lines = data.starts
       .map((start, number) => ({
         label: start.name, column: start[kind], colour: `start-${number % START_COLOURS}`, dash: STROKES[Math.floor(number / START_COLOURS) % STROKES.length],
-        hidden: number >= data.shown, width: number === 0 ? 2.5 : 1.5,
+        hidden: number >= data.shown, width: start.name === data.itself ? 3 : 1.5,
       }))
       .filter((line) => line.column.some(isNumber))
       .map((line) => ({ ...line, plotted: line.column.map((value) => (isNumber(value) && (spec.y !== "log" || value > 0) ? value : value === null ? undefined : null)) }));
