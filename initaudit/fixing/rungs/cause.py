@@ -9,15 +9,17 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from initaudit.fixing.choose import OF_SCALE, asking, is_asked_for
 from initaudit.judgement.scale import GROSS
 from initaudit.kind import Kind
 from initaudit.redrawing.choice import Choice
 from initaudit.redrawing.repair import is_repairable
-from initaudit.rules.ini301_bias_off import DECISIVE, MANY, reach_of
+from initaudit.rules.ini301_bias_off import DECISIVE, FAR_BEYOND, MANY, reach_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from initaudit.findings import Finding
     from initaudit.fixing.options import FixOptions
@@ -27,39 +29,25 @@ if TYPE_CHECKING:
 OF_VALUES = frozenset({"INI001", "INI002", "INI003", "INI004", "INI104", "INI105", "INI106", "INI201"})
 """Rules about the values of one weight."""
 OF_BIAS = "INI301"
-OF_SIGNAL = frozenset({"INI403", "INI404"})
-"""Rules about what comes out of the activation, which a norm in front of it may be to blame for."""
+OF_NORM = "INI106"
 
 
 def causes(report: Report, options: FixOptions) -> list[Choice]:
     """The layers that are wrong by themselves, each with the part of it that is; none where that is most of the network."""
     assert report.audit is not None
     named = asking(report, options)
-    found = [choice for audit in report.audit.layers if (choice := _cause(audit, named, report.audit.layers))]
-    if not found and not options.select and report.verdict.status == "fail" and not report.audit.context.has_training:
-        found = [
-            _shifted(audit) for audit in report.audit.layers if is_asked_for(audit, options) and _is_drowned(audit)
-        ]
+    found = [choice for audit in report.audit.layers if (choice := _cause(audit, named.get(audit.layer.name, ())))]
+    if not found and not options.select and report.verdict.status != "pass" and not report.audit.context.has_training:
+        asked = [audit for audit in report.audit.layers if is_asked_for(audit, options)]
+        found = [choice for audit in asked if (choice := _suspected(audit, report))]
     mixing = sum(audit.layer.kind.is_mixing for audit in report.audit.layers)
     drawn = sum(not (c.bias_alone or c.repair) and c.audit.layer.kind.is_mixing for c in found)
     return found if 2 * drawn <= mixing or mixing <= 2 else []
 
 
-def _cause(audit: LayerAudit, named: Mapping[str, Sequence[Finding]], layers: Sequence[LayerAudit]) -> Choice | None:
-    facts = audit.layer
-    findings = named.get(facts.name, ())
+def _cause(audit: LayerAudit, findings: Sequence[Finding]) -> Choice | None:
     values = [f for f in findings if f.code in OF_VALUES or (f.code in OF_SCALE and _stands_apart(audit))]
     biased = [f for f in findings if f.code == OF_BIAS]
-    if facts.kind is Kind.NORM:
-        stuck = [
-            f
-            for other in layers
-            if _is_in_front(other, audit)
-            for f in named.get(other.layer.name, ())
-            if f.code in OF_SIGNAL
-        ]
-        values += stuck if _decides_alone(audit) else []
-        return _choice(audit, values) if values else None
     broken = [f for f in values if f.code == "INI001"]
     if broken and len(values) == len(broken):
         lost = audit.stats.nonfinite
@@ -70,26 +58,42 @@ def _cause(audit: LayerAudit, named: Mapping[str, Sequence[Finding]], layers: Se
     return _choice(audit, biased, bias_alone=True) if biased else None
 
 
-def _is_drowned(audit: LayerAudit) -> bool:
-    """Whether the bias of most units is beyond what their weighted inputs reach, on whichever side: before a ReLU it passes, and the input is lost in it."""
+def _suspected(audit: LayerAudit, report: Report) -> Choice | None:
+    """What is held against no layer as long as the network learns: a norm of another scale, a bias that drowns the input."""
+    scales = [f for f in report.active if f.layer == audit.layer.name and f.code == OF_NORM]
+    if scales:
+        return _choice(audit, scales, keeps_bias=True)
+    units = _drowned(audit)
+    return _shifted(audit, units) if units else None
+
+
+def _drowned(audit: LayerAudit) -> int:
+    """Units whose bias is beyond what is added to it reaches, on whichever side: before a ReLU it passes, and the input is lost in it.
+
+    None where they are few and not far beyond it.
+    """
     bias, facts = audit.bias, audit.layer
-    if (
-        bias is None
-        or not bias.count
-        or not facts.kind.is_drawn
-        or facts.is_forget_gate
-        or facts.normalized_by is not None
-    ):
-        return False
-    reach = reach_of(audit)
-    return reach > 0 and float((abs(bias.sample) > reach).mean()) > MANY
+    shaped = audit.target is not None and audit.target.of_chain
+    if bias is None or not bias.count or facts.is_forget_gate or facts.normalized_by is not None or shaped:
+        return 0
+    reach = _reach(audit)
+    beyond = abs(bias.sample.astype("float64")) / reach if reach > 0 else np.zeros(1)
+    many = int((beyond > 1.0).sum())
+    return many if many > MANY * bias.sample.size else int((beyond > FAR_BEYOND).sum())
 
 
-def _shifted(audit: LayerAudit) -> Choice:
+def _reach(audit: LayerAudit) -> float:
+    """What is added to the bias of a layer, or to the shift of a norm, hardly ever exceeds it; 0 where that is not known."""
+    if audit.layer.kind is Kind.NORM:
+        return DECISIVE * math.hypot(audit.stats.mean, audit.stats.std)
+    return reach_of(audit) if audit.layer.kind.is_drawn else 0.0
+
+
+def _shifted(audit: LayerAudit, units: int) -> Choice:
     assert audit.bias is not None
     text = (
-        f"The bias of most units is beyond {reach_of(audit):.3g}, more than their weighted inputs reach: what follows hardly depends on "
-        "the input."
+        f"The bias of {units} of {audit.bias.sample.size} units is beyond {_reach(audit):.3g}, more than what it is added to reaches: what follows "
+        "hardly depends on the input."
     )
     return Choice(audit=audit, reason=OF_BIAS, wrong=text, bias_alone=True)
 
@@ -119,13 +123,3 @@ def _stands_apart(audit: LayerAudit) -> bool:
 
 def _is_broken(audit: LayerAudit) -> bool:
     return audit.bias is not None and bool(audit.bias.nonfinite)
-
-
-def _is_in_front(audit: LayerAudit, norm: LayerAudit) -> bool:
-    return audit.layer.normalized_by is not None and audit.layer.output is norm.layer.input
-
-
-def _decides_alone(norm: LayerAudit) -> bool:
-    """Whether the shift of a norm is out of the reach of what it normalises."""
-    bias, scale = norm.bias, norm.stats
-    return bias is not None and abs(bias.mean) > DECISIVE * math.hypot(scale.mean, scale.std)
