@@ -124,8 +124,9 @@ def peak_memory(*command: str) -> float:
     while process.poll() is None:
         family = [process.pid]
         try:
-            family += map(int, Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split())
-            for pid in family:
+            for pid in family:  # workers start workers, from any of their threads
+                for task in Path(f"/proc/{pid}/task").iterdir():
+                    family += map(int, (task / "children").read_text().split())
                 status = Path(f"/proc/{pid}/status").read_text()
                 peaks[pid] = max(peaks.get(pid, 0), int(status.partition("VmHWM:")[2].split()[0]))
         except (OSError, IndexError):  # ended meanwhile

@@ -2,4 +2,5 @@
 
 from initaudit.cli import main
 
-main()
+if __name__ == "__main__":  # worker processes of an engine import it, too
+    main()

@@ -16,6 +16,7 @@ from initaudit.findings import Finding
 from initaudit.judgement.baseline import load_baseline
 from initaudit.judgement.compare import earlier_layers, untouched_layers, untouched_rows
 from initaudit.judgement.context import infer_context, with_training
+from initaudit.judgement.examined import Examined
 from initaudit.judgement.filtering import apply_filters, check_reasons
 from initaudit.judgement.fitted import with_fits
 from initaudit.judgement.folded import why_unjudged
@@ -27,7 +28,7 @@ from initaudit.judgement.slowness import Slowness, slowness
 from initaudit.judgement.stepped import why_stepped
 from initaudit.judgement.trainability import trainability
 from initaudit.judgement.unreached import why_unreached
-from initaudit.judgement.verdict import Verdict, verdict_for
+from initaudit.judgement.verdict import Verdict
 from initaudit.measuring.measure import measure
 from initaudit.measuring.theory import depth_scale, with_theory
 from initaudit.model.load import load_model
@@ -41,6 +42,7 @@ from initaudit.rule import Rule, all_rules, check_selectors
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from initaudit.measuring.sharing import Readers
     from initaudit.model.load import Source
     from initaudit.per_rule import Limit
 
@@ -48,13 +50,19 @@ if TYPE_CHECKING:
 @np.errstate(
     all="ignore"
 )  # what is not finite is found and reported; numpy's own warnings would only stand between the lines
-def audit(source: Source, config: Config | None = None, progress: Callable[[str], None] | None = None) -> Report:
+def audit(
+    source: Source,
+    config: Config | None = None,
+    progress: Callable[[str], None] | None = None,
+    readers: Readers = None,
+) -> Report:
     """Audit one model.
 
     Args:
         source: path, bytes, onnx.ModelProto or onnx_ir.Model.
         config: options; the defaults of `Config` where None.
         progress: called with a phrase for what the probe is doing.
+        readers: an engine whose workers read large weights, or how many processes may be started for that.
 
     Returns:
         The report. Deterministic for the same file, options and versions.
@@ -64,18 +72,42 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         UsageError: an option cannot be followed.
     """
     config = config or Config()
+    baseline = load_baseline(config.baseline)
+    examined = examine(source, config, progress, readers)
+    audited = examined.audit
+    label, extraction = audited.model.label, audited.extraction
+    findings = with_advice(apply_filters(examined.found, config, baseline, examined.depth, label), audited)
+    return Report(
+        path=label,
+        verdict=examined.verdict(findings),
+        audit=audited,
+        findings=findings,
+        failed_rules=examined.failed_rules,
+        skipped=extraction.skipped,
+        parameters=extraction.parameters,
+        audited=extraction.audited,
+        config=config,
+        started=examined.started,
+        seconds=examined.seconds,
+    )
+
+
+@np.errstate(all="ignore")
+def examine(
+    source: Source, config: Config, progress: Callable[[str], None] | None = None, readers: Readers = None
+) -> Examined:
+    """All that is measured and found, whatever of it counts; arguments and errors as for `audit`."""
     started, begin = datetime.now(UTC), time.monotonic()
     check_selectors(config)
-    baseline = load_baseline(config.baseline)
     deadline = begin + config.timeout
     if config.probe != "none":
         prestart()  # its imports run while the weights are measured
     model = load_model(source)
     extraction = extract_layers(model)
-    check_reasons(config, extraction.layers)
+    check_reasons(config, {name for layer in extraction.layers for name in (layer.name, layer.title)})
     options = ProbeOptions.of(config)
     with start_probe(model, extraction.layers, options, progress) as probing:
-        layers, unread = measure(extraction.layers, seed=config.seed)
+        layers, unread = measure(extraction.layers, seed=config.seed, readers=readers)
         extraction = without_unread(extraction, unread)
         layers = with_shapes(layers)
         probed = probing()
@@ -98,7 +130,7 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         if unfinished := slow.interrupted or (obstacle and obstacle.interrupted):
             probed = probed.without("the recommended start was not measured", unfinished)
     earlier = earlier_layers(config.against, layers) if config.against else ()
-    findings_input = ModelAudit(
+    audited = ModelAudit(
         model=model,
         extraction=extraction,
         layers=layers,
@@ -111,27 +143,14 @@ def audit(source: Source, config: Config | None = None, progress: Callable[[str]
         untouched=untouched_layers(layers, earlier),
         untouched_rows=untouched_rows(layers, earlier),
     )
-    found, failed_rules = _judge(all_rules(), findings_input, config.threshold)
-    findings = with_advice(apply_filters(found, config, baseline, layers, model.label), findings_input)
+    found, failed_rules = _judge(all_rules(), audited, config.threshold)
     blameless = unjudged or (obstacle is not None and obstacle.is_everywhere)
-    return Report(
-        path=model.label,
-        verdict=verdict_for(
-            findings,
-            context,
-            learning,
-            slow,
-            None if blameless else first_lost(together),
-            unjudged=unjudged or (_unmeasured(probed) if learning is None else None),
-            obstacle=obstacle,
-        ),
-        audit=findings_input,
-        findings=findings,
+    return Examined(
+        audit=audited,
+        found=tuple(found),
         failed_rules=(*faults(), *failed_rules),
-        skipped=extraction.skipped,
-        parameters=extraction.parameters,
-        audited=extraction.audited,
-        config=config,
+        first_lost=None if blameless else first_lost(together),
+        unjudged=unjudged or (_unmeasured(probed) if learning is None else None),
         started=started,
         seconds=time.monotonic() - begin,
     )

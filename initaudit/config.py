@@ -158,6 +158,16 @@ READERS: Mapping[str, Callable[[Any], Any]] = {
     "against": read_path,
 }
 """How the value of each option is read."""
+FILTERS: Mapping[str, Any] = {
+    "select": ("ALL",),
+    "ignore": (),
+    "severity": (),
+    "baseline": None,
+    "fail_on": "error",
+    "fail_on_incomplete": False,
+    "min_trainability": None,
+}
+"""Options that decide what of the findings counts, and change nothing of what is found; with values under which all do."""
 PATHS = ("input_data", "baseline", "against")
 """Options that are paths."""
 _OPTIONAL = ("min_trainability", "batch", *PATHS)

@@ -18,7 +18,7 @@ T = TypeVar("T")
 Watcher: TypeAlias = Callable[[str], None]
 """Takes a phrase for what is being done, such as `measuring the forward signal`."""
 
-BUILT_IN = {"local": "initaudit.engines.local:Local"}
+BUILT_IN = {"local": "initaudit.engines.local:Local", "dask": "initaudit.engines.dask:Dask"}
 """Module and class of each engine; an engine's module is imported when it is asked for."""
 
 
@@ -41,6 +41,9 @@ class Engine(abc.ABC):
             tasks: may be made while others are done.
             watch: gives what to call with the progress of the task with this number; None where nobody looks.
         """
+
+    def close(self) -> None:  # noqa: B027  not every engine keeps something
+        """Let go of what is kept for further tasks."""
 
 
 def find_engine(name: str, **options: Any) -> Engine:

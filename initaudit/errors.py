@@ -8,6 +8,7 @@ InitauditError
 ├── UnsupportedWeight     one weight cannot be read or seen through; it is listed as skipped, the audit goes on
 ├── ProbeError            the signal cannot be measured; the static audit stands
 ├── LostWorker            the process that worked on the file ended, or was killed at a limit
+├── LostEngine            what hands out the work is gone; what is finished stands
 ├── FixRefused            `fix` would do harm or cannot do what was asked; nothing is written
 └── UsageError            options or configuration that contradict themselves
 """
@@ -51,6 +52,17 @@ class ProbeError(InitauditError):
 
 class LostWorker(InitauditError):
     """The process that worked on a file ended without an answer, or was killed at a limit; other files are not concerned."""
+
+    CRASHED, TIMEOUT, MEMORY, BUG = "crashed", "timeout", "memory", "internal-error"
+
+    def __init__(self, *arguments: object, cause: str = CRASHED) -> None:
+        """`cause` is one of CRASHED, TIMEOUT, MEMORY (limits), and BUG (it raised what it should not)."""
+        super().__init__(*arguments)
+        self.cause = cause
+
+
+class LostEngine(InitauditError):
+    """What hands out the work is gone, so that nothing more is done; what is finished stands."""
 
 
 class FixRefused(InitauditError):

@@ -172,7 +172,7 @@ def size_in_words(size: int) -> str:
 
 def end_with(parent: int) -> None:
     """End this process, whatever it is doing, as soon as the parent with this process id ends, where the system can be told so (Linux)."""
-    if sys.platform == "linux":  # without a thread: only a process with a single one may share the weighing
+    if sys.platform == "linux":
         import ctypes
 
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

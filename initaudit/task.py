@@ -23,6 +23,9 @@ class Limits:
     """From the beginning of the work, for a file of no size; its bytes add to it."""
     memory: int
     """Bytes of private memory of the worker; those of the probe's process count for themselves."""
+    seconds_option: str = "--timeout"
+    memory_option: str = "--max-memory"
+    """What the two are raised by."""
 
     @classmethod
     def of(cls, *, timeout: float, max_memory: int) -> Limits:
@@ -38,6 +41,8 @@ class Watch:
     """Takes a phrase such as `measuring the forward signal`."""
     weighs: Callable[[int], None]
     """Takes a number of bytes that exist and must be read: the time limit grows with them."""
+    repeats: Callable[[int], None]
+    """Takes how many more times than once the work may take the time of the limits."""
 
 
 def _here() -> str | None:
@@ -56,4 +61,6 @@ class Task(Generic[T]):
     arguments: tuple[Any, ...]
     limits: Limits
     folder: str | None = field(default_factory=_here)
-    """Working directory, which relative paths are meant from; None where there is none any more."""
+    """Working directory, which relative paths are meant from; None where they mean the same everywhere, or there is none any more."""
+    imports: str = ""
+    """A module with what the work needs, imported before its time counts."""

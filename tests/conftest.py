@@ -107,7 +107,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
         return json.loads(json.dumps(answer))  # as it comes through the pipe
 
     def do(task: Task[Any], progress: Callable[[str], None] | None = None) -> Any:
-        watch = Watch(doing=progress or (lambda _: None), weighs=lambda _: None)
+        watch = Watch(doing=progress or (lambda _: None), weighs=lambda _: None, repeats=lambda _: None)
         return pickle.loads(pickle.dumps(task.work(*task.arguments, watch=watch)))  # as it comes through the pipe
 
     for home in (auditing, local, process):

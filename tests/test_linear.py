@@ -10,10 +10,18 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from initaudit.activations import follow
+from initaudit.activations.surroundings import leads_to_output_only
 from initaudit.advising.modules import Modules
 from initaudit.advising.parameters import weight_of
+from initaudit.auditor import audit
+from initaudit.config import Config
 from initaudit.formats.page.anchors import layer_anchors
+from initaudit.judgement.entrance import entrance_layers
+from initaudit.judgement.input_scale import is_linear_in_the_input
 from initaudit.model.build import build_graph
+from initaudit.model.graph import Graph, Node
+from initaudit.model.scope import Scope
 from initaudit.probe.inputs.dimensions import layout_of
 from initaudit.probe.inputs.facts import Facts
 from initaudit.probe.inputs.follow import facts_of
@@ -71,6 +79,76 @@ def test_the_constant_nodes_of_each_layer_are_found_in_linear_time():
         return lambda: [network.constant_part([f"n{i}"]) for i in range(count)]
 
     assert growth(work, SIZE) < LINEAR
+
+
+def added(count: int) -> onnx.ModelProto:
+    """Constants added in a row, each of which may be learned."""
+    nodes = [helper.make_node("Add", [f"h{i}", f"c{i}"], [f"h{i + 1}"]) for i in range(count)]
+    stored = {f"c{i}": np.arange(2, dtype=np.float32) + i for i in range(count)}
+    return model(nodes, {"h0": ["N", 2]}, [f"h{count}"], stored)
+
+
+def test_the_ways_behind_layers_in_a_row_are_gone_in_linear_time():
+    def work(count: int) -> Work:
+        values = build_graph(added(count), None).values
+        return lambda: [follow(values[f"h{i}"]) for i in range(count)]
+
+    assert growth(work, 3 * SIZE) < LINEAR
+
+
+def test_the_ways_to_the_outputs_are_gone_in_linear_time_where_they_branch():
+    def work(count: int) -> Work:
+        nodes = [helper.make_node("Concat", [f"h{i}", f"h{i}"], [f"h{i + 1}"], axis=0) for i in range(count)]
+        values = build_graph(model(nodes, {"h0": ["N", 2]}, [f"h{count}"], {}), None).values
+
+        def ask() -> None:
+            assert all(leads_to_output_only(values[f"h{i}"]) for i in range(count))
+
+        return ask
+
+    assert growth(work, SIZE) < LINEAR
+
+
+def linear_layers(count: int) -> onnx.ModelProto:
+    """Layers with nothing between them."""
+    nodes = [helper.make_node("MatMul", [f"h{i}", f"w{i}"], [f"h{i + 1}"]) for i in range(count)]
+    stored = {f"w{i}": np.random.default_rng(i).standard_normal((2, 2)).astype(np.float32) for i in range(count)}
+    return model(nodes, {"h0": ["N", 2]}, [f"h{count}"], stored)
+
+
+def test_the_input_in_front_of_layers_in_a_row_is_found_in_linear_time():
+    def entrance(count: int) -> Work:
+        layers = audit(linear_layers(count), Config(probe="none")).audit.layers
+
+        def find() -> None:
+            assert {v.name for v in entrance_layers(layers).values()} == {"h0"}
+
+        return find
+
+    def scale(count: int) -> Work:
+        whole = audit(linear_layers(count), Config(probe="none")).audit
+
+        def find() -> None:
+            whole.remembered.clear()
+            assert all(is_linear_in_the_input(layer, whole) for layer in whole.layers)
+
+        return find
+
+    for work in (entrance, scale):
+        assert growth(work, SIZE) < LINEAR
+
+
+def test_a_body_sees_the_names_around_it_without_a_copy_of_them():
+    """There may be as many bodies as names."""
+    outer = Scope(graph=Graph("main"))
+    values = {name: outer.define(name) for name in "ab"}
+    node = Node(onnx.NodeProto(op_type="If"), outer.graph, "if", {})
+
+    inner = outer.body("then", node).body("then", node)
+    shadow = inner.define("b")
+
+    assert (inner.resolve("a", "here"), inner.resolve("b", "here")) == (values["a"], shadow)
+    assert inner.names == {"b": shadow}
 
 
 def test_staircases_in_a_row_are_looked_through_in_linear_time():

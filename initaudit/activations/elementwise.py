@@ -190,7 +190,7 @@ def operator_of(node: Node) -> Operator | None:
 def scalar(value: Value, budget: int = MAX_STATIC_STEPS) -> float | None:  # noqa: PLR0911  each way to know a number, or that it is unknown
     """A constant operand as one number: the mean where it holds several (slopes, biases); None where it is unknown."""
     if value.tensor is not None:
-        if not value.tensor.size or value.tensor.dtype == "string":
+        if not value.tensor.size or not value.tensor.is_real:
             return None
         try:
             number = float(np.mean(np.asarray(value.tensor.array().reshape(-1)[:MAX_VALUES], np.float64)))

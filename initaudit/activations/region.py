@@ -207,7 +207,7 @@ def _is_uniform(value: Value) -> bool:
     tensor = value.tensor
     if tensor is None or tensor.size == 1:
         return True
-    if tensor.size > MAX_UNIFORM or tensor.dtype == "string":
+    if tensor.size > MAX_UNIFORM or not tensor.is_real:
         return False
     values = tensor.array().reshape(-1)
     return bool((values == values[0]).all())

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from initaudit.activations.branches import MAX_SUMMED, first_output
 from initaudit.activations.reductions import match_reduction
 from initaudit.activations.roles import Role, role_of, through_boundary
-from initaudit.activations.trace import MAX_VALUES, trace_from
+from initaudit.activations.trace import trace_from
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from initaudit.activations.trace import Ending, Trace
     from initaudit.model.graph import Node, Value
@@ -19,6 +20,7 @@ MAX_DEPTH = 3
 """Link functions, softmaxes and sums that may stand between a layer and an output of the model; in a row there are two."""
 LINKS = frozenset({"sigmoid", "logsigmoid", "tanh", "softplus", "hardsigmoid", "custom"})
 """Activations that turn the output of a head into a probability, a bounded or a positive number."""
+_WITH_WEIGHTS = (Role.LAYER, Role.RECURRENT, Role.ATTENTION)
 
 
 def is_normalized(trace: Trace) -> bool:
@@ -69,22 +71,42 @@ def _is_last(ending: Ending, depth: int) -> bool:
     return ending.node is not None and is_head(trace_from(first_output(ending.node)), depth + 1)
 
 
-def leads_to_output_only(value: Value, limit: int = MAX_VALUES) -> bool:
-    """Whether the value reaches an output of the model and no further weight layer on any way."""
-    queue, seen, output = [value], {id(value)}, False
-    while queue:
-        current = queue.pop()
-        if current.is_output and current.graph.owner is None:
-            output = True
-        successors = list(through_boundary(current))
-        for node, position in current.consumers:
-            if role_of(node, position) in (Role.LAYER, Role.RECURRENT, Role.ATTENTION):
-                return False
-            successors += [v for v in node.outputs if v is not None and not v.is_static]
-        for successor in successors:
-            if id(successor) not in seen:
-                seen.add(id(successor))
-                queue.append(successor)
-        if len(seen) > limit:
-            return False
-    return output
+def leads_to_output_only(value: Value) -> bool:
+    """Whether the value reaches an output of the model and no further weight layer on any way.
+
+    What stands behind is answered first and kept in the graphs, so that each value is looked at once for all layers in front of it.
+    """
+    waiting = [value]
+    while waiting:
+        known, current = waiting[-1].graph.remembered, waiting[-1]
+        if (_Ahead, current) in known:
+            waiting.pop()
+            continue
+        successors = list(_successors(current))
+        unanswered = [v for v in successors if (_Ahead, v) not in v.graph.remembered]
+        if unanswered:
+            waiting += unanswered
+            continue
+        behind = [v.graph.remembered[_Ahead, v] for v in successors]
+        known[_Ahead, current] = _Ahead(
+            layer=any(a.layer for a in behind) or any(role_of(n, i) in _WITH_WEIGHTS for n, i in current.consumers),
+            output=any(a.output for a in behind) or (current.is_output and current.graph.owner is None),
+        )
+    ahead: _Ahead = value.graph.remembered[_Ahead, value]
+    return ahead.output and not ahead.layer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ahead:
+    """What a value meets on any way."""
+
+    layer: bool
+    """One with weights, or attention."""
+    output: bool
+    """Of the model."""
+
+
+def _successors(value: Value) -> Iterator[Value]:
+    yield from through_boundary(value)
+    for node, _ in value.consumers:
+        yield from (v for v in node.outputs if v is not None and not v.is_static)

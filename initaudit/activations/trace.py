@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from initaudit.activations.bias import with_bias
-from initaudit.activations.reductions import axes_of, match_reduction
+from initaudit.activations.reductions import match_reduction, takes_largest
 from initaudit.activations.region import Match, match_activations
 from initaudit.activations.roles import Role, is_scale, role_of, through_boundary
+from initaudit.activations.straight import end_of_straight
 from initaudit.model.operators import AxisMap
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from initaudit.model.tensors import Tensor
 
 MAX_VALUES = 400
-"""Values followed behind one layer before the walk gives up; a packed attention projection reaches about 60."""
+"""Values followed behind one layer before the walk gives up, straight stretches for one; a packed attention projection reaches about 60."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -52,14 +54,16 @@ class Trace:
         """id of each value reached by linear steps -> the normalisation passed on the way."""
         self.waiting: dict[int, tuple[Node, Value, str | None]] = {}
         """Nodes that combine the value with others, which may turn out to be its own."""
-        self.queue: list[tuple[Value, str | None]] = []
+        self.queue: deque[tuple[Value, str | None]] = deque()
 
     def run(self) -> None:
         """Walk until nothing is left, or MAX_VALUES are reached."""
         self._push(self.start, None)
         while self.queue:
             while self.queue and len(self.reached) < MAX_VALUES:
-                self._visit(*self.queue.pop(0))
+                value, norm = self.queue.popleft()
+                # with nothing else waiting, the order in which endings are met stays the same
+                self._visit(value if self.queue else end_of_straight(value, normalised=norm is not None), norm)
             self.queue.clear() if len(self.reached) >= MAX_VALUES else self._reunite()
         for node, value, norm in self.waiting.values():
             self._end(role_of(node).value, value, node, norm)
@@ -111,7 +115,7 @@ class Trace:
     def _step(self, value: Value, node: Node, position: int, norm: str | None) -> None:
         role = role_of(node, position)
         if role is Role.LINEAR or (role is Role.GATE and is_scale(node, value)) or _is_bilinear(node, role):
-            if _takes_largest(node, value):
+            if takes_largest(node, value):
                 self._maxout(value, node, norm)
                 return
             parts = (
@@ -150,27 +154,6 @@ def _is_bilinear(node: Node, role: Role) -> bool:
     """Whether a product with another signal has a bias of its own: then it is one bilinear layer, x' W y + b."""
     result = node.outputs[0] if role is Role.ATTENTION and node.outputs else None
     return result is not None and with_bias(result)[1] is not None
-
-
-def _takes_largest(node: Node, value: Value) -> bool:
-    """Whether `node` takes the maximum over an axis that a Reshape split off the units: maxout, no pooling."""
-    before = value.producer
-    if node.op_type != "ReduceMax" or before is None or before.op_type != "Reshape":
-        return False
-    source, shape = before.input(0), before.input(1)
-    if source is None or shape is None or shape.tensor is None:
-        return False
-    axes, rank = axes_of(node), shape.tensor.size
-    return (
-        rank - 1 == _rank(source) and axes is not None and len(axes) == 1 and axes[0] % rank in (1, rank - 1, rank - 2)
-    )
-
-
-def _rank(value: Value) -> int | None:
-    """Number of axes, where the file or the operator says it."""
-    if value.dims is not None:
-        return len(value.dims)
-    return 2 if value.producer is not None and value.producer.op_type == "Gemm" else None
 
 
 def trace_from(value: Value) -> Trace:

@@ -8,6 +8,8 @@ LONGEST = 400
 """Characters of a layer's name beyond which no command is offered. A judgement: nobody can check what they paste."""
 FIXED = "fixed.onnx"
 REASON = "why it is meant"
+ANY_FILE = "@initaudit-file@"
+"""Stands for the path in a line for a file that may lie anywhere."""
 
 
 def fix_command(path: str, *, layer: str | None = None, select: str | None = None, every: bool = False) -> str | None:
@@ -28,6 +30,14 @@ def ignore_command(path: str, code: str, layer: str | None) -> str | None:
         return None
     where = "" if layer is None else f":{layer}"
     return _line(["initaudit", "check", _file(path), "--ignore", f"{code}{where}={REASON}"])
+
+
+def for_file(line: str, path: str) -> str | None:
+    """The line made for ANY_FILE, for the file at `path`; None where no such line can be written. Any other line stays."""
+    if ANY_FILE not in line:
+        return line
+    word = _file(path)
+    return line.replace(ANY_FILE, shlex.quote(word), 1) if word.isprintable() and len(word) <= LONGEST else None
 
 
 def _file(path: str) -> str:

@@ -27,6 +27,7 @@ COMMANDS = {
     "rules": "List all rules.",
     "schema": "Print the JSON Schema of the reports.",
     "baseline": "Accept today's findings, so that later runs fail only on new ones.",
+    "fleet": "Audit any number of models on any number of machines, and keep the results.",
     "config": "Show the settings in force, and where each comes from.",
 }
 

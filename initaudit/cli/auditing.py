@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from initaudit.cli.models import STDIN, label
@@ -55,6 +56,7 @@ def audit_all(
             except InitauditError as error:
                 refusals[place] = refused(label(path), error)
                 continue
+            subject = replace(subject, readers=readers)
             subjects.append(subject)
             places.append(place)
             yield audit_task(subject, exit_zero=settings.run.exit_zero)
@@ -70,6 +72,7 @@ def audit_all(
             yield refusals.popitem()
 
     engine = find_engine("local", workers=min(jobs, len(paths)))
+    readers = max(1, jobs // len(paths)) if jobs > 1 else None
     with progress(len(paths), quiet=quiet) as line:
 
         def watch(number: int) -> Watcher | None:

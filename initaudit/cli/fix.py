@@ -74,7 +74,7 @@ if TYPE_CHECKING:
 )
 @formats_option(
     "formats",
-    "text, json, html or another, of the audit of what was written; text and json also say what was changed. Repeatable, each with its own --report.",
+    "text, json, html or another, of the audit of what was written; text, json and html also say what was changed. Repeatable, each with its own --report.",
 )
 @click.option(
     "--report",

@@ -34,6 +34,11 @@ def audit_options(function: F) -> F:
     return _decorated(function, _AUDIT_OPTIONS)
 
 
+def filter_options(function: F) -> F:
+    """Everything that decides which findings count, and no more."""
+    return _decorated(function, (*_FILTERS, _BASELINE))
+
+
 def gate_options(function: F) -> F:
     """What decides the exit code."""
     return _decorated(function, _GATE_OPTIONS)
@@ -55,10 +60,15 @@ def _decorated(function: F, options: Sequence[Callable[[F], F]]) -> F:
     return function
 
 
-_AUDIT_OPTIONS = (
+_FILTERS = (
     click.option("--select", multiple=True, metavar="CODE[,CODE]", shell_complete=complete_rules, help="Run only these rules (code, beginning of a code, or name). Repeatable."),
     click.option("--ignore", multiple=True, metavar="CODE[,CODE][:LAYER][=REASON]", shell_complete=complete_rules, help="Suppress findings; LAYER is a name or a glob. Repeatable."),
     click.option("--severity", multiple=True, metavar="CODE[:LAYER]=SEVERITY", shell_complete=complete_rules, help="Call findings error, warning or info. Repeatable."),
+)  # fmt: skip
+_BASELINE = click.option("--baseline", type=click.Path(dir_okay=False), metavar="FILE", help="Accepted findings (see `initaudit baseline`).")  # fmt: skip
+
+_AUDIT_OPTIONS = (
+    *_FILTERS,
     click.option("--threshold", multiple=True, metavar="CODE.NAME[:LAYER]=X", shell_complete=complete_thresholds, help="From where on a rule finds something (`initaudit rule CODE` lists its thresholds). Repeatable."),
     click.option("--context", type=click.Choice(CONTEXTS), help="Judge as a fresh or a trained network (default: by the evidence)."),
     click.option("--probe", type=click.Choice(PROBES), help="Measure the signal forward and backward (full), forward, or not at all."),
@@ -71,7 +81,7 @@ _AUDIT_OPTIONS = (
     click.option("--provider", metavar="NAME", help="Execution provider of the installed onnxruntime for the probe (default: the CPU's)."),
     click.option("--max-memory", metavar="SIZE", help="Memory the probe may use, e.g. 4GiB (default)."),
     click.option("--timeout", type=float, metavar="SECONDS", help="Time the probe may take (default 120)."),
-    click.option("--baseline", type=click.Path(dir_okay=False), metavar="FILE", help="Accepted findings (see `initaudit baseline`)."),
+    _BASELINE,
     click.option("--against", type=click.Path(), metavar="BEFORE.onnx", help="The model before training: layers equal to it are reported."),
     click.option("--config", "config_file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Configuration file to read instead of the nearest one."),
     click.option("--isolated", is_flag=True, help="Ignore the nearest configuration file and environment variables."),

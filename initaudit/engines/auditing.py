@@ -31,10 +31,13 @@ class Subject:
     """Its bytes, where it is no file."""
     demanded: frozenset[str] = frozenset()
     """Inputs that must have the shape that the options give them; shapes of others hold where they fit."""
+    readers: int | None = None
+    """Processes that read its large weights; None for as many as there are cores, a few at most."""
 
-    def limits(self, audits: int = 1) -> Limits:
-        """What so many audits of it may take."""
-        return Limits.of(timeout=audits * self.config.timeout, max_memory=self.config.max_memory)
+    @property
+    def limits(self) -> Limits:
+        """What an audit of it may take."""
+        return Limits.of(timeout=self.config.timeout, max_memory=self.config.max_memory)
 
     def load(self) -> tuple[Model, Config, ShapesTold]:
         """The model, the options with those input shapes only that it can have, and what became of the shapes. Raises ModelError."""
@@ -71,7 +74,7 @@ def audit_here(subject: Subject, watch: Watch | None = None) -> tuple[Report, Sh
         if watch is not None:
             watch.weighs(model.bytes_on_disk)
             watch.doing("measuring the weights")
-        return audit(model, config, watch.doing if watch is not None else None), told
+        return audit(model, config, watch.doing if watch is not None else None, subject.readers), told
     except InitauditError as error:
         return failed(subject.name, str(error), subject.config), told
     except MemoryError:
@@ -80,7 +83,7 @@ def audit_here(subject: Subject, watch: Watch | None = None) -> tuple[Report, Sh
         return failed(subject.name, f"{subject.name}: {internal_error(error)}", subject.config), told
 
 
-def in_worker(subject: Subject, work: Callable[..., Answer], *arguments: Any, audits: int = 1) -> Answer:
+def in_worker(subject: Subject, work: Callable[..., Answer], *arguments: Any) -> Answer:
     """What `work(subject, *arguments, watch=...)` returns, done by a worker under the limits of the options.
 
     Raises what it raises, and LostWorker that names the model.
@@ -89,17 +92,16 @@ def in_worker(subject: Subject, work: Callable[..., Answer], *arguments: Any, au
         subject: the model that the work is about.
         work: a function at the top of a module.
         arguments: of it, beside the subject.
-        audits: how often it may take the time of an audit.
     """
     try:
-        return do(Task(work, (subject, *arguments), subject.limits(audits)))
+        return do(Task(work, (subject, *arguments), subject.limits))
     except LostWorker as error:
         raise LostWorker(f"{subject.name}: {error}") from error
 
 
 def audit_task(subject: Subject, *, exit_zero: bool = False) -> Task[Outcome]:
     """What is kept of the report, made under the limits of the options."""
-    return Task(_audit, (subject, exit_zero), subject.limits())
+    return Task(_audit, (subject, exit_zero), subject.limits)
 
 
 def lost(subject: Subject, error: InitauditError) -> Outcome:

@@ -30,7 +30,7 @@ class Fixed:
 
 def fix_in_worker(subject: Subject, output: Path | None, options: FixOptions) -> Fixed:
     """As `initaudit.fixing.fixer.fix`, by a worker under the limits of the options. Raises what that raises, and LostWorker."""
-    return in_worker(subject, _fix, output, options, audits=2)
+    return in_worker(subject, _fix, output, options)
 
 
 def undo_in_worker(subject: Subject, original: str, output: Path | None, *, force: bool) -> Undone:
@@ -44,9 +44,15 @@ def _fix(subject: Subject, output: Path | None, options: FixOptions, watch: Watc
 
     watch.doing("reading")
     model, config, _ = subject.load()
-    watch.weighs(4 * model.bytes_on_disk)  # weighed, copied, written and weighed again
+    watch.weighs(model.bytes_on_disk)
+
+    def begins() -> None:
+        watch.repeats(1)
+        watch.weighs(2 * model.bytes_on_disk)  # copied or written, and weighed
+
     watch.doing("fixing")
-    result = fix(model if subject.content is not None else subject.name, output, config, options)
+    source = model if subject.content is not None else subject.name
+    result = fix(source, output, config, options, begins)
     return Fixed(part=fix_part(result), now=outcome(result.now), exit_code=exit_code(result, config.fail_on))
 
 

@@ -51,6 +51,10 @@ class Local(Engine):
                 if running:
                     discard(everything=True)  # a thread waits for its worker, and nobody for the thread
 
+    def close(self) -> None:
+        """See `Engine.close`."""
+        discard()
+
 
 def _attempt(task: Task[T], progress: Watcher | None) -> T | InitauditError:
     try:

@@ -72,7 +72,7 @@ class Worker(Process):
 
     def _done(self, task: Task[T], progress: Callable[[str], None] | None) -> Any:
         self._doing = "starting"
-        ends = time.monotonic() + SLOWEST_START
+        begun, allowed = time.monotonic(), SLOWEST_START
         job = Frame(kind="task", body=None, blobs=(pickle.dumps(task, protocol=pickle.HIGHEST_PROTOCOL),))
         self._sender(job).start()
         while True:
@@ -80,7 +80,7 @@ class Worker(Process):
             if isinstance(frame, GarbledFrameError) or (frame is None and not self._pending()):
                 raise LostWorker(self._obituary(task.limits))
             if frame is None:
-                self._check(ends, task.limits)
+                self._check(begun, allowed, task.limits)
                 continue
             match frame.kind:
                 case "result":
@@ -88,27 +88,32 @@ class Worker(Process):
                 case "error":
                     raise _Told(pickle.loads(frame.blobs[0]))  # noqa: S301
                 case "bug":
-                    raise _Told(LostWorker(str(frame.body)))
+                    raise _Told(LostWorker(str(frame.body), cause=LostWorker.BUG))
                 case "memory":
-                    raise LostWorker(self._too_much(task.limits))
+                    raise self._too_much(task.limits)
                 case "begun":
-                    ends = time.monotonic() + task.limits.seconds
+                    begun, allowed = time.monotonic(), task.limits.seconds
                 case "weighs":
-                    ends += frame.body / SLOWEST_BYTES_PER_SECOND
+                    allowed += frame.body / SLOWEST_BYTES_PER_SECOND
+                case "repeats":
+                    allowed += frame.body * task.limits.seconds
                 case _:
                     self._doing = str(frame.body)
                     if progress is not None:
                         progress(self._doing)
-            self._check(ends, task.limits)
+            self._check(begun, allowed, task.limits)
 
-    def _check(self, ends: float, limits: Limits) -> None:
+    def _check(self, begun: float, allowed: float, limits: Limits) -> None:
         if private_memory(self.pid) > limits.memory:
-            raise LostWorker(self._too_much(limits))
-        if time.monotonic() > ends:
-            raise LostWorker(f"took more than {limits.seconds:.0f} s (while {self._doing}); raise --timeout")
+            raise self._too_much(limits)
+        if time.monotonic() > begun + allowed:
+            text = f"took more than {allowed:.0f} s (while {self._doing}); raise {limits.seconds_option}"
+            raise LostWorker(text, cause=LostWorker.TIMEOUT)
 
-    def _too_much(self, limits: Limits) -> str:
-        return f"needed more than {size_in_words(limits.memory)} of memory while {self._doing}; raise --max-memory"
+    def _too_much(self, limits: Limits) -> LostWorker:
+        size, option = size_in_words(limits.memory), limits.memory_option
+        text = f"needed more than {size} of memory while {self._doing}; raise {option}"
+        return LostWorker(text, cause=LostWorker.MEMORY)
 
     def close(self, *, idle: bool = False) -> None:
         """End the process and everything it started: by request, so that it can remove what it has not finished, then by force."""
@@ -183,7 +188,7 @@ def do(task: Task[T], progress: Callable[[str], None] | None = None) -> T:
         worker.close()
         worker = None
     try:
-        worker = worker or Worker(task.work.__module__)
+        worker = worker or Worker(task.imports or task.work.__module__)
     except (OSError, RuntimeError) as error:
         raise LostWorker(
             f"no process could be started to read it: {getattr(error, 'strerror', None) or error}"

@@ -52,12 +52,18 @@ def _answer(frame: Frame, answers: BinaryIO) -> Frame:
         with turn:
             write_frame(answers, Frame(kind=kind, body=body))
 
-    watch = Watch(doing=lambda phrase: send("progress", phrase), weighs=lambda size: send("weighs", size))
+    watch = Watch(
+        doing=lambda phrase: send("progress", phrase),
+        weighs=lambda size: send("weighs", size),
+        repeats=lambda times: send("repeats", times),
+    )
     try:
         task: Task[object] = pickle.loads(frame.blobs[0])  # noqa: S301  of the parent
         _limit_memory(task.limits.memory)
         if task.folder is not None:
             os.chdir(task.folder)
+        if task.imports:
+            importlib.import_module(task.imports)
         send("begun", None)
         result = task.work(*task.arguments, watch=watch)
         return Frame(kind="result", body=None, blobs=(pickle.dumps(result, protocol=pickle.HIGHEST_PROTOCOL),))

@@ -27,6 +27,10 @@ Key: TypeAlias = tuple[int, str]
 Drawn: TypeAlias = "tuple[tuple[Change, ...], tuple[Refusal, ...], Contents]"
 
 
+def nothing() -> None:
+    """What is done where nobody watches."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Candidate:
     """The model with some of its values replaced."""
@@ -40,6 +44,8 @@ class Candidate:
     """Copies that have tensors of their own here, each with the name under which the file stores it."""
     touched: frozenset[Key] = frozenset()
     """Tensors with new values."""
+    begins: Callable[[], None] = nothing
+    """Called where something begins that has the time limit of an audit for itself."""
 
     def changed(
         self, chosen: Sequence[Choice], config: Config, draw: Callable[[Model], Drawn], *, rung: str
@@ -50,6 +56,7 @@ class Candidate:
         """
         names = copies(self.model, chosen)
         model = split(replace(private_copy(self.model), name=self.model.label), names)
+        self.begins()
         changes, refusals, contents = draw(model)
         keys = {id(tensor): key for key, tensor in tensors(model)}
         touched = set()
@@ -66,7 +73,9 @@ class Candidate:
             if {change.initializer, change.bias} & held
         )
         again = {change.layer for change in named}
-        return Candidate(
+        self.begins()
+        return replace(
+            self,
             model=model,
             report=audit(model, config),
             changes=(*(c for c in self.changes if c.layer not in again), *_since(self.changes, named)),

@@ -13,7 +13,7 @@ from initaudit.kind import Kind
 from initaudit.options import names
 from initaudit.redrawing.centring import readers
 from initaudit.redrawing.choice import Choice, Refusal
-from initaudit.redrawing.misfit import is_misfit
+from initaudit.redrawing.misfit import misfit
 from initaudit.rule import check_words
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ OF_SCALE = frozenset({"INI101", "INI102", "INI103"})
 """Rules about the size of a layer's weights, of which a network may have one for all layers."""
 BIAS_OFF = "INI301"
 """The rule that blames the bias alone: where no other names the layer, its weights stay."""
+OFF_CENTRE = "It reads an activation that is mostly mean, which its weights are to take out."
+"""What is wrong with a layer that is to be centred and nothing else."""
 TRAINED = "it was trained, and a new draw does not bring back what it learned; --force does it all the same"
 """Why a layer is not drawn anew unless that is asked for."""
 PERHAPS_TRAINED = (
@@ -40,8 +42,9 @@ PERHAPS_TRAINED = (
 def choose(report: Report, options: FixOptions) -> list[Choice]:
     """The layers that findings, or names among the options, ask for, in topological order."""
     assert report.audit is not None
-    named = {name: found for name, found in asking(report, options).items() if not _is_mild(found, report, options)}
-    network = _network_faults(_asked(report, options))
+    named = {name: found for name, found in asking(report, options).items() if not is_mild(found, report, options)}
+    network = network_faults(_asked(report, options))
+    told = f" {next(iter(network.values())).message}" if network else ""
     centred = _to_be_centred(report, options)
     chosen: list[Choice] = []
     for layer in report.audit.layers:
@@ -67,12 +70,12 @@ def choose(report: Report, options: FixOptions) -> list[Choice]:
             drawable = drawable or options.asks_for(facts)
             if drawable and facts.untrainable is None:
                 chosen.append(Choice(audit=layer, reason="asked for", centred_gain=gain))
-        elif network and (is_misfit(layer) or (gain is not None and layer.ratio)):
-            chosen.append(Choice(audit=layer, reason=", ".join(network), centred_gain=gain))
+        elif network and (off := misfit(layer) or (OFF_CENTRE if gain is not None and layer.ratio else None)):
+            chosen.append(Choice(audit=layer, reason=", ".join(network), centred_gain=gain, wrong=off + told))
     return chosen
 
 
-def _is_mild(findings: Sequence[Finding], report: Report, options: FixOptions) -> bool:
+def is_mild(findings: Sequence[Finding], report: Report, options: FixOptions) -> bool:
     """Whether all that is held against a layer is a scale which the network learns well with."""
     assert report.audit is not None
     learning = report.audit.trainability
@@ -126,16 +129,20 @@ def _asked(report: Report, options: FixOptions) -> list[Finding]:
     return [f for f in report.active if not options.select or any(matches(f, s) for s in options.select)]
 
 
-def _network_faults(findings: Iterable[Finding]) -> list[str]:
-    """Codes of the findings that ask for the network as a whole."""
-    return sorted({f.code for f in findings if f.remedy is Remedy.DRAW_NETWORK and fix_acts_on(f.remedy, f.severity)})
+def network_faults(findings: Iterable[Finding]) -> dict[str, Finding]:
+    """By code, sorted: the findings that ask for the network as a whole, the first of each."""
+    asking = (f for f in findings if f.remedy is Remedy.DRAW_NETWORK and fix_acts_on(f.remedy, f.severity))
+    found: dict[str, Finding] = {}
+    for finding in sorted(asking, key=lambda f: f.code):
+        found.setdefault(finding.code, finding)
+    return found
 
 
 def _to_be_centred(report: Report, options: FixOptions) -> dict[str, float]:
     """Layers whose weights are to be centred, with their gain: none where the network as a whole is sound, or a scheme was asked for."""
     assert report.audit is not None
     learning = report.audit.trainability
-    sound = not _network_faults(report.active) or learning is None or learning.score >= SUFFICES
+    sound = not network_faults(report.active) or learning is None or learning.score >= SUFFICES
     if options.mode != "resample" or sound:
         return {}
     layers = [a.layer for a in report.audit.layers]

@@ -28,6 +28,7 @@ def fix_part(result: FixResult) -> dict[str, Any]:
         "rungs": [asdict(step) for step in result.steps],
         "changes": changes,
         "refusals": [asdict(refusal) for refusal in result.refusals],
+        "left": [asdict(left) for left in result.left],
         "notes": list(result.notes),
         "exported": None if result.exported is None else _plain(result.exported),
         "before": result.before.entry(),

@@ -11,9 +11,10 @@ import numpy as np
 from initaudit.auditor import audit
 from initaudit.errors import FixRefused
 from initaudit.findings import Severity, matches
-from initaudit.fixing.candidate import Candidate, tensors
+from initaudit.fixing.candidate import Candidate, nothing, tensors
 from initaudit.fixing.choose import check_options, is_asked_for
 from initaudit.fixing.ladder import Step, climb
+from initaudit.fixing.left import Left, left_by
 from initaudit.fixing.notes import notes_of
 from initaudit.fixing.options import FixOptions
 from initaudit.fixing.patching import copy_unchanged
@@ -23,8 +24,11 @@ from initaudit.judgement.score import TRAINABLE
 from initaudit.model.load import load_model
 from initaudit.redrawing.choice import Change, Refusal
 from initaudit.redrawing.split import split
+from initaudit.remembering import remembering
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from initaudit.config import Config
     from initaudit.model.load import Model, Source
     from initaudit.report.report import Report
@@ -48,6 +52,8 @@ class FixResult:
     """Whether the model fails still, or would."""
     held_back: bool = False
     """Whether nothing was written because of that."""
+    left: tuple[Left, ...] = ()
+    """The findings that stay, each with the reason."""
     notes: tuple[str, ...] = ()
     """What else there is to know of what was written, a sentence each."""
     exported: Exported | None = None
@@ -60,7 +66,9 @@ class FixResult:
 
 
 @np.errstate(all="ignore")  # as in an audit: what is not finite is found and reported
-def fix(source: Source, output: str | Path | None, config: Config, options: FixOptions) -> FixResult:
+def fix(
+    source: Source, output: str | Path | None, config: Config, options: FixOptions, begins: Callable[[], None] = nothing
+) -> FixResult:
     """Audit, change and audit again until the audit is satisfied, write, audit what was written.
 
     Args:
@@ -68,22 +76,27 @@ def fix(source: Source, output: str | Path | None, config: Config, options: FixO
         output: file to write, None or `options.dry_run` to write nothing.
         config: options of all audits.
         options: what to change.
+        begins: called where something begins, after the first audit, that has the time limit of an audit for itself.
 
     Raises:
         FixRefused: nothing was written, and why.
         ModelError, UsageError: as for `audit`.
     """
     check_export(options, output)
-    result = _fix(source, output, config, options)
+    with remembering():
+        result = _fix(source, output, config, options, begins)
     assert result.before.audit is not None
     notes = notes_of(result.before.audit.model.proto, result.changes, result.written)
     stands = output is not None and not options.dry_run and (result.written or not result.changes)
     weights = options.export_weights if stands else None
     exported = None if weights is None or output is None else export_weights(Path(output), weights)
-    return replace(result, notes=notes, exported=exported)
+    left = left_by(result.now, result.refusals, options)
+    return replace(result, left=left, notes=notes, exported=exported)
 
 
-def _fix(source: Source, output: str | Path | None, config: Config, options: FixOptions) -> FixResult:
+def _fix(
+    source: Source, output: str | Path | None, config: Config, options: FixOptions, begins: Callable[[], None]
+) -> FixResult:
     if output is not None and Path(output).exists() and not Path(output).is_file():
         raise FixRefused(f"{output}: is no file, and what is written is audited again; give a file")
     target = None if output is None or options.dry_run else Path(output)
@@ -92,7 +105,7 @@ def _fix(source: Source, output: str | Path | None, config: Config, options: Fix
     check_options(before, options)
     judged_as = before.verdict.context if before.verdict.context in ("fresh", "trained") else config.context
     config = replace(config, context=judged_as)
-    found, steps = climb(Candidate(model=before.audit.model, report=before), config, options)
+    found, steps = climb(Candidate(model=before.audit.model, report=before, begins=begins), config, options)
     if found.refusals and not found.changes:
         raise FixRefused(
             f"{before.path}: nothing could be changed: {found.refusals[0].layer}: {found.refusals[0].reason}"
@@ -114,6 +127,7 @@ def _fix(source: Source, output: str | Path | None, config: Config, options: Fix
         return replace(result, written=() if _same_file(model, target) else tuple(copy_unchanged(model, target)))
     if result.fails and not (options.keep_going or config.fail_on == "never"):
         return replace(result, held_back=True)
+    begins()
     written = _write(source, found, target, config, options)
     return replace(result, written=written, after=audit(target, config))
 

@@ -14,10 +14,13 @@ if TYPE_CHECKING:
 
     from initaudit.redrawing.choice import Change
 
+CALIBRATED = frozenset(("QuantizeLinear", "QLinearConv", "QLinearMatMul", "QGemm"))
+"""Operators that quantise activations by a scale in the file."""
+
 
 def notes_of(model: ModelProto, changes: Sequence[Change], written: Sequence[Path]) -> tuple[str, ...]:
     """A sentence each."""
-    return (*_training(model, changes), *_size(written))
+    return (*_training(model, changes), *_calibration(model, changes), *_size(written))
 
 
 def _training(model: ModelProto, changes: Sequence[Change]) -> Iterator[str]:
@@ -27,6 +30,11 @@ def _training(model: ModelProto, changes: Sequence[Change]) -> Iterator[str]:
     if names:
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         yield f"the training_info of the model draws {names[0]}{more} the old way whenever a training starts from it"
+
+
+def _calibration(model: ModelProto, changes: Sequence[Change]) -> Iterator[str]:
+    if any(change.scale for change in changes) and any(node.op_type in CALIBRATED for node in model.graph.node):
+        yield "the scales by which the network quantises what its layers read were chosen for the weights that were there; calibrate them anew"
 
 
 def _size(written: Sequence[Path]) -> Iterator[str]:

@@ -1,12 +1,13 @@
-"""What `initaudit fix` did, in words for the terminal."""
+"""What `initaudit fix` did, in words, for the terminal and the page alike."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from itertools import groupby
+from typing import Any, NamedTuple
 
 from initaudit.formats.printing import number, printed, visible
-from initaudit.formats.telling import plural
+from initaudit.formats.telling import Part, plural
 
 RUNGS = {
     "cause": "{} mended for values that are wrong by themselves",
@@ -14,7 +15,121 @@ RUNGS = {
     "chain": "{} shaped together, so that the chain as a whole passes signal and gradient",
 }
 """What each rung of the plan does."""
-STILL_FAILS = ", as the model would still fail; --keep-going writes it all the same"
+HOW = {
+    "ones": "set to 1",
+    "zeros": "set to 0",
+    "kept": "weights kept",
+}
+"""What is said of weights that no scheme drew."""
+OFF_MEAN = 0.1
+"""Multiple of the larger std by which the mean of weights must move to be shown. A judgement: that of draws is far less."""
+NAMED = 3
+"""Layers that are named where the same stays in many. A judgement: what one line takes."""
+
+
+class Moved(NamedTuple):
+    """One statistic of a layer before and after."""
+
+    of: str
+    before: str
+    after: str
+
+
+def moved(change: Part) -> list[Moved]:
+    """What a change did to a layer: the std of its weights, or the mean where that is what changed, and the mean of its bias."""
+    found = []
+    stds, means = (change["std_before"], change["std_after"]), (change["mean_before"], change["mean_after"])
+    weights_changed = change["scheme"] != "kept"
+    if weights_changed and (None in stds or any(stds)):
+        found.append(("std", *stds))
+    if weights_changed and (None in stds + means or abs(means[1] - means[0]) > OFF_MEAN * max(stds) or stds == (0, 0)):
+        found.append(("mean", *means))
+    if change["bias"]:
+        found.append((f"bias {change['bias']}", change["bias_before"], change["bias_after"]))
+    return [Moved(of, number(before), number(after)) for of, before, after in found]
+
+
+def how(change: Part) -> str:
+    """What was done to the weights: a scheme, mostly."""
+    scheme: str = change["scheme"]
+    if change["repaired"]:
+        return f"{change['repaired']}; all else kept"
+    scale = f", with the scale {change['scale']}" if change["scale"] else ""
+    return HOW.get(scheme, scheme) + scale
+
+
+def rung(step: Part) -> str:
+    """What a rung of the plan did."""
+    return RUNGS[step["rung"]].format(plural(step["layers"], "layer"))
+
+
+def taken_back(step: Part) -> str:
+    """That its changes do not stay, where they do not."""
+    return "" if step["kept"] else "taken back, as it is worse"
+
+
+def outcome(fix: Part) -> str:
+    """What was written, or why nothing was, in a sentence."""
+    written = ", ".join(fix["written"])
+    if not fix["changes"]:
+        return _nothing(fix) + (f"; {written} is an unchanged copy" if written else "")
+    if written:
+        return f"wrote {written}"
+    failing = ", as the model would still fail; --keep-going writes it all the same" if fix["held_back"] else ""
+    return f"{plural(len(fix['changes']), 'layer')} would change; nothing was written{failing}"
+
+
+def _nothing(fix: Part) -> str:
+    errors = [f for f in fix["before"]["findings"] if f["suppressed"] is None and f["severity"] == "error"]
+    if not errors:
+        return f"{fix['model']}: nothing to fix"
+    return f"{fix['model']}: nothing that a new draw would mend ({errors[0]['code']} {errors[0]['name']} remains)"
+
+
+def then(fix: Part) -> str:
+    """What the second of two verdicts is of."""
+    return "after" if fix["written"] or not fix["changes"] else "then"
+
+
+class Stays(NamedTuple):
+    """A finding that stays, in one layer or for one reason in many."""
+
+    rule: str
+    severity: str
+    where: str
+    reason: str
+
+
+def stays(fix: Part) -> list[Stays]:
+    """What was left alone and why: layers that were refused, then findings."""
+    refused = [Stays("", "", refusal["layer"], refusal["reason"]) for refusal in fix["refusals"]]
+
+    def alike(left: Part) -> tuple[str, str, str]:
+        return left["code"], left["severity"], left["reason"]
+
+    found = []
+    for _, group in groupby(fix["left"], key=alike):
+        first, *others = same = list(group)
+        titles = ", ".join(left["title"] for left in same[:NAMED])
+        more = f" and {len(same) - NAMED} more" if len(others) >= NAMED else ""
+        found.append(Stays(f"{first['code']} {first['name']}", first["severity"], titles + more, first["reason"]))
+    return refused + found
+
+
+def verdict(report: Part) -> str:
+    """Of a network before or after: status, trainability and the reason."""
+    found = report["verdict"]
+    return f"{found['status']}{_score(found['trainability'])}: {found['reason']}"
+
+
+def exported(fix: Part) -> list[str]:
+    """Of the file of weights, where there is one, a sentence each."""
+    file = fix["exported"]
+    if file is None:
+        return []
+    lines = [f"wrote {plural(file['tensors'], 'tensor')} to {file['path']}"]
+    lines += [f"note: {note}" for note in file["notes"]]
+    return lines + [f"not in {file['path']}: {missing}" for missing in file["missing"]]
 
 
 def changes_text(fix: Mapping[str, Any], after: Mapping[str, Any]) -> str:
@@ -27,70 +142,30 @@ def changes_text(fix: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     return printed("\n".join(map(visible, _lines(fix, after))))
 
 
-def _lines(fix: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+def _lines(fix: Part, after: Part) -> Iterator[str]:
     told: set[tuple[str, str]] = set()
     for change in fix["changes"]:
         yield _change(change)
         if change["wrong"] and (change["rung"] == "cause" or (change["rung"], change["reason"]) not in told):
             yield f"    {change['wrong']}"
         told.add((change["rung"], change["reason"]))
-    yield from (_rung(step) for step in fix["rungs"])
-    for refusal in fix["refusals"]:
-        yield f"{refusal['layer']}: left as it is: {refusal['reason']}"
-    if not fix["changes"]:
-        yield _nothing(fix)
-    elif not fix["written"]:
-        count = len(fix["changes"])
-        failing = STILL_FAILS if fix["held_back"] else ""
-        yield f"{count} {'layer' if count == 1 else 'layers'} would change; nothing was written{failing}"
-        yield _verdict("before:", fix["before"])
-        yield _verdict("then:", after)
-    else:
-        yield f"wrote {', '.join(fix['written'])}"
-        yield _verdict("before:", fix["before"])
-        yield _verdict("after:", after)
+    for step in fix["rungs"]:
+        back = taken_back(step)
+        yield f"{rung(step)}: {step['status']}{_score(step['trainability'])}{'; ' + back if back else ''}"
+    yield outcome(fix)
+    if fix["changes"]:
+        yield f"before:  {verdict(fix['before'])}"
+        yield f"{then(fix) + ':':8} {verdict(after)}"
+    for rule, severity, where, reason in stays(fix):
+        yield f"{where}: left as it is: {reason}" if not rule else f"left: {rule} [{severity}] at {where}: {reason}"
     yield from (f"note: {note}" for note in fix["notes"])
-    if fix["exported"] is not None:
-        yield from _exported(fix["exported"])
+    yield from exported(fix)
 
 
-def _exported(exported: Mapping[str, Any]) -> Iterator[str]:
-    yield f"wrote {plural(exported['tensors'], 'tensor')} to {exported['path']}"
-    yield from (f"note: {note}" for note in exported["notes"])
-    yield from (f"not in {exported['path']}: {missing}" for missing in exported["missing"])
+def _change(change: Part) -> str:
+    values = ", ".join(f"{of} {before} -> {after}" for of, before, after in moved(change))
+    return f"{change['title']}: {values} ({how(change)}) [{change['reason']}]"
 
 
-def _change(change: Mapping[str, Any]) -> str:
-    bias = f", bias {change['bias']} reset" if change["bias"] else ""
-    stds = f"std {number(change['std_before'])} -> {number(change['std_after'])} ({change['scheme']}{bias})"
-    mean = f"mean {number(change['mean_before'])} -> {number(change['mean_after'])} ({change['scheme']}{bias})"
-    what = {
-        "ones": f"set to 1{bias}",
-        "kept": f"weights kept{bias}",
-        "repaired": f"values that are no numbers replaced, all others kept{bias}",
-    }.get(change["scheme"], stds if change["std_after"] else mean)
-    return f"{change['title']}: {what} [{change['reason']}]"
-
-
-def _rung(step: Mapping[str, Any]) -> str:
-    """What a rung came to: the network behind it, as predicted."""
-    count, learn = step["layers"], step["trainability"]
-    score = "" if learn is None else f", trainability {learn:.2f}"
-    done = RUNGS[step["rung"]].format(f"{count} {'layer' if count == 1 else 'layers'}")
-    return f"{done}: {step['status']}{score}{'' if step['kept'] else '; taken back, as it is worse'}"
-
-
-def _nothing(fix: Mapping[str, Any]) -> str:
-    copied = f"; {fix['written'][0]} is an unchanged copy" if fix["written"] else ""
-    errors = [f for f in fix["before"]["findings"] if f["suppressed"] is None and f["severity"] == "error"]
-    if not errors:
-        return f"{fix['model']}: nothing to fix{copied}"
-    first = f"{errors[0]['code']} {errors[0]['name']}"
-    return f"{fix['model']}: nothing that a new draw would mend ({first} remains){copied}"
-
-
-def _verdict(word: str, report: Mapping[str, Any]) -> str:
-    verdict = report["verdict"]
-    learn = verdict["trainability"]
-    score = "" if learn is None else f", trainability {learn:.2f}"
-    return f"{word:8} {verdict['status']}{score}: {verdict['reason']}"
+def _score(trainability: float | None) -> str:
+    return "" if trainability is None else f", trainability {trainability:.2f}"

@@ -51,6 +51,7 @@ def layer_table(
     right: Collection[str],
     give_up: Sequence[str] = (),
     styles: Sequence[str] | None = None,
+    min_name: int = MIN_NAME,
 ) -> LayerTable:
     """A table whose first column, the name, gives way: first the part that all names share, then their beginnings.
 
@@ -61,9 +62,10 @@ def layer_table(
         right: headings of numbers.
         give_up: headings of columns that may go, the first one first; those without any value go before them.
         styles: of the rows.
+        min_name: columns that a name gets, where it is as long, before any column is given up.
     """
     names = [row[0] for row in rows]
-    wanted = min(MIN_NAME, max(map(len, [headings[0], *_without_prefix(names)])))
+    wanted = min(min_name, max(map(len, [headings[0], *_without_prefix(names)])))
     needed = {h: BETWEEN + max(map(len, [h, *(row[i] for row in rows)])) for i, h in enumerate(headings) if i}
     empty = [h for i, h in enumerate(headings) if all(row[i] == NOTHING for row in rows)]
     going, dropped = sorted(give_up, key=lambda heading: heading not in empty), []

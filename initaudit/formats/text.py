@@ -38,9 +38,10 @@ class TextFormat(Format):
         counts: Counter[tuple[str, str, str]] = Counter()
         between = ""
         for report in reports:
-            if "fix" in head:
+            fixed = "fix" in head
+            if fixed:
                 yield changes_text(head["fix"], report) + "\n"
-            yield between + _printed(options, partial(_report, report, options))
+            yield between + _printed(options, partial(_report, report, options, offer=not fixed))
             between = "\n"
             counts.update((f["code"], f["name"], f["severity"]) for f in active(report))
         if not between:
@@ -76,7 +77,7 @@ def _printed(options: FormatOptions, show: Callable[[Console], None]) -> str:
     return printed(out.getvalue())
 
 
-def _report(report: Part, options: FormatOptions, console: Console) -> None:
+def _report(report: Part, options: FormatOptions, console: Console, *, offer: bool) -> None:
     console.print(Text(visible(report["model"]["path"]), style="bold"))
     verdict = report["verdict"]
     head = Text.assemble((verdict["status"].upper(), STYLES[verdict["status"]]))
@@ -94,7 +95,7 @@ def _report(report: Part, options: FormatOptions, console: Console) -> None:
     if verdict["context"] in ("fresh", "unknown"):
         console.print(Text(visible(f"Slowness {_slowness(verdict)}."), style="dim"))
     _headline(console, verdict)
-    print_findings(console, report, options)
+    print_findings(console, report, options, offer=offer)
     for line in report["failed_rules"]:
         console.print(Text(visible(f"Not judged: {line}"), style=STYLES["error"]))
     for line in missed(report):

@@ -36,8 +36,8 @@ FIX = "`initaudit fix` draws the weights anew that these findings ask for, and a
 """What ends the findings where one of them is of that kind."""
 
 
-def print_findings(console: Console, report: Part, options: FormatOptions) -> None:
-    """Those that count, by rule; without `--verbose` no notes, and one of each rule."""
+def print_findings(console: Console, report: Part, options: FormatOptions, *, offer: bool = True) -> None:
+    """Those that count, by rule; without `--verbose` no notes, and one of each rule; with `offer` that a fix would help, where it would."""
     counting = active(report)
     shown = [f for f in counting if options.verbose or f["severity"] != "info"]
     told: set[str] = set()
@@ -51,7 +51,8 @@ def print_findings(console: Console, report: Part, options: FormatOptions) -> No
         if group[1:]:
             _others(console, group[1:])
     obstacle = report["verdict"].get("obstacle")
-    if (obstacle is None or obstacle["fix_helps"]) and any(fix_acts_on(f["remedy"], f["severity"]) for f in counting):
+    helps = offer and (obstacle is None or obstacle["fix_helps"])
+    if helps and any(fix_acts_on(f["remedy"], f["severity"]) for f in counting):
         console.print()
         console.print(Text(FIX, style="dim"))
     hidden = len(counting) - len(shown)

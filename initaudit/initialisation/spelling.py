@@ -91,16 +91,16 @@ def known_schemes() -> tuple[str, ...]:
 
 
 def scheme_of(text: str) -> Scheme:
-    """The scheme that is written so. Raises UsageError, with the nearest name or the form of the family."""
-    written, colon, numbers = text.strip().partition(":")
+    """The scheme that is written so, in whatever case. Raises UsageError, with the nearest name or the form of the family."""
+    written, colon, numbers = text.strip().lower().partition(":")
     name = ALIASES.get(written, written)
     if not colon and name in SCHEMES:
         return SCHEMES[name]
     family = FAMILIES.get(name)
     if family is None:
-        known = (AUTO, *BY_INPUTS, *SCHEMES, *ALIASES, *FAMILIES)
-        there_are = f"there are {', '.join(sorted(known))}"
-        raise UsageError(f"unknown scheme {text!r}{similar(written, known) or f'; {there_are}'}")
+        if not written:
+            raise UsageError(f"no scheme is named; {_there_are()}")
+        raise UsageError(f"unknown scheme {text!r}{similar(written, _names()) or f'; {_there_are()}'}")
     try:
         return family.make(*(word.strip() for word in numbers.split(",") if word.strip()))
     except TypeError:
@@ -109,19 +109,33 @@ def scheme_of(text: str) -> Scheme:
         raise UsageError(f"scheme {text!r}, written {written}:{family.form}: {error}") from error
 
 
+def _names() -> list[str]:
+    return sorted({AUTO, *BY_INPUTS, *SCHEMES, *ALIASES, *FAMILIES})
+
+
+def _there_are() -> str:
+    return f"there are {', '.join(_names())}"
+
+
 def read_schemes(value: Any) -> tuple[str, ...]:
-    """Checked texts `SCHEME` or `GLOB=SCHEME`: of a list, or of one text with blanks between them. Raises UsageError."""
-    items = value.split() if isinstance(value, str) else value
+    """Checked texts `SCHEME` or `GLOB=SCHEME`, schemes in lower case: of a list, or of one text with blanks between them. Raises UsageError."""
+    items = (value.split() or [value]) if isinstance(value, str) else value
     if not isinstance(items, Iterable) or isinstance(items, Mapping):
         raise UsageError(f"{value!r} is no list of schemes")
-    texts = tuple(read_text(item).strip() for item in items)
-    for text in texts:
-        glob, equals, scheme = text.rpartition("=")
-        if equals and not glob.strip():
-            raise UsageError(f"{text!r} names no layer before the equals sign")
-        if scheme.strip() not in (AUTO, *BY_INPUTS):
-            scheme_of(scheme)
-    return texts
+    return tuple(_checked(read_text(item).strip()) for item in items)
+
+
+def _checked(text: str) -> str:
+    """The text with its scheme in lower case; names of layers keep theirs."""
+    glob, equals, scheme = text.rpartition("=")
+    if equals and not glob.strip():
+        raise UsageError(f"{text!r} names no layer before the equals sign")
+    scheme = scheme.strip().lower()
+    if equals and not scheme:
+        raise UsageError(f"{text!r} names no scheme behind the equals sign; {_there_are()}")
+    if scheme not in (AUTO, *BY_INPUTS):
+        scheme_of(scheme)
+    return f"{glob}{equals}{scheme}"
 
 
 @dataclass(frozen=True, slots=True)

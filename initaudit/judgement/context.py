@@ -11,6 +11,7 @@ from initaudit.judgement.groups import vote_of
 from initaudit.judgement.running_statistics import never_updated
 from initaudit.judgement.untrained import weigh_evidence, with_evidence
 from initaudit.kind import Kind
+from initaudit.stats.strays import is_constant
 
 if TYPE_CHECKING:
     from initaudit.judgement.groups import Group
@@ -136,9 +137,9 @@ def _training_marks(layers: Sequence[LayerAudit], hardly: Sequence[Group]) -> _M
     norms = [
         a for a in layers if a.layer.kind is Kind.NORM and not (a.stats.std > 0 and never_updated(a.layer))
     ]  # scales of a norm that never saw data were drawn: RepVGG starts them at N(0.1, 0.1) (timm)
-    moved = [a for a in norms if a.stats.std > 0]
+    moved = [a for a in norms if not is_constant(a.stats)]
     biases = [a for a in layers if a.bias is not None and a.bias.count > 1]
-    constant = [a for a in biases if (a.bias is not None and a.bias.std == 0) or a.input_mean is not None]
+    constant = [a for a in biases if (a.bias is not None and is_constant(a.bias)) or a.input_mean is not None]
     evidence = []
     if norms:
         evidence.append(f"{len(moved)} of {len(norms)} normalisation vectors have left their constant start")

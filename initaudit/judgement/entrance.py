@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from initaudit.model.operators import Use
+from initaudit.model.walks import chain_end
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from initaudit.measuring.layer_audit import LayerAudit
     from initaudit.model.graph import Value
@@ -19,27 +20,28 @@ PASSED = (Use.PASS, Use.SUM, Use.SCALE)
 def entrance_layers(layers: Sequence[LayerAudit]) -> dict[str, Value]:
     """Layer name -> the input of the model that arrives there with nothing but linear steps on its way, other layers among them."""
     found: dict[str, Value] = {}
-    linear: dict[int, LayerAudit] = {}
+    before: dict[Value, Value] = {}
+    known: dict[Value, Value] = {}
+
+    def back(value: Value) -> Value | None:
+        return None if value.is_input else before.get(value) or _moved_from(value)
+
     for audit in layers:
         layer = audit.layer
         if not layer.kind.is_product:
             continue
-        entering = _input_behind(layer.input, linear)
-        if entering is not None:
+        entering = None if layer.input is None else chain_end(layer.input, back, known)
+        if entering is not None and entering.is_input:
             found[layer.name] = entering
-            if layer.activation is None and layer.normalized_by is None:
-                linear[id(layer.output)] = audit
+            if layer.activation is None and layer.normalized_by is None and layer.output is not None:
+                before[layer.output] = entering
     return found
 
 
-def _input_behind(value: Value | None, linear: Mapping[int, LayerAudit]) -> Value | None:
-    while value is not None and not value.is_input:
-        if id(value) in linear:
-            value = linear[id(value)].layer.input
-            continue
-        node = value.producer
-        if node is None or node.spec.use not in PASSED:
-            return None
-        data = [v for i, v in enumerate(node.inputs) if v is not None and not v.is_static and node.spec.carries(i)]
-        value = data[0] if len(data) == 1 else None
-    return value
+def _moved_from(value: Value) -> Value | None:
+    """What a linear step makes the value of, where that is one."""
+    node = value.producer
+    if node is None or node.spec.use not in PASSED:
+        return None
+    data = [v for i, v in enumerate(node.inputs) if v is not None and not v.is_static and node.spec.carries(i)]
+    return data[0] if len(data) == 1 else None

@@ -3,50 +3,57 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from initaudit.findings import matches
+from initaudit.findings import Finding, matches
 from initaudit.options import misplaced_layer
 
 if TYPE_CHECKING:
     from initaudit.config import Config
-    from initaudit.extraction.layer import Layer
-    from initaudit.findings import Finding
     from initaudit.judgement.baseline import Baseline
-    from initaudit.measuring.layer_audit import LayerAudit
     from initaudit.options import Ignore
 
+F = TypeVar("F", bound=Finding)
 
-def check_reasons(config: Config, layers: Iterable[Layer]) -> None:
-    """Raises UsageError where the reason of an ignore is a layer of the model: `=` for `:` would accept the finding everywhere."""
-    known = {name for layer in layers for name in (layer.name, layer.title)}
+
+def check_reasons(config: Config, known: Collection[str]) -> None:
+    """Raises UsageError where the reason of an ignore is a name or title of a layer (`known`): `=` for `:` would accept the finding everywhere."""
     for ignore in config.ignore:
         if ignore.layer == "*" and ignore.reason.partition("=")[0].strip() in known:
             raise misplaced_layer(ignore.rule, ignore.reason)
 
 
 def apply_filters(
-    found: Iterable[Finding], config: Config, baseline: Baseline | None, layers: Sequence[LayerAudit], model: str
+    found: Iterable[Finding], config: Config, baseline: Baseline | None, depth: Mapping[str, int], model: str
 ) -> tuple[Finding, ...]:
-    """Drop what was not selected, mark what is ignored or known; most severe first, then by depth of the layer, then code."""
-    depth = {audit.layer.name: audit.layer.depth for audit in layers}
-    selected = [finding for finding in found if any(matches(finding, word) for word in config.select)]
-    kept = []
-    for told_apart in _told_apart(selected, depth):
-        levels = [level.severity for level in config.severity if level.applies(told_apart)]
-        finding = replace(told_apart, severity=levels[-1]) if levels else told_apart
-        reason = next((i.reason for i in config.ignore if i.applies(finding)), None)
-        known = None if baseline is None else baseline.reason(model, finding)
-        kept.append(replace(finding, suppressed=reason or known, known=None if baseline is None else known is not None))
+    """Drop what was not selected, mark what is ignored or known; most severe first, then by the depth of the layer called so, then code."""
+    selected = [finding for finding in found if is_selected(finding, config)]
+    kept = [weighed(finding, config, baseline, model) for finding in _told_apart(selected, depth)]
     kept.sort(
         key=lambda f: (-f.severity.rank, depth.get(f.layer or "", -1), f.code, f.layer or "", f.initializer or "")
     )
     return tuple(kept)
 
 
-def _told_apart(found: Iterable[Finding], depth: dict[str, int]) -> list[Finding]:
+def is_selected(finding: Finding, config: Config) -> bool:
+    """Whether the rule that found it is one of those that are asked for."""
+    return any(matches(finding, word) for word in config.select)
+
+
+def weighed(finding: F, config: Config, baseline: Baseline | None, model: str) -> F:
+    """The finding as severe as the project calls it, and marked where it is ignored, or known of the model at this path."""
+    levels = [level.severity for level in config.severity if level.applies(finding)]
+    finding = replace(finding, severity=levels[-1]) if levels else finding
+    reason = next((i.reason for i in config.ignore if i.applies(finding)), None)
+    known = None if baseline is None else baseline.reason(model, finding)
+    if reason is None and baseline is None:
+        return finding
+    return replace(finding, suppressed=reason or known, known=None if baseline is None else known is not None)
+
+
+def _told_apart(found: Iterable[Finding], depth: Mapping[str, int]) -> list[Finding]:
     """Findings that code and subject do not tell apart (of layers without a name, say) numbered by the depth of their layers."""
     seen: Counter[tuple[str, str]] = Counter()
     numbered = []

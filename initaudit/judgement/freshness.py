@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from initaudit.judgement.groups import Group, biases_law, grouped
 from initaudit.judgement.running_statistics import never_updated
 from initaudit.kind import Kind
+from initaudit.stats.strays import is_constant
 
 if TYPE_CHECKING:
     from initaudit.measuring.layer_audit import LayerAudit
@@ -94,7 +95,7 @@ def _of_norm(audit: LayerAudit) -> float:
     """Scales that vary beside shifts that do not were drawn so: DCGAN starts them at N(1, 0.02) (Radford et al. 2016)."""
     if audit.layer.kind is not Kind.NORM or audit.layer.untrainable is not None or audit.stats.count < 2:
         return 0.0
-    scales, shifts = audit.stats.std > 0, audit.bias is None or audit.bias.std > 0
+    scales, shifts = not is_constant(audit.stats), audit.bias is None or not is_constant(audit.bias)
     if scales != shifts:
         return 0.0
     if not scales:

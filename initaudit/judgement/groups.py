@@ -12,6 +12,7 @@ from initaudit.measuring.measure import facts_of
 from initaudit.stats.bias_origin import BiasOrigin, SharedLaw, origin_of_bias, shared_law
 from initaudit.stats.laws import candidate_laws
 from initaudit.stats.provenance import ACCEPT
+from initaudit.stats.strays import is_constant
 
 if TYPE_CHECKING:
     from initaudit.measuring.layer_audit import LayerAudit
@@ -129,7 +130,7 @@ def grouped(layers: Iterable[LayerAudit]) -> list[Group]:
 def biases_law(groups: Sequence[Group]) -> SharedLaw | None:
     """The one law, if any, that explains every bias that is neither constant nor torch's default: the author's own, perhaps."""
     layers = [part for group in groups if group.bias in ("open", "moved") for part in group.parts]
-    strange = [(a.bias, a.layer.fan_in) for a in layers if a.bias is not None and a.bias.min != a.bias.max]
+    strange = [(a.bias, a.layer.fan_in) for a in layers if a.bias is not None and not is_constant(a.bias)]
     return shared_law([bias for bias, _ in strange], [fan_in for _, fan_in in strange])
 
 

@@ -4,28 +4,52 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from initaudit.judgement.model_audit import once_per_audit
 from initaudit.model.operators import Use
+from initaudit.model.walks import chain_end
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from initaudit.judgement.model_audit import ModelAudit
     from initaudit.measuring.layer_audit import LayerAudit
+    from initaudit.model.graph import Value
 
 
 def is_linear_in_the_input(layer: LayerAudit, audit: ModelAudit) -> bool:
     """Whether nothing but moves, pooling and layers without bias or activation stands between a model input and the layer."""
-    linear = {
+    if layer.layer.input is None:
+        return False
+    value = chain_end(layer.layer.input, lambda v: _made_from(v, _linear(audit)), _known(audit))
+    return value.is_input and value.graph.owner is None
+
+
+def _made_from(value: Value, linear: Mapping[Value, Value | None]) -> Value | None:
+    """What one such step makes the value of, where that is one."""
+    if value.is_input or value in linear:
+        return linear.get(value)
+    node = value.producer
+    if node is None or node.spec.use is not Use.PASS:
+        return None
+    data = [v for i, v in enumerate(node.inputs) if v is not None and not v.is_static and node.spec.carries(i)]
+    return data[0] if len(data) == 1 else None
+
+
+@once_per_audit
+def _linear(audit: ModelAudit) -> dict[Value, Value | None]:
+    """Input by output of each layer without bias or activation."""
+    return {
         a.layer.output: a.layer.input
         for a in audit.layers
-        if a.layer.kind.is_product and a.bias is None and a.layer.activation is None and a.layer.normalized_by is None
+        if a.layer.output is not None
+        and a.layer.kind.is_product
+        and a.bias is None
+        and a.layer.activation is None
+        and a.layer.normalized_by is None
     }
-    value = layer.layer.input
-    while value is not None and not value.is_input:
-        if value in linear:
-            value = linear[value]
-            continue
-        node = value.producer
-        if node is None or node.spec.use is not Use.PASS:
-            return False
-        data = [v for i, v in enumerate(node.inputs) if v is not None and not v.is_static and node.spec.carries(i)]
-        value = data[0] if len(data) == 1 else None
-    return value is not None and value.graph.owner is None
+
+
+@once_per_audit
+def _known(audit: ModelAudit) -> dict[Value, Value]:
+    """Where the chains end that were followed."""
+    return {}

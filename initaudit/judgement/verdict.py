@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -63,17 +63,15 @@ def verdict_for(
     `unjudged` says why there is no trainability although the probe ran.
     """
     active = [f for f in findings if f.suppressed is None]
-    severities = {f.severity for f in active}
-    status = "fail" if Severity.ERROR in severities else "warn" if Severity.WARNING in severities else "pass"
     told = headline_of(active, obstacle)
     if told is None or (obstacle is not None and told[0].cause != obstacle.message):
         obstacle = None  # nothing that it causes counts
     return Verdict(
-        status=status,
+        status=status_of(active),
         context=context.name,
         trainability=None if trainability is None else round(trainability.score, 4),
         slowness=slowness,
-        reason=_nothing(findings, context, unjudged) if told is None else told[1],
+        reason=nothing_left(findings, context.name, unjudged) if told is None else told[1],
         headline=None if told is None else told[0],
         optimisers=None
         if trainability is None
@@ -92,11 +90,17 @@ def _lost(first_lost: tuple[str, str] | None, obstacle: Obstacle | None) -> tupl
     return first_lost[0], obstacle.message.rstrip(".")
 
 
-def _nothing(findings: Sequence[Finding], context: Context, unjudged: str | None) -> str:
+def status_of(active: Iterable[Finding]) -> str:
+    """pass, warn or fail, from the findings that count."""
+    severities = {f.severity for f in active}
+    return "fail" if Severity.ERROR in severities else "warn" if Severity.WARNING in severities else "pass"
+
+
+def nothing_left(findings: Iterable[Finding], context: str, unjudged: str | None = None) -> str:
     """That nothing was found, or nothing new: what was accepted is still there."""
     accepted = [f for f in findings if f.suppressed is not None and f.severity is not Severity.INFO]
     known = sum(f.known is True for f in accepted)
-    kind = {"fresh": "freshly initialised", "trained": "trained", "mixed": "partly trained"}.get(context.name)
+    kind = {"fresh": "freshly initialised", "trained": "trained", "mixed": "partly trained"}.get(context)
     found = f"No {'other ' if accepted else ''}problem found{f' in this {kind} network' if kind else ''}."
     told = [
         f"{count} {'finding is' if count == 1 else 'findings are'} {how}"

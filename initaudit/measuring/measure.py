@@ -4,38 +4,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import groupby
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from initaudit.errors import UnsupportedWeight
 from initaudit.initialisation.input_gains import input_gains
 from initaudit.initialisation.targets import Target, target_for
 from initaudit.kind import Kind
 from initaudit.measuring.coincidence import without_coincidences
-from initaudit.measuring.forked import processes, share
 from initaudit.measuring.input_mean import removed_mean
 from initaudit.measuring.layer_audit import LayerAudit
 from initaudit.measuring.packed import with_packed_draws
+from initaudit.measuring.sharing import Readers, Shared, engine_for, may_be_shared, shared, shared_scans
+from initaudit.model.identity import digest_of
+from initaudit.remembering import once
 from initaudit.stats import WeightStats, weigh
+from initaudit.stats.layout import lay_out
+from initaudit.stats.plan import plan
 from initaudit.stats.provenance import LayerFacts, Provenance, recognise
+from initaudit.stats.weigh import weigh_scanned
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
 
+    import numpy as np
+
     from initaudit.extraction.layer import Layer
 
-
-VALUE_COST: Final = 2e-9
-"""Seconds to weigh a value of a large tensor, as `benchmarks/static.py` gives it; it need only tell which half of the work is which."""
-LAYER_COST: Final = 1e-3
-"""Seconds to weigh a small tensor: the time of the same script for many small layers, divided by their number."""
-
-WORTH_SHARING: Final = 0.5
-"""Seconds of work from which processes are started for it. A judgement: ten times what starting one and taking its results back
-costs."""
-
-TURNS: Final = 16
-"""Parts for each process: none waits longer for the last one than a sixteenth of its own work."""
 
 Targets: TypeAlias = Mapping[int, Target | None]
 """By the identity of the layer."""
@@ -43,8 +37,13 @@ Weighing = tuple[WeightStats, WeightStats | None, Provenance | None, float | Non
 """Of one layer: the statistics of its weight and its bias, the law of the weight, and the mean that the bias takes out."""
 
 
-def measure(layers: Sequence[Layer], *, seed: int = 0) -> tuple[tuple[LayerAudit, ...], tuple[tuple[Layer, str], ...]]:
-    """Weigh each distinct weight once, however many layers share it; layers that cannot be weighed come with the reason."""
+def measure(
+    layers: Sequence[Layer], *, seed: int = 0, readers: Readers = None
+) -> tuple[tuple[LayerAudit, ...], tuple[tuple[Layer, str], ...]]:
+    """Weigh each distinct weight once, however many layers share it; layers that cannot be weighed come with the reason.
+
+    `readers` read the large ones.
+    """
     branches = sum(layer.ends_residual_branch and layer.kind.is_drawn for layer in layers)
     audits: list[LayerAudit] = []
     unread: list[tuple[Layer, str]] = []
@@ -53,7 +52,7 @@ def measure(layers: Sequence[Layer], *, seed: int = 0) -> tuple[tuple[LayerAudit
         id(layer): target_for(layer, residual_branches=branches, gain_before=gains.get(layer.name, 1.0))
         for layer in layers
     }
-    weighings = _weigh_all(layers, targets, seed)
+    weighings = _weigh_all(layers, targets, seed, readers)
     for layer in layers:
         found = weighings[id(layer)]
         if isinstance(found, str):
@@ -67,51 +66,64 @@ def measure(layers: Sequence[Layer], *, seed: int = 0) -> tuple[tuple[LayerAudit
     return tuple(without_coincidences(with_packed_draws(audits))), tuple(unread)
 
 
-def _weigh_all(layers: Sequence[Layer], targets: Targets, seed: int) -> dict[int, Weighing | str]:
+def _weigh_all(layers: Sequence[Layer], targets: Targets, seed: int, readers: Readers) -> dict[int, Weighing | str]:
     """By the identity of the layer: its weighing, or why there is none."""
-
-    def weigh_part(part: Sequence[Layer]) -> list[Weighing | str]:
-        biases: dict[Hashable, WeightStats | None] = {}
-        found: list[Weighing | str] = []
-        for _, group in groupby(part, key=_key):  # the values of one weight at a time
-            found += _weighings(list(group), targets, biases, seed)
-        return found
-
-    parts, count = _parts(layers)
-    results = share(weigh_part, parts, count)
-    return {
-        id(layer): found
-        for part, result in zip(parts, results, strict=True)
-        for layer, found in zip(part, result, strict=True)
-    }
-
-
-def _parts(layers: Sequence[Layer]) -> tuple[list[list[Layer]], int]:
-    """The layers in stretches of about equal work, each weight's layers together, and for how many processes."""
     by_weight: dict[Hashable, list[Layer]] = {}
     for layer in layers:
         by_weight.setdefault(_key(layer), []).append(layer)
-    costs = [VALUE_COST * math.prod(group[0].weight.shape) + LAYER_COST * len(group) for group in by_weight.values()]
-    total = sum(costs)
-    count = processes() if total > WORTH_SHARING else 1
-    parts: list[list[Layer]] = []
-    load = math.inf
-    for group, cost in zip(by_weight.values(), costs, strict=True):
-        if load > total / (count * TURNS):
-            parts.append([])
-            load = 0.0
-        parts[-1].extend(group)
-        load += cost
-    return parts, count
+    weights = list(by_weight.values())
+    biases: dict[Hashable, WeightStats | None] = {}
+    found: dict[int, Weighing | str] = {}
+
+    def settle(group: Sequence[Layer], stats: WeightStats | None = None) -> None:
+        def work() -> list[Weighing | str]:
+            return list(_weighings(group, targets, biases, seed, stats))
+
+        weighings = work() if stats else once(lambda: _question(group, targets, seed), work)
+        found.update((id(layer), weighing) for layer, weighing in zip(group, weighings, strict=True))
+
+    for number, stats in _weighed_by_others(weights, seed, readers):
+        settle(weights[number], stats)
+    for group in weights:
+        if id(group[0]) not in found:
+            settle(group)
+    return found
+
+
+def _weighed_by_others(
+    weights: Sequence[Sequence[Layer]], seed: int, readers: Readers
+) -> Iterator[tuple[int, WeightStats]]:
+    """Numbers and statistics of large weights that workers read, as they are finished."""
+    large = [number for number, group in enumerate(weights) if may_be_shared(group[0].weight)]
+
+    def handed_over() -> Iterator[Shared]:
+        for number in large:
+            view, groups = weights[number][0].weight, weights[number][0].groups
+            held = view.tensors[0].external()
+            if held is not None:
+                reading = plan(lay_out(view.array(), view.unit_axes, view.input_axes, groups), seed)
+                if (weight := shared(number, reading, held)) is not None:
+                    yield weight
+
+    with engine_for(readers, sum(math.prod(weights[number][0].weight.shape) for number in large)) as engine:
+        if engine is not None:
+            for weight, scan in shared_scans(handed_over(), engine):
+                yield weight.number, weigh_scanned(weight.plan, scan)
 
 
 def _weighings(
-    layers: Sequence[Layer], targets: Targets, biases: dict[Hashable, WeightStats | None], seed: int
+    layers: Sequence[Layer],
+    targets: Targets,
+    biases: dict[Hashable, WeightStats | None],
+    seed: int,
+    stats: WeightStats | None,
 ) -> Iterator[Weighing | str]:
-    """Of layers that use the same weight, in their order."""
+    """Of layers that use the same weight, in their order; `stats` where it was weighed already."""
     view, groups = layers[0].weight, layers[0].groups
     try:
-        stats = weigh(view.array(), unit_axes=view.unit_axes, input_axes=view.input_axes, groups=groups, seed=seed)
+        stats = stats or weigh(
+            view.array(), unit_axes=view.unit_axes, input_axes=view.input_axes, groups=groups, seed=seed
+        )
     except UnsupportedWeight as error:
         yield from [str(error)] * len(layers)
         return
@@ -124,6 +136,18 @@ def _weighings(
         else:
             origin = _provenance(layer, targets[id(layer)], stats, bias)
             yield summary, bias, origin, _input_mean(layer, bias, origin)
+
+
+def _question(layers: Sequence[Layer], targets: Targets, seed: int) -> Hashable:
+    """What decides the weighings of layers that use the same weight; of what cannot be read, a question of its own."""
+    view = layers[0].weight
+    try:
+        values = digest_of(view.array())
+        biases = [None if layer.bias is None else digest_of(_bias_values(layer)) for layer in layers]
+    except UnsupportedWeight:
+        return object()
+    facts = [(facts_of(a, targets[id(a)]), a.untrainable, str(a.node.attr("strides"))) for a in layers]
+    return values, view.unit_axes, view.input_axes, view.part, layers[0].groups, seed, (*facts,), (*biases,)
 
 
 def facts_of(layer: Layer, target: Target | None) -> LayerFacts:
@@ -181,8 +205,12 @@ def _weigh_bias(layer: Layer, known: dict[Hashable, WeightStats | None], seed: i
         return None
     key = (id(layer.bias), layer.bias_slice)
     if key not in known:
-        values = layer.bias.array().reshape(-1)
-        if layer.bias_slice is not None:
-            values = values[slice(*layer.bias_slice)]
-        known[key] = weigh(values, unit_axes=(0,), input_axes=(), seed=seed).summary()
+        known[key] = weigh(_bias_values(layer), unit_axes=(0,), input_axes=(), seed=seed).summary()
     return known[key]
+
+
+def _bias_values(layer: Layer) -> np.ndarray:
+    """The layer's own elements of its bias, flat."""
+    assert layer.bias is not None
+    values = layer.bias.array().reshape(-1)
+    return values if layer.bias_slice is None else values[slice(*layer.bias_slice)]

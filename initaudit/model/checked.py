@@ -1,7 +1,8 @@
 """One look at everything that a file says of itself, before anything else reads it: what comes behind may rely on it.
 
-Refused are names that are no text, operators without the inputs that they need, attributes of another type than the operator has (onnxruntime
-refuses both), and references to external data that lead out of the model's folder, wherever in the message they stand.
+Refused are names and words that are no text, operators without the inputs that they need, attributes of another type than the operator has, branches
+that give less than their If (onnxruntime refuses all of these), tensors that hold less than they promise, and references to external data that lead
+out of the model's folder, wherever in the message they stand.
 """
 
 from __future__ import annotations
@@ -14,16 +15,20 @@ import onnx
 from onnx import AttributeProto, TensorProto
 
 from initaudit.errors import InvalidModel
+from initaudit.model.attribute_values import check_values
 from initaudit.model.bodies import bodies_of
 from initaudit.model.external import check_external
 from initaudit.model.graph import DEFAULT_DOMAINS
 from initaudit.model.stored import tensors_of
+from initaudit.model.tensors import check_held
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from onnx import GraphProto, ModelProto, NodeProto, OperatorSetIdProto
+
+_Option = onnx.defs.OpSchema.FormalParameterOption
 
 NEWEST_VERSION = (1 << 31) - 1
 """Largest version of an operator set: onnx and onnxruntime count them in 32 bits."""
@@ -37,6 +42,10 @@ class _Schema:
 
     inputs: int = 0
     """How many it must have at least, in this version or in the newest; an omitted one in the middle counts."""
+    needed: tuple[int, ...] = ()
+    """Positions of those that must not be omitted, neither in this version nor in the newest."""
+    listed: int | None = None
+    """Position from which on all inputs are of one list, and none of them can be omitted; None where there is no list."""
     types: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Of the attributes, in this version and in the newest: files mix them, which does no harm."""
     required: frozenset[str] = frozenset()
@@ -114,10 +123,20 @@ def _check_nodes(nodes: Iterable[NodeProto], opset: _Opset, folder: Path | None)
         schema = opset.schema(node)
         if len(node.input) < schema.inputs:
             raise InvalidModel(f"{where}: {schema.inputs} inputs are needed, {len(node.input)} are there")
+        listed = () if schema.listed is None else range(schema.listed, len(node.input))
+        if (lacking := next((i for i in (*schema.needed, *listed) if not node.input[i]), None)) is not None:
+            raise InvalidModel(f"{where}: input {lacking + 1} is needed, and is left out")
         missing = schema.required.difference(a.name for a in node.attribute) if schema.required else None
         if missing:
             raise InvalidModel(f"{where}: the attribute {min(missing)!r} is missing")
         _check_attributes(where, node.attribute, schema.types, opset, folder)
+        for attribute in node.attribute:
+            check_values(where, node.domain, attribute)
+        if node.op_type == "If" and node.domain in DEFAULT_DOMAINS:
+            for branch, body in ((a.name, body) for a in node.attribute for body in bodies_of(a)):
+                if len(body.output) < len(node.output):
+                    given = f"{branch} gives {len(body.output)} values"
+                    raise InvalidModel(f"{where}: {given:.100}, the node has {len(node.output)} outputs")
 
 
 def _check_attributes(
@@ -138,6 +157,8 @@ def _check_attributes(
             names = (AttributeProto.AttributeType.Name(code) for code in (attribute.type, wanted[0]))
             msg = "{}: attribute {!r:.100} is of type {}, not {}".format(where, attribute.name, *names)
             raise InvalidModel(msg)
+        if attribute.name in types:  # words of an operator that ONNX defines; others may hold bytes
+            _check_words(where, (attribute.s, *attribute.strings))
         for tensor in tensors_of(attribute):
             _check_tensor(where, tensor, folder)
         for body in bodies_of(attribute):
@@ -149,6 +170,16 @@ def _check_tensor(where: str, tensor: TensorProto, folder: Path | None) -> None:
     if tensor.data_location == TensorProto.EXTERNAL:
         _check_text(where, (text for entry in tensor.external_data for text in (entry.key, entry.value)))
         check_external(tensor, folder)
+    else:
+        check_held(tensor, tensor.name)
+
+
+def _check_words(where: str, words: Iterable[bytes]) -> None:
+    for word in words:
+        try:
+            word.decode()
+        except UnicodeDecodeError:
+            raise InvalidModel(f"{where}: {word!r:.100} is not valid UTF-8") from None
 
 
 def _check_text(where: str, texts: Iterable[str]) -> None:
@@ -169,11 +200,25 @@ def _schema_of(op_type: str, domain: str, version: int) -> _Schema:
     except onnx.defs.SchemaError:  # older than the operator
         schema = newest
     types, later = _types(schema), _types(newest)
+    inputs = min(schema.min_input, newest.min_input)
     return _Schema(
-        inputs=min(schema.min_input, newest.min_input),
+        inputs=inputs,
+        listed=_listed(schema, newest),
+        needed=tuple(i for i in range(inputs) if all(_is_needed(s, i) for s in (schema, newest))),
         types={name: (code, later.get(name, code)) for name, code in types.items()},
         required=frozenset(name for name, a in schema.attributes.items() if a.required and name not in _FORGOTTEN),
     )
+
+
+def _is_needed(schema: onnx.defs.OpSchema, position: int) -> bool:
+    return position < len(schema.inputs) and schema.inputs[position].option is _Option.Single
+
+
+def _listed(*schemas: onnx.defs.OpSchema) -> int | None:
+    """Where the list begins in each of them; None where one has none."""
+    begins = [next((i for i, p in enumerate(s.inputs) if p.option is _Option.Variadic), None) for s in schemas]
+    known = [begin for begin in begins if begin is not None]
+    return max(known) if len(known) == len(begins) else None
 
 
 def _types(schema: onnx.defs.OpSchema) -> dict[str, int]:

@@ -28,6 +28,9 @@ _NUMPY_DTYPES: dict[int, np.dtype[Any]] = {
     for code in TensorProto.DataType.values()
     if code not in (TensorProto.UNDEFINED, TensorProto.STRING)
 }
+_REAL = frozenset(dtype.name for dtype in _NUMPY_DTYPES.values() if dtype.kind != "c")
+MOST_AXES = 64
+"""Of an array of numpy, whose NPY_MAXDIMS this is."""
 _SUB_BYTE_BITS = {
     TensorProto.INT4: 4,
     TensorProto.UINT4: 4,
@@ -85,9 +88,29 @@ class Tensor:
         """Whether the stored values are floating point of any width."""
         return self.dtype.startswith(("float", "bfloat", "complex"))
 
+    @property
+    def is_real(self) -> bool:
+        """Whether the values are real numbers: no texts, no complex numbers, nothing of a type that numpy does not know."""
+        return self.dtype in _REAL
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether several values share a byte."""
+        return isinstance(self.proto, TensorProto) and self.proto.data_type in _SUB_BYTE_BITS
+
+    @property
+    def is_external(self) -> bool:
+        """Whether the values lie in a file of their own."""
+        return isinstance(self.proto, TensorProto) and self.proto.data_location == TensorProto.EXTERNAL
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether the message holds the values as bytes, one behind the other, and not as numbers."""
+        return isinstance(self.proto, TensorProto) and self.proto.HasField("raw_data")
+
     def external(self) -> ExternalRange | None:
         """The bytes in an external file, or None where the data is inline. Raises ExternalDataError."""
-        if not isinstance(self.proto, TensorProto) or self.proto.data_location != TensorProto.EXTERNAL:
+        if not isinstance(self.proto, TensorProto) or not self.is_external:
             return None
         return external_range(self.proto, self.folder, self.nbytes())
 
@@ -95,11 +118,7 @@ class Tensor:
         """Bytes that the values take when packed as ONNX packs them."""
         if not isinstance(self.proto, TensorProto):
             return self.size * 8
-        bits = _SUB_BYTE_BITS.get(self.proto.data_type)
-        if bits is not None:
-            return (self.size * bits + 7) // 8
-        known = _NUMPY_DTYPES.get(self.proto.data_type)
-        return self.size * known.itemsize if known is not None else 0
+        return _nbytes(self.proto, self.size)
 
     def array(self) -> np.ndarray:
         """The values, read-only, shape `self.shape`; external data comes as a view of a memory map.
@@ -116,26 +135,32 @@ class Tensor:
 
 def tensor_from_proto(proto: TensorProto, *, name: str, folder: Path | None, origin: str = "initializer") -> Tensor:
     """Wrap a TensorProto after checking that the bytes for all that it declares exist. Raises InvalidModel or ExternalDataError."""
+    check_held(proto, name)
     shape = tuple(proto.dims)
-    if any(d < 0 for d in shape):
-        raise InvalidModel(f"tensor {name!r}: negative dimension in shape {list(shape)}")
     tensor = Tensor(
         name=name, proto=proto, dtype=dtype_name(proto.data_type), shape=shape, folder=folder, origin=origin
     )
-    known = proto.data_type in _NUMPY_DTYPES
-    if known and folder is not None:
+    if proto.data_type in _NUMPY_DTYPES and folder is not None:
         tensor.external()
-    if proto.data_type == TensorProto.STRING and len(proto.string_data) != tensor.size:
-        have = len(proto.string_data)
-        raise InvalidModel(f"tensor {name!r}: holds {have} texts, shape {list(shape)} needs {tensor.size}")
-    if known and proto.data_location != TensorProto.EXTERNAL:
-        if proto.HasField("raw_data"):
-            have, want, unit = len(proto.raw_data), tensor.nbytes(), "bytes"
-        else:
-            have, want, unit = _typed_length(proto), _typed_length_wanted(proto, tensor.size), "values"
-        if have != want:
-            raise InvalidModel(f"tensor {name!r}: holds {have} {unit}, shape {list(shape)} needs {want}")
     return tensor
+
+
+def check_held(proto: TensorProto, name: str) -> None:
+    """Raises InvalidModel where a tensor holds other values than as many as its shape needs; external ones and unknown types are not counted."""
+    shape = list(proto.dims)
+    if any(d < 0 for d in shape):
+        raise InvalidModel(f"tensor {name!r}: negative dimension in shape {shape}")
+    size = math.prod(shape)
+    if proto.data_type == TensorProto.STRING and len(proto.string_data) != size:
+        raise InvalidModel(f"tensor {name!r}: holds {len(proto.string_data)} texts, shape {shape} needs {size}")
+    if proto.data_type not in _NUMPY_DTYPES or proto.data_location == TensorProto.EXTERNAL:
+        return
+    if proto.HasField("raw_data"):
+        have, want, unit = len(proto.raw_data), _nbytes(proto, size), "bytes"
+    else:
+        have, want, unit = _typed_length(proto), _typed_length_wanted(proto, size), "values"
+    if have != want:
+        raise InvalidModel(f"tensor {name!r}: holds {have} {unit}, shape {shape} needs {want}")
 
 
 def sparse_tensor(proto: onnx.SparseTensorProto, *, name: str, folder: Path | None, origin: str = "sparse") -> Tensor:
@@ -157,6 +182,14 @@ def literal_tensor(values: Any, *, name: str) -> Tensor:
     return Tensor(name=name, proto=None, dtype=array.dtype.name, shape=array.shape, literal=array, origin="constant")
 
 
+def _nbytes(proto: TensorProto, size: int) -> int:
+    bits = _SUB_BYTE_BITS.get(proto.data_type)
+    if bits is not None:
+        return (size * bits + 7) // 8
+    known = _NUMPY_DTYPES.get(proto.data_type)
+    return size * known.itemsize if known is not None else 0
+
+
 def _typed_length(proto: TensorProto) -> int:
     """Values in the field that belongs to the element type, see onnx.proto; others are not read."""
     return len(getattr(proto, onnx.helper.tensor_dtype_to_field(proto.data_type)))
@@ -171,8 +204,10 @@ def _typed_length_wanted(proto: TensorProto, size: int) -> int:
 
 def _decode(proto: TensorProto, shape: tuple[int, ...], external: ExternalRange | None, nbytes: int) -> np.ndarray:
     known = _NUMPY_DTYPES.get(proto.data_type)
-    if known is None or known.kind == "c":  # no operator casts complex numbers, and no law draws them
+    if known is None or known.name not in _REAL:  # no operator casts complex numbers, and no law draws them
         raise UnsupportedWeight(f"element type {dtype_name(proto.data_type)} cannot be read")
+    if len(shape) > MOST_AXES:
+        raise UnsupportedWeight(f"a tensor with {len(shape)} axes cannot be read, one with {MOST_AXES} could")
     if external is None and not proto.HasField("raw_data"):
         array = numpy_helper.to_array(proto)
         array.flags.writeable = False

@@ -1,4 +1,4 @@
-"""Walks over a graph from one value: to all that is computed from it, or to all that it is computed from."""
+"""Walks over a graph from one value: to all that is computed from it, to all that it is computed from, or along a chain."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from initaudit.model.operators import Use
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection, MutableMapping
 
     from initaudit.model.graph import Node, Value
 
@@ -41,3 +41,21 @@ def nodes_behind(start: Value | None, stops: Collection[Node] = ()) -> list[Node
         if node not in stops:
             queue += [operand for operand in node.inputs if operand is not None and not operand.is_static]
     return list(found)
+
+
+def chain_end(start: Value, step: Callable[[Value], Value | None], known: MutableMapping[Value, Value]) -> Value:
+    """The last value that is reached from `start` by one `step` after the other, until it gives None.
+
+    `known` keeps the end for each value on the way: callers that share it take each link once, however many values they start from.
+    """
+    way, value = [], start
+    while value not in known:
+        following = step(value)
+        if following is None:
+            known[value] = value
+            break
+        way.append(value)
+        value = following
+    end = known[value]
+    known.update(dict.fromkeys(way, end))
+    return end

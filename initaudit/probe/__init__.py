@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from initaudit.config import DEFAULT_PROVIDER
 from initaudit.errors import ProbeError
+from initaudit.model.identity import identity_of
 from initaudit.probe.background import Probing
 from initaudit.probe.growth import is_superlinear
 from initaudit.probe.merging import merged
 from initaudit.probe.plan import Plan, ProbeOptions, make_plans
+from initaudit.probe.session import packs_weights
 from initaudit.probe.signal import Signal
+from initaudit.remembering import once
 
 if TYPE_CHECKING:
     import threading
@@ -196,7 +200,19 @@ def _probe_plan(run: _Run, plan: Plan) -> dict[str, Any]:
     if isinstance(options.input_data, bytes):
         job["data"] = len(blobs)
         blobs.append(options.input_data)
-    return run_child(job, blobs, timeout=left, max_memory=options.max_memory, progress=run.progress, stop=run.stop)
+    return once(
+        lambda: _question(model, job, options),
+        lambda: run_child(
+            job, blobs, timeout=left, max_memory=options.max_memory, progress=run.progress, stop=run.stop
+        ),
+        keep=lambda answer: not (answer.get("interrupted") or answer.get("cut_short")),
+    )
+
+
+def _question(model: Model, job: Mapping[str, Any], options: ProbeOptions) -> Hashable:
+    """What decides the answer to a job: the network, whatever file holds it, and what is asked."""
+    asked = json.dumps({key: job[key] for key in ("plan", "options")}, sort_keys=True)
+    return identity_of(model), packs_weights(model.proto), asked, options.input_data
 
 
 def start_probe(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Probing:
 
     def start(self) -> Self:
         """Begin in the background; where no thread can be had, the work waits until its result is asked for."""
-        thread = threading.Thread(target=self._run, daemon=True)
+        thread = threading.Thread(target=copy_context().run, args=(self._run,), daemon=True)
         try:
             thread.start()
         except RuntimeError:

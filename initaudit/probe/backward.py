@@ -163,7 +163,8 @@ class Backward:
             if alone is None or sources is None or settled or self._is_outer_product(layer):
                 continue
             dtype = self.forward.values[layer.output].dtype
-            found = alone.derivatives(sources, dtype, rng, self._repeats)
+            shape = self.forward.values[layer.output].shape
+            found = [f for f in alone.derivatives(sources, dtype, rng, self._repeats) if _stretches(f[0].shape, shape)]
             gradient.is_weight_exhausted = not found
             by_weight[layer.name] = [self._perturbation(layer, direction, size) for direction, size in found]
             if isinstance(alone, RecurrentAlone) and alone.is_first:
@@ -231,3 +232,8 @@ class Backward:
         shape = self.forward.values[layer.output].shape
         axis = layer.channel_axis
         return axis is not None and -len(shape) <= axis < len(shape) and math.prod(shape) == shape[axis]
+
+
+def _stretches(shape: tuple[int, ...], whole: tuple[int, ...]) -> bool:
+    """Whether an array of this shape stands for one of the whole shape: not where the operator itself stretches its input to the weight's."""
+    return len(shape) <= len(whole) and all(n in (1, m) for n, m in zip(reversed(shape), reversed(whole), strict=False))

@@ -104,7 +104,7 @@ def _taken(
         for sparse in body.sparse_initializer:
             target.sparse_initializer.append(_sparse(sparse, inner[sparse.values.name]))
         yield from _taken(target, body.node, inner, branches)
-        for given, output in zip(body.output, renamed.output, strict=True):
+        for given, output in zip(body.output, renamed.output, strict=False):
             if output:
                 yield helper.make_node("Identity", [inner.get(given.name, given.name)], [output])
 

@@ -67,6 +67,8 @@ class Recurrence:
         """Values that must be known."""
         self.held = {i: given[i] for i in HELD if i in given}
         self._seen: tuple[list[np.ndarray], list[tuple[np.ndarray, ...]]] | None = None
+        self._levels: list[tuple[float, ...]] = []
+        """Sizes of the states that were seen, which every change is measured by."""
 
     @cached_property
     def weights(self) -> dict[int, np.ndarray]:
@@ -164,8 +166,10 @@ class Recurrence:
             for t in range(len(x)):
                 states.append(self.step(x[t : t + 1], states[-1], {}))
             self._seen = given, states
+            self._levels = [tuple(map(_level, some)) for some in states]
         return self._seen[1]
 
+    @np.errstate(over="ignore")  # of squares, see `_size`
     def follow(
         self,
         sources: State,
@@ -184,7 +188,7 @@ class Recurrence:
         found: list[Change] = []
         for t in range(len(x)):
             entering, pushed = x[t : t + 1], push if t == 0 else None
-            carried = max(_relative(c, s) for c, s in zip(change.values, states[t], strict=True))
+            carried = max(_size(c) / level for c, level in zip(change.values, self._levels[t], strict=True))
             added = max(heaviest, 0.0 if pushed is None else _relative(pushed, entering))
             fresh = math.exp(min(LARGEST_LOG, -change.log_size)) if added else 0.0
             size = max(carried, fresh * added)
@@ -226,12 +230,16 @@ def _rescaled(values: tuple[np.ndarray, ...], log_size: float) -> Change:
 
 
 def _relative(change: np.ndarray, level: np.ndarray) -> float:
-    return _size(change) / (_size(level) or 1.0)
+    return _size(change) / _level(level)
+
+
+def _level(array: np.ndarray) -> float:
+    """What changes of an array are relative to."""
+    return _size(array) or 1.0
 
 
 def _size(array: np.ndarray) -> float:
     """Root mean square, quickly where no square overflows or vanishes."""
     flat = array.reshape(-1)
-    with np.errstate(over="ignore"):
-        square = float(np.dot(flat, flat))
+    square = float(np.dot(flat, flat))
     return math.sqrt(square / flat.size) if SMALLEST < square < LARGEST else root_mean_square(array)

@@ -57,7 +57,7 @@ def open_session(
     options = options or quiet_options()
     if folder is not None:
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
-        if external_bytes(model) > LARGE_WEIGHTS:
+        if not packs_weights(model):
             options.add_session_config_entry("session.disable_prepacking", "1")
     try:
         raw = model.SerializeToString()
@@ -99,6 +99,11 @@ def trial_options() -> onnxruntime.SessionOptions:
     options = quiet_options()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     return options
+
+
+def packs_weights(model: ModelProto) -> bool:
+    """Whether onnxruntime may re-pack the weights, upon which the last bits of what it computes may depend."""
+    return external_bytes(model) <= LARGE_WEIGHTS
 
 
 def external_bytes(model: ModelProto) -> int:

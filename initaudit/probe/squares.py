@@ -15,7 +15,7 @@ def squares(array: np.ndarray) -> np.ndarray:
     flat = array.reshape(len(array), -1)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         total = np.einsum("ij,ij->i", flat, flat).astype(np.float64)
-        if ((total <= SMALLEST) | (total >= LARGEST) | np.isnan(total)).any():
+        if not ((total > SMALLEST) & (total < LARGEST)).all():  # NaN is neither
             total = np.square(flat, dtype=np.float64).sum(axis=1)
     return total
 

@@ -97,7 +97,7 @@ class Stack:
             return np.broadcast_to(array, (self.rows, *array.shape))
         shape = array.shape
         parted = array.reshape(*shape[:axis], self.rows, shape[axis] // self.rows, *shape[axis + 1 :])
-        return np.moveaxis(parted, axis, 0)
+        return np.moveaxis(parted, axis, 0) if axis else parted
 
     def join(self, name: str, array: np.ndarray) -> np.ndarray:
         """Inverse of `split`."""
@@ -106,7 +106,7 @@ class Stack:
         axis = self._axes.get(name)
         if axis is None:
             return array[0, ...]
-        moved = np.moveaxis(array, 0, axis)
+        moved = np.moveaxis(array, 0, axis) if axis else array
         shape = moved.shape
         return np.ascontiguousarray(moved).reshape(*shape[:axis], shape[axis] * shape[axis + 1], *shape[axis + 2 :])
 

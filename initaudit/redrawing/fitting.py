@@ -42,6 +42,8 @@ class ToFit:
 def why_unfit(layer: Layer, method: str) -> str | None:
     """Why a layer cannot be fitted to inputs, in words; None where it can."""
     kind, node = layer.kind, layer.node
+    if layer.weight.tensors and not layer.weight.tensors[0].is_floating:
+        return f"its weights are stored as integers; {method} fits float weights"
     if kind.is_recurrent:
         return f"what its weights give is kept inside a recurrent cell; {method} cannot look at it"
     if kind is Kind.ATTENTION or layer.output is None:

@@ -19,15 +19,23 @@ with He's weights throughout."""
 
 def is_misfit(layer: LayerAudit) -> bool:
     """Neither a deliberate zero nor within FITS of its target with a constant bias of zero."""
+    return misfit(layer) is not None
+
+
+def misfit(layer: LayerAudit) -> str | None:
+    """The same in words, a sentence; None where it starts as recommended."""
     facts, ratio = layer.layer, layer.ratio
     if not facts.kind.is_mixing or facts.untrainable is not None or ratio is None or layer.target is None:
-        return False
+        return None
     if layer.target.of_chain:
-        return False
+        return None
     if ratio == 0 or (facts.gives_offsets and ratio < 1):
-        return not (facts.is_head or facts.ends_residual_branch or facts.gives_offsets)
+        deliberate = facts.is_head or facts.ends_residual_branch or facts.gives_offsets
+        return None if deliberate else "All its weights are equal."
     fits = ADDED_FITS if facts.ends_residual_branch else FITS
-    return not 1 / fits <= ratio <= fits or _has_wild_bias(layer)
+    if not 1 / fits <= ratio <= fits:
+        return f"Its std is {ratio:.3g} times the {layer.target.std:.3g} that fits."
+    return "Its bias is not what a new layer starts with." if _has_wild_bias(layer) else None
 
 
 def _has_wild_bias(layer: LayerAudit) -> bool:

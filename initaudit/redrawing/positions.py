@@ -24,32 +24,51 @@ DATA_FIELDS = ("raw_data", "float_data", "int32_data", "int64_data", "double_dat
 def positions(view: WeightView) -> np.ndarray | None:
     """Index into the flat stored tensor of each element of the operand, shape `view.shape`, int64; None where they are the same array.
 
-    Raises FixRefused where the operand is computed (dequantised, scaled, repeated) rather than moved.
+    Raises FixRefused where the operand is computed (unpacked, scaled, repeated) rather than moved; what is dequantised see `redrawing.quantised`.
     """
     if not view.tensors:
         raise FixRefused("the weight is not stored in the file")
     tensor = view.tensors[0]
     if not tensor.is_floating or not isinstance(tensor.proto, TensorProto):
         raise FixRefused(
-            f"the weight is stored as {tensor.dtype}; values are drawn only into float tensors: fix the model before it is quantised"
+            f"the weight is stored as {tensor.dtype} ({view.computed or 'without a scale'}); values are written only as floats, or as integers of whole "
+            "bytes with a scale: fix the model before it is quantised"
         )
     if not view.steps and view.shape == tensor.shape:
         return None
     if view.computed or len(view.tensors) > 1:
         raise FixRefused(f"the weight is computed in the graph ({view.computed or 'from several tensors'})")
     if any(s.startswith("cast") for s in view.steps):
-        bits = max(1, (tensor.size - 1).bit_length())
-        index = np.zeros(view.shape, np.int64)
-        for shift in range(0, bits, LIMB_BITS):
-            limb = (np.arange(tensor.size) >> shift) & ((1 << LIMB_BITS) - 1)
-            with _values(tensor.proto, limb.astype(np.float32), TensorProto.FLOAT):
-                index += np.asarray(view.array(), np.float64).astype(np.int64) << shift
+        index = indices(view, tensor)
     else:
         with _values(tensor.proto, np.arange(tensor.size, dtype=np.int64), TensorProto.INT64):
             index = np.array(view.array(), np.int64)
     if np.unique(index).size != index.size:
         raise FixRefused("one stored value stands for several weights")
     return index
+
+
+def indices(view: WeightView, tensor: Tensor) -> np.ndarray:
+    """The same of one of the tensors that the operand comes from, whatever changes the type of its values on the way.
+
+    Raises FixRefused where something computes with them.
+    """
+    numbers = np.arange(1, tensor.size + 1)
+    found = np.zeros(view.shape)
+    for shift in range(0, tensor.size.bit_length(), LIMB_BITS):
+        with storing(tensor, (numbers >> shift) & ((1 << LIMB_BITS) - 1)):
+            found += np.asarray(view.array(), np.float64) * (1 << shift)
+    if not ((found == np.rint(found)) & (found >= 1) & (found <= tensor.size)).all():
+        raise FixRefused(f"the weight is computed in the graph ({', '.join(view.steps)})")
+    return found.astype(np.int64) - 1
+
+
+@contextmanager
+def storing(tensor: Tensor, values: np.ndarray) -> Iterator[None]:
+    """The tensor holds other values, as float32, for a while."""
+    assert isinstance(tensor.proto, TensorProto)
+    with _values(tensor.proto, values.astype(np.float32), TensorProto.FLOAT):
+        yield
 
 
 def set_values(tensor: Tensor, values: np.ndarray) -> None:

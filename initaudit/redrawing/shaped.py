@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,7 @@ from initaudit.extraction.extract import extract_layers
 from initaudit.redrawing.biases import set_bias, size_of_bias
 from initaudit.redrawing.choice import Change, Refusal
 from initaudit.redrawing.contents import Contents
+from initaudit.redrawing.placing import place
 from initaudit.redrawing.positions import positions
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 SHAPED = "orthogonal, shaped"
 """What stands for a scheme where a layer is drawn as a part of the whole chain."""
+WRONG = "Its chain would not learn well from layers that each start as recommended."
+"""What was wrong with a layer that is drawn so."""
 
 
 def shape_chain(
@@ -42,17 +46,17 @@ def shape_chain(
     contents = Contents()
     for link in links:
         layer = layers[link.audit.layer.depth]
+        factor = (heads or {}).get(link.audit.layer.name, 1.0)
         try:
-            index = positions(layer.weight)
+            weights = link.weights(layer, np.random.default_rng([seed, layer.depth])) * factor
+            placed = place(layer, model, weights, contents)
         except FixRefused as refusal:
             refusals.append(Refusal(layer=layer.name, reason=str(refusal)))
             continue
-        factor = (heads or {}).get(link.audit.layer.name, 1.0)
-        weights = link.weights(layer, np.random.default_rng([seed, layer.depth])) * factor
-        contents.put(layer.weight.tensors[0], index, weights)
         if link.has_bias:
             set_bias(layer, link.bias(layer, weights), contents)
-        changes.append(_change(link.audit, layer, weights, contents, bias=link.has_bias))
+        change = _change(link.audit, layer, weights, contents, bias=link.has_bias)
+        changes.append(replace(change, scale=placed.scale, bias=placed.bias or change.bias))
         if link.norm is not None:
             norm = layers[link.norm.layer.depth]
             changes.append(_set_norm(link, norm, contents))
@@ -76,6 +80,7 @@ def _change(audit: LayerAudit, layer: Layer, weights: np.ndarray, contents: Cont
         initializer=layer.weight.tensors[0].name,
         scheme=SHAPED,
         reason="chain",
+        wrong=WRONG,
         std_before=audit.stats.std,
         std_after=float(weights.std()),
         mean_before=audit.stats.mean,

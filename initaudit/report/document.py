@@ -58,6 +58,27 @@ def entry(
     audited: int,
 ) -> dict[str, Any]:
     """What the document says of one model but for `options` and `timing`; `audit` is None where it could not be read."""
+    facts = facts_of(
+        path=path,
+        audit=audit,
+        failed_rules=failed_rules,
+        skipped=skipped,
+        parameters=parameters,
+        audited=audited,
+    )
+    return judged(facts, verdict, findings)
+
+
+def facts_of(
+    *,
+    path: str,
+    audit: ModelAudit | None,
+    failed_rules: Sequence[str],
+    skipped: Sequence[Skipped],
+    parameters: int,
+    audited: int,
+) -> dict[str, Any]:
+    """The part of an entry that no filter and no severity changes; arguments as for `entry`."""
     model = audit.model if audit else None
     return {
         "model": {
@@ -70,22 +91,6 @@ def entry(
             "parameters": parameters,
             "record": record_part(read_record(model.proto)) if model else None,
         },
-        "verdict": {
-            "status": verdict.status,
-            "context": verdict.context,
-            "trainability": number(verdict.trainability),
-            "trainability_error": number(verdict.trainability_error),
-            "optimisers": dict(verdict.optimisers) if verdict.optimisers is not None else None,
-            "slowness": number(verdict.slowness.factor),
-            "slowness_why": verdict.slowness.why,
-            "reason": verdict.reason,
-            "headline": asdict(verdict.headline) if verdict.headline is not None else None,
-            "evidence": list(verdict.evidence),
-            "obstacle": asdict(verdict.obstacle) if verdict.obstacle is not None else None,
-            "first_lost": dict(zip(("layer", "cause"), verdict.first_lost, strict=True))
-            if verdict.first_lost
-            else None,
-        },
         "coverage": {
             "parameters": parameters,
             "audited": audited,
@@ -94,9 +99,39 @@ def entry(
         "probe": _probe(audit.probe, audit.depth_scale) if audit else None,
         "layers": [_layer(layer) for layer in audit.layers] if audit else [],
         "graph": graph_entry(wiring(model.graph, (a.layer for a in audit.layers))) if audit and model else None,
+        "failed_rules": list(failed_rules),
+    }
+
+
+def judged(facts: Mapping[str, Any], verdict: Verdict, findings: Sequence[Finding]) -> dict[str, Any]:
+    """An entry of `facts_of` and what is made of them, its keys in their order."""
+    return {
+        "model": facts["model"],
+        "verdict": _verdict(verdict),
+        "coverage": facts["coverage"],
+        "probe": facts["probe"],
+        "layers": facts["layers"],
+        "graph": facts["graph"],
         "findings": [_finding(finding) for finding in findings],
         "counts": _counts(findings),
-        "failed_rules": list(failed_rules),
+        "failed_rules": facts["failed_rules"],
+    }
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "status": verdict.status,
+        "context": verdict.context,
+        "trainability": number(verdict.trainability),
+        "trainability_error": number(verdict.trainability_error),
+        "optimisers": dict(verdict.optimisers) if verdict.optimisers is not None else None,
+        "slowness": number(verdict.slowness.factor),
+        "slowness_why": verdict.slowness.why,
+        "reason": verdict.reason,
+        "headline": asdict(verdict.headline) if verdict.headline is not None else None,
+        "evidence": list(verdict.evidence),
+        "obstacle": asdict(verdict.obstacle) if verdict.obstacle is not None else None,
+        "first_lost": dict(zip(("layer", "cause"), verdict.first_lost, strict=True)) if verdict.first_lost else None,
     }
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from initaudit.findings import Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from initaudit.config import Config
     from initaudit.findings import Finding
-    from initaudit.judgement.model_audit import ModelAudit
 
 EXIT_FINDINGS = 1
 """The gate is closed, as linters have it."""
@@ -28,12 +27,21 @@ def is_over(config: Config, active: Iterable[Finding]) -> bool:
 
 
 def missed(
-    config: Config, audit: ModelAudit, trainability: float | None, *, audited: int, parameters: int
+    config: Config, trainability: float | None, *, probed: str, layers: int, audited: int, parameters: int
 ) -> list[str]:
-    """What the model does not meet of what the options ask beyond findings, a sentence each."""
+    """What the model does not meet of what the options ask beyond findings, a sentence each.
+
+    Args:
+        config: the options.
+        trainability: None where it was not measured.
+        probed: the status of the probe.
+        layers: how many there are.
+        audited: parameters that were looked at.
+        parameters: all of them.
+    """
     lines = []
     if config.fail_on_incomplete:
-        lines += [f"{what} (--fail-on-incomplete)" for what in _incomplete(audit, audited, parameters)]
+        lines += [f"{what} (--fail-on-incomplete)" for what in _incomplete(probed, layers, audited, parameters)]
     least = config.min_trainability
     if least is not None and trainability is None:
         lines.append(f"trainability was not measured (--min-trainability {least:g})")
@@ -42,10 +50,15 @@ def missed(
     return lines
 
 
-def _incomplete(audit: ModelAudit, audited: int, parameters: int) -> list[str]:
+def gate(config: Config | None, missed: Sequence[str], *, code: int) -> dict[str, Any]:
+    """What the JSON document says of the gate, for formats that tell whether it is closed; `code` is the exit code of the model alone."""
+    return {"fail_on": config.fail_on if config is not None else None, "missed": list(missed), "exit_code": code}
+
+
+def _incomplete(probed: str, layers: int, audited: int, parameters: int) -> list[str]:
     what = []
-    if audited < parameters or not audit.layers:
+    if audited < parameters or not layers:
         what.append(f"{audited:,} of {parameters:,} parameters were audited")
-    if audit.probe.status != "complete":
-        what.append(f"the signal was {'not' if audit.probe.status != 'partial' else 'only in part'} measured")
+    if probed != "complete":
+        what.append(f"the signal was {'not' if probed != 'partial' else 'only in part'} measured")
     return what

@@ -79,8 +79,8 @@ class Report:
 
         if self.config is None or self.audit is None:
             return ()
-        score, seen = self.verdict.trainability, {"audited": self.audited, "parameters": self.parameters}
-        return tuple(missed(self.config, self.audit, score, **seen))
+        seen = {"layers": len(self.audit.layers), "audited": self.audited, "parameters": self.parameters}
+        return tuple(missed(self.config, self.verdict.trainability, probed=self.audit.probe.status, **seen))
 
     def exit_code(self, *, exit_zero: bool = False) -> int:
         """That of `initaudit check`: 2 where something was not judged; 1 where findings or `missed` close the gate, unless `exit_zero`; else 0."""
@@ -94,11 +94,9 @@ class Report:
 
     def gate(self, *, exit_zero: bool = False) -> dict[str, Any]:
         """What the JSON document says of the gate, for formats that tell whether it is closed."""
-        return {
-            "fail_on": self.config.fail_on if self.config is not None else None,
-            "missed": list(self.missed),
-            "exit_code": self.exit_code(exit_zero=exit_zero),
-        }
+        from initaudit.report.gate import gate
+
+        return gate(self.config, self.missed, code=self.exit_code(exit_zero=exit_zero))
 
     def entry(self) -> dict[str, Any]:
         """What the JSON document says of this model: one of its `reports`."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
 
 from initaudit.findings import Finding, Remedy, Severity
 from initaudit.initialisation.layer_gain import gain_of
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from initaudit.judgement.model_audit import ModelAudit
     from initaudit.measuring.layer_audit import LayerAudit
     from initaudit.model.graph import Node
+    from initaudit.stats import WeightStats
 
 DECISIVE = 6.0
 """Bias over the std of the weighted inputs from which the bias decides alone: a normal variable exceeds 6 std once in 10^9."""
@@ -30,7 +33,8 @@ start the bias before softplus at -2 to -7, for step sizes of 0.001 to 0.1 (Gu &
 BYTES = 255.0
 """Factor that a trained network's inputs may have over unit size: pixels from 0 to 255. The file does not say what it was trained on."""
 FAR_BEYOND = 3.0
-"""Multiple of what the weighted inputs reach from which even a single unit is worth a note. A judgement: twenty standard deviations."""
+"""Multiple of what the weighted inputs reach from which even a single unit is worth a note, and of what they can reach from which it is the answer. A
+judgement: twenty standard deviations, and real inputs that are three times as large as the probe's."""
 FORGET = 0.5
 """Mean forget-gate bias (input and recurrent one together) below which the gate is half closed; the recommended start is 1."""
 
@@ -42,7 +46,8 @@ class BiasOff(Rule):
     """The bias kills or saturates units, or an LSTM starts by forgetting.
 
     Why: a bias far outside the range that the weighted inputs can reach decides the unit alone, for every input: a ReLU unit is dead,
-        a sigmoid unit is stuck; no gradient brings it back. An LSTM whose forget gate starts at zero forgets half of its state each step.
+        a sigmoid unit is stuck; no gradient brings it back. That of one class beyond what any input brings the others makes it the answer
+        to all inputs. An LSTM whose forget gate starts at zero forgets half of its state each step.
     Harmless when: the head's bias encodes class frequencies (Lin et al. 2017), or a gate is meant to start closed.
     Fix: `initaudit fix --select INI301` sets the bias to zero (a forget gate's two biases to a sum of one) and leaves the weights; in a
         trained network check how it was loaded.
@@ -77,6 +82,9 @@ class BiasOff(Rule):
             return  # the norm takes it out again; or the chain was shaped as a whole, and the shift is a part of that
         if not audit.context.has_training and facts.activation is None and "gate" in facts.feeds:
             return  # a factor that starts at a constant leaves the other factor to pass (gMLP: Liu et al. 2021, section 2.1)
+        if (lead := _lead(layer)) is not None:
+            yield self._constant_answer(layer, bias, lead)
+            return
         reach = reach_of(layer)
         first = is_linear_in_the_input(layer, audit)
         if first and audit.context.has_training and bias.min < bias.max:  # trained ones differ from unit to unit
@@ -113,13 +121,57 @@ class BiasOff(Rule):
                 suggestion=_suggestion(layer, first=first),
             )
 
+    def _constant_answer(self, layer: LayerAudit, bias: WeightStats, lead: Lead) -> Finding:
+        """One unit of a head wins whatever comes in: behind a softmax that is the answer; elsewhere it is where the largest output counts."""
+        certain = "softmax" in layer.layer.feeds
+        effect = (
+            "the answer is the same for every input" if certain else "the largest output is the same for every input"
+        )
+        return self.finding(
+            layer,
+            f"The bias of unit {int(bias.sample.argmax())} is {lead.measured:.3g} above that of every other, of which no input can make up more than "
+            f"{lead.bound:.3g}: {effect}.",
+            measured=lead.measured,
+            expected=lead.bound,
+            severity=Severity.ERROR if certain else Severity.WARNING,
+            initializer=layer.layer.bias.name if layer.layer.bias else None,
+            suggestion=_suggestion(layer, first=False),
+        )
+
+
+class Lead(NamedTuple):
+    """By how much the largest bias exceeds the second, and what the weights can make up of that."""
+
+    measured: float
+    bound: float
+
+
+def _lead(layer: LayerAudit) -> Lead | None:
+    """Of the units of a head, where no input of the measured size outweighs the largest bias; None elsewhere.
+
+    Two units with weights of norms up to w and inputs x differ by at most 2 w |x| besides their biases (Cauchy and Schwarz).
+    """
+    bias, norms = layer.bias, layer.stats.unit_norms
+    answers = layer.layer.is_head and layer.layer.activation is None and {"softmax", "output"} & set(layer.layer.feeds)
+    if bias is None or norms is None or not answers or bias.count < 2 or bias.count > bias.sample.size:
+        return None
+    second, first = np.partition(bias.sample, -2)[-2:].astype(np.float64)
+    bound = FAR_BEYOND * 2.0 * norms.maximum * math.sqrt(layer.layer.fan_in) * input_rms(layer)
+    lead = float(first - second)
+    return Lead(lead, bound) if math.isfinite(bound) and lead > bound else None
+
 
 def reach_of(layer: LayerAudit) -> float:
     """What the weighted inputs hardly ever exceed: DECISIVE times their root mean square, for inputs as measured, of unit second moment at least."""
+    return DECISIVE * math.sqrt(layer.layer.fan_in * (layer.stats.std**2 + layer.stats.mean**2)) * input_rms(layer)
+
+
+def input_rms(layer: LayerAudit) -> float:
+    """Root mean square of what comes in as measured, or 1 where that is unknown or less."""
     entered = layer.signal.input if layer.signal is not None else None
-    known = entered is not None and math.isfinite(entered.mean_square)
-    input_rms = max(1.0, math.sqrt(entered.mean_square)) if known and entered is not None else 1.0
-    return DECISIVE * math.sqrt(layer.layer.fan_in * (layer.stats.std**2 + layer.stats.mean**2)) * input_rms
+    return (
+        max(1.0, math.sqrt(entered.mean_square)) if entered is not None and math.isfinite(entered.mean_square) else 1.0
+    )
 
 
 def _suggestion(layer: LayerAudit, *, first: bool) -> str:

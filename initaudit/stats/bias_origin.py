@@ -18,6 +18,7 @@ from initaudit.stats.distributions import (
     uniform_cdf,
 )
 from initaudit.stats.laws import FIXED_BOUNDS, FIXED_NORMALS
+from initaudit.stats.strays import is_constant, settled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -66,15 +67,15 @@ ROUNDING: Final = 2.0**-10
 def origin_of_bias(
     bias: WeightStats, facts: LayerFacts, weights: Provenance | None = None, *, decay: float = 1.0
 ) -> BiasOrigin:
-    """`constant`: one value, or a single zero; `drawn`: by torch's default or the law of the weights; `moved`: by no law in use; else `open`.
+    """`constant`: one value, or a single zero; `drawn`: by torch's default or the law of the weights; `moved`: by no law in use; else `open`. Strays aside.
 
     `decay` is the factor by which weight decay narrowed the law of the weights, and would have narrowed torch's default for the bias.
     """
     if bias.nonfinite or bias.count == 0 or (bias.count == 1 and bias.max != 0):
         return "open"
-    if bias.min == bias.max:
+    if is_constant(bias):
         return "constant"
-    values = bias.sample
+    values = settled(bias)
     bounds = _default_bounds(facts)
     default = max((_uniform_p(values, bound * factor) for bound in bounds for factor in {1.0, decay}), default=0.0)
     if default >= FITS or (values.size >= FEW and _fits_law_of(weights, values)):
@@ -129,7 +130,7 @@ SharedLaw = Literal["published", "own"]
 
 def shared_law(biases: Sequence[WeightStats], fans: Sequence[float]) -> SharedLaw | None:
     """Whether all biases are draws from one law: a published one, or any, the same for all or falling with the root of the fan in."""
-    parts = [bias.sample for bias in biases]
+    parts = [settled(bias) for bias in biases]
     size = sum(part.size for part in parts)
     if size < TELLING:
         return None

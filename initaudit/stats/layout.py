@@ -29,14 +29,12 @@ class Layout:
     """Inputs of one unit."""
     copy_rank: int
     unit_rank: int
+    places: tuple[tuple[int, int], ...]
+    """Of each axis of `canonical`: the axis of the view that it is part of, and how far one step along it goes there."""
 
     def copy(self, index: int) -> Layout:
-        """One of the copies that the first axis of the view counts."""
+        """One of the copies that the first axis of the view counts; without the canonical order."""
         return replace(self, view=self.view[index], roles=self.roles[1:], copies=1)
-
-    def axes_of(self, role: str) -> list[int]:
-        """Axes of the view that have this role."""
-        return [a for a, r in enumerate(self.roles) if r == role]
 
     @property
     def rows(self) -> int:
@@ -63,28 +61,33 @@ def lay_out(array: np.ndarray, unit_axes: Sequence[int], input_axes: Sequence[in
     canonical = array.transpose([a for axes in by_role for a in axes])
     order = sorted(range(array.ndim), key=lambda a: -abs(array.strides[a]))
     sizes = [math.prod(array.shape[a] for a in axes) for axes in by_role]
-    view, merged = _merge(array.transpose(order), [roles[a] for a in order])
+    view, merged, places = _merge(array.transpose(order), [roles[a] for a in order])
+    place_of = dict(zip(order, places, strict=True))
     return Layout(
         view=view, roles=merged, canonical=canonical, copies=sizes[0], units=sizes[1], inputs=sizes[2],
-        copy_rank=len(by_role[0]), unit_rank=len(by_role[1]),
+        copy_rank=len(by_role[0]), unit_rank=len(by_role[1]), places=tuple(place_of[a] for axes in by_role for a in axes),
     )  # fmt: skip
 
 
-def _merge(view: np.ndarray, roles: list[Role]) -> tuple[np.ndarray, tuple[Role, ...]]:
-    """Join neighbouring axes of one role where that needs no copy; drop axes of length one."""
+def _merge(view: np.ndarray, roles: list[Role]) -> tuple[np.ndarray, tuple[Role, ...], list[tuple[int, int]]]:
+    """Join neighbouring axes of one role where that needs no copy; drop axes of length one. And the places of the axes, see `Layout`."""
     shape: list[int] = []
     strides: list[int] = []
     kept: list[Role] = []
+    places: list[tuple[int, int]] = []
     for size, stride, role in zip(view.shape, view.strides, roles, strict=True):
         if size == 1:
+            places.append((0, 0))
             continue
         if kept and kept[-1] == role and strides[-1] == size * stride:
             shape[-1] *= size
             strides[-1] = stride
+            places = [(axis, step * size if axis == len(shape) - 1 else step) for axis, step in places]
         else:
             shape.append(size)
             strides.append(stride)
             kept.append(role)
+        places.append((len(shape) - 1, 1))
     if not shape:
-        return view.reshape(-1), (roles[-1],)
-    return view.reshape(shape), tuple(kept)
+        return view.reshape(-1), (roles[-1],), places
+    return view.reshape(shape), tuple(kept), places

@@ -19,6 +19,7 @@ from initaudit.stats.hidden import hidden_by
 from initaudit.stats.law_fits import Fit, fits_of
 from initaudit.stats.patterns import few_values, identity, orthogonal
 from initaudit.stats.rowscaled import row_scaled_evidence
+from initaudit.stats.strays import is_constant, settled, without_strays
 from initaudit.stats.values import COARSEST_ROUNDING, Values, values_of
 from initaudit.stats.verdicts import Confidence, Provenance
 
@@ -84,11 +85,12 @@ ROW_SCALED_ODDS: Final = 8.0
 
 def recognise(stats: WeightStats, facts: LayerFacts, bias: WeightStats | None = None) -> Provenance:
     """Name the law of a weight from what was measured, on it and on the layer's bias."""
-    found = _recognise(stats, facts)
+    others = without_strays(stats)
+    found = _recognise(others, facts)
+    if others is not stats:
+        found = replace(found, why=f"{found.why}; what lies far beyond all other values is left out")
     if found.untrained is True and stats.count < SCALE_FREE and bias is not None and _has_moved(bias, facts):
-        why = (
-            f"{found.why}; but its bias, up to {max(-bias.min, bias.max):.3g}, has left every range in which one starts"
-        )
+        why = f"{found.why}; but its bias, up to {_reach(bias):.3g}, has left every range in which one starts"
         return replace(found, untrained=None, confidence="low", why=why)
     return found
 
@@ -96,7 +98,11 @@ def recognise(stats: WeightStats, facts: LayerFacts, bias: WeightStats | None = 
 def _has_moved(bias: WeightStats, facts: LayerFacts) -> bool:
     """Whether a bias is neither constant nor within torch's default, U(+-1/sqrt(fan_in)) or, in a cell, U(+-1/sqrt(hidden))."""
     bound = max(1.0 / math.sqrt(n) for n in (facts.fan_in, facts.hidden_size) if n) if facts.fan_in else math.inf
-    return bias.std > 0 and max(-bias.min, bias.max) > bound * (1.0 + COARSEST_ROUNDING)
+    return not is_constant(bias) and _reach(bias) > bound * (1.0 + COARSEST_ROUNDING)
+
+
+def _reach(bias: WeightStats) -> float:
+    return float(np.abs(settled(bias)).max())
 
 
 def _recognise(stats: WeightStats, facts: LayerFacts) -> Provenance:

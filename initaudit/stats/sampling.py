@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from initaudit.stats.decode import decode
-
 if TYPE_CHECKING:
     from initaudit.stats.layout import Layout
 
@@ -20,28 +18,19 @@ SAMPLE_RUN: Final = 64
 """Sampled inputs come in runs of about this length (whole kernels), so that a sample also shows whether neighbours resemble each other."""
 
 
-def sample_block(layout: Layout, seed: int) -> np.ndarray:
-    """The whole tensor as [rows, inputs] if it is small, else a seeded sample of its rows and of runs of its inputs."""
+def sample_places(layout: Layout, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """A seeded sample of the rows and of runs of the inputs of a weight of more than SAMPLE_SIZE values: their numbers, ascending."""
     rows, inputs = layout.rows, layout.inputs
-    canonical = layout.canonical
-    if rows * inputs <= SAMPLE_SIZE:
-        return decode(canonical).reshape(rows, inputs)
     side = math.isqrt(SAMPLE_SIZE)
     take_rows = min(rows, max(side, SAMPLE_SIZE // inputs))
     take_inputs = min(inputs, SAMPLE_SIZE // take_rows)
-    kernel = math.prod(canonical.shape[layout.copy_rank + layout.unit_rank + 1 :])
+    kernel = math.prod(layout.canonical.shape[layout.copy_rank + layout.unit_rank + 1 :])
     run = kernel * max(1, round(SAMPLE_RUN / kernel))
     rng = np.random.default_rng(seed)
     row = np.sort(rng.choice(rows, take_rows, replace=False)) if take_rows < rows else np.arange(rows)
-    if take_inputs < inputs:
-        run = min(run, inputs)
-        runs = min(max(1, take_inputs // run), inputs // run)
-        starts = np.sort(rng.choice(inputs // run, runs, replace=False)) * run
-        column = (starts[:, None] + np.arange(run)).reshape(-1)
-    else:
-        column = np.arange(inputs)
-    split = layout.copy_rank + layout.unit_rank
-    at_rows = np.unravel_index(row, canonical.shape[:split]) if split else ()
-    at_columns = np.unravel_index(column, canonical.shape[split:]) if canonical.ndim > split else ()
-    index = tuple(i[:, None] for i in at_rows) + tuple(i[None, :] for i in at_columns)
-    return decode(np.asarray(canonical[index])).reshape(row.size, column.size)
+    if take_inputs == inputs:
+        return row, np.arange(inputs)
+    run = min(run, inputs)
+    runs = min(max(1, take_inputs // run), inputs // run)
+    starts = np.sort(rng.choice(inputs // run, runs, replace=False)) * run
+    return row, (starts[:, None] + np.arange(run)).reshape(-1)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from initaudit.stats.decode import decode
-from initaudit.stats.walk import CHUNK, bands
+from initaudit.stats.walk import CHUNK, all_bands
 
 if TYPE_CHECKING:
     from initaudit.stats.layout import Layout, Role
@@ -32,6 +33,31 @@ vocabularies have as many."""
 
 ONES: Final = np.ones(CHUNK, np.float32)
 """Products with it are sums: BLAS forms them several times as fast as numpy's own sum."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Products:
+    """What a sketch of some rows of a matrix A [rows, columns] is made of, with R as `random_vectors` gives them."""
+
+    image: np.ndarray
+    """R A', float32 [SKETCH_WIDTH, rows]."""
+    pullback: np.ndarray
+    """R A' A, float64 [SKETCH_WIDTH, columns]."""
+
+    def __add__(self, below: Products) -> Products:
+        """Those of these rows and the ones below them."""
+        return Products(
+            image=np.concatenate([self.image, below.image], axis=1), pullback=self.pullback + below.pullback
+        )
+
+
+@lru_cache(maxsize=1)  # the copies of a weight have as many columns each
+def random_vectors(columns: int) -> np.ndarray:
+    """R, float32 [SKETCH_WIDTH, columns]: GAUSSIANS standard normal vectors, and ones."""
+    random = np.random.default_rng(SKETCH_SEED).standard_normal((GAUSSIANS, columns), np.float32)
+    vectors = np.vstack([random, np.ones((1, columns), np.float32)])
+    vectors.flags.writeable = False
+    return vectors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,24 +86,18 @@ class Sketch:
 
 
 class MatrixTotals:
-    """Energies and the sketch of a tensor that is one matrix in memory, band by band."""
+    """Energies of a matrix in memory and its products with random vectors, band by band."""
 
-    def __init__(self, layout: Layout, energies: dict[str, np.ndarray], sketched: bool) -> None:
-        self.view = layout.view
-        (rows, columns), (outer, inner) = self.view.shape, layout.roles
-        self.row_energy = energies[outer].reshape(-1)
-        self.column_energy = _Float32Sum(energies[inner].reshape(1, -1))
-        self.multiplier = np.ones((1, columns), np.float32)
-        self.sketch: Sketch | None = None
-        if sketched and columns <= LONGEST_ROW:
-            random = np.random.default_rng(SKETCH_SEED).standard_normal((GAUSSIANS, columns), np.float32)
-            self.multiplier = np.vstack([random, self.multiplier])
-            self.sketch = Sketch(
-                layout=layout,
-                vectors=self.multiplier,
-                image=np.zeros((SKETCH_WIDTH, rows), np.float32),
-                pullback=np.zeros((SKETCH_WIDTH, columns)),
-                row_energy=self.row_energy,
+    def __init__(self, view: np.ndarray, row_energy: np.ndarray, column_energy: np.ndarray, sketched: bool) -> None:
+        self.view = view
+        rows, columns = view.shape
+        self.row_energy = row_energy.reshape(-1)
+        self.column_energy = _Float32Sum(column_energy.reshape(1, -1))
+        self.multiplier = random_vectors(columns) if sketched else np.ones((1, columns), np.float32)
+        self.sketch: Products | None = None
+        if sketched:
+            self.sketch = Products(
+                image=np.zeros((SKETCH_WIDTH, rows), np.float32), pullback=np.zeros((SKETCH_WIDTH, columns))
             )
             self.pullback = _Float32Sum(self.sketch.pullback)
         self.last = self.view[:0]
@@ -104,7 +124,7 @@ class MatrixTotals:
     def project(self, where: tuple[slice, ...], values: np.ndarray, gaps: bool) -> None:
         """Take one chunk, finite, into the sketch."""
         if self.sketch is not None:
-            self.sketch.image[:, where[0]] += self.sketch.vectors[:, where[1]] @ values.T
+            self.sketch.image[:, where[0]] += self.multiplier[:, where[1]] @ values.T
             self.last, self.gaps = values, self.gaps or gaps
 
     def pull_back(self, rows: slice, parts: list[slice]) -> None:
@@ -120,8 +140,8 @@ class MatrixTotals:
         self.column_energy.count(rows.stop - rows.start)
         self.gaps = False
 
-    def finish(self) -> Sketch | None:
-        """The sketch, with all totals up to date."""
+    def finish(self) -> Products | None:
+        """The products, with all totals up to date."""
         self.column_energy.flush()
         if self.sketch is not None:
             self.pullback.flush()
@@ -157,7 +177,7 @@ def project(layout: Layout, vectors: np.ndarray) -> np.ndarray:
     """One more pass: `vectors` [n, columns], float32, times A', float32 [n, rows]."""
     image = np.zeros((vectors.shape[0], layout.view.shape[0]), np.float32)
     with np.errstate(all="ignore"):
-        for rows, parts in bands(layout.view):
+        for rows, parts in all_bands(layout.view):
             for columns in parts:
                 image[:, rows] += vectors[:, columns] @ decode(layout.view[rows, columns]).T
     return image
@@ -170,7 +190,7 @@ def refine(sketch: Sketch) -> Sketch:
     image = np.zeros((len(basis), view.shape[0]), np.float32)
     pullback = np.zeros((len(basis), view.shape[1]))
     with np.errstate(all="ignore"):
-        for rows, parts in bands(view):
+        for rows, parts in all_bands(view):
             values = [decode(view[rows, columns]) for columns in parts]
             for columns, part in zip(parts, values, strict=True):
                 image[:, rows] += basis[:, columns] @ part.T

@@ -1,7 +1,7 @@
 """One pass over a tensor too large to hold: moments, energies of units and inputs, and a sketch of its spectrum.
 
-The tensor is cut into spans along its slowest axis, each span into chunks that stay in the cache; a span's pages are given back when
-it is done. Nothing here starts threads: a chunk is done in microseconds, less than handing over the interpreter's lock takes.
+What is read at once, a stretch, is cut into spans along its slowest axis, each span into chunks that stay in the cache; a span's pages
+are given back when it is done. Stretches may be read by different processes: their scans add up. Nothing here starts threads: a chunk is done in microseconds, less than handing over the interpreter's lock takes.
 """
 
 from __future__ import annotations
@@ -14,19 +14,15 @@ import numpy as np
 
 from initaudit.stats.decode import decode, from_half, half_extremes
 from initaudit.stats.moments import PIVOT_SHARE, SAFE_HIGH, SAFE_LOW, Moments, PowerSums, smallest_normal
-from initaudit.stats.sketch import ONES, MatrixTotals, Sketch
-from initaudit.stats.walk import CHUNK, anywhere, bands
+from initaudit.stats.sketch import ONES, MatrixTotals, Products
+from initaudit.stats.walk import CHUNK, anywhere, bands, spans
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from initaudit.stats.layout import Layout
+    from initaudit.stats.layout import Role
+    from initaudit.stats.picks import Pick
 
 SMALLEST_SQUARE: Final = 1e-32
 """A square above this, in float32, is of a value that is neither zero nor subnormal: far from where squares underflow."""
-
-SMALLEST_COPY: Final = 1 << 13
-"""Values per copy from which copies are read one by one, each with a sketch; below that calls would cost more than arithmetic."""
 
 
 _minimum, _maximum = np.minimum.reduce, np.maximum.reduce
@@ -34,84 +30,140 @@ _minimum, _maximum = np.minimum.reduce, np.maximum.reduce
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """Some rows of a weight as it lies in memory, and what a pass over them is to find; says nothing of where their bytes are."""
+
+    copy: int | None
+    """Which entry of the first axis of the weight's view, where each is a matrix of its own; None where all are read as one."""
+    rows: slice
+    """Of the first axis of the view, or of that entry."""
+    roles: tuple[Role, ...]
+    """Of the axes of what is read."""
+    sketched: bool
+    picks: tuple[Pick, ...]
+    """Counted from the first of these rows."""
+
+    def of(self, view: np.ndarray) -> np.ndarray:
+        """What is read, of the whole weight's view."""
+        return view[self.rows] if self.copy is None else view[self.copy, self.rows]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """Totals of neighbouring rows of one array."""
+
+    copy: int | None
+    """See `Stretch`."""
+    roles: tuple[Role, ...]
+    energies: dict[str, np.ndarray]
+    """Sums of squares, float64, for the units (`unit`) and the inputs (`input`): axes in memory order, those summed over of length one."""
+    products: Products | None
+
+    def __add__(self, below: Piece) -> Piece:
+        """Those of these rows and the ones below them."""
+        return Piece(
+            copy=self.copy,
+            roles=self.roles,
+            energies={
+                role: np.concatenate([total, below.energies[role]])
+                if self.roles[0] in ("copy", role)
+                else total + below.energies[role]
+                for role, total in self.energies.items()
+            },
+            products=self.products + below.products if self.products and below.products else None,
+        )
+
+    def energy(self, role: str, copies: int) -> np.ndarray:
+        """Sums of squares as [copies, units or inputs]."""
+        total = self.energies[role]
+        axes = [a for a, r in enumerate(self.roles) if r == "copy"] + [a for a, r in enumerate(self.roles) if r == role]
+        rest = [a for a in range(total.ndim) if a not in axes]
+        return total.transpose(axes + rest).reshape(copies, -1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scan:
-    """What one pass found."""
+    """What one pass over neighbouring stretches of a weight found: small, whatever their size."""
 
     moments: Moments
-    unit_energy: np.ndarray
-    """float64 [copies, units]."""
-    input_energy: np.ndarray
-    """float64 [copies, inputs]."""
-    sketches: tuple[Sketch, ...]
-    """One per copy; empty unless each copy is one matrix in memory."""
+    pieces: tuple[Piece, ...]
+    """One for each copy that is a matrix of its own; else one for all."""
+    picked: tuple[tuple[np.ndarray, ...], ...]
+    """Of each stretch the values of its picks, in the stored type."""
+
+    def __add__(self, below: Scan) -> Scan:
+        """What one pass over these stretches and the following ones finds, apart from the rounding of sums."""
+        *before, last = self.pieces
+        first, *after = below.pieces
+        joined = [last + first] if last.copy == first.copy else [last, first]
+        return Scan(
+            moments=self.moments + below.moments,
+            pieces=(*before, *joined, *after),
+            picked=self.picked + below.picked,
+        )
 
 
-def scan(layout: Layout, sketched: bool = True) -> Scan:
-    """Read the whole tensor once, in memory order; without sketches unless `sketched`."""
+def scan(view: np.ndarray, stretch: Stretch) -> Scan:
+    """Read a stretch, given as an array, once and in memory order."""
     with np.errstate(all="ignore"):
-        parts = [_Scanner(part, sketched).run() for part in (_matrices(layout) if sketched else [layout])]
-    if len(parts) == 1:
-        return parts[0]
-    return Scan(
-        moments=sum((part.moments for part in parts), Moments()),
-        unit_energy=np.concatenate([part.unit_energy for part in parts]),
-        input_energy=np.concatenate([part.input_energy for part in parts]),
-        sketches=tuple(sketch for part in parts for sketch in part.sketches),
-    )
+        return _Scanner(view, stretch).run()
 
 
-def _matrices(layout: Layout) -> Iterator[Layout]:
-    """The copies one by one where each is a matrix of some size, else all together."""
-    shape, roles = layout.view.shape, layout.roles
-    if len(shape) == 3 and roles[0] == "copy" and "copy" not in roles[1:] and shape[1] * shape[2] >= SMALLEST_COPY:
-        for i in range(shape[0]):
-            yield layout.copy(i)
-    else:
-        yield layout
+def is_matrix(roles: tuple[Role, ...]) -> bool:
+    """Whether an array of such axes is one matrix in memory."""
+    return roles in (("unit", "input"), ("input", "unit"))
 
 
 class _Scanner:
     """The accumulators of one pass and the buffers its chunks share."""
 
-    def __init__(self, layout: Layout, sketched: bool) -> None:
-        self.layout = layout
-        roles, shape = layout.roles, layout.view.shape
+    def __init__(self, view: np.ndarray, stretch: Stretch) -> None:
+        self.view, self.stretch = view, stretch
+        roles = stretch.roles
         self.drop = {
             role: tuple(a for a, r in enumerate(roles) if r not in ("copy", role)) for role in ("unit", "input")
         }
         self.energies = {
-            role: np.zeros([1 if a in self.drop[role] else n for a, n in enumerate(shape)])
+            role: np.zeros([1 if a in self.drop[role] else n for a, n in enumerate(view.shape)])
             for role in ("unit", "input")
         }
         self.moments = Moments()
         self.sums = PowerSums()
-        self.smallest_normal = smallest_normal(layout.view.dtype)
+        self.smallest_normal = smallest_normal(view.dtype)
         self.square = np.empty(CHUNK, np.float32)
         self.buffer = np.empty(CHUNK, np.int32)
-        self.plane = (
-            MatrixTotals(layout, self.energies, sketched) if roles in (("unit", "input"), ("input", "unit")) else None
-        )
+        self.picked = tuple(np.empty(pick.shape, view.dtype) for pick in stretch.picks)
+        self.plane: MatrixTotals | None = None
+        if is_matrix(roles):
+            rows, columns = (self.energies[role] for role in roles)
+            self.plane = MatrixTotals(view, rows, columns, stretch.sketched)
 
     def run(self) -> Scan:
-        view = self.layout.view
-        if self.plane is None:
-            for where in anywhere(view):
-                self._read(where)
-        else:
-            for rows, parts in bands(view):
-                for columns in parts:
-                    self._read((rows, columns))
-                self.plane.pull_back(rows, parts)
-        sketch = None if self.plane is None else self.plane.finish()
-        return Scan(
-            moments=self.moments + self.sums.moments(),
-            unit_energy=_canonical(self.layout, self.energies["unit"], "unit", self.layout.units),
-            input_energy=_canonical(self.layout, self.energies["input"], "input", self.layout.inputs),
-            sketches=() if sketch is None else (sketch,),
+        for span in spans(self.view):
+            if self.plane is None:
+                for where in anywhere(self.view, span):
+                    self._read(where)
+            else:
+                for rows, parts in bands(self.view, span):
+                    for columns in parts:
+                        self._read((rows, columns))
+                    self.plane.pull_back(rows, parts)
+            self._take(span)
+        piece = Piece(
+            copy=self.stretch.copy,
+            roles=self.stretch.roles,
+            energies=self.energies,
+            products=None if self.plane is None else self.plane.finish(),
         )
+        return Scan(moments=self.moments + self.sums.moments(), pieces=(piece,), picked=(self.picked,))
+
+    def _take(self, span: slice) -> None:
+        """The picks of a span, while its pages are at hand."""
+        for values, pick in zip(self.picked, self.stretch.picks, strict=True):
+            values[np.ix_(*pick.inside((span,)))] = pick.within((span,)).take(self.view[span])
 
     def _read(self, where: tuple[slice, ...]) -> None:
-        raw = np.ascontiguousarray(self.layout.view[where])
+        raw = np.ascontiguousarray(self.view[where])
         halves = raw.dtype == np.float16 and math.isfinite(half_extremes(raw)[0])
         values = from_half(raw, self.buffer) if halves else decode(raw)
         if not self._fast(where, values):
@@ -174,10 +226,3 @@ class _Scanner:
         self._add_energies(where, wide * wide)
         if self.plane is not None:
             self.plane.project(where, values, gaps=part.nonfinite > 0)
-
-
-def _canonical(layout: Layout, total: np.ndarray, role: str, size: int) -> np.ndarray:
-    """Energies with axes in memory order, as [copies, size]."""
-    axes = layout.axes_of("copy") + layout.axes_of(role)
-    rest = [a for a in range(total.ndim) if a not in axes]
-    return total.transpose(axes + rest).reshape(layout.copies, size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import mmap
 from typing import TYPE_CHECKING, Final
 
@@ -35,32 +36,40 @@ def chunks(shape: Sequence[int], size: int = CHUNK) -> Iterator[tuple[slice, ...
             yield where + (slice(None),) * (len(shape) - len(where))
 
 
-def _spans(view: np.ndarray) -> Iterator[slice]:
+def span_rows(shape: Sequence[int]) -> int:
+    """How long a span of an array of this shape is along its first axis."""
+    return max(1, SPAN // max(1, math.prod(shape[1:])))
+
+
+def spans(view: np.ndarray) -> Iterator[slice]:
     """Stretches of the first axis; the pages of each are given back when the next one is asked for."""
-    step = max(1, SPAN // max(1, view[0].size))
+    step = span_rows(view.shape)
     for low in range(0, view.shape[0], step):
         yield slice(low, min(low + step, view.shape[0]))
         _give_back(view[low : low + step])
 
 
-def anywhere(view: np.ndarray) -> Iterator[tuple[slice, ...]]:
-    """Where the chunks of a view lie."""
-    for span in _spans(view):
-        for first, *rest in chunks(view[span].shape):
-            yield (slice(first.start + span.start, first.stop + span.start), *rest)
+def anywhere(view: np.ndarray, span: slice) -> Iterator[tuple[slice, ...]]:
+    """Where the chunks of a span lie."""
+    for first, *rest in chunks(view[span].shape):
+        yield (slice(first.start + span.start, first.stop + span.start), *rest)
 
 
-def bands(view: np.ndarray) -> Iterator[tuple[slice, list[slice]]]:
-    """Rows of a matrix that are read together, and the columns of each chunk of them: all of them, or parts of long rows."""
+def bands(view: np.ndarray, span: slice) -> Iterator[tuple[slice, list[slice]]]:
+    """Rows of a matrix in a span that are read together, and the columns of each chunk of them: all of them, or parts of long rows."""
     columns = view.shape[1]
     together = max(1, CHUNK // columns)
     width = columns
     if together < BAND_ROWS:
         together, width = BAND_ROWS, CHUNK // BAND_ROWS
-    for span in _spans(view):
-        for low in range(span.start, span.stop, together):
-            rows = slice(low, min(low + together, span.stop))
-            yield rows, [slice(left, min(left + width, columns)) for left in range(0, columns, width)]
+    for low in range(span.start, span.stop, together):
+        rows = slice(low, min(low + together, span.stop))
+        yield rows, [slice(left, min(left + width, columns)) for left in range(0, columns, width)]
+
+
+def all_bands(view: np.ndarray) -> Iterator[tuple[slice, list[slice]]]:
+    """The bands of all spans."""
+    return (band for span in spans(view) for band in bands(view, span))
 
 
 def _give_back(view: np.ndarray) -> None:

@@ -11,9 +11,9 @@ import numpy as np
 from initaudit.stats.decode import decode
 from initaudit.stats.layout import Layout, lay_out
 from initaudit.stats.moments import Moments, smallest_normal
-from initaudit.stats.sampling import sample_block
+from initaudit.stats.plan import Plan, merged, plan, scan_range
+from initaudit.stats.sampling import SAMPLE_SIZE
 from initaudit.stats.spectrum import Spectrum, is_cheap, spectrum_of, spectrum_of_sketches
-from initaudit.stats.stream import scan
 from initaudit.stats.summaries import NormSummary, Outliers, histogram_of, norms_of, outliers_of
 from initaudit.stats.units import are_centred, are_flat, duplicate_shares, signature_vectors
 
@@ -21,15 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from initaudit.histogram import Histogram
-
-SIGNATURE_INPUTS: Final = 64
-"""Inputs from which units that may repeat each other are found, where there is no sketch; candidates are then compared in full.
-A judgement."""
-
-CENTRED_UNITS: Final = 8
-"""Whole units whose sums are looked at where the sample cuts them. A judgement: the mean of 1,000 independent values is within 1e-5
-of their rms once in 4,000 draws, that of two units once in 16 million."""
-
+    from initaudit.stats.stream import Scan
 
 _NO_BLOCK: Final = np.empty((0, 0), np.float32)
 """Stands where the values were let go."""
@@ -114,73 +106,84 @@ def weigh(
     `unit_axes` count output units, `input_axes` (default: all others) are summed over, further axes hold independent copies;
     with `groups` the first axis is ordered by group. `seed` chooses the sample of a tensor larger than SAMPLE_SIZE.
     """
-    with np.errstate(all="ignore"):
-        return _weigh(lay_out(array, unit_axes, input_axes, groups), seed)
+    layout = lay_out(array, unit_axes, input_axes, groups)
+    if layout.view.size <= SAMPLE_SIZE:
+        return weigh_whole(layout)
+    reading = plan(layout, seed)
+    return weigh_scanned(reading, merged([scan_range(layout.view, part) for part in reading.ranges()]))
 
 
-def _weigh(layout: Layout, seed: int) -> WeightStats:
-    array = layout.view
-    block = sample_block(layout, seed)
+@np.errstate(all="ignore")
+def weigh_whole(layout: Layout) -> WeightStats:
+    """Of a tensor of at most SAMPLE_SIZE values."""
+    rows, inputs, array = layout.rows, layout.inputs, layout.view
+    block = decode(layout.canonical).reshape(rows, inputs)
     if array.size == 0:
-        return _summarise(layout, Moments(), block, np.zeros((1, 0)), np.zeros((1, 0)), None, (0.0, 0.0))
-    copy = (
-        np.arange(layout.rows) // layout.units if layout.units > 1 else np.zeros(layout.rows)
-    )  # depthwise: all in one
-    if array.size == block.size:
-        moments = Moments.of(block, smallest_normal(array.dtype))
-        finite = np.where(np.isfinite(block), block, 0) if moments.nonfinite else block
-        wide = finite.astype(np.float64, copy=False)
-        cube = wide.reshape(layout.copies, layout.units, layout.inputs)
-        square = cube * cube
-        if layout.inputs == 1:  # biases, scales: neither a spectrum nor rows that could repeat
-            return _summarise(layout, moments, block, square.sum(axis=2), square.sum(axis=1), None, (0.0, 0.0))
-        repeats = duplicate_shares(wide @ signature_vectors(layout.inputs), copy, wide.__getitem__, layout.inputs)
-        spectrum = None if moments.nonfinite else spectrum_of(cube)
-        return _summarise(layout, moments, block, square.sum(axis=2), square.sum(axis=1), spectrum, repeats)
+        nothing = block[:0]  # there may be any number of units without an input
+        return _summarise(Moments(), nothing, np.zeros((1, 0)), np.zeros((1, 0)), None, (0.0, 0.0))
+    moments = Moments.of(block, smallest_normal(array.dtype))
+    finite = np.where(np.isfinite(block), block, 0) if moments.nonfinite else block
+    wide = finite.astype(np.float64, copy=False)
+    cube = wide.reshape(layout.copies, layout.units, inputs)
+    square = cube * cube
+    energies = square.sum(axis=2), square.sum(axis=1)
+    if inputs == 1:  # biases, scales: neither a spectrum nor rows that could repeat
+        return _summarise(moments, block, *energies, None, (0.0, 0.0))
+    repeats = duplicate_shares(wide @ signature_vectors(inputs), _copy_of(layout), wide.__getitem__, inputs)
+    spectrum = None if moments.nonfinite else spectrum_of(cube)
+    return _summarise(moments, block, *energies, spectrum, repeats)
+
+
+@np.errstate(all="ignore")
+def weigh_scanned(reading: Plan, found: Scan) -> WeightStats:
+    """Of a larger one, from the scan of all its ranges; candidates for repeats and small matrices are read again."""
+    layout = reading.layout
+    block, *others = (decode(values) for values in reading.picked(found))
+    whole_units = finite_or_zero(others.pop(0)) if reading.whole_units is not None else None
+    unit_energy, input_energy = reading.energy(found, "unit"), reading.energy(found, "input")
     if layout.inputs == 1:
-        found = scan(layout, sketched=False)
-        return _summarise(layout, found.moments, block, found.unit_energy, found.input_energy, None, (0.0, 0.0))
-    exact = is_cheap(layout.units, layout.inputs, array.size)
-    found = scan(layout, sketched=not exact)
+        return _summarise(found.moments, block, unit_energy, input_energy, None, (0.0, 0.0), whole_units)
+    sketches = reading.sketches(found)
     spectrum = None
     if not found.moments.nonfinite:
-        if exact:
+        if is_cheap(layout.units, layout.inputs, layout.view.size):
             spectrum = spectrum_of(decode(layout.canonical).reshape(layout.copies, layout.units, layout.inputs))
-        elif found.sketches:
-            spectrum = spectrum_of_sketches(found.sketches, found.unit_energy.sum(axis=1))
-    if found.sketches:
-        signatures = np.concatenate([sketch.units for sketch in found.sketches])
+        elif sketches:
+            spectrum = spectrum_of_sketches(sketches, unit_energy.sum(axis=1))
+    if sketches:
+        signatures = np.concatenate([sketch.units for sketch in sketches])
     else:
-        signatures = _sampled_signatures(layout, seed)
-    repeats = duplicate_shares(signatures, copy, lambda rows: _fetch(layout, rows), layout.inputs)
-    return _summarise(layout, found.moments, block, found.unit_energy, found.input_energy, spectrum, repeats)
+        some = finite_or_zero(others.pop(0))
+        signatures = some @ signature_vectors(some.shape[1])
+    repeats = duplicate_shares(signatures, _copy_of(layout), lambda rows: _fetch(layout, rows), layout.inputs)
+    return _summarise(found.moments, block, unit_energy, input_energy, spectrum, repeats, whole_units)
 
 
-def _sampled_signatures(layout: Layout, seed: int) -> np.ndarray:
-    """Signatures of all units from some of their inputs, for a weight that is not a matrix in memory."""
-    inputs = np.random.default_rng(seed).choice(layout.inputs, min(SIGNATURE_INPUTS, layout.inputs), replace=False)
-    split = layout.copy_rank + layout.unit_rank
-    at = np.unravel_index(np.sort(inputs), layout.canonical.shape[split:])
-    values = decode(np.asarray(layout.canonical[(slice(None),) * split + at]))
-    values = np.where(np.isfinite(values), values, 0).reshape(layout.rows, inputs.size)
-    return values @ signature_vectors(inputs.size)
+def _copy_of(layout: Layout) -> np.ndarray:
+    """The copy that each row belongs to; of a depthwise convolution all to one."""
+    return np.arange(layout.rows) // layout.units if layout.units > 1 else np.zeros(layout.rows)
 
 
 def _fetch(layout: Layout, rows: np.ndarray) -> np.ndarray:
     """The weights of these units, [rows, inputs], 0 where not finite."""
     split = layout.copy_rank + layout.unit_rank
     values = decode(np.asarray(layout.canonical[np.unravel_index(rows, layout.canonical.shape[:split])]))
-    return np.where(np.isfinite(values), values, 0).reshape(rows.size, layout.inputs)
+    return finite_or_zero(values).reshape(rows.size, layout.inputs)
+
+
+def finite_or_zero(values: np.ndarray) -> np.ndarray:
+    """The values, 0 where they are not finite."""
+    return np.where(np.isfinite(values), values, 0)
 
 
 def _summarise(  # noqa: PLR0917  the totals of one pass
-    layout: Layout,
     moments: Moments,
     block: np.ndarray,
     unit_energy: np.ndarray,
     input_energy: np.ndarray,
     spectrum: Spectrum | None,
     repeats: tuple[float, float],
+    whole_units: np.ndarray | None = None,
 ) -> WeightStats:
     sample = block.reshape(-1)
     if moments.nonfinite:
@@ -205,7 +208,7 @@ def _summarise(  # noqa: PLR0917  the totals of one pass
         duplicate_units=repeats[0],
         duplicate_units_scaled=repeats[1],
         flat_units=are_flat(block),
-        centred_units=_centred(layout, block),
+        centred_units=are_centred(block if whole_units is None else whole_units),
         spectral_norm=spectrum.largest if spectrum else None,
         smallest_singular_value=spectrum.smallest if spectrum else None,
         stable_rank=spectrum.stable_rank if spectrum else None,
@@ -221,12 +224,6 @@ def _summarise(  # noqa: PLR0917  the totals of one pass
         unit_energy=unit_energy,
         input_energy=input_energy,
     )
-
-
-def _centred(layout: Layout, block: np.ndarray) -> bool:
-    if block.shape[1] == layout.inputs:
-        return are_centred(block)
-    return are_centred(_fetch(layout, np.arange(min(CENTRED_UNITS, layout.rows))))  # neighbours: often on one page
 
 
 __all__ = ["WeightStats", "weigh"]

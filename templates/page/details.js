@@ -1,21 +1,5 @@
 /* What opens under a layer's row: made from the data island when it is asked for, never before. */
 
-function copyable(command) {
-  const code = element("code", {}, command);
-  const button = element("button", { type: "button", className: "ghost" }, "Copy");
-  button.addEventListener("click", async () => {
-    try {
-      await navigator.clipboard.writeText(command);
-      button.textContent = "Copied";
-    } catch {
-      getSelection().selectAllChildren(code);
-      button.textContent = "Selected";
-    }
-    setTimeout(() => { button.textContent = "Copy"; }, 1500);
-  });
-  return element("span", { className: "command" }, code, button);
-}
-
 function targetWords(data, index) {
   const scheme = data.schemes[index];
   const std = data.series.target[index];

@@ -371,9 +371,20 @@ def test_a_fused_skip_and_norm() -> None:
     assert following.bias.name == "b"
 
 
-def test_a_long_chain_of_scales_ends() -> None:
+def test_the_activation_behind_a_long_chain_of_scales_is_found() -> None:
+    """However far it is, where nothing else happens on the way; normalisations on it are no hindrance."""
+    for step in ("Mul(h{}, gamma)", "LayerNormalization(h{}, gamma)"):
+        chain = " ".join(f"h{i + 1} = {step.format(i)}" for i in range(500))
+
+        following = behind(f"h0 = Identity(h) {chain} y = Relu(h500)", gamma=np.linspace(0.9, 1.1, 6, dtype=np.float32))
+
+        assert following.activation == "relu"
+        assert (following.normalized_by == "layer_norm") == step.startswith("Layer")
+
+
+def test_a_long_way_that_branches_ends() -> None:
     """The walk is bounded: a graph made to exhaust it gives no activation instead of a crash."""
-    chain = " ".join(f"h{i + 1} = Mul(h{i}, gamma)" for i in range(500))
+    chain = " ".join(f"h{i + 1} = Concat <axis = 1> (h{i}, h{i})" for i in range(500))
 
     following = behind(f"h0 = Identity(h) {chain} y = Relu(h500)")
 

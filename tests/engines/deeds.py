@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from initaudit.engines.local import Local
 from initaudit.errors import InvalidModel
-from initaudit.measuring.forked import share
+from initaudit.task import Limits, Task
 
 if TYPE_CHECKING:
     from initaudit.engines.auditing import Subject
@@ -45,6 +46,12 @@ def hang_after(size: int, watch: Watch) -> None:
     time.sleep(0.5)
 
 
+def hang_repeatedly(times: int, watch: Watch) -> None:
+    """Tell of so many repetitions, and hang for half a second."""
+    watch.repeats(times)
+    time.sleep(0.5)
+
+
 def allocate(size: int, watch: Watch) -> int:
     """Fill memory with what is no array's."""
     watch.doing("filling")
@@ -76,12 +83,14 @@ def leave_a_file(folder: str, watch: Watch) -> None:
 
 
 def share_and_hang(folder: str, watch: Watch) -> None:
-    """Forked processes that hold the pipes of this one, and work on when it is gone."""
+    """Workers of its own that work on when it is gone."""
     watch.doing("sharing")
-    share(_note_and_hang, [folder] * 2, 2)
+    for _ in Local(workers=2).run([Task(note_and_hang, (folder,), Limits(seconds=1000, memory=1 << 30))] * 2):
+        pass
 
 
-def _note_and_hang(folder: str) -> None:
+def note_and_hang(folder: str, watch: Watch) -> None:
+    """Leave the process id, and a worker that is busy."""
     Path(folder, str(os.getpid())).touch()
     time.sleep(1000)
 

@@ -72,6 +72,13 @@ def test_a_large_file_has_more_time():
         do(task(deeds.hang_after, 0, seconds=0.2))
 
 
+def test_work_that_repeats_what_the_limits_are_meant_for_has_as_much_more_time():
+    do(task(deeds.hang_repeatedly, 9, seconds=0.2))
+
+    with pytest.raises(LostWorker, match="took more than"):
+        do(task(deeds.hang_repeatedly, 0, seconds=0.2))
+
+
 @LINUX
 def test_memory_is_limited():
     """One allocation beyond the limit fails, and the reason names the option."""
@@ -168,7 +175,7 @@ def test_a_worker_ends_with_its_parent(tmp_path: Path):
 
 @LINUX
 @pytest.mark.timeout(30)
-def test_what_a_worker_has_forked_ends_with_it(tmp_path: Path):
+def test_what_a_worker_has_started_ends_with_it(tmp_path: Path):
     """Killed in the middle of the weighing that it shares, it is missed at once, and nothing of it goes on."""
     with Worker("tests.engines.deeds") as worker:
         threading.Thread(target=_kill_when_shared, args=(worker.pid, tmp_path), daemon=True).start()

@@ -206,16 +206,15 @@ def test_of_a_mixed_network_only_what_was_not_trained_is_drawn(tmp_path: Path):
     assert [(r.layer, "--force" in r.reason) for r in result.refusals] == [("/fc1/Gemm", True)]
 
 
-def test_a_quantised_weight_is_refused_with_the_reason(tmp_path: Path):
-    """Scales would have to be chosen anew."""
-    nodes = [
-        helper.make_node("DequantizeLinear", ["q", "s"], ["w"]),
-        helper.make_node("MatMul", ["x", "w"], ["y"], "fc"),
-    ]
-    stored = {"q": np.zeros((64, 64), np.int8), "s": np.array(0.1, np.float32)}
-    path = save(model(nodes, {"x": ["N", 64]}, ["y"], stored), tmp_path / "m.onnx")
+def test_a_packed_weight_is_refused_with_the_reason(tmp_path: Path):
+    """Several codes share a byte of MatMulNBits."""
+    attributes = {"K": 64, "N": 64, "bits": 4, "block_size": 32}
+    nodes = [helper.make_node("MatMulNBits", ["x", "q", "s"], ["y"], "fc", domain="com.microsoft", **attributes)]
+    stored = {"q": np.zeros((64, 2, 16), np.uint8), "s": np.full(128, 0.1, np.float32)}
+    proto = model(nodes, {"x": ["N", 64]}, ["y"], stored, domains=["com.microsoft"])
+    path = save(proto, tmp_path / "m.onnx")
 
-    with pytest.raises(FixRefused, match="int8"):
+    with pytest.raises(FixRefused, match="uint8"):
         initaudit.fix(path, tmp_path / "out.onnx", config=STATIC, layers=("*",))
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -13,14 +14,19 @@ from onnx import helper, numpy_helper
 import initaudit
 from initaudit.cli import run
 from initaudit.errors import FixRefused
+from initaudit.fixing import candidate, fixer
+from initaudit.fixing.options import FixOptions
+from initaudit.redrawing import redraw
 from initaudit.redrawing.shaping import LARGEST_SHIFT
 from tests.networks import gated, he, mlp, model, normal, save, trained_like, xavier
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from initaudit.fixing.fixer import FixResult
 
 FRESH = initaudit.Config(context="fresh")
-DEEP = [32, *[40] * 5, 10]
+DEEP = [24, *[32] * 4, 10]
 
 
 def tensors(source: Path | str | onnx.ModelProto) -> dict[str, np.ndarray]:
@@ -44,6 +50,7 @@ FAULTS = {
     "equal units": ("fc3.weight", lambda w: np.repeat(w[:1], len(w), axis=0)),
     "dead bias": ("fc3.bias", lambda b: b - 50.0),
     "drowning bias": ("fc3.bias", lambda b: b + 500.0),
+    "wild bias": ("fc3.bias", lambda b: np.where(np.arange(b.size) == 3, 1e4, b)),
     "NaN bias": ("fc3.bias", lambda b: np.where(np.arange(b.size) == 3, np.nan, b)),
 }
 
@@ -195,12 +202,14 @@ def test_the_layers_follow_where_no_layer_stands_out(tmp_path: Path) -> None:
 
 
 def test_the_chain_is_the_last_rung_and_is_recognised(tmp_path: Path) -> None:
-    """Thirty layers of ReLU forget their input at He's scale; shaped together they do not. What they hold passes for no mistake, and for no training."""
-    result, _ = mended(mlp([32, *[24] * 30, 10], draw=xavier), tmp_path)
+    """Sixteen layers of ReLU forget their input at He's scale; shaped together they do not. What they hold passes for no mistake, and for no training."""
+    result, _ = mended(mlp([16, *[16] * 16, 10], draw=xavier), tmp_path)
     again = initaudit.fix(tmp_path / "out.onnx", tmp_path / "again.onnx")
 
     assert [step.rung for step in result.steps] == ["layers", "chain"]
     assert result.before.verdict.trainability < 0.2
+    assert result.after is not None
+    assert replace(result.after.verdict, evidence=again.before.verdict.evidence) == again.before.verdict
     assert again.before.verdict.context == "fresh"
     assert again.before.verdict.trainability > 0.7
     assert not [f for f in again.before.active if f.code in ("INI101", "INI102", "INI103", "INI104", "INI301")]
@@ -216,6 +225,27 @@ def test_fifty_layers_of_tanh_learn_when_shaped(tmp_path: Path) -> None:
     assert result.after is not None
     assert result.after.verdict.trainability > 0.7
     assert result.steps[-1].rung == "chain"
+
+
+def test_all_that_may_take_the_time_of_an_audit_is_announced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each audit but the first, and each fit of weights to inputs: whoever watches gives so much more time."""
+    told: list[str] = []
+
+    def recorded(name: str, doing: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *arguments: (told.append(name), doing(*arguments))[1]
+
+    for home, name in ((candidate, "audit"), (fixer, "audit"), (redraw, "fit")):
+        monkeypatch.setattr(home, name, recorded(name, getattr(home, name)))
+
+    fixer.fix(
+        mlp(DEEP, draw=normal(0.01)),
+        tmp_path / "out.onnx",
+        FRESH,
+        FixOptions(scheme="lsuv"),
+        lambda: told.append("begins"),
+    )
+
+    assert told == ["audit", "begins", "fit", "begins", "audit", "begins", "audit"]
 
 
 def test_a_dry_run_predicts_what_is_written(tmp_path: Path) -> None:
@@ -264,3 +294,26 @@ def test_where_nothing_is_known_of_training_layers_are_left(tmp_path: Path) -> N
     assert initaudit.audit(proto, probe="none").verdict.context == "unknown"
     assert changed == {"fc1.bias"}
     assert result.refusals == ()
+
+
+def test_every_layer_says_why_it_was_drawn(tmp_path: Path) -> None:
+    """Also those that only the network as a whole asks for: by how much each is off, and what the network suffers from."""
+    result, _ = mended(mlp([32, *[40] * 12, 10], draw=normal(0.5)), tmp_path)
+
+    assert result.changes
+    assert [c.title for c in result.changes if not c.wrong] == []
+    assert any(c.reason.startswith("INI4") and "times the" in c.wrong for c in result.changes)
+
+
+@pytest.mark.parametrize("select", [(), ("INI003",)])
+def test_each_finding_that_stays_is_told_with_the_reason(select: tuple[str, ...], tmp_path: Path) -> None:
+    """What needs no action, what is not asked for and what no draw takes away: none is passed over."""
+    proto = mlp([64, 64, 64, 8], draw=trained_like)
+
+    result = initaudit.fix(proto, tmp_path / "out.onnx", config=initaudit.Config(context="trained"), select=select)
+
+    assert not result.changes
+    assert [(left.code, left.layer) for left in result.left] == [(f.code, f.layer) for f in result.before.active]
+    assert {left.reason.partition(";")[0] for left in result.left} == {
+        "--select asks for others" if select else "it is worth knowing and needs no action"
+    }

@@ -52,7 +52,8 @@ def revision() -> str:
 
 def run(numbers: Iterable[int], seed: int, log: Log, found: Path, *, jobs: int, until: float) -> int:
     """Run the cases of these numbers that are not in the log yet, until the clock (`time.monotonic`) says so; gives how many are faults."""
-    waiting: Iterator[int] = (number for number in numbers if number not in log.done(seed))
+    done = log.done(seed)
+    waiting: Iterator[int] = (number for number in numbers if number not in done)
     faults = 0
     workers: list[Worker] = []
     local = threading.local()

@@ -56,7 +56,9 @@ def test_the_numbers_are_those_of_the_formula(text: str, std: float, bound: floa
         ("variance_scaling:2,fan_in", "written variance_scaling:SCALE,fan_in|fan_out|fan_avg,"),
         ("xavier_normal:2", "unknown scheme"),
         ("=zeros", "names no layer"),
-        ("head.*=", "unknown scheme"),
+        ("head.*=", "behind the equals sign; there are auto,"),
+        ("", "no scheme is named; there are auto,"),
+        ("xyz", "unknown scheme 'xyz'; there are auto,"),
     ],
 )
 def test_what_is_no_scheme_is_told_with_what_is_near(text: str, said: str) -> None:
@@ -84,6 +86,22 @@ def test_one_text_holds_schemes_with_blanks_between_them() -> None:
         "he_normal",
         "head.*=variance_scaling:2,fan_in,normal",
     )
+
+
+def test_schemes_are_written_in_whatever_case_and_names_of_layers_are_not() -> None:
+    """He's is one scheme however it is written; ONNX tells `Head` from `head`."""
+    assert read_schemes(["He_Normal", "Head.*=Variance_Scaling:2,Fan_In,Normal", "LSUV"]) == (
+        "he_normal",
+        "Head.*=variance_scaling:2,fan_in,normal",
+        "lsuv",
+    )
+    assert scheme_of("Glorot_Uniform") is scheme_of("xavier_uniform")
+
+
+def test_an_empty_text_is_no_scheme() -> None:
+    """Also as one text, as a configuration file has it."""
+    with pytest.raises(UsageError, match="no scheme is named"):
+        read_schemes(" ")
 
 
 def test_every_known_name_can_be_written() -> None:

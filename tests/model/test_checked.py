@@ -21,6 +21,17 @@ def network(*nodes: onnx.NodeProto, opset: int = 17) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
 
 
+def tensor_of(size: int, *, holds: int) -> TensorProto:
+    """A tensor of floats that holds other values than as many as it says."""
+    return TensorProto(name="v", data_type=TensorProto.FLOAT, dims=[size], raw_data=bytes(4 * holds))
+
+
+def branch(*outputs: str) -> onnx.GraphProto:
+    """A body of an If without nodes."""
+    infos = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs]
+    return helper.make_graph([], "body", [], infos)
+
+
 @pytest.mark.parametrize(
     ("node", "says"),
     [
@@ -31,10 +42,38 @@ def network(*nodes: onnx.NodeProto, opset: int = 17) -> onnx.ModelProto:
             helper.make_node("Concat", ["x", "x"], ["y"], name="c", axis=[1, 2]),
             r"node 'c' \(Concat\): attribute 'axis' is of type INTS, not INT",
         ),
+        (
+            helper.make_node("MatMul", ["x", ""], ["y"], name="m"),
+            r"node 'm' \(MatMul\): input 2 is needed, and is left out",
+        ),
+        (
+            helper.make_node("Mean", ["x", "", "x"], ["y"], name="m"),
+            r"node 'm' \(Mean\): input 2 is needed, and is left out",
+        ),
+        (
+            helper.make_node("Conv", ["x", "w"], ["y"], name="c", auto_pad=b"\xff"),
+            r"node 'c' \(Conv\): b'\\xff' is not valid UTF-8",
+        ),
+        (
+            helper.make_node("Conv", ["x", "w"], ["y"], name="c", strides=[1, 0]),
+            r"node 'c' \(Conv\): attribute 'strides' is \[1, 0\], not positive",
+        ),
+        (
+            helper.make_node("Transpose", ["x"], ["y"], name="t", perm=[0, 2]),
+            r"node 't' \(Transpose\): attribute 'perm' is \[0, 2\], not a permutation of the axes",
+        ),
+        (
+            helper.make_node("Strange", ["x"], ["y"], domain="other", values=tensor_of(4, holds=3)),
+            r"tensor 'v': holds 12 bytes, shape \[4\] needs 16",
+        ),
+        (
+            helper.make_node("If", ["x"], ["y", "z"], name="i", then_branch=branch("a", "b"), else_branch=branch("a")),
+            r"node 'i' \(If\): else_branch gives 1 values, the node has 2 outputs",
+        ),
     ],
 )
 def test_an_operator_that_onnx_does_not_allow_is_refused(node: onnx.NodeProto, says: str):
-    """Too few inputs, a missing attribute, one of another type: the message names the node."""
+    """Too few inputs, a missing attribute, one of another type or of impossible values, damaged tensors: the message names the node."""
     with pytest.raises(InvalidModel, match=says):
         load_model(network(node))
 
@@ -98,3 +137,10 @@ def test_external_data_outside_the_folder_is_refused_wherever_it_stands(tmp_path
 
     with pytest.raises(ExternalDataError, match="tensor 'e': external location"):
         load_model(folder / "m.onnx")
+
+
+def test_an_operator_of_a_stranger_may_have_any_values():
+    """No stride of zero is wrong, and no bytes are, where ONNX does not say what they mean."""
+    node = helper.make_node("Strange", ["x", ""], ["y"], domain="other", strides=[0], mode=b"\xff")
+
+    assert load_model(network(node)).graph.nodes

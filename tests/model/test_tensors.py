@@ -156,3 +156,13 @@ def test_a_sparse_tensor_that_promises_terabytes_is_refused():
     """Its dims are a few bytes."""
     with pytest.raises(UnsupportedWeight, match="too large"):
         sparse([1 << 20, 1 << 20], [0], [1.0]).array()
+
+
+def test_a_tensor_of_more_axes_than_numpy_counts_is_a_weight_that_cannot_be_read():
+    """It is in the file, and holds what it says; an audit lists it and goes on."""
+    proto = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[1] * 65, raw_data=bytes(4))
+
+    tensor = tensor_from_proto(proto, name="w", folder=None)
+
+    with pytest.raises(UnsupportedWeight, match="65 axes"):
+        tensor.array()

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from tests.networks import gated, he, mlp, model, normal, rows, table, trained_like, xavier
+from tests.networks import Draw, gated, he, mlp, model, normal, rows, table, trained_like, xavier
 
 Edit = Callable[[np.ndarray], np.ndarray]
 WIDTHS = (64, 96, 96, 10)
@@ -156,7 +156,14 @@ def frozen(moved: tuple[str, ...]) -> Callable[[], onnx.ModelProto]:
     return lambda: mlp((64, 64, 10), draw=trained_like, change={name: lambda w: w + 0.01 for name in moved})
 
 
+def deep(activation: str, draw: Draw) -> Callable[[], onnx.ModelProto]:
+    """Twenty layers of one activation."""
+    return lambda: mlp(DEEP, activation, draw)
+
+
 SOUND = edited(lambda w: w)
+TANH, SMALL = deep("Tanh", xavier), deep("Tanh", normal(0.01))
+NORMALISED = normalised(0.125)
 CASES = {
     "INI001": Case("One weight of the second layer is NaN.", edited(with_values((0, 0), np.nan)), SOUND),
     "INI002": Case("All weights of the second layer are 0.1.", edited(lambda w: np.full_like(w, 0.1)), SOUND),
@@ -181,7 +188,7 @@ CASES = {
     "INI106": Case(
         "Eight layers, each behind a LayerNormalization whose scale starts at 0.001.",
         normalised(0.125, scale=1e-3),
-        normalised(0.125),
+        NORMALISED,
         probe="full",
     ),
     "INI107": Case(
@@ -201,14 +208,14 @@ CASES = {
     ),
     "INI401": Case(
         "Twenty tanh layers whose weights are 0.01 · N(0, 1).",
-        lambda: mlp(DEEP, "Tanh", normal(0.01)),
-        lambda: mlp(DEEP, "Tanh", xavier),
+        SMALL,
+        TANH,
         probe="full",
     ),
     "INI402": Case(
         "Twenty ReLU layers whose weights are 1.5 · N(0, 1).",
-        lambda: mlp(DEEP, "Relu", normal(1.5)),
-        lambda: mlp(DEEP, "Relu", he),
+        deep("Relu", normal(1.5)),
+        deep("Relu", he),
         probe="full",
     ),
     "INI403": Case(
@@ -246,20 +253,20 @@ CASES = {
     ),
     "INI501": Case(
         "Twenty tanh layers whose weights are 0.01 · N(0, 1).",
-        lambda: mlp(DEEP, "Tanh", normal(0.01)),
-        lambda: mlp(DEEP, "Tanh", xavier),
+        SMALL,
+        TANH,
         probe="full",
     ),
     "INI502": Case(
         "Twenty tanh layers whose weights are 2 · N(0, 1).",
-        lambda: mlp(DEEP, "Tanh", normal(2.0)),
-        lambda: mlp(DEEP, "Tanh", xavier),
+        deep("Tanh", normal(2.0)),
+        TANH,
         probe="full",
     ),
     "INI503": Case(
         "Eight layers of weights 0.002 · N(0, 1), each behind a LayerNormalization, which hides their scale from the signal but not from the steps.",
         normalised(2e-3),
-        normalised(0.125),
+        NORMALISED,
         probe="full",
     ),
     "INI504": Case(

@@ -119,4 +119,16 @@ def test_one_copy_is_the_weight_of_one_expert() -> None:
 
     np.testing.assert_array_equal(one.view, experts[1])
     assert (one.roles, one.copies, one.units, one.inputs) == (("input", "unit"), 1, 5, 4)
-    assert one.axes_of("unit") == [1]
+
+
+@given(weights())
+def test_places_lead_from_the_canonical_order_to_the_view(made: tuple[np.ndarray, list[int], list[int]]) -> None:
+    """A step along an axis of the one is so many steps along an axis of the other."""
+    array, units, inputs = made
+    layout = lay_out(array, units, inputs, 1)
+
+    for index, value in np.ndenumerate(layout.canonical):
+        there = [0] * layout.view.ndim
+        for i, (axis, step) in zip(index, layout.places, strict=True):
+            there[axis] += i * step
+        assert layout.view[tuple(there)] == value

@@ -1,16 +1,20 @@
 """The sketch of a matrix is its products with known vectors, however its rows are cut into chunks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from initaudit.stats.layout import lay_out
+from initaudit.stats.plan import merged, plan, scan_range
 from initaudit.stats.sketch import GAUSSIANS, Sketch, project, refine
-from initaudit.stats.stream import scan
 
 
 def sketch_of(array: np.ndarray) -> Sketch:
     """The one sketch of a matrix."""
-    (sketch,) = scan(lay_out(array, (0,), None, 1)).sketches
+    layout = lay_out(array, (0,), None, 1)
+    reading = replace(plan(layout, 0), sketched=True)
+    (sketch,) = reading.sketches(merged([scan_range(layout.view, part) for part in reading.ranges()]))
     return sketch
 
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from initaudit.fixing.choose import OF_SCALE, asking, is_asked_for
+from initaudit.fixing.choose import OF_SCALE, asking, is_asked_for, network_faults
+from initaudit.fixing.rungs.stray import OF_BIAS, with_strays
 from initaudit.judgement.scale import GROSS
 from initaudit.kind import Kind
 from initaudit.redrawing.choice import Choice
@@ -28,18 +27,22 @@ if TYPE_CHECKING:
 
 OF_VALUES = frozenset({"INI001", "INI002", "INI003", "INI004", "INI104", "INI105", "INI106", "INI201"})
 """Rules about the values of one weight."""
-OF_BIAS = "INI301"
 OF_NORM = "INI106"
 
 
 def causes(report: Report, options: FixOptions) -> list[Choice]:
     """The layers that are wrong by themselves, each with the part of it that is; none where that is most of the network."""
     assert report.audit is not None
-    named = asking(report, options)
-    found = [choice for audit in report.audit.layers if (choice := _cause(audit, named.get(audit.layer.name, ())))]
-    if not found and not options.select and report.verdict.status != "pass" and not report.audit.context.has_training:
-        asked = [audit for audit in report.audit.layers if is_asked_for(audit, options)]
-        found = [choice for audit in asked if (choice := _suspected(audit, report))]
+    named, strays = asking(report, options), with_strays(report, options)
+    layers = [audit for audit in report.audit.layers if is_asked_for(audit, options)]
+    found = [
+        choice
+        for audit in layers
+        if (choice := strays.get(audit.layer.name) or _cause(audit, named.get(audit.layer.name, ()))) is not None
+    ]
+    ails = report.verdict.status == "fail" or network_faults(report.active)
+    if not found and not options.select and ails and not report.audit.context.has_training:
+        found = [choice for audit in layers if (choice := _suspected(audit, report))]
     mixing = sum(audit.layer.kind.is_mixing for audit in report.audit.layers)
     drawn = sum(not (c.bias_alone or c.repair) and c.audit.layer.kind.is_mixing for c in found)
     return found if 2 * drawn <= mixing or mixing <= 2 else []
@@ -49,10 +52,8 @@ def _cause(audit: LayerAudit, findings: Sequence[Finding]) -> Choice | None:
     values = [f for f in findings if f.code in OF_VALUES or (f.code in OF_SCALE and _stands_apart(audit))]
     biased = [f for f in findings if f.code == OF_BIAS]
     broken = [f for f in values if f.code == "INI001"]
-    if broken and len(values) == len(broken):
-        lost = audit.stats.nonfinite
-        if is_repairable(audit.stats.count, lost):
-            return _choice(audit, values, repair=True)
+    if broken and len(values) == len(broken) and is_repairable(audit.layer.weight):
+        return _choice(audit, values, repair=True)
     if values:
         return _choice(audit, values + biased, keeps_bias=not biased and not _is_broken(audit))
     return _choice(audit, biased, bias_alone=True) if biased else None
@@ -68,18 +69,18 @@ def _suspected(audit: LayerAudit, report: Report) -> Choice | None:
 
 
 def _drowned(audit: LayerAudit) -> int:
-    """Units whose bias is beyond what is added to it reaches, on whichever side: before a ReLU it passes, and the input is lost in it.
+    """How many units have a bias beyond what it is added to reaches, on whichever side: before a ReLU it passes, and the input is lost in it.
 
-    None where they are few and not far beyond it.
+    None unless they are most of the layer, or single ones by far; nor where the chain was shaped as a whole, and the bias is a part of that.
     """
     bias, facts = audit.bias, audit.layer
     shaped = audit.target is not None and audit.target.of_chain
     if bias is None or not bias.count or facts.is_forget_gate or facts.normalized_by is not None or shaped:
         return 0
     reach = _reach(audit)
-    beyond = abs(bias.sample.astype("float64")) / reach if reach > 0 else np.zeros(1)
-    many = int((beyond > 1.0).sum())
-    return many if many > MANY * bias.sample.size else int((beyond > FAR_BEYOND).sum())
+    beyond = int((abs(bias.sample) > reach).sum())
+    many = beyond > MANY * bias.sample.size or bool((abs(bias.sample) > FAR_BEYOND * reach).any())
+    return beyond if reach > 0 and many else 0
 
 
 def _reach(audit: LayerAudit) -> float:

@@ -19,6 +19,8 @@ import jinja2
 from markupsafe import Markup
 
 from initaudit.formats.page import words
+from initaudit.formats.page.anchors import layer_anchors
+from initaudit.formats.page.changes import fix_view
 from initaudit.formats.page.overview import by_urgency, common_folder
 from initaudit.formats.page.view import report_view
 from initaudit.formats.printing import number
@@ -33,6 +35,7 @@ SCRIPTS = (
     "page/depth_chart.js",
     "page/spread_chart.js",
     "page/histogram.js",
+    "page/copyable.js",
     "page/details.js",
     "page/sort.js",
     "page/overview.js",
@@ -40,14 +43,21 @@ SCRIPTS = (
     "page/main.js",
     "page/map.js",
 )
-STYLES = ("vendor/uPlot.min.css", "page/page.css", "page/picture.css", "page/map.css", "page/print.css")
+STYLES = (
+    "vendor/uPlot.min.css",
+    "page/page.css",
+    "page/picture.css",
+    "page/map.css",
+    "page/changes.css",
+    "page/print.css",
+)
 
 RUN: Mapping[str, Any] = {"started": None, "command": None, "versions": {}}
 """What the page names of the run; unknown unless the document says it."""
 
 
 def page(document: Mapping[str, Any], rules: Mapping[str, Mapping[str, str]]) -> str:
-    """The page for a JSON document of initaudit: `schema_version`, `tool` and any number of `reports`.
+    """The page for a JSON document of initaudit: `schema_version`, `tool`, any number of `reports`, and what was done where it has `fix`.
 
     `rules` explains the codes of the findings: code -> name, `summary` and further sections by title. The only times in the result are the
     document's: the same document gives the same page. Raises ValueError where a template file would end its own HTML element.
@@ -61,7 +71,13 @@ def page(document: Mapping[str, Any], rules: Mapping[str, Mapping[str, str]]) ->
         report_view(report, index, rules, folder=folder, alone=alone)
         for index, report in enumerate(document["reports"])
     )
+    fix = document.get("fix")
+    if fix is not None:
+        (now,) = document["reports"]
+        (report,) = reports
+        report |= {"changes": fix_view(fix, now, layer_anchors(now["layers"])), "fix": None}
     used = {code for report in reports for code in report["codes"]}
+    used |= {code for change in (fix or {"changes": ()})["changes"] for code in change["reason"].split(", ")}
     return templates.get_template("report.html.j2").render(
         tool=document["tool"],
         schema_version=document["schema_version"],
@@ -94,6 +110,7 @@ def environment() -> jinja2.Environment:
     for function in (
         number,
         words.share,
+        words.score,
         words.size,
         words.moment,
         words.shape,

@@ -64,6 +64,7 @@ def report_view(
         "path": path,
         "file": path[len(folder) :] or path,
         "model": {**MODEL, **report["model"]},
+        "changes": None,
         "fixed": fixed_before(report["model"].get("record")),
         "verdict": {"evidence": (), "trainability_error": None, **report["verdict"]},
         "may_be_fresh": may_be_fresh,

@@ -73,6 +73,11 @@ def share(value: Any) -> str:
     return f"{value:.0%}".replace("%", " %")
 
 
+def score(value: float) -> str:
+    """A trainability as the terminal has it."""
+    return f"{value:.2f}"
+
+
 def size(value: Any) -> str:
     """A count of bytes in decimal units."""
     if not finite(value):

@@ -116,7 +116,7 @@ def _numbers_of(value: Value) -> np.ndarray:
         if source is None:
             return np.empty(0)
         value = source
-    if value.tensor is None or value.tensor.size > SMALL_CONSTANT or value.tensor.dtype == "string":
+    if value.tensor is None or value.tensor.size > SMALL_CONSTANT or not value.tensor.is_real:
         return np.empty(0)
     try:
         return np.asarray(value.tensor.array()).reshape(-1)

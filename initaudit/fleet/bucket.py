@@ -1,0 +1,116 @@
+"""A place behind a URL that fsspec knows: an object store, or another file system."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from initaudit.errors import UsageError
+from initaudit.fleet.needs import needed
+from initaudit.fleet.place import PARTIAL, Place, StoreError
+
+WHOLE = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "az", "abfss", "memory"})
+"""Protocols whose objects appear when they are complete; others are written beside their name and moved."""
+
+
+class Bucket(Place):
+    """Objects below a URL."""
+
+    def __init__(self, url: str) -> None:
+        """Raises UsageError where fsspec, or what it needs for this protocol, is not installed."""
+        self.address = url.rstrip("/")
+        self._fs, self._root = file_system(url)
+
+    def read(self, name: str) -> bytes | None:
+        """See `Place.read`."""
+        with suppress(FileNotFoundError):
+            return bytes(self._do("cat_file", name))
+        return None
+
+    def write(self, name: str, data: bytes) -> None:
+        """See `Place.write`."""
+        if self._is_whole:
+            self._do("pipe_file", name, data)
+            return
+        self._make_folder(name)
+        temporary = f"{PARTIAL}/{secrets.token_hex(8)}"
+        self._make_folder(temporary)
+        self._do("pipe_file", temporary, data)
+        self._do("mv", temporary, self._path(name))
+
+    def create(self, name: str, data: bytes) -> bool:
+        """See `Place.create`; of a file system that cannot tell, whether there was none a moment ago."""
+        if self.has(name):
+            return False
+        try:
+            self._make_folder(name)
+            self._do("pipe_file", name, data, mode="create")
+        except FileExistsError:
+            return False
+        return True
+
+    def has(self, name: str) -> bool:
+        """See `Place.has`."""
+        self._fs.invalidate_cache()
+        return bool(self._do("exists", name))
+
+    def remove(self, name: str) -> None:
+        """See `Place.remove`."""
+        with suppress(FileNotFoundError):
+            self._do("rm_file", name)
+
+    def names(self, folder: str) -> list[str]:
+        """See `Place.names`."""
+        self._fs.invalidate_cache()
+        with suppress(FileNotFoundError):
+            return sorted(str(found).rstrip("/").rpartition("/")[2] for found in self._do("ls", folder, detail=False))
+        return []
+
+    def lines(self, name: str) -> Iterator[bytes]:
+        """See `Place.lines`."""
+        with suppress(FileNotFoundError), self._do("open", name, "rb") as stream:
+            yield from stream
+
+    def upload(self, name: str, file: Path) -> None:
+        """See `Place.upload`."""
+        self._make_folder(name)
+        try:
+            self._fs.put_file(str(file), self._path(name))
+        except Exception as error:
+            raise self._failed(name, error) from error
+
+    @property
+    def _is_whole(self) -> bool:
+        protocol = self._fs.protocol
+        return not WHOLE.isdisjoint([protocol] if isinstance(protocol, str) else protocol)
+
+    def _path(self, name: str) -> str:
+        return f"{self._root}/{name}"
+
+    def _make_folder(self, name: str) -> None:
+        if not self._is_whole:
+            self._fs.makedirs(self._path(name).rpartition("/")[0], exist_ok=True)
+
+    def _do(self, what: str, name: str, *arguments: Any, **options: Any) -> Any:
+        try:
+            return getattr(self._fs, what)(self._path(name), *arguments, **options)
+        except (FileNotFoundError, FileExistsError):
+            raise
+        except Exception as error:  # each protocol raises its own
+            raise self._failed(name, error) from error
+
+    def _failed(self, name: str, error: Exception) -> StoreError:
+        return StoreError(f"store {self.address}: {name}: {type(error).__name__}: {error}")
+
+
+def file_system(url: str) -> tuple[Any, str]:
+    """fsspec's file system for a URL, and the path in it. Raises UsageError where something for it is not installed."""
+    fsspec = needed("fsspec", f"reading {url.partition('://')[0]}://")
+    try:
+        system, path = fsspec.core.url_to_fs(url)
+    except (ImportError, ValueError) as error:
+        raise UsageError(f"{url}: {error}") from error
+    return system, str(path).rstrip("/")

@@ -1,0 +1,41 @@
+"""Putting new weights where a layer stores its own: as they are, or as codes with a scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from initaudit.redrawing.positions import positions
+from initaudit.redrawing.quantised import integer_bias, is_quantised, put_quantised
+
+if TYPE_CHECKING:
+    from initaudit.extraction.layer import Layer
+    from initaudit.model.load import Model
+    from initaudit.redrawing.contents import Contents
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """What else is written with the weights; None where nothing is."""
+
+    scale: str | None = None
+    """Name of the scale."""
+    bias: str | None = None
+    """Name of an integer bias, which is zero then."""
+
+
+def place(layer: Layer, model: Model, weights: np.ndarray, contents: Contents, *, keep_bias: bool = False) -> Placed:
+    """New weights (float64, shape of the operand) for a layer of `model`, put into `contents`.
+
+    Raises FixRefused where they cannot be written alone, and why; `contents` is then as it was.
+    """
+    if not is_quantised(layer.weight):
+        contents.put(layer.weight.tensors[0], positions(layer.weight), weights)
+        return Placed()
+    bias = integer_bias(layer, model, keep=keep_bias)
+    scale = put_quantised(layer.weight, model, weights, contents)
+    if bias is not None:
+        contents.put(bias, None, np.zeros(bias.size))
+    return Placed(scale=scale, bias=None if bias is None else bias.name)

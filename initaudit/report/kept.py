@@ -1,0 +1,136 @@
+"""What an audit found, kept as JSON apart from where the file lay and from what of it counts.
+
+The entry of a document is made from it for any path, and under any filters, baseline, severities and gates, without a look at the model.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from initaudit.advising.advise import with_advice
+from initaudit.advising.command import ANY_FILE, for_file
+from initaudit.findings import Advice, Confidence, Finding, Reader, Remedy, Severity
+from initaudit.judgement.baseline import load_baseline
+from initaudit.judgement.context import Context
+from initaudit.judgement.filtering import apply_filters, check_reasons
+from initaudit.judgement.obstacle import Obstacle
+from initaudit.judgement.slowness import Slowness
+from initaudit.judgement.trainability import Trainability
+from initaudit.judgement.verdict import Verdict, verdict_for
+from initaudit.report.document import facts_of, judged, number
+from initaudit.report.gate import EXIT_ERROR, EXIT_FINDINGS, gate, is_over, missed
+from initaudit.report.run import circumstances
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from initaudit.config import Config
+    from initaudit.judgement.examined import Examined
+
+TOLD = ("code", "name", "layer", "initializer", "message", "suggestion", "url", "subject", "lasting_name")
+"""Fields of a finding that are text. Whether it is suppressed, and its number among its like, is not known yet."""
+
+
+def keep(examined: Examined) -> dict[str, Any]:
+    """What is kept.
+
+    `facts`, the part of a report's entry that no option here changes, without the path; `found`, all findings, each with its advice where it
+    asks for action (`loud`) and where it is only information (`quiet`); `judgement`, what a verdict is made from; `seconds`.
+    """
+    audit, extraction = examined.audit, examined.audit.extraction
+    facts = facts_of(
+        path=ANY_FILE,
+        audit=audit,
+        failed_rules=examined.failed_rules,
+        skipped=extraction.skipped,
+        parameters=extraction.parameters,
+        audited=extraction.audited,
+    )
+    anywhere = replace(audit, model=replace(audit.model, path=None, name=ANY_FILE))
+    advised = {
+        severity: with_advice([replace(finding, severity=severity) for finding in examined.found], anywhere)
+        for severity in (Severity.WARNING, Severity.INFO)
+    }
+    told = zip(examined.found, advised[Severity.WARNING], advised[Severity.INFO], strict=True)
+    learning = audit.trainability
+    return {
+        "facts": facts,
+        "found": [_found(finding, loud.advice, quiet.advice) for finding, loud, quiet in told],
+        "judgement": {
+            "context": {"name": audit.context.name, "evidence": list(audit.context.evidence)},
+            "trainability": None
+            if learning is None
+            else {name: number(getattr(learning, name)) for name in ("score", "sgd", "adam", "error")},
+            "slowness": {"factor": number(audit.slowness.factor), "why": audit.slowness.why},
+            "obstacle": None if audit.obstacle is None else dataclasses.asdict(audit.obstacle),
+            "first_lost": None if examined.first_lost is None else list(examined.first_lost),
+            "unjudged": examined.unjudged,
+        },
+        "seconds": round(examined.seconds, 3),
+    }
+
+
+def entry_of(kept: Mapping[str, Any], path: str, config: Config, *, exit_zero: bool = False) -> dict[str, Any]:
+    """The entry of the document of `initaudit check` for a file at `path`, under these options.
+
+    Raises UsageError where a filter or the baseline cannot be followed.
+    """
+    facts = {**kept["facts"], "model": {**kept["facts"]["model"], "path": path}}
+    layers = facts["layers"]
+    check_reasons(config, {name for layer in layers for name in (layer["name"], layer["title"])})
+    depth = {layer["name"]: layer["depth"] for layer in layers}
+    baseline = load_baseline(config.baseline)
+    loud, quiet = (
+        apply_filters([_finding(raw, raw[kind], path) for raw in kept["found"]], config, baseline, depth, path)
+        for kind in ("loud", "quiet")
+    )
+    findings = [q if q.severity is Severity.INFO else f for f, q in zip(loud, quiet, strict=True)]
+    verdict = _verdict(kept["judgement"], findings)
+    entry = judged(facts, verdict, findings)
+    lacking = missed(
+        config,
+        verdict.trainability,
+        probed=facts["probe"]["status"],
+        layers=len(layers),
+        audited=facts["coverage"]["audited"],
+        parameters=facts["coverage"]["parameters"],
+    )
+    closed = bool(lacking) or is_over(config, [finding for finding in findings if finding.suppressed is None])
+    code = EXIT_ERROR if facts["failed_rules"] else EXIT_FINDINGS if closed and not exit_zero else 0
+    return {**entry, **circumstances(config, kept["seconds"]), "gate": gate(config, lacking, code=code)}
+
+
+def _found(finding: Finding, loud: Sequence[Advice], quiet: Sequence[Advice]) -> dict[str, Any]:
+    told = {name: getattr(finding, name) for name in TOLD}
+    evidence = {key: number(value) for key, value in finding.evidence.items()}
+    kinds = {"severity": finding.severity, "confidence": finding.confidence, "remedy": finding.remedy}
+    advice = {"loud": list(map(dataclasses.astuple, loud)), "quiet": list(map(dataclasses.astuple, quiet))}
+    return {**told, **{name: kind.value for name, kind in kinds.items()}, "evidence": evidence, **advice}
+
+
+def _finding(raw: Mapping[str, Any], advice: Sequence[Sequence[str]], path: str) -> Finding:
+    lines = ((reader, text, for_file(code, path)) for reader, text, code in advice)
+    return Finding(
+        **{name: raw[name] for name in TOLD},
+        severity=Severity(raw["severity"]),
+        confidence=Confidence(raw["confidence"]),
+        remedy=Remedy(raw["remedy"]),
+        evidence=raw["evidence"],
+        advice=tuple(Advice(reader=Reader(reader), text=text, code=code) for reader, text, code in lines if code),
+    )
+
+
+def _verdict(judgement: Mapping[str, Any], findings: Sequence[Finding]) -> Verdict:
+    context, learning, lost = judgement["context"], judgement["trainability"], judgement["first_lost"]
+    return verdict_for(
+        findings,
+        Context(name=context["name"], evidence=tuple(context["evidence"])),
+        None if learning is None else Trainability(factors=(), **learning),
+        Slowness(**judgement["slowness"]),
+        None if lost is None else (lost[0], lost[1]),
+        unjudged=judgement["unjudged"],
+        obstacle=None if judgement["obstacle"] is None else Obstacle(**judgement["obstacle"]),
+    )
