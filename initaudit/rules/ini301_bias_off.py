@@ -78,8 +78,8 @@ class BiasOff(Rule):
                     suggestion="Start the forget gate's bias at 1.",
                 )
             return
-        if facts.normalized_by is not None:
-            return
+        if facts.normalized_by is not None or (layer.target is not None and layer.target.of_chain):
+            return  # the norm takes it out again; or the chain was shaped as a whole, and the shift is a part of that
         if not audit.context.has_training and facts.activation is None and "gate" in facts.feeds:
             return  # a factor that starts at a constant leaves the other factor to pass (gMLP: Liu et al. 2021, section 2.1)
         if (lead := _lead(layer)) is not None:
