@@ -22,5 +22,5 @@ def test_a_code_below_three_means_that_rows_and_plan_are_equal(tmp_path: Path, c
     record = write_run(Store(tmp_path), "run", rows, planned=PATHS)
     is_whole = len(codes) == len(PATHS)
 
-    assert followed(iter(rows), record, Shard(), quiet=True) == (max(codes) if is_whole else EXIT_UNFINISHED)
+    assert followed((row for row in rows), record, Shard(), quiet=True) == (max(codes) if is_whole else EXIT_UNFINISHED)
     assert run(["fleet", "status", str(tmp_path)]) == (0 if is_whole else EXIT_UNFINISHED)
