@@ -1,6 +1,6 @@
 """What a fleet costs beside `check`, and whether its driver's memory grows with the number of models.
 
-    python benchmarks/fleet.py cost [--models N]
+    python benchmarks/fleet.py cost [--models N] [--probe none] [--repeats N]
     python benchmarks/fleet.py memory [--rows N]
 
 `cost` audits the same models by `check`, by `fleet run` with the local engine, and by `fleet run` with two Dask workers of this machine, weights
@@ -84,7 +84,7 @@ def peak(command: Sequence[str]) -> int:
     return most
 
 
-def cost(models: int) -> None:
+def cost(models: int, probes: Sequence[str], repeats: int) -> None:
     """Print the table."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
     ways = {
@@ -103,7 +103,8 @@ def cost(models: int) -> None:
         ],
     }
     with tempfile.TemporaryDirectory() as made:
-        for probe, count in (("none", models), ("full", models // 5)):
+        for probe in probes:
+            count = models if probe == "none" else models // 5
             folders = []
             for size in (count // 4, count):
                 folders.append(Path(made, f"{probe}-{size}"))
@@ -111,7 +112,7 @@ def cost(models: int) -> None:
                 for i in range(size):
                     make(folders[-1] / f"{i}.onnx", i)
             used: dict[str, list[float]] = {way: [float("inf"), float("inf")] for way in ways}
-            for repeat in range(REPEATS):
+            for repeat in range(repeats):
                 for way, command in ways.items():
                     for i, folder in enumerate(folders):
                         store = Path(made, f"store-{way}-{repeat}-{i}-{probe}")
@@ -166,10 +167,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("cost", "memory"))
     parser.add_argument("--models", type=int, default=200, help="of the cost without a probe; a fifth of it with")
+    parser.add_argument("--probe", choices=tuple(COST), action="append", help="default: both")
+    parser.add_argument("--repeats", type=int, default=REPEATS, help="the least time of so many counts")
     parser.add_argument("--rows", type=int, default=300)
     given = parser.parse_args()
     if given.what == "cost":
-        cost(given.models)
+        cost(given.models, given.probe or list(COST), given.repeats)
     else:
         memory(given.rows)
 

@@ -102,6 +102,12 @@ class Config:
         """Whether every rule looks at everything it can: only then is what was not found not there."""
         return "ALL" in (word.upper() for word in self.select) and self.probe == "full"
 
+    @property
+    def without_filters(self) -> Config:
+        """The same, under which all findings count."""
+        differing = any(getattr(self, name) != value for name, value in FILTERS.items())
+        return dataclasses.replace(self, **FILTERS) if differing else self
+
 
 def _read_select(value: Any) -> tuple[str, ...]:
     words = read_words(value)

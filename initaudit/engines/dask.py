@@ -90,6 +90,9 @@ class Dask(Engine):
             try:
                 fill()
                 for future in finished:
+                    if future.status == "lost":  # with its worker, before it was fetched: it is done again elsewhere
+                        finished.add(future)
+                        continue
                     i = running.pop(future)
                     result = _result(future)
                     future.release()
@@ -170,7 +173,7 @@ def _attempt(task: Task[T], version: str) -> T | InitauditError:
 def _result(future: Any) -> Any:
     from distributed import KilledWorker
 
-    if future.status in ("cancelled", "lost"):
+    if future.status == "cancelled":
         raise LostEngine("engine dask: the scheduler is gone, or has given up its tasks")
     try:
         return future.result()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,7 +11,7 @@ if TYPE_CHECKING:
 def begin(place: Place, run_id: str, number: int, worker: str, most: int) -> int:
     """Mark that this line of the plan is begun: the number of the attempt, from 1; `most` + 1 where so many were begun and lost already."""
     for attempt in range(1, most + 1):
-        if place.create(_name(run_id, number, attempt), json.dumps({"worker": worker}).encode()):
+        if place.mark(_name(run_id, number, attempt), worker):
             return attempt
     return most + 1
 

@@ -30,7 +30,7 @@ class Bucket(Place):
             return bytes(self._do("cat_file", name))
         return None
 
-    def write(self, name: str, data: bytes) -> None:
+    def write(self, name: str, data: bytes, *, lasting: bool = True) -> None:
         """See `Place.write`."""
         if self._is_whole:
             self._do("pipe_file", name, data)
@@ -51,6 +51,10 @@ class Bucket(Place):
         except FileExistsError:
             return False
         return True
+
+    def mark(self, name: str, text: str) -> bool:
+        """See `Place.mark`."""
+        return self.create(name, text.encode())
 
     def has(self, name: str) -> bool:
         """See `Place.has`."""

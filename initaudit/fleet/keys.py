@@ -169,7 +169,7 @@ def remember(place: Place, origin: Origin, content: Content) -> None:
     if content.states[""] is not None and all(s is None or s.stamp is not None for s in content.states.values()):
         files = [[location, s and s.size, s and s.stamp] for location, s in content.states.items()]
         note = {"path": origin.address, "files": files, "content": content.digest}
-        place.write(_name(origin), json.dumps(note).encode())
+        place.write(_name(origin), json.dumps(note).encode(), lasting=False)
 
 
 def recall(place: Place, origin: Origin) -> str | None:

@@ -34,12 +34,16 @@ class Place(abc.ABC):
         """The whole file; None where there is none."""
 
     @abc.abstractmethod
-    def write(self, name: str, data: bytes) -> None:
-        """A file that appears whole, in the place of one of this name."""
+    def write(self, name: str, data: bytes, *, lasting: bool = True) -> None:
+        """A file that appears whole, in the place of one of this name; what is not `lasting` may be lost where the machine crashes."""
 
     @abc.abstractmethod
     def create(self, name: str, data: bytes) -> bool:
         """The same, where there is no such file; whether there was none: of several that create it at once, one is told so."""
+
+    @abc.abstractmethod
+    def mark(self, name: str, text: str) -> bool:
+        """The same for a word to people, of which only counts that it is there: it may be seen before it is whole."""
 
     @abc.abstractmethod
     def has(self, name: str) -> bool:
@@ -68,6 +72,8 @@ class Folder(Place):
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         self.address = str(self.path)
+        self._made: set[str] = set()
+        """Folders in it that are there."""
 
     def read(self, name: str) -> bytes | None:
         """See `Place.read`."""
@@ -78,9 +84,9 @@ class Folder(Place):
         except OSError as error:
             raise self._failed(name, error) from error
 
-    def write(self, name: str, data: bytes) -> None:
+    def write(self, name: str, data: bytes, *, lasting: bool = True) -> None:
         """See `Place.write`."""
-        with self._spare(name, data) as (temporary, target):
+        with self._spare(name, data, lasting=lasting) as (temporary, target):
             temporary.replace(target)
 
     def create(self, name: str, data: bytes) -> bool:
@@ -90,6 +96,17 @@ class Folder(Place):
                 target.hardlink_to(temporary)
             except FileExistsError:
                 return False
+        return True
+
+    def mark(self, name: str, text: str) -> bool:
+        """See `Place.mark`."""
+        try:
+            with self._target(name).open("x", encoding="utf-8") as stream:
+                stream.write(text)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            raise self._failed(name, error) from error
         return True
 
     def has(self, name: str) -> bool:
@@ -115,9 +132,11 @@ class Folder(Place):
 
     def upload(self, name: str, file: Path) -> None:
         """See `Place.upload`."""
-        with file.open("rb") as source, self._spare(name, b"") as (temporary, target):
+        with file.open("rb") as source, self._spare(name, b"", lasting=False) as (temporary, target):
             with temporary.open("wb") as copy:
                 shutil.copyfileobj(source, copy)
+                copy.flush()
+                os.fsync(copy.fileno())
             temporary.replace(target)
 
     def sweep(self) -> None:
@@ -128,24 +147,30 @@ class Folder(Place):
                     self.remove(f"{PARTIAL}/{name}")
 
     @contextmanager
-    def _spare(self, name: str, data: bytes) -> Iterator[tuple[Path, Path]]:
+    def _spare(self, name: str, data: bytes, *, lasting: bool = True) -> Iterator[tuple[Path, Path]]:
         """A file that holds the data, and the path that it shall have; gone at the end if it is not moved."""
-        target = self.path / name
-        temporary = self.path / PARTIAL / f"{os.getpid()}-{secrets.token_hex(8)}"
         try:
-            temporary.parent.mkdir(parents=True, exist_ok=True)
-            target.parent.mkdir(parents=True, exist_ok=True)
+            target, temporary = self._target(name), self._target(f"{PARTIAL}/{os.getpid()}-{secrets.token_hex(8)}")
             try:
                 with temporary.open("xb") as stream:
                     stream.write(data)
-                    stream.flush()
-                    os.fsync(stream.fileno())  # a name without its content must not survive a crash of the machine
+                    if lasting:
+                        stream.flush()
+                        os.fsync(stream.fileno())  # a name without its content must not survive a crash of the machine
                 yield temporary, target
             finally:
                 with suppress(FileNotFoundError):
                     temporary.unlink()
         except OSError as error:
             raise self._failed(name, error) from error
+
+    def _target(self, name: str) -> Path:
+        """The path of a file, whose folder is there."""
+        folder = name.rpartition("/")[0]
+        if folder not in self._made:
+            (self.path / folder).mkdir(parents=True, exist_ok=True)
+            self._made.add(folder)
+        return self.path / name
 
     def _failed(self, name: str, error: OSError) -> StoreError:
         return StoreError(f"store {self.address}: {name}: {error.strerror or error}")

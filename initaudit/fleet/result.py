@@ -45,8 +45,9 @@ def entry_of_row(store: Store, run: RunRecord, row: Row) -> dict[str, Any]:
 def entry_of_result(result: Mapping[str, Any], path: str, config: Config, *, exit_zero: bool) -> dict[str, Any]:
     """The entry of the document for a model at `path`, under the filters and gates of these options. Raises UsageError."""
     shapes = {name: tuple(shape) for name, shape in result["input_shapes"].items()}
-    fitting = dataclasses.replace(config, input_shapes=shapes)
-    return entry_of(result["kept"], path, fitting, exit_zero=exit_zero)
+    if shapes != config.input_shapes:
+        config = dataclasses.replace(config, input_shapes=shapes)
+    return entry_of(result["kept"], path, config, exit_zero=exit_zero)
 
 
 def config_of(options: Mapping[str, Any]) -> Config:

@@ -137,7 +137,6 @@ def _loaded(order: Order, origin: Origin, watch: Watch) -> Iterator[tuple[Model,
 def _audited(order: Order, model: Model, watch: Watch) -> dict[str, Any]:
     """The result of an audit, under no filter."""
     from initaudit.auditor import examine
-    from initaudit.config import FILTERS
     from initaudit.engines.auditing import fitting_shapes
     from initaudit.report.kept import keep
     from initaudit.report.run import run
@@ -145,7 +144,7 @@ def _audited(order: Order, model: Model, watch: Watch) -> dict[str, Any]:
 
     config, _ = fitting_shapes(model, order.config)
     watch.doing("measuring the weights")
-    kept = keep(examine(model, replace(config, **FILTERS), watch.doing, readers=1))
+    kept = keep(examine(model, config.without_filters, watch.doing, readers=order.care.readers))
     return {
         "run": order.run_id,
         "worker": _worker(),
@@ -159,12 +158,12 @@ def _audited(order: Order, model: Model, watch: Watch) -> dict[str, Any]:
 
 def _row(order: Order, result: Mapping[str, Any], blank: Row) -> Row:
     """What the result says under the filters and gates of the run. Raises UsageError where they cannot be followed."""
-    from initaudit.config import FILTERS
     from initaudit.fleet.noting import row_findings
     from initaudit.fleet.result import entry_of_result
 
-    path, unfiltered = order.planned.item.path, replace(order.config, **FILTERS)
+    path, unfiltered = order.planned.item.path, order.config.without_filters
     entry = entry_of_result(result, path, order.config, exit_zero=order.exit_zero)
+    found = entry if unfiltered is order.config else entry_of_result(result, path, unfiltered, exit_zero=False)
     verdict, coverage = entry["verdict"], entry["coverage"]
     active = [finding for finding in entry["findings"] if finding["suppressed"] is None]
     return replace(
@@ -176,7 +175,7 @@ def _row(order: Order, result: Mapping[str, Any], blank: Row) -> Row:
         counts=entry["counts"],
         rules=dict(Counter(finding["code"] for finding in active)),
         exit_code=entry["gate"]["exit_code"],
-        findings=row_findings(entry_of_result(result, path, unfiltered, exit_zero=False)),
+        findings=row_findings(found),
         failed_rules=entry["failed_rules"],
         probe=entry["probe"]["status"],
         parameters=coverage["parameters"],

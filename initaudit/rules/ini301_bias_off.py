@@ -158,7 +158,7 @@ def _lead(layer: LayerAudit) -> Lead | None:
     second, first = np.partition(bias.sample, -2)[-2:].astype(np.float64)
     bound = FAR_BEYOND * 2.0 * norms.maximum * math.sqrt(layer.layer.fan_in) * input_rms(layer)
     lead = float(first - second)
-    return Lead(lead, bound) if math.isfinite(bound) and lead > bound else None
+    return Lead(lead, bound) if math.isfinite(bound) and lead > bound > 0 else None  # INI003 names weights of zero
 
 
 def reach_of(layer: LayerAudit) -> float:

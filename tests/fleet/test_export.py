@@ -6,7 +6,9 @@ import re
 import time
 from pathlib import Path
 
+import duckdb
 import pytest
+from pyarrow import parquet
 
 from initaudit.cli import run
 from initaudit.fleet import export as exporting
@@ -15,9 +17,6 @@ from initaudit.fleet.reading import Reading
 from initaudit.fleet.store import Store
 from tests.fleet import zoo
 from tests.fleet.stubs import kept, lost, row, with_result, write_run
-
-duckdb = pytest.importorskip("duckdb")
-parquet = pytest.importorskip("pyarrow.parquet")
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "fleet.md"
 QUERIES = re.findall(r"```sql\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("faulty_workers")
 
-DEADLINE = 6.0
+DEADLINE = 8.0
 """Seconds for a model: a sound one takes some 30 ms."""
-MEMORY = 400 << 20
-"""Bytes: twice what a sound one takes."""
+MEMORY = 250 << 20
+"""Bytes: some 100 MB more than a sound one takes."""
 
 
 def reported(store: Store, row: Row) -> str:

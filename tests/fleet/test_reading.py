@@ -39,7 +39,7 @@ def written_in(row: Row) -> dict[str, Any]:
 
 OPTIONS: list[dict[str, Any]] = [
     {},
-    {"select": ["INI0,INI6"], "fail_on": "warning"},
+    {"select": ["INI6"], "fail_on": "warning"},
     {"ignore": ["zero-weight:fc0=meant"]},
     {"severity": ["INI003=warning,INI9=error"]},
     {"fail_on": "never", "fail_on_incomplete": True},

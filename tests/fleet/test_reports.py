@@ -36,8 +36,8 @@ def test_the_worst_comes_first_and_changes_are_told(store: Store, capsys: pytest
     out = capsys.readouterr().out
 
     assert max(map(len, out.splitlines())) <= 80
-    assert out.startswith(f"Run {SECOND}: 4 models, 2 failed, 1 with warnings, 1 passed\n")
-    assert f"Since run {FIRST}: 1 regressed, 1 new, 1 fixed, 1 gone\n" in out
+    assert out.startswith(f"Run {SECOND} of 2026-03-09 09:00 UTC: 4 models, 2 failed, 1 with\n  warnings, 1 passed\n")
+    assert "of 2026-03-08 09:00 UTC: 1 regressed, 1 new, 1 fixed, 1 gone" in " ".join(out.split())
     table = out[out.index("trainability") :]
     assert [table.index(f"zoo/{name}.onnx") for name in "aed"] == sorted(table.index(f"zoo/{n}.onnx") for n in "aed")
 
@@ -84,6 +84,16 @@ def test_what_could_not_be_audited_is_no_success(tmp_path: Path):
     assert [told(store) for store in (broken, known, begun)] == [2, 2, 2]
 
 
+def test_every_model_without_a_report_is_told_with_the_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """In a line that begins with its path; one from a file has no way to write into the terminal."""
+    told(store_of(tmp_path, {FIRST: [lost("zoo/a.onnx"), lost("zoo/\x1b[31mred.onnx", "memory")]}))
+    out = capsys.readouterr().out
+
+    assert "\nzoo/a.onnx: took more than 60 s\n" in out
+    assert "zoo/\\x1b[31mred.onnx  error (memory)" in out
+    assert "\x1b" not in out
+
+
 def test_an_unfinished_run_says_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     """And no model that is only not finished is called gone."""
     store = store_of(tmp_path, {FIRST: [row("a.onnx"), row("b.onnx")]})
@@ -93,7 +103,7 @@ def test_an_unfinished_run_says_what_is_missing(tmp_path: Path, capsys: pytest.C
     out = capsys.readouterr().out
 
     assert "note: 1 planned model of 2 without a result: run again to resume" in out
-    assert f"Since run {FIRST}: nothing changed" in out
+    assert "UTC: nothing changed" in out
 
 
 def test_filters_of_today_need_no_audit(store: Store, capsys: pytest.CaptureFixture[str]):
@@ -114,7 +124,7 @@ def test_filters_of_the_run_hold_for_both_runs(tmp_path: Path, capsys: pytest.Ca
     write_run(store, SECOND, [row("a.onnx", DEAD)], config=Config(ignore="INI404"))
 
     assert told(store) == 0
-    assert f"Since run {FIRST}: nothing changed" in capsys.readouterr().out
+    assert "UTC: nothing changed" in capsys.readouterr().out
 
 
 def test_a_baseline_of_today_accepts_what_it_names(store: Store, tmp_path: Path):

@@ -15,7 +15,7 @@ from initaudit.rule import Rule
 if TYPE_CHECKING:
     from initaudit.judgement.model_audit import ModelAudit
 
-PIECE = 32 << 20
+PIECE = 16 << 20
 """Bytes that the bomb takes at once, slowly enough to be seen."""
 
 
@@ -38,7 +38,7 @@ class Fault(Rule):
             case "bomb":
                 held = []
                 while True:
-                    held.append(bytearray(os.urandom(1) * PIECE))
+                    held.append(bytearray(b"1") * PIECE)
                     time.sleep(0.01)
             case "bug":
                 raise ZeroDivisionError("by zero")

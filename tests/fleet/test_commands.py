@@ -1,0 +1,106 @@
+"""`initaudit fleet run` and `status`: exit codes, and what they say."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from initaudit.auditor import examine
+from initaudit.cli import run
+
+if TYPE_CHECKING:
+    from initaudit.fleet.store import Store
+
+pytestmark = pytest.mark.usefixtures("in_process")
+
+
+def fleet_run(store: Store, *arguments: str | Path) -> int:
+    """The command's exit code; weights only."""
+    return run(["fleet", "run", *map(str, arguments), "--store", store.address, "--isolated", "--probe", "none"])
+
+
+def test_the_exit_code_is_the_worst_of_all_models(models: Path, store: Store):
+    """As of `check`: 0, 1 with findings, 2 where one cannot be audited."""
+    codes = [
+        fleet_run(store, models / "a.onnx"),
+        fleet_run(store, models),
+        fleet_run(store, models, "--exit-zero"),
+        fleet_run(store, models, models / "gone.onnx"),
+    ]
+
+    assert codes == [0, 1, 0, 2]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_keeps_what_is_finished(
+    models: Path,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: signal.Signals,
+    code: int,
+):
+    """The exit code says that it was a signal; the store holds the rows, and the same command does the rest."""
+    seen: list[Any] = []
+
+    def ended(model: Any, *arguments: Any) -> Any:
+        seen.append(model)
+        if len(seen) == 3:
+            os.kill(os.getpid(), number)
+        return examine(model, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("initaudit.auditor.examine", ended)
+        interrupted = fleet_run(store, models)
+    told = capsys.readouterr().err
+    status = run(["fleet", "status", store.address])
+    shown = capsys.readouterr().out
+    resumed = fleet_run(store, models)
+
+    assert (interrupted, status, resumed) == (code, 3, 1)
+    assert "2 of 5 models" in told
+    assert "the same command goes on from here" in told
+    assert "2 of 5 models" in shown
+    assert run(["fleet", "status", store.address]) == 0
+
+
+def test_status_says_which_shards_are_not_finished(models: Path, store: Store, capsys: pytest.CaptureFixture[str]):
+    """And what came of the others."""
+    fleet_run(store, models, "--shard", "2/3", "--run", "nightly")
+    capsys.readouterr()
+
+    code = run(["fleet", "status", store.address, "--run", "nightly"])
+
+    first, second, third = capsys.readouterr().out.splitlines()
+    assert code == 3
+    assert first.startswith("run nightly, begun ")
+    assert first.endswith(": 2 of 5 models")
+    assert second == "  2 audited: 2 pass"
+    assert third == "  shards not finished: 1/3 (0 of 2), 3/3 (0 of 1)"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--shard", "0/3"], "--shard: '0/3' is not of the form I/N"),
+        (["--shard", "4/3"], "--shard: '4/3' is not of the form I/N"),
+        (["--run", "../elsewhere"], "--run: '../elsewhere' is no name"),
+        (["--file-memory", "much"], "--file-memory: 'much' is not a size"),
+        (["--scheduler", "tls://host:8786"], "--scheduler: engine local has no scheduler"),
+        (["--engine", "locl"], "unknown engine 'locl'; did you mean local?"),
+        (["--exclude", "*"], "all models are excluded"),
+    ],
+)
+def test_what_cannot_be_followed_is_told_before_anything_is_planned(
+    models: Path, store: Store, capsys: pytest.CaptureFixture[str], words: list[str], told: str
+):
+    """In one line that names the option."""
+    assert fleet_run(store, models, *words) == 2
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert told in line
+    assert not store.runs()
