@@ -145,7 +145,7 @@ def _audited(order: Order, model: Model, watch: Watch) -> dict[str, Any]:
 
     config, _ = fitting_shapes(model, order.config)
     watch.doing("measuring the weights")
-    kept = keep(examine(model, replace(config, **FILTERS), watch.doing, readers=order.care.readers))
+    kept = keep(examine(model, replace(config, **FILTERS), watch.doing, order.care.readers))
     return {
         "run": order.run_id,
         "worker": _worker(),
