@@ -39,7 +39,7 @@ def moved(change: Part) -> list[Moved]:
     """What a change did to a layer: the std of its weights, or the mean where that is what changed, and the mean of its bias."""
     found = []
     stds, means = (change["std_before"], change["std_after"]), (change["mean_before"], change["mean_after"])
-    weights_changed = change["scheme"] != "kept"
+    weights_changed = change["scheme"] != "kept" and change["initializer"] != change["bias"]
     if weights_changed and (None in stds or any(stds)):
         found.append(("std", *stds))
     if weights_changed and (None in stds + means or abs(means[1] - means[0]) > OFF_MEAN * max(stds) or stds == (0, 0)):
@@ -52,9 +52,9 @@ def moved(change: Part) -> list[Moved]:
 def how(change: Part) -> str:
     """What was done to the weights: a scheme, mostly."""
     scheme: str = change["scheme"]
-    if change["repaired"]:
-        return f"{change['repaired']}; all else kept"
     scale = f", with the scale {change['scale']}" if change["scale"] else ""
+    if change["repaired"]:
+        return f"{change['repaired']}{scale}; all else kept"
     return HOW.get(scheme, scheme) + scale
 
 

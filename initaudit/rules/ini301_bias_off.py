@@ -78,8 +78,8 @@ class BiasOff(Rule):
                     suggestion="Start the forget gate's bias at 1.",
                 )
             return
-        if facts.normalized_by is not None:
-            return
+        if facts.normalized_by is not None or (layer.target is not None and layer.target.of_chain):
+            return  # the norm takes it out again; or the chain was shaped as a whole, and the shift is a part of that
         if not audit.context.has_training and facts.activation is None and "gate" in facts.feeds:
             return  # a factor that starts at a constant leaves the other factor to pass (gMLP: Liu et al. 2021, section 2.1)
         if (lead := _lead(layer)) is not None:
@@ -158,7 +158,7 @@ def _lead(layer: LayerAudit) -> Lead | None:
     second, first = np.partition(bias.sample, -2)[-2:].astype(np.float64)
     bound = FAR_BEYOND * 2.0 * norms.maximum * math.sqrt(layer.layer.fan_in) * input_rms(layer)
     lead = float(first - second)
-    return Lead(lead, bound) if math.isfinite(bound) and lead > bound else None
+    return Lead(lead, bound) if math.isfinite(bound) and lead > bound > 0 else None  # INI003 names weights of zero
 
 
 def reach_of(layer: LayerAudit) -> float:

@@ -60,7 +60,7 @@ def test_a_unit_of_which_nothing_is_left_is_drawn_like_the_others(
     others = np.delete(before["fc1.weight"], 5, axis=0)
 
     assert code == 0
-    assert "fc1: unit 5, of which no number was left, drawn from the mean and std of the others; all else kept" in told
+    assert "unit 5, of which no number was left, drawn from the mean and std of the others; all else kept" in told
     assert np.flatnonzero(differs.any(axis=1)).tolist() == [5]
     assert after["fc1.weight"][5].std() == pytest.approx(others.std(), rel=0.3)
     assert all(np.array_equal(before[name], after[name]) for name in before if name != "fc1.weight")

@@ -179,3 +179,16 @@ def test_a_class_that_wins_whatever_comes_in_is_no_note(lead: float, softmax: bo
 
     assert [f.severity.value for f in found] == ([severity] if severity else [])
     assert all(f.layer == "/fc2/Gemm" and "unit 3" in f.message for f in found)
+
+
+def test_of_a_head_of_zeros_the_bias_is_not_to_blame() -> None:
+    """Any bias decides there; INI003 names the weights."""
+    proto = classifier(1.0, softmax=True)
+    for tensor in proto.graph.initializer:
+        if tensor.name == "fc2.weight":
+            tensor.CopyFrom(numpy_helper.from_array(np.zeros((10, 64), np.float32), tensor.name))
+
+    report = initaudit.audit(proto, context="trained", probe="none")
+
+    assert "INI003" in [f.code for f in report.active]
+    assert "INI301" not in [f.code for f in report.active]
