@@ -119,7 +119,18 @@ def command_page() -> str:
     for name in COMMANDS:
         command = importlib.import_module(f"initaudit.cli.{name}").command
         pages.append(f"## initaudit {name}\n\n{_help(command, f'initaudit {name}')}")
+        for inner, part in _parts(command).items():
+            pages.append(f"### initaudit {name} {inner}\n\n{_help(part, f'initaudit {name} {inner}')}")
     return "# Commands\n\nWhat `--help` says.\n\n" + "\n\n".join(pages) + "\n"
+
+
+def _parts(command: click.Command) -> dict[str, click.Command]:
+    """The commands of a group, by name."""
+    if not isinstance(command, click.Group):
+        return {}
+    context = click.Context(command)
+    found = {name: command.get_command(context, name) for name in command.list_commands(context)}
+    return {name: part for name, part in found.items() if part is not None}
 
 
 def _help(command: click.Command, name: str) -> str:

@@ -18,6 +18,7 @@ from initaudit.version import __version__
 
 if TYPE_CHECKING:
     from initaudit.api import audit as audit
+    from initaudit.api import compare as compare
     from initaudit.api import fix as fix
     from initaudit.config import Config as Config
     from initaudit.errors import ExternalDataError as ExternalDataError
@@ -36,10 +37,12 @@ if TYPE_CHECKING:
     from initaudit.model.load import load_model as load_model
     from initaudit.options import Ignore as Ignore
     from initaudit.report.report import Report as Report
+    from initaudit.starts.compare import Comparison as Comparison
 
 
 _HOMES = {
     "audit": "initaudit.api",
+    "compare": "initaudit.api",
     "fix": "initaudit.api",
     "Config": "initaudit.config",
     "InitauditError": "initaudit.errors",
@@ -58,9 +61,11 @@ _HOMES = {
     "load_model": "initaudit.model.load",
     "Ignore": "initaudit.options",
     "Report": "initaudit.report.report",
+    "Comparison": "initaudit.starts.compare",
 }
 
 __all__ = [
+    "Comparison",
     "Config",
     "ExternalDataError",
     "Finding",
@@ -79,6 +84,7 @@ __all__ = [
     "UsageError",
     "__version__",
     "audit",
+    "compare",
     "fix",
     "load_model",
 ]

@@ -1,4 +1,4 @@
-"""The public functions: `initaudit.audit` and `initaudit.fix`, with options as keyword arguments."""
+"""The public functions: `initaudit.audit`, `initaudit.fix` and `initaudit.compare`, with options as keyword arguments."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from initaudit.model.load import Source
     from initaudit.options import Ignore
     from initaudit.report.report import Report
+    from initaudit.starts.compare import Comparison
 
     OptionsT = TypeVar("OptionsT")
     Words: TypeAlias = str | Iterable[str]
@@ -105,6 +106,41 @@ def fix(
 
     target = None if output is None else Path(output)
     return fixer.fix(source, target, _checked(config), _with(fixer.FixOptions(), options))
+
+
+def compare(
+    source: Source,
+    *,
+    schemes: Words | None = None,
+    config: Config | None = None,
+    gain: float = 1.0,
+    bias: Literal["auto", "zero", "keep"] = "auto",
+    exclude: Words = (),
+    **options: Unpack[AuditOptions],
+) -> Comparison:
+    """Measure a network as it is and under other initialisations, best first; nothing is trained or written.
+
+    Args:
+        source: as for `audit`.
+        schemes: `as-is`, `auto` (what `fix` would write) or what `fix` takes for `scheme`; None for the usual ones.
+        config: options of the audits.
+        gain: factor on the weights that are drawn.
+        bias: of layers that are drawn.
+        exclude: names, titles or globs of layers that stay as they are.
+        **options: as for `audit`.
+
+    Raises:
+        ModelError: the model cannot be read.
+        UsageError: as for `audit`.
+    """
+    from initaudit.options import read_layer_names
+    from initaudit.starts import compare as starts
+    from initaudit.starts.measure import DrawOptions
+    from initaudit.starts.schemes import DEFAULT, read_starts
+
+    chosen = DEFAULT if schemes is None else read_starts([schemes] if isinstance(schemes, str) else schemes)
+    drawn = DrawOptions(gain=gain, bias=bias, exclude=read_layer_names(exclude))
+    return starts.compare(source, chosen, _with(_checked(config), options), drawn)
 
 
 def _checked(config: Config | None) -> Config:

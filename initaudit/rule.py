@@ -116,7 +116,7 @@ class Rule(abc.ABC):
         """A finding of this rule about `subject`, or about the model where it is None.
 
         Severity and remedy are those of the rule unless they are given. A layer is not drawn anew where it was trained, nor where it
-        has no target to be drawn from.
+        has no start of its own: a target, that of tables, or the ones of a norm.
         """
         layer = subject.layer if subject else None
         if layer is not None and initializer is None and layer.weight.tensors:
@@ -141,7 +141,9 @@ class Rule(abc.ABC):
     def _remedy_for(cls, subject: LayerAudit | None) -> Remedy:
         if cls.remedy is not Remedy.DRAW_LAYER:
             return cls.remedy
-        drawable = subject is not None and (subject.target is not None or subject.layer.kind is Kind.EMBEDDING)
+        drawable = subject is not None and (
+            subject.target is not None or subject.layer.kind in (Kind.EMBEDDING, Kind.NORM)
+        )
         if subject is None or not (drawable or subject.trained):
             return Remedy.CHECK
         return Remedy.RESTORE_LAYER if subject.trained else Remedy.DRAW_LAYER

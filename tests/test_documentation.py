@@ -15,7 +15,7 @@ import pytest
 import initaudit
 from docs import build, generated
 from initaudit import home
-from initaudit.cli import COMMANDS
+from initaudit.cli import COMMANDS, fleet
 from initaudit.rule import all_rules, find_rule
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -86,6 +86,11 @@ def test_a_command_that_is_written_somewhere_exists(page: str, line: str):
     name, *arguments = words[: next((i for i, word in enumerate(words) if word in {"|", "&&", "||", ">", ";"}), None)]
     assert name in COMMANDS
     command: click.Command = importlib.import_module(f"initaudit.cli.{name}").command
+    if isinstance(command, click.Group) and arguments:
+        inner, *arguments = arguments
+        part = command.get_command(click.Context(command), inner)
+        assert part is not None
+        command = part
 
     options, _, _ = command.make_parser(click.Context(command)).parse_args([a for a in arguments if a != "..."])
 
@@ -141,7 +146,9 @@ def test_help_is_shown_of_every_command():
     """With its options."""
     page = generated.command_page()
 
-    assert all(f"Usage: initaudit {name} " in page for name in COMMANDS)
+    assert all(
+        f"Usage: initaudit {name} " in page for name in (*COMMANDS, *(f"fleet {name}" for name in fleet.COMMANDS))
+    )
     assert "--min-trainability" in page
 
 

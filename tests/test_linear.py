@@ -16,10 +16,14 @@ from initaudit.advising.modules import Modules
 from initaudit.advising.parameters import weight_of
 from initaudit.auditor import audit
 from initaudit.config import Config
+from initaudit.extraction.extract import extract_layers
 from initaudit.formats.page.anchors import layer_anchors
 from initaudit.judgement.entrance import entrance_layers
 from initaudit.judgement.input_scale import is_linear_in_the_input
 from initaudit.model.build import build_graph
+from initaudit.model.graph import Graph, Node
+from initaudit.model.load import load_model
+from initaudit.model.scope import Scope
 from initaudit.probe.inputs.dimensions import layout_of
 from initaudit.probe.inputs.facts import Facts
 from initaudit.probe.inputs.follow import facts_of
@@ -30,6 +34,7 @@ from initaudit.probe.segments import Network
 from tests.counting import growth
 from tests.extracting import extract
 from tests.networks import model
+from tests.planning import plan
 
 Work = Callable[[], object]
 LINEAR = 2.3
@@ -134,6 +139,37 @@ def test_the_input_in_front_of_layers_in_a_row_is_found_in_linear_time():
 
     for work in (entrance, scale):
         assert growth(work, SIZE) < LINEAR
+
+
+def test_the_probe_is_planned_in_linear_time():
+    """And its graphs are built: all that it does in front of its sessions."""
+
+    def work(count: int) -> Work:
+        nodes = []
+        for i in range(count):
+            nodes += [
+                helper.make_node("MatMul", [f"h{i}", f"w{i}"], [f"m{i}"]),
+                helper.make_node("Relu", [f"m{i}"], [f"h{i + 1}"]),
+            ]
+        stored = {f"w{i}": np.eye(2, dtype=np.float32) + i for i in range(count)}
+        loaded = load_model(model(nodes, {"h0": ["N", 2]}, [f"h{count}"], stored))
+        layers = extract_layers(loaded).layers
+        return lambda: plan(loaded, layers)
+
+    assert growth(work, SIZE) < LINEAR
+
+
+def test_a_body_sees_the_names_around_it_without_a_copy_of_them():
+    """There may be as many bodies as names."""
+    outer = Scope(graph=Graph("main"))
+    values = {name: outer.define(name) for name in "ab"}
+    node = Node(onnx.NodeProto(op_type="If"), outer.graph, "if", {})
+
+    inner = outer.body("then", node).body("then", node)
+    shadow = inner.define("b")
+
+    assert (inner.resolve("a", "here"), inner.resolve("b", "here")) == (values["a"], shadow)
+    assert inner.names == {"b": shadow}
 
 
 def test_staircases_in_a_row_are_looked_through_in_linear_time():

@@ -22,6 +22,7 @@ COMMANDS = {
     "check": "Audit models and report what is wrong with their weights.",
     "fix": "Write a re-initialised copy of a model.",
     "inspect": "Show the layers of a model, without a verdict.",
+    "compare": "Show what each initialisation does to a model, best first.",
     "diff": "Show what became better or worse between two models or reports.",
     "rule": "Explain one rule.",
     "rules": "List all rules.",
@@ -34,6 +35,7 @@ COMMANDS = {
 WORKED = {
     "check": "initaudit.auditor",
     "fix": "initaudit.fixing.fixer",
+    "compare": "initaudit.starts.compare",
     "inspect": "initaudit.extraction.extract",
     "diff": "initaudit.auditor",
     "baseline": "initaudit.auditor",

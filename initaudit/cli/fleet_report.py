@@ -84,6 +84,8 @@ def command(store: str, files: tuple[Path, ...], **options: Any) -> int:
         write(_rendered(view, kind, with_pages=pages, verbose=verbose), file)
     if not quiet and (files or name is not None):
         tell(view, files)
+    if fail_on_new is not None and view.since is None:
+        click.echo("initaudit: note: --fail-on-new: no run is earlier than this one, so nothing is new", err=True)
     return view.exit_code(fail_on_new)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -26,6 +27,7 @@ def command(sources: tuple[str, ...], store: str, **options: Any) -> int:
     """
     from initaudit.cli.fleet_following import followed
     from initaudit.cli.output import command_line
+    from initaudit.engines.local import Local
     from initaudit.fleet.planning import Request, planned_run
     from initaudit.fleet.run import Run
     from initaudit.fleet.store import Store
@@ -38,5 +40,7 @@ def command(sources: tuple[str, ...], store: str, **options: Any) -> int:
     kept = Store(store)
     request = Request(sources=sources, settings=settings, shard=shard, name=name, fresh=fresh, command=command_line())
     record = planned_run(kept, request)
+    if isinstance(engine, Local):  # workers without a model of their own read for the others
+        care = replace(care, readers=max(1, engine.workers // max(1, shard.size(record.planned))))
     rows = Run(kept, record, shard, care).rows(engine)
     return followed(rows, record, shard, quiet=settings.run.quiet)

@@ -99,7 +99,7 @@ _RUN_OPTIONS: dict[str, Callable[[Any], Any]] = {
     "exclude": click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out models whose path, the end of it, or a folder that they are in is like this. Repeatable."),
     "exit_zero": click.option("--exit-zero", is_flag=True, default=None, help="Exit 0 even with findings (2 is kept for failures)."),
     "statistics": click.option("--statistics", is_flag=True, default=None, help="Count findings per rule, and list chi of each layer, in text and Markdown; HTML and JSON always have both."),
-    "jobs": click.option("-j", "--jobs", type=int, metavar="N", help="Models audited at the same time (default 1)."),
+    "jobs": click.option("-j", "--jobs", type=int, metavar="N", help="Models audited at the same time (default 1); of fewer models the large weights are read by as many processes."),
     "quiet": click.option("-q", "--quiet", is_flag=True, default=None, help="No progress, no summary and no notes on stderr; errors are still told."),
     "verbose": click.option("-v", "--verbose", is_flag=True, default=None, help="Show information-level findings and every layer."),
     "color": click.option("--color/--no-color", default=None, help="Colour (default: when writing to a terminal)."),

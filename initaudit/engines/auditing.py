@@ -83,7 +83,9 @@ def audit_here(subject: Subject, watch: Watch | None = None) -> tuple[Report, Sh
         return failed(subject.name, f"{subject.name}: {internal_error(error)}", subject.config), told
 
 
-def in_worker(subject: Subject, work: Callable[..., Answer], *arguments: Any) -> Answer:
+def in_worker(
+    subject: Subject, work: Callable[..., Answer], *arguments: Any, progress: Callable[[str], None] | None = None
+) -> Answer:
     """What `work(subject, *arguments, watch=...)` returns, done by a worker under the limits of the options.
 
     Raises what it raises, and LostWorker that names the model.
@@ -92,9 +94,10 @@ def in_worker(subject: Subject, work: Callable[..., Answer], *arguments: Any) ->
         subject: the model that the work is about.
         work: a function at the top of a module.
         arguments: of it, beside the subject.
+        progress: called with a phrase for what is being done.
     """
     try:
-        return do(Task(work, (subject, *arguments), subject.limits))
+        return do(Task(work, (subject, *arguments), subject.limits), progress)
     except LostWorker as error:
         raise LostWorker(f"{subject.name}: {error}") from error
 

@@ -62,6 +62,7 @@ def choose(report: Report, options: FixOptions) -> list[Choice]:
                     wrong=findings[0].message,
                     centred_gain=gain,
                     bias_alone=codes == {BIAS_OFF} and not (options.every or options.asks_for(facts)),
+                    keeps_bias=facts.kind is Kind.NORM and not (layer.bias is not None and layer.bias.nonfinite),
                 )
             )
         elif options.every or (options.layers and not options.select):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from initaudit.fleet.telling import SHOWN, found, headline, trend, turns, verdicts
+from initaudit.fleet.telling import SHOWN, found, headline, named, trend, turns, verdicts
 from initaudit.formats.marking import MARKS, Page, code, prose
 from initaudit.formats.telling import plural
 
@@ -37,7 +37,7 @@ def changes_markdown(view: Overview, *, verbose: bool = False) -> str:
 
 def _begun(view: Overview) -> Page:
     page = Page()
-    page.add(f"## initaudit: {headline(view)}\n\nRun {code(view.record.id, table=False)}\n")
+    page.add(f"## initaudit: {headline(view)}\n\nRun {prose(named(view.record))}\n")
     for note in view.notes:
         page.add(f"\n**{prose(note)}**\n")
     return page
@@ -46,7 +46,7 @@ def _begun(view: Overview) -> Page:
 def _add_changes(page: Page, view: Overview, *, verbose: bool) -> None:
     if view.since is None:
         return
-    page.add(f"\n### Since run {code(view.since.id, table=False)}: {trend(view)}\n\n")
+    page.add(f"\n### Since run {prose(named(view.since))}: {trend(view)}\n\n")
     listed = view.turned if verbose else view.turned[:SHOWN]
     rows = [(c.fate.value, code(c.path), verdicts(c), prose(turns(c))) for c in listed]
     if rows:

@@ -22,7 +22,7 @@ BATCH = 5000
 """Rows of a table that are held in memory, and of a group of its file: some MB. A judgement; DuckDB reads groups of any size."""
 
 MODELS = {
-    "run": "string", "path": "string", "ended": "string", "verdict": "string", "reason": "string", "context": "string",
+    "run": "string", "started": "string", "path": "string", "ended": "string", "verdict": "string", "reason": "string", "context": "string",
     "trainability": "double", "slowness": "double", "errors": "int64", "warnings": "int64", "infos": "int64", "suppressed": "int64",
     "parameters": "int64", "audited": "int64", "layers": "int64", "bytes": "int64", "seconds": "double", "attempts": "int64",
     "exit_code": "int64", "producer": "string", "sha256": "string", "key": "string",
@@ -65,7 +65,7 @@ def export(reading: Reading, folder: Path) -> dict[str, int]:
         for model in reading.noted():
             entry = reading.entry(model.row) if model.row.has_report else None
             of = {"run": reading.record.id, "path": model.path}
-            tables["models"].add({**of, **_model(model, entry)})
+            tables["models"].add({**of, "started": reading.record.started, **_model(model, entry)})
             for position, layer in enumerate(entry["layers"] if entry is not None else ()):
                 tables["layers"].add({**of, "position": position, **_layer(layer)})
             for finding in entry["findings"] if entry is not None else ():

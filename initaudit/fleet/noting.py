@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 STATUSES = ("error", "fail", "warn", "pass")
 """Verdicts, the worst first."""
-SEVERITIES = tuple(Severity)
+BY_WORD = {severity.value: severity for severity in Severity}
 LOUD = ("error", "warning")
 """Severities that a verdict is made from."""
 
@@ -93,7 +93,7 @@ def findings_of(row: Row) -> tuple[ReadFinding, ...]:
         ReadFinding(
             code=code,
             name=rule_names().get(code, ""),
-            severity=Severity(severity),
+            severity=BY_WORD[severity],
             layer=layer or None,
             initializer=initializer or None,
             message="",
@@ -156,7 +156,7 @@ def _reason(row: Row, found: Sequence[ReadFinding], active: Sequence[ReadFinding
 
 def _counted(findings: Sequence[ReadFinding]) -> dict[str, int]:
     found = [finding.severity for finding in findings]
-    return {severity.value: found.count(severity) for severity in SEVERITIES}
+    return {word: found.count(severity) for word, severity in BY_WORD.items()}
 
 
 @cache

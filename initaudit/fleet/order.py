@@ -28,7 +28,9 @@ class Care:
     """Bytes of private memory; None likewise."""
     retries: int = DEFAULT_RETRIES
     max_bytes: int = DEFAULT_MAX_BYTES
-    """Of a remote model with its external files."""
+    """Of a remote model with its external files; of one that is read in place at a time."""
+    readers: int = 1
+    """Processes that read its large weights."""
 
     def limits(self, config: Config) -> Limits:
         """Under the options of an audit."""

@@ -95,9 +95,7 @@ class Overview:
             told.append(
                 f"{plural(self.unfinished, 'planned model')} of {self.record.planned:,} without a result: run again to resume"
             )
-        if self.since is None:
-            told.append("nothing to compare with: there is no earlier run")
-        else:
+        if self.since is not None:
             versions = self.since.version, self.record.version
             if versions[0] != versions[1]:
                 told.append(

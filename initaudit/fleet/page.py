@@ -64,7 +64,7 @@ def index_page(view: Overview, *, with_pages: bool) -> str:
     first = [
         _row(model, view.changes.get(model.path), folder, with_pages=with_pages) for model in view.models[:STATIC_ROWS]
     ]
-    turned = view.turned
+    turned, rules = view.turned, view.rules
     return templates.get_template("fleet.html.j2").render(
         version=__version__,
         run=view.record,
@@ -79,9 +79,9 @@ def index_page(view: Overview, *, with_pages: bool) -> str:
         turned=[_turned(change, folder) for change in turned[:MOST_TURNED]],
         more_turned=max(0, len(turned) - MOST_TURNED),
         gone=[change.path for change in view.gone],
-        rules=view.rules,
+        rules=rules,
         rows=first,
-        island=_island(view, folder, with_pages=with_pages),
+        island=_island(view, folder, [code for code, *_ in rules], with_pages=with_pages),
         script=Markup(script),  # noqa: S704  # files of this package
         style=Markup(style),  # noqa: S704  # files of this package
         script_hash=policy_hash(script),
@@ -132,19 +132,19 @@ def _turned(change: Change, folder: str) -> dict[str, Any]:
     }
 
 
-def _island(view: Overview, folder: str, *, with_pages: bool) -> Markup:
+def _island(view: Overview, folder: str, codes: Sequence[str], *, with_pages: bool) -> Markup:
     """All models as JSON by column; words that repeat stand in a list and are named by their place in it."""
     models = view.models
-    codes = [code for code, *_ in view.rules]
     place = {code: i for i, code in enumerate(codes)}
+    names = [_shown(m.path, folder) for m in models]
     fates = [view.changes[m.path].fate.value if m.path in view.changes else Fate.SAME.value for m in models]
     return htmlsafe_json_dumps(
         {
             "folder": folder,
             "command": shlex.join(["initaudit", "fleet", "report", view.address, "--run", view.record.id, "--model"]),
             "pages": with_pages,
-            "names": [_shown(m.path, folder) for m in models],
-            "unnamed": [i for i, m in enumerate(models) if _shown(m.path, folder) != m.path.removeprefix(folder)],
+            "names": names,
+            "unnamed": [i for i, m in enumerate(models) if names[i] != m.path.removeprefix(folder)],
             "numbers": [m.row.number for m in models],
             "statuses": _words([m.status for m in models], STATUSES),
             "ends": _words([m.row.status for m in models]),

@@ -11,7 +11,6 @@ from initaudit.config import FILTERS, Config
 from initaudit.errors import UsageError
 from initaudit.findings import Severity
 from initaudit.fleet.noting import Noted, note
-from initaudit.fleet.result import entry_of_result
 from initaudit.formats.printing import visible
 from initaudit.judgement.baseline import load_baseline
 from initaudit.per_rule import Level
@@ -50,6 +49,8 @@ class Reading:
 
     def entry(self, row: Row) -> dict[str, Any]:
         """What the JSON document says of the model, as `initaudit check` would under these options. Raises UsageError where the result is gone."""
+        from initaudit.fleet.result import entry_of_result  # with what advises, which rows do without
+
         result = self.store.result(row.key) if row.has_report and row.key is not None else None
         if result is None:
             gone = f"{row.path}: its result is not in the store any more, or damaged; run again"

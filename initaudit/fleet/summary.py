@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from initaudit.fleet.telling import SHOWN, found, headline, trend, turns, verdicts
+from initaudit.fleet.telling import SHOWN, found, headline, named, trend, turns, verdicts
 from initaudit.formats.printing import NOTHING, printed, visible
 from initaudit.formats.table import layer_table
 
@@ -32,13 +32,16 @@ def text(view: Overview, *, width: int, verbose: bool = False) -> str:
     blocks = [_head(view, width)]
     if view.since is not None:
         blocks.append(_changes(view, width, verbose=verbose))
-    rules = [f"{code} {name}: {found(models, findings)}" for code, name, models, findings in view.rules]
+    rules = [visible(f"{code} {name}: {found(models, findings)}") for code, name, models, findings in view.rules]
     if rules:
         blocks.append(_listed(rules, len(rules) if verbose else SHOWN))
     shown = [model for model in view.models if verbose or model.status != "pass"]
     if shown:
         listed = shown if verbose else shown[:SHOWN]
         blocks.append("\n".join([_table(MODELS, map(_row, listed), width), *_more(len(view.models) - len(listed))]))
+    broken = [_filled(model.reason, width) for model in shown if not model.row.has_report]
+    if broken:
+        blocks.append(_listed(broken, len(broken) if verbose else SHOWN))
     return printed("\n\n".join(blocks))
 
 
@@ -48,21 +51,21 @@ def changes_text(view: Overview, *, width: int, verbose: bool = False) -> str:
 
 
 def _head(view: Overview, width: int) -> str:
-    lines = [f"Run {view.record.id}: {headline(view)}", *(f"note: {note}" for note in view.notes)]
+    lines = [f"Run {named(view.record)}: {headline(view)}", *(f"note: {note}" for note in view.notes)]
     return "\n".join(_filled(line, width) for line in lines)
 
 
 def _changes(view: Overview, width: int, *, verbose: bool) -> str:
     changed = [*view.turned, *view.gone]
     listed = changed if verbose else changed[:SHOWN]
-    lines = [_filled(f"Since run {view.since.id}: {trend(view)}", width)] if view.since is not None else []
+    lines = [_filled(f"Since run {named(view.since)}: {trend(view)}", width)] if view.since is not None else []
     if listed:
         lines.append(_table(CHANGES, map(_change_row, listed), width))
     return "\n".join([*lines, *_more(len(changed) - len(listed))])
 
 
 def _listed(lines: Sequence[str], most: int) -> str:
-    return "\n".join([*(visible(line) for line in lines[:most]), *_more(len(lines) - most)])
+    return "\n".join([*lines[:most], *_more(len(lines) - most)])
 
 
 def _filled(line: str, width: int) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from initaudit.formats.page.words import moment
 from initaudit.formats.telling import plural
 
 if TYPE_CHECKING:
     from initaudit.fleet.overview import Overview
+    from initaudit.fleet.record import RunRecord
     from initaudit.fleet.trends import Change
 
 SHOWN = 20
@@ -21,6 +23,11 @@ def headline(view: Overview) -> str:
     """How many models, and how they fare."""
     counts = ", ".join(f"{count:,} {STATUSES[status]}" for status, count in view.statuses.items())
     return f"{plural(len(view.models), 'model')}{f', {counts}' if counts else ''}"
+
+
+def named(run: RunRecord) -> str:
+    """A run by its id and the time at which it began."""
+    return f"{run.id} of {moment(run.started)}"
 
 
 def trend(view: Overview) -> str:

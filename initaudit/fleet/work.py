@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from initaudit.errors import InitauditError, UnreadableModel, internal_error
 from initaudit.fleet.attempts import begin, end
-from initaudit.fleet.fetching import fetched
 from initaudit.fleet.keys import content_of, key_of, recall, remember
 from initaudit.fleet.origin import LocalOrigin, Origin, origin_of
 from initaudit.fleet.place import StoreError
+from initaudit.fleet.remote import fetched
 from initaudit.fleet.row import AUDITED, CACHED, CRASHED, INTERNAL_ERROR, MEMORY, UNREADABLE, Row
 from initaudit.fleet.store import Store
 from initaudit.task import Task
@@ -124,7 +124,8 @@ def _loaded(order: Order, origin: Origin, watch: Watch) -> Iterator[tuple[Model,
         weighs(2 * model.bytes_on_disk)  # hashed, and weighed
         yield model, content_of(model, origin, before)
         return
-    with fetched(path, order.care.max_bytes, weighs) as file:
+    in_place = order.config.probe == "none"
+    with fetched(path, order.care.max_bytes, weighs, in_place=in_place) as file:
         try:
             model = load_model(file)
         except InitauditError as error:
@@ -143,7 +144,7 @@ def _audited(order: Order, model: Model, watch: Watch) -> dict[str, Any]:
 
     config, _ = fitting_shapes(model, order.config)
     watch.doing("measuring the weights")
-    kept = keep(examine(model, config.without_filters, watch.doing))
+    kept = keep(examine(model, config.without_filters, watch.doing, readers=order.care.readers))
     return {
         "run": order.run_id,
         "worker": _worker(),

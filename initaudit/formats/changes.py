@@ -19,7 +19,6 @@ HOW = {
     "ones": "set to 1",
     "zeros": "set to 0",
     "kept": "weights kept",
-    "repaired": "values that are no numbers replaced, all others kept",
 }
 """What is said of weights that no scheme drew."""
 OFF_MEAN = 0.1
@@ -40,7 +39,7 @@ def moved(change: Part) -> list[Moved]:
     """What a change did to a layer: the std of its weights, or the mean where that is what changed, and the mean of its bias."""
     found = []
     stds, means = (change["std_before"], change["std_after"]), (change["mean_before"], change["mean_after"])
-    weights_changed = change["scheme"] != "kept"
+    weights_changed = change["scheme"] != "kept" and change["initializer"] != change["bias"]
     if weights_changed and (None in stds or any(stds)):
         found.append(("std", *stds))
     if weights_changed and (None in stds + means or abs(means[1] - means[0]) > OFF_MEAN * max(stds) or stds == (0, 0)):
@@ -54,6 +53,8 @@ def how(change: Part) -> str:
     """What was done to the weights: a scheme, mostly."""
     scheme: str = change["scheme"]
     scale = f", with the scale {change['scale']}" if change["scale"] else ""
+    if change["repaired"]:
+        return f"{change['repaired']}{scale}; all else kept"
     return HOW.get(scheme, scheme) + scale
 
 

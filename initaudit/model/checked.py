@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from onnx import GraphProto, ModelProto, NodeProto, OperatorSetIdProto
 
+_Option = onnx.defs.OpSchema.FormalParameterOption
+
 NEWEST_VERSION = (1 << 31) - 1
 """Largest version of an operator set: onnx and onnxruntime count them in 32 bits."""
 _FORGOTTEN = frozenset({"consumed_inputs"})
@@ -42,6 +44,8 @@ class _Schema:
     """How many it must have at least, in this version or in the newest; an omitted one in the middle counts."""
     needed: tuple[int, ...] = ()
     """Positions of those that must not be omitted, neither in this version nor in the newest."""
+    listed: int | None = None
+    """Position from which on all inputs are of one list, and none of them can be omitted; None where there is no list."""
     types: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Of the attributes, in this version and in the newest: files mix them, which does no harm."""
     required: frozenset[str] = frozenset()
@@ -119,7 +123,8 @@ def _check_nodes(nodes: Iterable[NodeProto], opset: _Opset, folder: Path | None)
         schema = opset.schema(node)
         if len(node.input) < schema.inputs:
             raise InvalidModel(f"{where}: {schema.inputs} inputs are needed, {len(node.input)} are there")
-        if (lacking := next((i for i in schema.needed if not node.input[i]), None)) is not None:
+        listed = () if schema.listed is None else range(schema.listed, len(node.input))
+        if (lacking := next((i for i in (*schema.needed, *listed) if not node.input[i]), None)) is not None:
             raise InvalidModel(f"{where}: input {lacking + 1} is needed, and is left out")
         missing = schema.required.difference(a.name for a in node.attribute) if schema.required else None
         if missing:
@@ -198,6 +203,7 @@ def _schema_of(op_type: str, domain: str, version: int) -> _Schema:
     inputs = min(schema.min_input, newest.min_input)
     return _Schema(
         inputs=inputs,
+        listed=_listed(schema, newest),
         needed=tuple(i for i in range(inputs) if all(_is_needed(s, i) for s in (schema, newest))),
         types={name: (code, later.get(name, code)) for name, code in types.items()},
         required=frozenset(name for name, a in schema.attributes.items() if a.required and name not in _FORGOTTEN),
@@ -205,10 +211,14 @@ def _schema_of(op_type: str, domain: str, version: int) -> _Schema:
 
 
 def _is_needed(schema: onnx.defs.OpSchema, position: int) -> bool:
-    return (
-        position < len(schema.inputs)
-        and schema.inputs[position].option is onnx.defs.OpSchema.FormalParameterOption.Single
-    )
+    return position < len(schema.inputs) and schema.inputs[position].option is _Option.Single
+
+
+def _listed(*schemas: onnx.defs.OpSchema) -> int | None:
+    """Where the list begins in each of them; None where one has none."""
+    begins = [next((i for i, p in enumerate(s.inputs) if p.option is _Option.Variadic), None) for s in schemas]
+    known = [begin for begin in begins if begin is not None]
+    return max(known) if len(known) == len(begins) else None
 
 
 def _types(schema: onnx.defs.OpSchema) -> dict[str, int]:

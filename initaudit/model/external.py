@@ -6,17 +6,19 @@ A path that climbs out or follows a link out is refused (CVE-2024-27318, CVE-202
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from initaudit.errors import ExternalDataError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
     from onnx import ModelProto, TensorProto
 
 MAX_NAME = 255
@@ -26,6 +28,22 @@ FileVersion = tuple[int, int, int]
 """inode, size in bytes and time of change in ns: another file, or the same one rewritten, has another."""
 NOTHING: FileVersion = (0, 0, 0)
 """Stands for a file that is not there, or may not be looked at."""
+
+
+Supplier: TypeAlias = "Callable[[int, int], np.ndarray]"
+"""Gives bytes [offset, offset+length) of a file, read-only, uint8 [length]."""
+_suppliers: dict[Path, Supplier] = {}
+
+
+@contextmanager
+def supplied(suppliers: Mapping[Path, Supplier]) -> Iterator[None]:
+    """Inside, bytes of these files (real paths) are asked of their suppliers, in this process alone; the files stand for their lengths."""
+    _suppliers.update(suppliers)
+    try:
+        yield
+    finally:
+        for path in suppliers:
+            del _suppliers[path]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +57,14 @@ class ExternalRange:
 
     def bytes(self) -> np.ndarray:
         """The bytes, read-only, uint8 [length]: a view of a memory map."""
+        if (supplier := _suppliers.get(self.path)) is not None:
+            return supplier(self.offset, self.length)
         return _mapped(self.path, self.version)[self.offset : self.offset + self.length]
+
+    @property
+    def is_here(self) -> bool:
+        """Whether any process that opens the file finds the bytes in it."""
+        return self.path not in _suppliers
 
     def unchanged(self) -> ExternalRange:
         """The same. Raises ExternalDataError where the file is not the one that it was."""
@@ -64,6 +89,7 @@ def external_bytes(proto: ModelProto, folder: Path | None) -> int:
         with suppress(OSError, ValueError):
             status = (folder / location).stat()  # one file may be called by many names
             held = 512 * getattr(status, "st_blocks", status.st_size)  # POSIX counts blocks of 512 bytes
+            held = status.st_size if (folder / location).resolve() in _suppliers else held
             sizes[status.st_dev, status.st_ino] = min(status.st_size, held)
     return sum(sizes.values())
 

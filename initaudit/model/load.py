@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
@@ -91,6 +92,19 @@ def load_model(source: Source, *, name: str = "<memory>") -> Model:
         raw = proto.SerializeToString()
         return _model(proto, None, raw, name)
     return _model(_parse(raw, name), None, raw, name)
+
+
+def load_proto(path: Path) -> ModelProto:
+    """The message of a file, in a large one with references to the weights in place of their values. Raises UnreadableModel."""
+    from google.protobuf.message import DecodeError
+
+    from initaudit.model.outline import MalformedError, read_outline
+
+    with suppress(OSError, MalformedError, DecodeError):
+        if path.stat().st_size >= MAPPED_FROM:
+            with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as raw:
+                return read_outline(raw, path.resolve().name)
+    return _parse(_read(path)[0], str(path))
 
 
 def private_copy(model: Model) -> Model:

@@ -32,8 +32,8 @@ class Located:
 
 
 def located(array: np.ndarray, held: ExternalRange) -> Located | None:
-    """Where an array stands in these bytes of a file; None where it is no view of them but was computed."""
-    if not array.size:
+    """Where an array stands in these bytes of a file; None where it is no view of them but was computed, or they are not in it."""
+    if not array.size or not held.is_here:
         return None
     low, high = np.lib.array_utils.byte_bounds(array)
     start, stop = np.lib.array_utils.byte_bounds(held.bytes())

@@ -30,7 +30,9 @@ class Scope:
     graph: Graph
     """The graph that its outputs become values of."""
     names: dict[str, Value] = field(default_factory=dict)
-    """Name in the file -> value, for what is defined here and, in a body, for what it sees of the graphs around it."""
+    """Name in the file -> value, of what is defined here."""
+    around: Scope | None = None
+    """Of a body: the scope of its node, whose names it sees."""
     prefix: str = ""
     """Path of function calls that the nodes are inlined from, ending in `/`; put in front of their names."""
     attributes: Mapping[str, AttributeProto] = field(default_factory=dict)
@@ -44,7 +46,7 @@ class Scope:
             raise InvalidModel(f"graphs are nested more than {MAX_DEPTH} deep")
         return Scope(
             graph=Graph(name, self.graph, owner),
-            names=dict(self.names),
+            around=self,
             prefix=self.prefix,
             attributes=self.attributes,
             depth=self.depth + 1,
@@ -84,7 +86,9 @@ class Scope:
 
     def resolve(self, name: str, where: str) -> Value:
         """The value of a name, here or in a graph around. Raises InvalidModel where there is none."""
-        value = self.names.get(name)
+        value, scope = self.names.get(name), self.around
+        while value is None and scope is not None:
+            value, scope = scope.names.get(name), scope.around
         graph: Graph | None = self.graph
         while value is None and graph is not None:
             value, graph = graph.values.get(name), graph.parent

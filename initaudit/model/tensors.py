@@ -93,9 +93,24 @@ class Tensor:
         """Whether the values are real numbers: no texts, no complex numbers, nothing of a type that numpy does not know."""
         return self.dtype in _REAL
 
+    @property
+    def is_packed(self) -> bool:
+        """Whether several values share a byte."""
+        return isinstance(self.proto, TensorProto) and self.proto.data_type in _SUB_BYTE_BITS
+
+    @property
+    def is_external(self) -> bool:
+        """Whether the values lie in a file of their own."""
+        return isinstance(self.proto, TensorProto) and self.proto.data_location == TensorProto.EXTERNAL
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether the message holds the values as bytes, one behind the other, and not as numbers."""
+        return isinstance(self.proto, TensorProto) and self.proto.HasField("raw_data")
+
     def external(self) -> ExternalRange | None:
         """The bytes in an external file, or None where the data is inline. Raises ExternalDataError."""
-        if not isinstance(self.proto, TensorProto) or self.proto.data_location != TensorProto.EXTERNAL:
+        if not isinstance(self.proto, TensorProto) or not self.is_external:
             return None
         return external_range(self.proto, self.folder, self.nbytes())
 

@@ -72,6 +72,19 @@ def unpacked(
 
     extra = scales.tensors + (zero.tensors if zero is not None else ())
     made = packed.then(
-        f"unpack(bits={bits},block={block})", (units, inputs), compute, dtype="float32", exact=False, with_=extra
+        f"unpack(bits={bits},block={block})",
+        (units, inputs),
+        compute,
+        dtype="float32",
+        exact=False,
+        scratch=_scratch(packed, scales, zero, units * blocks * block),
+        with_=extra,
     )
     return replace(made, count=units * inputs)
+
+
+def _scratch(packed: Operand, scales: Operand, zero: Operand | None, padded: int) -> int:
+    """Bytes on the way: the codes one by one and joined, as float32 and less their zero point; scales and zero points as float32, too."""
+    spread = 8 * packed.size  # of bytes that may hold more codes than are asked for
+    factors = sum(o.memory.peak + 16 * o.size for o in (scales, zero) if o is not None)
+    return 3 * spread + 12 * padded + factors

@@ -61,9 +61,9 @@ def _along_last(factor: Operand | None, codes: Operand) -> Operand | None:
     shape = (codes.shape[0], 1, codes.shape[2])
     import numpy as np
 
-    wide = spread.then(None, shape, lambda a: np.broadcast_to(a, shape)) if units == 1 else spread
+    wide = spread.then(None, shape, lambda a: np.broadcast_to(a, shape), looks=True) if units == 1 else spread
     full = codes.shape
-    return wide.then(None, full, lambda a: np.broadcast_to(a, full))
+    return wide.then(None, full, lambda a: np.broadcast_to(a, full), looks=True)
 
 
 def _output(node: Node) -> Value | None:

@@ -48,7 +48,7 @@ def observe(
     """
     editor = GraphEditor(model)
     statistics = use_batch_statistics(editor, batch_norms)
-    taps, parts = _wanted(layers)
+    taps, parts = wanted_taps(layers)
     for wanted in taps.values():
         tap(editor, wanted)
     extent_of = {name: extent(editor, name) for name in extents}
@@ -128,7 +128,7 @@ class _Gathered:
         )
 
 
-def _wanted(layers: Sequence[LayerPlan]) -> tuple[dict[str, Tap], dict[str, list[Part]]]:
+def wanted_taps(layers: Sequence[LayerPlan]) -> tuple[dict[str, Tap], dict[str, list[Part]]]:
     """The taps, one per value, and the parts of the units that somebody asks for."""
     taps: dict[str, Tap] = {}
     parts: dict[str, dict[Part, None]] = {}

@@ -1,7 +1,7 @@
 """Arriving: mean and variance of what reaches a layer, where every layer before it starts as it was meant to.
 
 By what each operator does to values that are independent of each other: moves keep mean and variance, sums add them up, norms give (0, 1), functions of
-one number by quadrature. Unknown behind what multiplies two signals.
+one number by quadrature. Two signals are multiplied where layers gave both; what else multiplies two leaves them unknown.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class Arrivals:
 
     def __init__(self, layers: Sequence[LayerAudit]) -> None:
         self._known: dict[int, Arriving | None] = {}
+        self._given: set[int] = set()
         self._norms = {id(a.layer.node): a for a in layers if a.layer.kind is Kind.NORM}
         for audit in layers:
             output = audit.layer.output
@@ -50,6 +51,7 @@ class Arrivals:
     def give(self, value: Value, mean: float, variance: float) -> None:
         """Say what stands at `value`."""
         self._known[id(value)] = Arriving(mean, variance)
+        self._given.add(id(value))
 
     def at(self, value: Value | None) -> Arriving | None:
         """Mean and variance of a value; None where they are not known."""
@@ -85,6 +87,8 @@ class Arrivals:
             return Arriving(sum(s.mean for s in found), sum(s.variance for s in found))
         if len(found) == 1:
             return _through(node, value, found[0])
+        if node.op_type == "Mul" and len(found) == 2 and all(id(v) in self._given for v in _data(value)):
+            return _product(*found)
         return _mixed(found) if node.spec.use is Use.PASS else None
 
     def _normalised(self, node: Node) -> Arriving:
@@ -112,6 +116,13 @@ def _mixed(parts: Sequence[Arriving]) -> Arriving:
     """Of values side by side."""
     means = [part.mean for part in parts]
     return Arriving(float(np.mean(means)), float(np.mean([part.variance for part in parts]) + np.var(means)))
+
+
+def _product(one: Arriving, other: Arriving) -> Arriving:
+    """Of two values that are independent of each other: what two layers give, whose weights are drawn apart."""
+    second = (one.variance + one.mean**2) * (other.variance + other.mean**2)
+    mean = one.mean * other.mean
+    return Arriving(mean, second - mean**2)
 
 
 def _through(node: Node, value: Value, arriving: Arriving) -> Arriving | None:

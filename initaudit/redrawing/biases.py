@@ -13,23 +13,14 @@ if TYPE_CHECKING:
     from initaudit.redrawing.contents import Contents
 
 
-def reset_bias(
-    layer: Layer, value: float | None, layers: Iterable[Layer], contents: Contents, *, alone: bool = False
-) -> str | None:
+def reset_bias(layer: Layer, value: float | None, layers: Iterable[Layer], contents: Contents) -> str | None:
     """The name of the bias that is set to `value`; None where there is none to set.
 
-    A forget gate adds a second bias, that of its recurrent weights, which is set to zero so that the sum is `value`. With `alone` only what is no
-    finite number is replaced, by zero.
+    A forget gate adds a second bias, that of its recurrent weights, which is set to zero so that the sum is `value`.
     """
     bias = layer.bias
     if value is None or bias is None or not bias.is_floating or bias.proto is None:
         return None
-    if alone:
-        values = bias_of(layer, contents)
-        if np.isfinite(values).all():
-            return None
-        set_bias(layer, np.where(np.isfinite(values), values, 0.0), contents)
-        return bias.name
     set_bias(layer, value, contents)
     if layer.is_forget_gate:
         for other in layers:

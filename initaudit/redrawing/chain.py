@@ -6,7 +6,8 @@ orthogonal with rows of mean square 1:
     W = a Q / sqrt(v)        bias = b - m sum_j W_ij
 
 so that each unit's pre-activation is N(b, a^2), whatever the mean in front of it. The end of a residual branch is divided by the root of the number of
-branches. A norm in front of the activation has scale a and shift b instead. A layer without a bias has weights that sum to zero.
+branches. A norm in front of the activation has scale a and shift b instead. A layer without a bias has weights that sum to zero. A gate, whose
+activation another layer's output is multiplied with, starts nearly constant, so that the other passes.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from initaudit.initialisation.layer_gain import activation_of
 from initaudit.initialisation.schemes import SCHEMES
 from initaudit.kind import Kind
 from initaudit.redrawing.arriving import Arrivals, Arriving
-from initaudit.redrawing.shaping import STRAIGHT, Shape, shape_at, shape_for
+from initaudit.redrawing.shaping import STRAIGHT, Shape, gate_shape, shape_at, shape_for
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Collection, Hashable, Sequence
 
     from initaudit.extraction.layer import Layer
     from initaudit.measuring.layer_audit import LayerAudit
@@ -80,7 +81,8 @@ def links(layers: Sequence[LayerAudit]) -> list[Link]:
     arrivals = Arrivals(layers)
     chosen = [a for a in layers if _can_be_shaped(a)]
     branches = sum(a.layer.ends_residual_branch for a in chosen)
-    bent = [a for a in chosen if a.layer.activation is not None]
+    gated = {id(a.layer.output) for a in chosen if "gate" in a.layer.feeds}
+    bent = [a for a in chosen if a.layer.activation is not None and not _is_gate(a.layer, gated)]
     length = sum(1.0 / branches if a.layer.in_residual_branch and branches else 1.0 for a in bent)
     norms = {id(a.layer.input): a for a in layers if a.layer.kind is Kind.NORM and a.layer.untrainable is None}
     known: dict[Hashable, Shape] = {}
@@ -92,8 +94,13 @@ def links(layers: Sequence[LayerAudit]) -> list[Link]:
             continue
         norm = norms.get(id(facts.output)) if facts.normalized_by is not None else None
         has_bias = _has_bias(audit if norm is None else norm)
-        straight = facts.activation is None or audit is bent[-1]
-        shape = _shape_of(facts, known, length, shifted=has_bias, straight=straight or _behind_fixed_norm(facts, norm))
+        fixed = _behind_fixed_norm(facts, norm)
+        gate = _is_gate(facts, gated)
+        straight = facts.activation is None or gate or fixed or audit is bent[-1]
+        shaped_gate = gate and has_bias and not fixed
+        shape = (
+            _gate_shape(facts) if shaped_gate else _shape_of(facts, known, length, shifted=has_bias, straight=straight)
+        )
         ends = facts.ends_residual_branch and not facts.normalized_before_use and branches
         link = Link(
             audit=audit,
@@ -140,6 +147,20 @@ def _shape_of(facts: Layer, known: dict[Hashable, Shape], length: float, *, shif
         assert phi is not None
         known[key] = shape_at(phi, 1.0, 0.0) if straight else shape_for(phi, length, shifted=shifted)
     return known[key]
+
+
+def _is_gate(facts: Layer, gated: Collection[int]) -> bool:
+    """Whether the layer's activation is multiplied with one of the values `gated`, by id."""
+    value = facts.postactivation
+    return value is not None and any(
+        node.op_type == "Mul" and any(id(other) in gated for other in node.inputs) for node, _ in value.consumers
+    )
+
+
+def _gate_shape(facts: Layer) -> Shape:
+    phi = activation_of(facts)
+    assert phi is not None
+    return gate_shape(phi)
 
 
 def _behind_fixed_norm(facts: Layer, norm: LayerAudit | None) -> bool:

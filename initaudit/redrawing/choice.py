@@ -55,7 +55,9 @@ class Choice:
     keeps_bias: bool = False
     """Whether the bias is sound, and only the weights are drawn anew."""
     repair: bool = False
-    """Whether all but single values are sound, and only these are replaced."""
+    """Whether all but single values or units are sound, and only these are replaced."""
+    stray_bias: float | None = None
+    """In a repair: how far from the others a bias lies that is none of the layer's; None where none does."""
     wrong: str = ""
     """What is wrong with it, a sentence; empty where it was asked for."""
 
@@ -82,6 +84,8 @@ class Change:
     std_after: float
     bias: str | None
     """Name of the bias that is reset with it, or None."""
+    repaired: str = ""
+    """What was replaced, and by what, where all else of the layer was kept."""
     scale: str | None = None
     """Name of the scale that is set with weights which are stored as integers."""
     rung: str = ""

@@ -83,12 +83,12 @@ def values_of(scheme: Scheme, layer: Layer, seed: int, *, gain: float = 1.0) -> 
 
 
 def new_bias(known: LayerAudit, recipe: Recipe) -> float | None:
-    """What the bias of a layer that is drawn anew should be: zero, or one for the input weights of an LSTM's forget gate.
+    """What the bias of a layer that is drawn anew, or the shift of a norm, should be: zero, or one for the input weights of an LSTM's forget gate.
 
     None leaves it, as rescaling does, and in front of a sine, where biases shift the phases that make its functions more than odd ones.
     """
     layer = known.layer
-    if recipe.bias == "keep" or not layer.kind.is_mixing or known.bias is None:
+    if recipe.bias == "keep" or not (layer.kind.is_mixing or layer.kind is Kind.NORM) or known.bias is None:
         return None
     if recipe.bias == "zero":
         return 0.0

@@ -16,7 +16,7 @@ from initaudit.redrawing.draw import KEPT, new_bias, new_weights
 from initaudit.redrawing.fitting import ToFit, fit, own_bias
 from initaudit.redrawing.placing import Placed, place
 from initaudit.redrawing.positions import positions
-from initaudit.redrawing.repair import REPAIRED, repaired
+from initaudit.redrawing.repair import REPAIRED, repair_bias, repaired
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
@@ -87,15 +87,23 @@ def _changed(  # noqa: PLR0917  what a change is made from
 ) -> Change:
     """What becomes of one layer, with its new values in `contents`. Raises FixRefused where nothing does."""
     before, scheme = choice.audit.stats, KEPT
-    name, std, mean, placed = "", before.std, before.mean, Placed()
+    name, std, mean, placed, done = "", before.std, before.mean, Placed(), tuple[str, ...]()
     if not choice.bias_alone:
-        fresh, scheme = repaired(choice, layer, seed) if choice.repair else new_weights(choice, layer, seed, recipe)
+        if choice.repair:
+            fresh, done = repaired(choice, layer, seed)
+        else:
+            fresh, scheme = new_weights(choice, layer, seed, recipe)
         if not fresh.size:
             raise FixRefused("it has no values")
-        placed = place(layer, model, fresh, contents, keep_bias=choice.keeps_bias or recipe.bias == "keep")
+        keep_bias = choice.keeps_bias or choice.repair or recipe.bias == "keep"
+        placed = place(layer, model, fresh, contents, keep_bias=keep_bias)
         name, std, mean = layer.weight.tensors[0].name, float(fresh.std()), float(fresh.mean())
-    value = None if choice.keeps_bias else new_bias(choice.audit, recipe)
-    bias = placed.bias or reset_bias(layer, value, layers, contents, alone=choice.repair)
+    if choice.repair:
+        of_bias = () if recipe.bias == "keep" else repair_bias(layer, contents, choice.stray_bias)
+        bias, done = layer.bias.name if of_bias and layer.bias is not None else None, (*done, *of_bias)
+    else:
+        value = None if choice.keeps_bias else new_bias(choice.audit, recipe)
+        bias = placed.bias or reset_bias(layer, value, layers, contents)
     if choice.bias_alone and bias is None:
         raise FixRefused("only its bias is off, and that is left as it is")
     return Change(
@@ -109,6 +117,7 @@ def _changed(  # noqa: PLR0917  what a change is made from
         std_after=std,
         mean_before=before.mean,
         mean_after=mean,
+        repaired="; ".join(done),
         scale=placed.scale,
         bias=bias,
         bias_before=choice.audit.bias.mean if bias and choice.audit.bias is not None else None,

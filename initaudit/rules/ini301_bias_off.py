@@ -78,8 +78,8 @@ class BiasOff(Rule):
                     suggestion="Start the forget gate's bias at 1.",
                 )
             return
-        if facts.normalized_by is not None:
-            return
+        if facts.normalized_by is not None or (layer.target is not None and layer.target.of_chain):
+            return  # the norm takes it out again; or the chain was shaped as a whole, and the shift is a part of that
         if not audit.context.has_training and facts.activation is None and "gate" in facts.feeds:
             return  # a factor that starts at a constant leaves the other factor to pass (gMLP: Liu et al. 2021, section 2.1)
         if (lead := _lead(layer)) is not None:
@@ -156,17 +156,17 @@ def _lead(layer: LayerAudit) -> Lead | None:
     if bias is None or norms is None or not answers or bias.count < 2 or bias.count > bias.sample.size:
         return None
     second, first = np.partition(bias.sample, -2)[-2:].astype(np.float64)
-    bound = FAR_BEYOND * 2.0 * norms.maximum * math.sqrt(layer.layer.fan_in) * _input_rms(layer)
+    bound = FAR_BEYOND * 2.0 * norms.maximum * math.sqrt(layer.layer.fan_in) * input_rms(layer)
     lead = float(first - second)
-    return Lead(lead, bound) if math.isfinite(bound) and lead > bound else None
+    return Lead(lead, bound) if math.isfinite(bound) and lead > bound > 0 else None  # INI003 names weights of zero
 
 
 def reach_of(layer: LayerAudit) -> float:
     """What the weighted inputs hardly ever exceed: DECISIVE times their root mean square, for inputs as measured, of unit second moment at least."""
-    return DECISIVE * math.sqrt(layer.layer.fan_in * (layer.stats.std**2 + layer.stats.mean**2)) * _input_rms(layer)
+    return DECISIVE * math.sqrt(layer.layer.fan_in * (layer.stats.std**2 + layer.stats.mean**2)) * input_rms(layer)
 
 
-def _input_rms(layer: LayerAudit) -> float:
+def input_rms(layer: LayerAudit) -> float:
     """Root mean square of what comes in as measured, or 1 where that is unknown or less."""
     entered = layer.signal.input if layer.signal is not None else None
     return (

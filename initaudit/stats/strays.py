@@ -21,10 +21,20 @@ FEWEST: Final = 8
 """Values for each stray. A judgement: one of fewer may as well be one that training moved."""
 
 
+def strays_among(values: np.ndarray) -> np.ndarray | None:
+    """Which values are strays; None where none are, or too many lie so far out."""
+    if values.size < FEWEST:
+        return None
+    away = np.abs(values.astype(np.float64) - np.median(values))
+    far = away > OUTLIER_MULTIPLE * MAD_TO_STD * float(np.median(away))
+    count = int(np.count_nonzero(far))
+    return far if 0 < count <= min(HANDFUL, values.size // FEWEST) else None
+
+
 def settled(stats: WeightStats) -> np.ndarray:
     """The sampled finite values but for strays, flat."""
     values = stats.sample
-    far = _far(values)
+    far = strays_among(values)
     return values if far is None else values[~far]
 
 
@@ -43,19 +53,9 @@ def without_strays(stats: WeightStats) -> WeightStats:
     """
     if stats.outliers is None or stats.outliers.largest <= OUTLIER_MULTIPLE or stats.nonfinite:
         return stats
-    far = _far(stats.block.reshape(-1))
+    far = strays_among(stats.block.reshape(-1))
     if far is None and (stats.complete or stats.outliers.share > 0):
         return stats
     calm = stats.block if far is None else np.where(far.reshape(stats.block.shape), np.float32(0), stats.block)
     copies = stats.unit_energy.shape[0] if stats.complete else 1
     return weigh(calm.reshape(copies, -1, calm.shape[1]), unit_axes=(1,), input_axes=(2,))
-
-
-def _far(values: np.ndarray) -> np.ndarray | None:
-    """Which values are strays; None where none are, or too many lie so far out."""
-    if values.size < FEWEST:
-        return None
-    away = np.abs(values.astype(np.float64) - np.median(values))
-    far = away > OUTLIER_MULTIPLE * MAD_TO_STD * float(np.median(away))
-    count = int(np.count_nonzero(far))
-    return far if 0 < count <= min(HANDFUL, values.size // FEWEST) else None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from initaudit.views.dtypes import numpy_dtype
+from initaudit.views.memory import WIDEST, together
 from initaudit.views.operand import Operand
 from initaudit.views.steps import Inputs, Step, need
 
@@ -60,6 +61,7 @@ def _combined(label: str, a: Operand, b: Operand, function: Binary) -> Operand:
         compute=compute,
         length=max(a.length, b.length) + 1,
         work=a.work + b.work + made.work - main.work,
+        memory=together((a.memory, b.memory)).then(made.nbytes, 3 * WIDEST * made.size),
     )
 
 
@@ -110,7 +112,7 @@ def qonnx_quant(node: Node, inputs: Inputs) -> list[Operand]:
         codes = np.clip(np.rint(array / step + shift), low, high)
         return np.asarray((codes - shift) * step).astype(array.dtype)
 
-    return [values.then("quant", values.shape, compute, exact=False, with_=scale.tensors if scale.size > 1 else ())]
+    return [_requantised("quant", values, scale, zero, compute)]
 
 
 def qonnx_bipolar(node: Node, inputs: Inputs) -> list[Operand]:
@@ -121,7 +123,22 @@ def qonnx_bipolar(node: Node, inputs: Inputs) -> list[Operand]:
     def compute(array: np.ndarray) -> np.ndarray:
         return np.asarray(np.where(array >= 0, 1.0, -1.0) * scale.array().astype(np.float32)).astype(array.dtype)
 
-    return [values.then("sign", values.shape, compute, exact=False, with_=scale.tensors if scale.size > 1 else ())]
+    return [_requantised("sign", values, scale, None, compute)]
+
+
+def _requantised(
+    label: str, values: Operand, scale: Operand, zero: Operand | None, compute: Callable[[np.ndarray], np.ndarray]
+) -> Operand:
+    """Values that are quantised and dequantised at once, on the way four times as wide numbers."""
+    factors = sum(o.memory.peak + WIDEST * o.size for o in (scale, zero) if o is not None)
+    return values.then(
+        label,
+        values.shape,
+        compute,
+        exact=False,
+        scratch=4 * WIDEST * values.size + factors,
+        with_=scale.tensors if scale.size > 1 else (),
+    )
 
 
 QONNX: dict[str, Step] = {"Quant": qonnx_quant, "IntQuant": qonnx_quant, "BipolarQuant": qonnx_bipolar}

@@ -18,6 +18,7 @@ import numpy as np
 from initaudit.errors import UnsupportedWeight
 from initaudit.model.tensors import dtype_name
 from initaudit.views.dtypes import numpy_dtype
+from initaudit.views.memory import together
 from initaudit.views.operand import MAX_INDEX_TABLE, Operand, merge
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ Shape = tuple[int, ...]
 Cost = Callable[[Sequence[Shape], Shape], int]
 """From the shapes of the inputs and of the output to the elements that are touched, each step of Python counted as PYTHON_STEP."""
 
+SCRATCH = 16
+"""Bytes on the way for each element of inputs and outputs: two arrays of float64, or four of float32. What is computed step by step in Python
+takes more, and is held to so few elements by its cost that it does not matter."""
 PYTHON_STEP = 1000
 """Elements that numpy computes while Python takes one step: some microseconds against some nanoseconds."""
 
@@ -214,6 +218,7 @@ def evaluated(node: Node, inputs: Sequence[Operand | None], opset: Mapping[str, 
     main = max((o for o in inputs if o is not None), key=lambda o: (o.is_floating, o.size))
     extra = [o.tensors for o in inputs if o is not None and o is not main and o.size > 1 and o.is_floating]
     shapes = [o.shape for o in inputs if o is not None]
+    taken = together(o.memory for o in inputs if o is not None)
     results = []
     for k, name in enumerate(names_out):
         info = known.get(name)
@@ -228,6 +233,7 @@ def evaluated(node: Node, inputs: Sequence[Operand | None], opset: Mapping[str, 
                 compute=partial(result, k),
                 length=max(o.length for o in inputs if o) + 1,
                 work=sum(o.work for o in inputs if o) + made.work - main.work + cost(shapes, tuple(shape)),
+                memory=taken.then(made.nbytes, SCRATCH * _all(shapes, tuple(shape))),
             )
         )
     return results

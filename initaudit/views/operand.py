@@ -11,6 +11,8 @@ import numpy as np
 
 from initaudit.errors import UnsupportedWeight
 from initaudit.model.tensors import MAX_ELEMENTS
+from initaudit.views.dtypes import numpy_dtype
+from initaudit.views.memory import BYTES_PER_STORED_BYTE, MAX_BYTES, NONE, Memory, memory_of, stored_bytes, width
 
 if TYPE_CHECKING:
     from initaudit.model.tensors import Tensor
@@ -58,6 +60,8 @@ class Operand:
     """The first step that computes (scales, dequantises, repeats) instead of moving values or changing their type."""
     work: int = 0
     """Elements computed on the way, so that a chain that doubles with each step is refused instead of run."""
+    memory: Memory = NONE
+    """Bytes that it takes to compute them."""
     count: int | None = None
     """Elements that the first tensor stands for where it packs several in one (4-bit weights); None for one each."""
 
@@ -72,6 +76,11 @@ class Operand:
         return len(self.shape)
 
     @property
+    def nbytes(self) -> int:
+        """Bytes of the values in an array."""
+        return self.size * width(self.dtype)
+
+    @property
     def is_floating(self) -> bool:
         """Whether the values are floating point."""
         return self.dtype.startswith(("float", "bfloat"))
@@ -83,6 +92,8 @@ class Operand:
             raise UnsupportedWeight(f"{self.size} elements computed from a constant are too many")
         if self.work > MAX_WORK + MAX_STEPS_PER_VALUE * stored:
             raise UnsupportedWeight("the constant subgraph takes too much computing")
+        if self.memory.peak > MAX_BYTES + BYTES_PER_STORED_BYTE * stored_bytes(self.tensors):
+            raise UnsupportedWeight(f"computing it from constants would take {self.memory.peak >> 20} MiB at once")
         try:
             array = self.compute()
         except (ValueError, IndexError, TypeError, ArithmeticError) as error:  # scales, axes or indices that do not fit
@@ -105,7 +116,7 @@ class Operand:
         """With the values computed now, once for all. Of a chain of integers, as shapes are computed, the end may be followed further."""
         values = self.array()
         length = self.length if self.is_floating else 0
-        return replace(self, compute=lambda: values, length=length, work=0, steps=self.steps[-MAX_STEPS:])
+        return replace(self, compute=lambda: values, length=length, work=0, memory=NONE, steps=self.steps[-MAX_STEPS:])
 
     def narrow(self, axis: int, start: int, stop: int) -> Operand:
         """Elements [start, stop) along `axis`."""
@@ -123,7 +134,7 @@ class Operand:
                 return self.narrow(axis, start + low, start + high)
             return _plain_narrow(self.narrow(other, low, high), axis, start, stop)
 
-        return self.then(label, shape, lambda a: a[index], narrowing=further)
+        return self.then(label, shape, lambda a: a[index], looks=True, narrowing=further)
 
     def drop(self, axis: int) -> Operand:
         """Without `axis`, whose length is 1."""
@@ -132,7 +143,7 @@ class Operand:
         def further(other: int, low: int, high: int) -> Operand:
             return self.narrow(other + (other >= axis), low, high).drop(axis)
 
-        return self.then(f"squeeze({axis})", shape, lambda a: a.reshape(shape), narrowing=further)
+        return self.then(f"squeeze({axis})", shape, lambda a: a.reshape(shape), looks=True, narrowing=further)
 
     def transpose(self, perm: Sequence[int]) -> Operand:
         """With the axes in the order `perm`."""
@@ -145,7 +156,7 @@ class Operand:
 
         shape = tuple(self.shape[p] for p in order)
         label = f"transpose({','.join(map(str, order))})"
-        return self.then(label, shape, lambda a: a.transpose(order), narrowing=further)
+        return self.then(label, shape, lambda a: a.transpose(order), looks=True, narrowing=further)
 
     def reshape(self, shape: Sequence[int]) -> Operand:
         """With the same elements in another shape."""
@@ -155,7 +166,7 @@ class Operand:
         label = f"reshape({','.join(map(str, want))})"
         return self.then(label, want, lambda a: a.reshape(want), narrowing=_narrow_reshaped(self, want))
 
-    def then(
+    def then(  # noqa: PLR0913  what the step does, as keywords
         self,
         step: str | None,
         shape: Sequence[int],
@@ -164,18 +175,25 @@ class Operand:
         dtype: str | None = None,
         exact: bool = True,
         computes: bool | None = None,
+        looks: bool = False,
+        scratch: int = 0,
         narrowing: Narrow | None = None,
         with_: Iterable[Tensor] = (),
     ) -> Operand:
-        """One more step; it computes where it is not exact, unless `computes` says otherwise. Raises UnsupportedWeight beyond MAX_STEPS."""
+        """One more step; it computes where it is not exact, unless `computes` says otherwise. Raises UnsupportedWeight beyond MAX_STEPS.
+
+        It makes an array of its own, with `scratch` bytes of others on the way, unless it only `looks` at the one that it gets.
+        """
         computes = not exact if computes is None else computes
         if self.length >= MAX_STEPS:
             raise UnsupportedWeight(f"more than {MAX_STEPS} operators between the stored tensor and its use")
         source = self.array
+        dtype = dtype or self.dtype
+        made = 0 if looks else math.prod(shape) * width(dtype)
         return Operand(
             tensors=merge(self.tensors, tuple(with_)),
             shape=tuple(shape),
-            dtype=dtype or self.dtype,
+            dtype=dtype,
             compute=lambda: change(source()),
             steps=(*self.steps, step) if step else self.steps,
             length=self.length + 1,
@@ -183,6 +201,7 @@ class Operand:
             exact=self.exact and exact,
             computed=self.computed or (step if computes else None),
             work=self.work + STEP_COST + (0 if exact else math.prod(shape)),
+            memory=self.memory if looks else self.memory.then(made, scratch),
             count=self.count,
         )
 
@@ -213,7 +232,9 @@ ScatterND builds, takes half of it."""
 
 def leaf(tensor: Tensor) -> Operand:
     """A stored tensor as it is."""
-    return Operand(tensors=(tensor,), shape=tensor.shape, dtype=tensor.dtype, compute=tensor.array)
+    return Operand(
+        tensors=(tensor,), shape=tensor.shape, dtype=tensor.dtype, compute=tensor.array, memory=memory_of(tensor)
+    )
 
 
 def merge(*groups: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -227,8 +248,6 @@ def retype(operand: Operand, dtype: str, step: str) -> Operand:
     """With the values cast to `dtype`; a cast to the same type is none."""
     if dtype == operand.dtype:
         return operand
-    from initaudit.views.dtypes import numpy_dtype
-
     target = numpy_dtype(dtype)
 
     def further(axis: int, low: int, high: int) -> Operand:
@@ -241,49 +260,11 @@ def retype(operand: Operand, dtype: str, step: str) -> Operand:
     return operand.then(step, operand.shape, change, dtype=dtype, exact=False, computes=False, narrowing=further)
 
 
-def concat(parts: Sequence[Operand], axis: int) -> Operand:
-    """Several constants one after the other; a slice that lies in one of them is a slice of that one."""
-    first = parts[0]
-    lengths = [p.shape[axis] for p in parts]
-    shape = (*first.shape[:axis], sum(lengths), *first.shape[axis + 1 :])
-    for part in parts:
-        if part.shape[:axis] != first.shape[:axis] or part.shape[axis + 1 :] != first.shape[axis + 1 :]:
-            raise ValueError("shapes to be concatenated do not fit")
-    operands = tuple(parts)
-
-    def further(other: int, low: int, high: int) -> Operand:
-        if other != axis:
-            return concat([p.narrow(other, low, high) for p in operands], axis)
-        begin, inside = 0, []
-        for part, length in zip(operands, lengths, strict=True):
-            start, stop = max(low, begin), min(high, begin + length)
-            if start < stop:
-                inside.append(part.narrow(axis, start - begin, stop - begin))
-            begin += length
-        return inside[0] if len(inside) == 1 else concat(inside, axis)
-
-    longest = max(operands, key=lambda p: p.length)
-    joined = longest.then(
-        f"concat(axis={axis})",
-        shape,
-        lambda _: np.concatenate([p.array() for p in operands], axis=axis),
-        narrowing=further,
-    )
-    return replace(
-        joined,
-        tensors=merge(*(p.tensors for p in operands)),
-        compute=lambda: np.concatenate([p.array() for p in operands], axis=axis),
-        exact=all(p.exact for p in operands),
-        computed=next((p.computed for p in operands if p.computed), None),
-        work=sum(p.work + STEP_COST for p in operands) + math.prod(shape),
-    )
-
-
 def _plain_narrow(operand: Operand, axis: int, start: int, stop: int) -> Operand:
     """Like narrow, for an operand whose own narrowing along `axis` gave this very request."""
     shape = (*operand.shape[:axis], max(0, stop - start), *operand.shape[axis + 1 :])
     index = (slice(None),) * axis + (slice(start, stop),)
-    return operand.then(f"slice(axis={axis},{start}:{stop})", shape, lambda a: a[index])
+    return operand.then(f"slice(axis={axis},{start}:{stop})", shape, lambda a: a[index], looks=True)
 
 
 def _narrow_reshaped(source: Operand, shape: tuple[int, ...]) -> Narrow | None:

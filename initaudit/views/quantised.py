@@ -12,6 +12,9 @@ from initaudit.views.dtypes import integer_bounds, numpy_dtype
 if TYPE_CHECKING:
     from initaudit.views.operand import Operand
 
+FLOAT = 4
+"""Bytes of float32, in which scales are applied."""
+
 
 def dequantise(
     codes: Operand, scale: Operand | None, zero: Operand | None = None, *, axis: int = 1, block: int = 0
@@ -44,7 +47,10 @@ def dequantise(
     if _per_tensor(scale, zero):
         label = "dequantize"
     extra = [t for o in (scale, zero) if o is not None for t in o.tensors]
-    return codes.then(label, codes.shape, compute, dtype=dtype, exact=False, narrowing=further, with_=extra)
+    scratch = _scratch(codes, scale, zero, axis)
+    return codes.then(
+        label, codes.shape, compute, dtype=dtype, exact=False, scratch=scratch, narrowing=further, with_=extra
+    )
 
 
 def quantise(values: Operand, scale: Operand, zero: Operand | None, *, axis: int, block: int, dtype: str) -> Operand:
@@ -65,7 +71,15 @@ def quantise(values: Operand, scale: Operand, zero: Operand | None, *, axis: int
         codes: np.ndarray = np.clip(result, *bounds).astype(np.int64).astype(target)
         return codes
 
-    return values.then("quantize", values.shape, compute, dtype=dtype, exact=False)
+    scratch = 4 * FLOAT * values.size + _scratch(values, scale, zero, axis)  # divided, rounded, cut, and as int64
+    return values.then("quantize", values.shape, compute, dtype=dtype, exact=False, scratch=scratch)
+
+
+def _scratch(codes: Operand, scale: Operand | None, zero: Operand | None, axis: int) -> int:
+    """Bytes beside the result: the codes as float32, scales or zero points as they are stored, as float32 and for each code, and its block."""
+    factors = [o.memory.peak + o.memory.kept + FLOAT * o.size for o in (scale, zero) if o is not None]
+    spread = 0 if _per_tensor(scale, zero) else FLOAT * codes.size
+    return FLOAT * codes.size + spread + max(factors, default=0) + 2 * 8 * (codes.shape[axis] if codes.rank else 1)
 
 
 def _per_tensor(*operands: Operand | None) -> bool:

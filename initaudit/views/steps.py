@@ -16,7 +16,8 @@ import numpy as np
 
 from initaudit.model.operators import AxisMap, Values
 from initaudit.model.tensors import dtype_name
-from initaudit.views.operand import Operand, concat, retype
+from initaudit.views.joined import concat
+from initaudit.views.operand import Operand, retype
 from initaudit.views.quantised import dequantise, quantise
 from initaudit.views.shapes import split_sizes
 
@@ -111,7 +112,7 @@ def _with_unit_axes(data: Operand, shape: tuple[int, ...], kept: list[int]) -> O
     if shape == data.shape:
         return data
     added = ",".join(str(a) for a in range(len(shape)) if a not in kept)
-    return data.then(f"unsqueeze({added})", shape, lambda a: a.reshape(shape), narrowing=further)
+    return data.then(f"unsqueeze({added})", shape, lambda a: a.reshape(shape), looks=True, narrowing=further)
 
 
 def _squeeze(node: Node, inputs: Inputs) -> list[Operand]:
@@ -139,7 +140,7 @@ def _slice(node: Node, inputs: Inputs) -> list[Operand]:
         index = (slice(None),) * axis + (slice(low, None if high < 0 else high, stride),)
         count = len(range(low, high, stride))
         shape = (*data.shape[:axis], count, *data.shape[axis + 1 :])
-        data = data.then(f"slice(axis={axis},step={stride})", shape, partial(_indexed, index))
+        data = data.then(f"slice(axis={axis},step={stride})", shape, partial(_indexed, index), looks=True)
     return [data]
 
 
@@ -167,9 +168,8 @@ def _expand(_: Node, inputs: Inputs) -> list[Operand]:
     shape = np.broadcast_shapes(data.shape, tuple(target))
     if shape == data.shape:
         return [data]
-    return [
-        data.then(f"expand({','.join(map(str, shape))})", shape, lambda a: np.broadcast_to(a, shape), computes=True)
-    ]
+    label = f"expand({','.join(map(str, shape))})"
+    return [data.then(label, shape, lambda a: np.broadcast_to(a, shape), computes=True, looks=True)]
 
 
 def _tile(_: Node, inputs: Inputs) -> list[Operand]:
@@ -194,7 +194,7 @@ def _pad(node: Node, inputs: Inputs) -> list[Operand]:
         value = fill.array().reshape(()) if fill is not None else float(node.attr("value", 0.0))
         return np.pad(array, widths, constant_values=value)
 
-    return [data.then("pad", shape, compute, exact=False)]
+    return [data.then("pad", shape, compute, exact=False, scratch=data.nbytes)]
 
 
 def _gather(node: Node, inputs: Inputs) -> list[Operand]:
@@ -210,6 +210,7 @@ def _gather(node: Node, inputs: Inputs) -> list[Operand]:
             f"gather(axis={axis})",
             shape,
             lambda a: np.take(a, indices.array().astype(np.int64), axis=axis),
+            scratch=indices.memory.peak + 8 * indices.size,
         )
     ]
 

@@ -45,7 +45,7 @@ function startFleet() {
     });
     const nothing = element("tr", {}, element("td", { className: "nothing", colSpan: withFate ? 8 : 7 }, "No model is like this."));
     table.tBodies[0].replaceChildren(...(rows.length ? rows : [nothing]));
-    form.querySelector(".count").textContent = shown.length === count ? "" : `${show(shown.length)} of ${show(count)} models`;
+    form.querySelector(".count").textContent = shown.length === count ? "" : `${showCount(shown.length)} of ${showCount(count)} models`;
     drawPager(section.querySelector(".pager"), { page, last, begin, rows: rows.length, of: shown.length }, (to) => {
       page = to;
       draw();
@@ -111,7 +111,7 @@ function drawPager(holder, { page, last, begin, rows, of }, go) {
   };
   holder.replaceChildren(
     button("First", 0, page === 0), button("Previous", page - 1, page === 0),
-    element("span", {}, `${show(begin + 1)} to ${show(begin + rows)} of ${show(of)}`),
+    element("span", {}, `${showCount(begin + 1)} to ${showCount(begin + rows)} of ${showCount(of)}`),
     button("Next", page + 1, page === last), button("Last", last, page === last));
 }
 

@@ -1,6 +1,7 @@
 /* The rows of the table of models, and what opens under one: made from the data island when they are shown. */
 
 const MARKS = { error: "⊘", fail: "✗", warn: "!", pass: "✓" };
+const showCount = (value) => value.toLocaleString("en-US");
 const word = (column, index) => column.words[column.at[index]];
 
 function showShare(value) {
@@ -37,11 +38,11 @@ function modelPanel(data, index, unnamed) {
   const facts = [
     ["Ended", word(data.ends, index)],
     ["Context", word(data.contexts, index)],
-    ["Layers", show(data.layers[index])],
-    ["Parameters", data.parameters[index].toLocaleString("en-US")],
-    ["Information", show(data.infos[index])],
+    ["Layers", showCount(data.layers[index])],
+    ["Parameters", showCount(data.parameters[index])],
+    ["Information", showCount(data.infos[index])],
     ["Seconds", show(data.seconds[index])],
-    ["Attempts", show(data.attempts[index])],
+    ["Attempts", showCount(data.attempts[index])],
   ];
   const panel = element("div", { className: "panel" }, element("p", {}, ...prose(word(data.reasons, index))));
   panel.append(element("dl", { className: "facts" }, ...facts.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value)))));
@@ -63,8 +64,8 @@ function modelRow(data, index, withFate, open) {
     element("td", {}, verdictWord(word(data.statuses, index))),
     element("th", { scope: "row" }, head, element("p", { className: "why" }, ...prose(word(data.reasons, index)))),
     element("td", {}, showShare(data.trainability[index])),
-    element("td", {}, show(data.errors[index])),
-    element("td", {}, show(data.warnings[index])),
+    element("td", {}, showCount(data.errors[index])),
+    element("td", {}, showCount(data.warnings[index])),
     element("td", {}, data.found[index].map((code) => data.codes[code]).join(" ")),
     element("td", {}, showBytes(data.bytes[index])));
   if (withFate) row.append(element("td", {}, ...(fate === "same" ? [] : [element("span", { className: `fate ${fate}` }, fate)])));

@@ -57,10 +57,10 @@ class Runner:
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory, sources: Path, environment: dict[str, str]) -> str:
-    """What the first script gives: the folder of commands. Its `python -m venv` is virtualenv, which does the same ten times as fast."""
+def installed(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> str:
+    """What the first script gives, from the whole checkout: the folder of commands. Its `python -m venv` is virtualenv, which does the same ten times as fast."""
     folder = tmp_path_factory.mktemp("runner temp")
-    runner = Runner(folder, folder, {**environment, "GITHUB_ACTION_PATH": str(sources)})
+    runner = Runner(folder, folder, {**environment, "GITHUB_ACTION_PATH": str(ROOT)})
     python = folder / "python"
     python.write_text(f'#!/bin/sh\n[ "$1 $2" = "-m venv" ] && exec {sys.executable} -m virtualenv --quiet "$3"\n')
     python.chmod(0o755)
@@ -114,6 +114,16 @@ def test_every_expression_means_something():
             assert output in written[step]
     used = set(EXPRESSION.findall(text))
     assert {f"inputs.{name}" for name in ACTION["inputs"]} <= used
+
+
+def test_what_is_installed_has_templates_and_data(installed: str):
+    """No template of the page is missing, and tests and models are not shipped."""
+    site = next(Path(installed).parent.rglob("site-packages"))
+    templates = {f"initaudit/templates/{p.relative_to(ROOT / 'templates')}" for p in (ROOT / "templates").rglob("*.j2")}
+
+    assert templates
+    assert all((site / name).is_file() for name in {*templates, "initaudit/py.typed", "initaudit/schema.json"})
+    assert not {"tests", "sample_models"} & {entry.name for entry in site.iterdir()}
 
 
 def test_sound_models_pass(audit: Audit):

@@ -1,4 +1,4 @@
-"""The Dockerfile: there is no daemon to build it here; what it copies is what the action and the hook are installed from in their tests."""
+"""The Dockerfile: there is no daemon to build it here; what it copies is what the hook is installed from in its test."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -397,29 +396,24 @@ def test_a_reader_that_goes_away_is_no_finding(tmp_path: Path):
     assert told == ""
 
 
-def test_no_color_is_honoured(tmp_path: Path):
-    """No escape sequence when NO_COLOR is set or stdout is no terminal."""
+def test_colour_can_be_forced_into_a_pipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    """https://force-color.org: CI systems show colours and are no terminals; NO_COLOR is the stronger, and without either there are none."""
     path = save(mlp([32, 32, 4], draw=normal(5)), tmp_path / "m.onnx")
-    environment = {**os.environ, "NO_COLOR": "1"}
-
-    result = subprocess.run(
-        [sys.executable, "-m", "initaudit", "check", *QUICK, path], capture_output=True, env=environment, check=False
-    )
-
-    assert b"\x1b[" not in result.stdout
-
-
-def test_colour_can_be_forced_into_a_pipe(tmp_path: Path):
-    """https://force-color.org: CI systems show colours and are no terminals; NO_COLOR is the stronger."""
-    path = save(mlp([32, 32, 4]), tmp_path / "m.onnx")
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
 
     def printed(**more: str) -> str:
-        command = [sys.executable, "-m", "initaudit", "check", *QUICK, "-q", path]
-        environment = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR")} | more
-        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment).stdout
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in more.items():
+                patch.setenv(name, value)
+            run(["check", *QUICK, "-q", path])
+        return capfd.readouterr().out
 
     assert "\x1b[" in printed(FORCE_COLOR="1")
     assert "\x1b[" not in printed(FORCE_COLOR="1", NO_COLOR="1")
+    assert "\x1b[" not in printed()
 
 
 def test_the_version_needs_no_heavy_import():

@@ -17,7 +17,8 @@ from initaudit.errors import FixRefused
 from initaudit.fixing import candidate, fixer
 from initaudit.fixing.options import FixOptions
 from initaudit.redrawing import redraw
-from tests.networks import he, mlp, model, normal, save, trained_like, xavier
+from initaudit.redrawing.shaping import LARGEST_SHIFT
+from tests.networks import gated, he, mlp, model, normal, save, trained_like, xavier
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from initaudit.fixing.fixer import FixResult
 
 FRESH = initaudit.Config(context="fresh")
-DEEP = [32, *[40] * 5, 10]
+DEEP = [24, *[32] * 4, 10]
 
 
 def tensors(source: Path | str | onnx.ModelProto) -> dict[str, np.ndarray]:
@@ -49,6 +50,7 @@ FAULTS = {
     "equal units": ("fc3.weight", lambda w: np.repeat(w[:1], len(w), axis=0)),
     "dead bias": ("fc3.bias", lambda b: b - 50.0),
     "drowning bias": ("fc3.bias", lambda b: b + 500.0),
+    "wild bias": ("fc3.bias", lambda b: np.where(np.arange(b.size) == 3, 1e4, b)),
     "NaN bias": ("fc3.bias", lambda b: np.where(np.arange(b.size) == 3, np.nan, b)),
 }
 
@@ -136,17 +138,58 @@ def normed(scale: float, *, depth: int = 5) -> onnx.ModelProto:
     return model(nodes, {"x": ["N", 48]}, ["y"], {n: np.asarray(a, np.float32) for n, a in stored.items()})
 
 
-def test_of_a_norm_of_the_wrong_scale_the_scale_alone_changes(tmp_path: Path) -> None:
-    """Weights in front of it are sound: the norm is 1 again, and they stay."""
+NORM_FAULTS = {
+    "scale zero": ("norm2.weight", np.zeros_like, 1.0),
+    "dead shift": ("norm2.bias", lambda b: b - 50.0, 0.0),
+    "NaN shift": ("norm2.bias", lambda b: np.where(np.arange(b.size) == 3, np.nan, b), 0.0),
+    "NaN scale": ("norm2.weight", lambda w: np.where(np.arange(w.size) == 3, np.nan, w), 1.0),
+}
+
+
+@pytest.mark.parametrize("fault", NORM_FAULTS)
+def test_of_a_norm_only_the_part_that_is_wrong_changes(fault: str, tmp_path: Path) -> None:
+    """Weights in front of it are sound and stay: the norm starts at scale 1 and shift 0 again."""
+    name, edit, start = NORM_FAULTS[fault]
     proto = normed(1.0)
     for tensor in proto.graph.initializer:
-        if tensor.name == "norm2.weight":
-            tensor.CopyFrom(numpy_helper.from_array(np.zeros(48, np.float32), tensor.name))
+        if tensor.name == name:
+            tensor.CopyFrom(numpy_helper.from_array(edit(numpy_helper.to_array(tensor)), name))
 
     _, changed = mended(proto, tmp_path)
 
-    assert changed == {"norm2.weight"}
-    assert (tensors(tmp_path / "out.onnx")["norm2.weight"] == 1).all()
+    assert changed == {name}
+    assert (tensors(tmp_path / "out.onnx")[name] == start).all()
+
+
+@pytest.mark.parametrize(("widths", "units"), [([32, 48, 48, 10], 48), ([32, *[40] * 12, 10], 1)])
+def test_a_bias_that_drowns_the_input_changes_alone(widths: list[int], units: int, tmp_path: Path) -> None:
+    """Also where no rule names the layer, but only how large the answers are."""
+    name = f"fc{len(widths) // 2 - 1}.bias"
+
+    result, changed = mended(mlp(widths, change={name: lambda b: b + 50.0 * (np.arange(b.size) < units)}), tmp_path)
+
+    assert {f.code for f in result.before.active} == {"INI402"}
+    assert changed == {name}
+    assert result.now.verdict.status == "pass"
+
+
+def test_gates_start_nearly_constant_where_each_layer_for_itself_is_not_enough(tmp_path: Path) -> None:
+    """Eight products of two signals each bend the input to a polynomial of degree 256; gates that hardly vary pass on the other factor."""
+    proto = gated(8, "Sigmoid", 32)
+    for node in proto.graph.node:
+        if node.op_type == "Gemm":
+            node.input.append(f"{node.name}.bias")
+            units = 10 if node.name == "head" else 32
+            proto.graph.initializer.append(numpy_helper.from_array(np.zeros(units, np.float32), node.input[2]))
+
+    result, _ = mended(proto, tmp_path)
+    biases = {name: values.mean() for name, values in tensors(tmp_path / "out.onnx").items() if name.endswith(".bias")}
+    again = initaudit.fix(tmp_path / "out.onnx", config=FRESH)
+
+    assert result.before.verdict.status == "fail"
+    assert not again.changes
+    assert result.now.verdict.status == "pass"
+    assert all(np.isclose(biases[f"gate{i}.bias"], LARGEST_SHIFT, rtol=0.05) for i in range(8))
 
 
 def test_the_layers_follow_where_no_layer_stands_out(tmp_path: Path) -> None:
@@ -159,8 +202,8 @@ def test_the_layers_follow_where_no_layer_stands_out(tmp_path: Path) -> None:
 
 
 def test_the_chain_is_the_last_rung_and_is_recognised(tmp_path: Path) -> None:
-    """Thirty layers of ReLU forget their input at He's scale; shaped together they do not. What they hold passes for no mistake, and for no training."""
-    result, _ = mended(mlp([32, *[24] * 30, 10], draw=xavier), tmp_path)
+    """Sixteen layers of ReLU forget their input at He's scale; shaped together they do not. What they hold passes for no mistake, and for no training."""
+    result, _ = mended(mlp([16, *[16] * 16, 10], draw=xavier), tmp_path)
     again = initaudit.fix(tmp_path / "out.onnx", tmp_path / "again.onnx")
 
     assert [step.rung for step in result.steps] == ["layers", "chain"]
@@ -174,9 +217,9 @@ def test_the_chain_is_the_last_rung_and_is_recognised(tmp_path: Path) -> None:
     assert (tmp_path / "again.onnx").read_bytes() == (tmp_path / "out.onnx").read_bytes()
 
 
-def test_fifty_layers_of_tanh_learn_when_shaped(tmp_path: Path) -> None:
+def test_a_deep_chain_of_tanh_learns_when_shaped(tmp_path: Path) -> None:
     """From a start far off, down to where tanh is nearly straight."""
-    result, _ = mended(mlp([32, *[32] * 50, 10], "Tanh", normal(0.6)), tmp_path)
+    result, _ = mended(mlp([32, *[32] * 25, 10], "Tanh", normal(0.6)), tmp_path)
 
     assert result.before.verdict.trainability < 0.2
     assert result.after is not None
@@ -251,3 +294,26 @@ def test_where_nothing_is_known_of_training_layers_are_left(tmp_path: Path) -> N
     assert initaudit.audit(proto, probe="none").verdict.context == "unknown"
     assert changed == {"fc1.bias"}
     assert result.refusals == ()
+
+
+def test_every_layer_says_why_it_was_drawn(tmp_path: Path) -> None:
+    """Also those that only the network as a whole asks for: by how much each is off, and what the network suffers from."""
+    result, _ = mended(mlp([32, *[40] * 12, 10], draw=normal(0.5)), tmp_path)
+
+    assert result.changes
+    assert [c.title for c in result.changes if not c.wrong] == []
+    assert any(c.reason.startswith("INI4") and "times the" in c.wrong for c in result.changes)
+
+
+@pytest.mark.parametrize("select", [(), ("INI003",)])
+def test_each_finding_that_stays_is_told_with_the_reason(select: tuple[str, ...], tmp_path: Path) -> None:
+    """What needs no action, what is not asked for and what no draw takes away: none is passed over."""
+    proto = mlp([64, 64, 64, 8], draw=trained_like)
+
+    result = initaudit.fix(proto, tmp_path / "out.onnx", config=initaudit.Config(context="trained"), select=select)
+
+    assert not result.changes
+    assert [(left.code, left.layer) for left in result.left] == [(f.code, f.layer) for f in result.before.active]
+    assert {left.reason.partition(";")[0] for left in result.left} == {
+        "--select asks for others" if select else "it is worth knowing and needs no action"
+    }

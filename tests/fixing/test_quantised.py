@@ -131,3 +131,20 @@ def test_a_network_of_integers_is_redrawn_as_a_whole(tmp_path: Path) -> None:
     assert result.after.verdict.status == "pass"
     assert result.after.audit is not None
     assert [a.ratio for a in result.after.audit.layers] == pytest.approx([1.0] * 3, abs=0.05)
+
+
+def test_a_unit_whose_scale_is_no_number_is_mended_alone(tmp_path: Path) -> None:
+    """The codes and scales of the others keep their bits."""
+
+    def spoil(stored: dict[str, np.ndarray]) -> None:
+        stored["fc1.weight.s"][5] = np.nan
+
+    path, out = save(quantised(spoil), tmp_path / "m.onnx"), tmp_path / "out.onnx"
+
+    result = initaudit.fix(path, out, config=FRESH)
+    before, after = tensors(path), tensors(out)
+
+    assert ["unit 5" in c.repaired for c in result.changes] == [True]
+    assert changed(path, out) == {"fc1.weight.q", "fc1.weight.s"}
+    assert np.flatnonzero((before["fc1.weight.q"] != after["fc1.weight.q"]).any(axis=1)).tolist() == [5]
+    assert np.flatnonzero(before["fc1.weight.s"] != after["fc1.weight.s"]).tolist() == [5]

@@ -1,4 +1,4 @@
-"""What tests of a fleet share: some tiny models, and a store."""
+"""What tests of a fleet share: some tiny models, a store, and the browser of the tests of pages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ import pytest
 from initaudit.engines.process import discard
 from initaudit.fleet.store import Store
 from tests.fleet.running import with_external
+from tests.formats.conftest import browser
 from tests.networks import mlp, save
+
+__all__ = ["browser"]
 
 
 @pytest.fixture

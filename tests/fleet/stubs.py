@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from initaudit.config import Config
 from initaudit.fleet.noting import row_findings
 from initaudit.fleet.plan import Item, Planned, Shard
@@ -86,10 +88,11 @@ def store_of(folder: Path, runs: Mapping[str, Sequence[Row]]) -> Store:
 
 @cache
 def kept() -> dict[str, Any]:
-    """What an audit found of a network whose weights are too small by far."""
+    """What an audit found of a fresh network with a layer that is zero, which is an error, and weights that are too small."""
     from initaudit.auditor import examine
 
-    return keep(examine(mlp([16, 16, 16, 4], draw=normal(0.01)), Config(probe="none")))
+    network = mlp([16, 16, 16, 4], draw=normal(0.01), change={"fc1.weight": np.zeros_like})
+    return keep(examine(network, Config(probe="none", context="fresh")))
 
 
 def with_result(store: Store) -> list[list[str]]:

@@ -71,6 +71,20 @@ def test_a_network_of_one_kind_is_called_what_it_is(draw, context: str) -> None:
     assert infer_context(measured(mlp([64, 64, 64, 10], draw=draw))).name == context
 
 
+@pytest.mark.parametrize("tensor", ["fc0.bias", "fc1.bias", "fc2.bias", "fc0.weight", "fc1.weight", "fc2.weight"])
+def test_one_wild_value_is_no_training(tensor: str) -> None:
+    """A slip of the hand, or a flipped bit, in a network that is fresh otherwise; training moves every value."""
+
+    def plant(values: np.ndarray) -> np.ndarray:
+        values.reshape(-1)[5] = 1e4
+        return values
+
+    found = infer_context(measured(mlp([128, 96, 64, 10], change={tensor: plant})))
+
+    assert found.name == "fresh"
+    assert found.evidence[-1] == "3 of 3 biases are constant, as at initialisation"
+
+
 def test_a_trained_network_with_a_fresh_head_is_mixed() -> None:
     """The usual accident: the checkpoint had no weights for the new head."""
     head = {"fc2.weight": lambda w: he(w.shape, np.random.default_rng(1))}

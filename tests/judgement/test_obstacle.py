@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,41 +29,48 @@ def fresh(proto: ModelProto) -> Report:
     return audit(proto, Config(context="fresh"))
 
 
-NARROW = mlp([8] * 60 + [4])
-"""He's weights before ReLU, 60 layers of 8 units."""
+@cache
+def chain(width: int, depth: int, activation: str, draw: Draw) -> Report:
+    """The report on so many layers of one law, which several tests look at."""
+    return fresh(mlp([width] * depth + [4], activation, draw))
+
+
+TINY = normal(0.01)
+NARROW = (4, 24)
+"""Units and layers of a network that is too deep for its width."""
 
 
 @pytest.mark.parametrize(
     ("width", "depth", "activation", "draw", "expected"),
     [
-        (8, 60, "Relu", he, "width"),
-        (8, 60, "Relu", normal(0.01), "width"),
-        (64, 30, "Relu", normal(0.01), "scale"),
-        (32, 20, "Relu", normal(0.8), "scale"),
-        (32, 100, "Sigmoid", xavier, "activation"),
-        (32, 12, "Sigmoid", normal(0.01), "activation"),
+        (*NARROW, "Relu", he, "width"),
+        (*NARROW, "Relu", TINY, "width"),
+        (32, 10, "Relu", TINY, "scale"),
+        (24, 8, "Relu", normal(0.8), "scale"),
+        (16, 12, "Sigmoid", xavier, "activation"),
+        (16, 8, "Sigmoid", TINY, "activation"),
     ],
 )
 def test_what_is_in_the_way_has_one_of_three_names(
     width: int, depth: int, activation: str, draw: Draw, expected: str
 ) -> None:
-    """Chance adds up in 60 layers of 8 units at any scale; sigmoid forgets within a layer; N(0, 0.01) is mended by a new draw."""
-    report = fresh(mlp([width] * depth + [4], activation, draw))
+    """Chance adds up in 24 layers of 4 units at any scale; sigmoid forgets within a layer; N(0, 0.01) is mended by a new draw."""
+    report = chain(width, depth, activation, draw)
 
     assert report.verdict.obstacle is not None
     assert report.verdict.obstacle.name == expected
     assert report.verdict.obstacle.message in report.verdict.reason
 
 
-@pytest.mark.parametrize("proto", [mlp([64] * 6 + [4]), mlp([64] * 30 + [4], "Tanh", xavier)])
+@pytest.mark.parametrize("proto", [mlp([64] * 6 + [4]), mlp([64] * 15 + [4], "Tanh", xavier)])
 def test_nothing_is_in_the_way_of_a_healthy_network(proto: ModelProto) -> None:
-    """Tanh at its edge of chaos forgets by a power of the depth only, and 64 units are enough for 30 layers."""
+    """Tanh at its edge of chaos forgets by a power of the depth only, and 64 units are enough for 15 layers."""
     assert fresh(proto).verdict.obstacle is None
 
 
 def test_where_all_layers_are_alike_none_is_blamed() -> None:
     """The layer at which chance has killed the signal is another one in the next draw."""
-    report = fresh(NARROW)
+    report = chain(*NARROW, "Relu", he)
 
     limiting = [f for f in report.findings if f.code.startswith(("INI4", "INI5"))]
     assert limiting
@@ -71,8 +79,8 @@ def test_where_all_layers_are_alike_none_is_blamed() -> None:
 
 
 def test_a_new_draw_is_not_offered_where_it_would_not_help() -> None:
-    """Of 60 layers of 8 units at a fiftieth of their scale the recommended draw would not learn either; the page and the terminal do without `fix`."""
-    report = fresh(mlp([8] * 60 + [4], "Relu", normal(0.01)))
+    """Of 24 layers of 4 units at a seventieth of their scale the recommended draw would not learn either; the page and the terminal do without `fix`."""
+    report = chain(*NARROW, "Relu", TINY)
 
     text = find_format("text").render(report.to_dict(), FormatOptions())
 
@@ -87,7 +95,7 @@ def test_a_new_draw_is_not_offered_where_it_would_not_help() -> None:
 
 def test_a_single_layer_off_scale_is_still_blamed() -> None:
     """One layer a million times too small among He's, in a network that is too deep for its width besides."""
-    report = fresh(mlp([16] * 40 + [4], change={"fc5.weight": lambda w: w / 1e6}))
+    report = fresh(mlp([8] * 24 + [4], change={"fc5.weight": lambda w: w / 1e6}))
 
     assert report.verdict.obstacle is not None
     assert not report.verdict.obstacle.is_everywhere
@@ -96,10 +104,10 @@ def test_a_single_layer_off_scale_is_still_blamed() -> None:
 
 
 def test_skip_connections_cut_a_network_into_short_stretches() -> None:
-    """Chance and the activation count between one sum and the next only: 40 blocks of two layers of 16 units are no deep chain."""
+    """Chance and the activation count between one sum and the next only: 20 blocks of two layers of 16 units are no deep chain."""
     rng = np.random.default_rng(0)
     nodes, tensors, value = [], {}, "x"
-    for i in range(40):
+    for i in range(20):
         for part in ("a", "b"):
             tensors[f"{part}{i}"] = rng.normal(0, 0.2, (16, 16)).astype(np.float32)
         nodes += [
@@ -121,7 +129,7 @@ def test_a_norm_takes_scatter_and_batch_norm_the_likeness_out_of_a_chain() -> No
     """Behind a normalisation each layer starts from a signal of unit size; batch statistics take out what inputs share."""
     rng = np.random.default_rng(0)
     nodes, tensors, value = [], {"one": np.ones(32, np.float32), "zero": np.zeros(32, np.float32)}, "x"
-    for i in range(40):
+    for i in range(20):
         tensors[f"w{i}"] = rng.normal(0, 0.2, (32, 32)).astype(np.float32)
         nodes += [
             helper.make_node("MatMul", [value, f"w{i}"], [f"z{i}"], f"w{i}.node"),

@@ -48,7 +48,7 @@ def network(
     ]
     used = {name for node in nodes for name in node.input}
     stored = {name: array.astype(np.float32) for name, array in tensors.items() if name in used}
-    return model(nodes, {"x": ["N", 3, 40, 40]}, ["y"], stored)
+    return model(nodes, {"x": ["N", 3, 16, 16]}, ["y"], stored)
 
 
 def fed(proto: ModelProto, context: str = "trained") -> str:

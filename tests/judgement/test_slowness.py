@@ -22,7 +22,7 @@ from tests.networks import he, mlp, normal, trained_like
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-WIDTHS = (64, *(128,) * 4, 10)
+WIDTHS = (64, *(96,) * 3, 10)
 
 
 def scaled(factor: float) -> Callable[[tuple[int, ...], np.random.Generator], np.ndarray]:
@@ -58,7 +58,7 @@ def test_weights_off_their_scale_cost_steps(factor: float) -> None:
     assert found.factor is not None
     assert found.factor > 1.5
     assert found.scheme == "he_normal"
-    assert "5 layers" in found.why
+    assert "4 layers" in found.why
 
 
 def test_the_further_off_the_slower() -> None:
@@ -67,11 +67,6 @@ def test_the_further_off_the_slower() -> None:
 
     assert factors == sorted(factors)
     assert factors[-1] > 2 * factors[0]
-
-
-def test_the_same_audit_finds_the_same() -> None:
-    """The draws of the recommended start have a seed."""
-    assert slow(mlp(WIDTHS, draw=scaled(0.3))).factor == slow(mlp(WIDTHS, draw=scaled(0.3))).factor
 
 
 def test_the_model_stays_as_it_is() -> None:
@@ -118,7 +113,7 @@ def test_a_recommended_start_that_cannot_be_probed_fails_nothing(monkeypatch: py
 
 
 @pytest.mark.parametrize(
-    "proto", [mlp(WIDTHS, draw=scaled(0.3)), mlp([8] * 60 + [4], draw=normal(0.01))], ids=["slow", "lost"]
+    "proto", [mlp(WIDTHS, draw=scaled(0.3)), mlp([4] * 24 + [4], draw=normal(0.01))], ids=["slow", "lost"]
 )
 def test_without_time_there_is_no_second_probe_and_the_report_says_so(
     proto: ModelProto, monkeypatch: pytest.MonkeyPatch

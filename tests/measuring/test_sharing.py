@@ -83,7 +83,7 @@ class Here(Engine):
         """See `Engine.run`."""
         numbered = list(enumerate(tasks))
         self.tasks = len(numbered)
-        nobody = Watch(doing=lambda _: None, weighs=lambda _: None)
+        nobody = Watch(doing=lambda _: None, weighs=lambda _: None, repeats=lambda _: None)
         for worker in reversed(range(self.workers)):
             for number, task in numbered[worker :: self.workers]:
                 lost = self.loses(number)
@@ -100,8 +100,8 @@ def entry(path: str, engine: Engine | int | None) -> dict[str, Any]:
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ranges of a few thousand values."""
     monkeypatch.setattr(sharing, "SHARED_SIZE", SAMPLE_SIZE + 1)
-    monkeypatch.setattr(walk, "SPAN", 1 << 10)
-    monkeypatch.setattr(plan, "RANGE", 1 << 14)
+    monkeypatch.setattr(walk, "SPAN", 1 << 12)
+    monkeypatch.setattr(plan, "RANGE", 1 << 15)
 
 
 @pytest.mark.usefixtures("_short")
@@ -113,7 +113,7 @@ def test_the_report_is_the_same_whoever_reads_the_weights(path: str) -> None:
         engine = Here(workers)
 
         assert entry(path, engine) == alone
-        assert engine.tasks > 20
+        assert engine.tasks > 10
 
 
 @pytest.mark.usefixtures("_short")

@@ -47,6 +47,10 @@ def branch(*outputs: str) -> onnx.GraphProto:
             r"node 'm' \(MatMul\): input 2 is needed, and is left out",
         ),
         (
+            helper.make_node("Mean", ["x", "", "x"], ["y"], name="m"),
+            r"node 'm' \(Mean\): input 2 is needed, and is left out",
+        ),
+        (
             helper.make_node("Conv", ["x", "w"], ["y"], name="c", auto_pad=b"\xff"),
             r"node 'c' \(Conv\): b'\\xff' is not valid UTF-8",
         ),

@@ -201,4 +201,4 @@ def test_calls_of_one_name_are_numbered_in_linear_time():
 
     seconds(100)
 
-    assert seconds(8000) < 4 * seconds(4000)
+    assert seconds(4000) < 4 * seconds(2000)

@@ -35,8 +35,8 @@ def off(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     return 0.8 * he(shape, rng)
 
 
-DEEP = mlp((96, *(96,) * 23, 10), "Relu", off)
-"""24 layers, and as many gradients."""
+DEEP = mlp((96, *(96,) * 11, 10), "Relu", off)
+"""12 layers, and as many gradients."""
 
 
 def said(proto: ModelProto) -> str:
@@ -85,7 +85,7 @@ def test_report_depends_on_nothing_but_the_file() -> None:
     (report,) = json.loads(fresh)["reports"]
     assert report["probe"]["status"] == "complete"
     assert report["verdict"]["slowness"] > 1
-    assert sum(layer["signal"]["gradient_rms"] is not None for layer in report["layers"]) == 24
+    assert sum(layer["signal"]["gradient_rms"] is not None for layer in report["layers"]) == 12
     assert again == fresh
     assert on_one_core == fresh
 

@@ -343,10 +343,10 @@ def test_process_is_replaced_after_some_jobs_or_when_it_has_grown(alone, monkeyp
 
 
 def test_memory_of_a_job_is_given_back(alone):
-    """After a network with values of 400 MB, the process is as small as one that is kept may be."""
+    """After a network with values of 200 MB, the process is as small as one that is kept may be."""
     nodes = [helper.make_node("Expand", ["x", "s"], ["e"]), helper.make_node("Tanh", ["e"], ["t"])]
     nodes.append(helper.make_node("Gather", ["t", "row"], ["y"]))
-    shape = numpy_helper.from_array(np.array([2048, 51200], np.int64), "s")
+    shape = numpy_helper.from_array(np.array([2048, 25600], np.int64), "s")
     beyond = numpy_helper.from_array(np.array(4096, np.int64), "row")
 
     with pytest.raises(ProbeError, match="Gather"):

@@ -11,7 +11,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 import initaudit
-from tests.networks import model, xavier
+from tests.networks import mlp, model, trained_like, xavier
 
 STATIC = initaudit.Config(context="fresh", probe="none")
 
@@ -152,3 +152,43 @@ def test_a_few_units_that_their_bias_decides_are_a_note() -> None:
 
     assert [(f.layer, f.severity.value) for f in found] == [("second", "info")]
     assert "The bias of 3 of 64 units" in found[0].message
+
+
+def classifier(lead: float, *, softmax: bool) -> onnx.ModelProto:
+    """A trained network of ten classes, the bias of the fourth this much above the others."""
+    proto = mlp(
+        [64, 64, 64, 10],
+        draw=trained_like,
+        bias=lambda shape, rng: rng.normal(0, 0.3, shape),
+        change={"fc2.bias": lambda b: np.where(np.arange(10) == 3, lead, b)},
+    )
+    if softmax:
+        proto.graph.node[-1].output[0] = "logits"
+        proto.graph.node.append(helper.make_node("Softmax", ["logits"], ["y"], "softmax"))
+    return proto
+
+
+@pytest.mark.parametrize(
+    ("lead", "softmax", "severity"),
+    [(1e4, True, "error"), (1e4, False, "warning"), (10.0, True, None), (10.0, False, None)],
+)
+def test_a_class_that_wins_whatever_comes_in_is_no_note(lead: float, softmax: bool, severity: str | None) -> None:
+    """Behind a softmax the network is broken, as its answer is constant; a class that is only frequent is in order."""
+    report = initaudit.audit(classifier(lead, softmax=softmax), context="trained")
+    found = [f for f in report.active if f.code == "INI301" and f.severity.value != "info"]
+
+    assert [f.severity.value for f in found] == ([severity] if severity else [])
+    assert all(f.layer == "/fc2/Gemm" and "unit 3" in f.message for f in found)
+
+
+def test_of_a_head_of_zeros_the_bias_is_not_to_blame() -> None:
+    """Any bias decides there; INI003 names the weights."""
+    proto = classifier(1.0, softmax=True)
+    for tensor in proto.graph.initializer:
+        if tensor.name == "fc2.weight":
+            tensor.CopyFrom(numpy_helper.from_array(np.zeros((10, 64), np.float32), tensor.name))
+
+    report = initaudit.audit(proto, context="trained", probe="none")
+
+    assert "INI003" in [f.code for f in report.active]
+    assert "INI301" not in [f.code for f in report.active]

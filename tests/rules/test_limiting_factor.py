@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+
+import numpy as np
 
 from initaudit.auditor import audit
 from initaudit.config import Config
@@ -13,9 +15,6 @@ from initaudit.judgement.context import Context
 from initaudit.rules.ini401_vanishing_signal import VanishingSignal
 from initaudit.rules.limiting_factor import limiting_factors
 from tests.networks import mlp, normal
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 def test_what_adam_alone_trains_is_a_warning_that_says_so() -> None:
@@ -63,3 +62,18 @@ def test_a_network_that_cannot_learn_fails_whatever_is_known_of_it() -> None:
 
     (limiting,) = limiting_factors(VanishingSignal(), unknown, suggestion="")
     assert limiting.severity is Severity.ERROR
+
+
+def test_inputs_that_are_too_large_are_named_where_the_gradient_explodes(tmp_path: Path) -> None:
+    """The first step of a layer moves its output by the square of its input, whatever the weights."""
+    pixels = tmp_path / "pixels.npz"
+    np.savez(pixels, x=np.random.default_rng(0).normal(0, 300, (64, 32)).astype(np.float32))
+
+    report = audit(
+        mlp([32, 64, 10], draw=lambda shape, rng: rng.normal(0, 1 / 300, shape) * (300 if shape[1] == 64 else 1)),
+        Config(context="fresh", input_data=str(pixels)),
+    )
+    found = [f for f in report.active if f.code == "INI502"]
+
+    assert found
+    assert all("root mean square is 3" in f.suggestion for f in found)

@@ -17,10 +17,10 @@ from initaudit.stats.plan import cuts, merged, plan, scan_range
 from initaudit.stats.weigh import WeightStats, weigh_scanned
 
 RNG = np.random.default_rng(5)
-MATRIX = RNG.standard_normal((4000, 300)) * 0.02
+MATRIX = RNG.standard_normal((1500, 300)) * 0.02
 KERNELS = RNG.standard_normal((300, 64, 3, 3)) * 0.02
-EXPERTS = RNG.standard_normal((6, 300, 200)) * 0.02
-CODES = RNG.integers(-8, 8, (2000, 600))
+EXPERTS = RNG.standard_normal((6, 200, 150)) * 0.02
+CODES = RNG.integers(-8, 8, (1000, 400))
 
 WEIGHTS: dict[str, tuple[np.ndarray, dict[str, Any]]] = {
     "float32": (MATRIX.astype(np.float32), {}),

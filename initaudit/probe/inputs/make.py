@@ -12,6 +12,7 @@ import numpy as np
 
 from initaudit.errors import ProbeError
 from initaudit.model.build import build_graph
+from initaudit.model.tensors import MOST_AXES
 from initaudit.probe.cost import run_cost
 from initaudit.probe.inputs.dimensions import Layout, layout_of
 from initaudit.probe.inputs.evident import estimated_bytes, evident_bytes
@@ -66,6 +67,10 @@ def make_feeds(model: ModelProto, folder: Path | None, options: InputOptions) ->
     """
     ports = ports_of(model, options.shapes)
     check_shapes(options.shapes, ports)
+    if (deep := next((port for port in ports if len(port.dims) > MOST_AXES), None)) is not None:
+        raise ProbeError(
+            f"input {deep.name!r} has {len(deep.dims)} axes, more than the {MOST_AXES} of an array of numpy"
+        )
     session = open_session(model, folder, trial_options())
     if options.data is not None:
         return real_feeds(ports, options, session)

@@ -134,12 +134,16 @@ def _moved(way: _Affine, node: Node) -> _Affine | None:
         return way
     if kind is AxisMap.TRANSPOSE:
         order = node.attr("perm") or list(range(rank))[::-1]
+        if len(order) != rank:
+            return None
         factor, shift = np.transpose(way.factor, order), np.transpose(way.shift, order)
         return _Affine(factor=factor, shift=shift, order=tuple(way.order[i] for i in order))
     places = axes_argument(node) if kind is AxisMap.UNSQUEEZE else None
     if places is None:
         return None
-    new = sorted(p % (rank + len(places)) for p in places)
+    new = sorted({p % (rank + len(places)) for p in places})
+    if len(new) != len(places):
+        return None
     factor, shift = (np.expand_dims(a, tuple(new)) for a in (way.factor, way.shift))
     old = iter(way.order)
     return _Affine(

@@ -1,0 +1,83 @@
+"""The JSON document of a comparison of starts, and the sentence that says who wins."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from initaudit.judgement.score import TRAINABLE
+from initaudit.report.document import head
+from initaudit.starts.schemes import AS_IS, AUTO
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from initaudit.report.report import Report
+    from initaudit.starts.start import Start
+
+
+def starts_document(
+    starts: Sequence[Start], itself: Report, *, started: datetime | None = None, command: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """The document: `schema_version`, `tool`, `run`, `model`, `probe`, `options` and the `starts`, best first.
+
+    Args:
+        starts: at least one.
+        itself: audit of the model as it is.
+        started: when the command began.
+        command: the command line.
+    """
+    entry = itself.to_dict()["reports"][0]
+    ranked = sorted(starts, key=lambda start: start.rank)
+    return {
+        **head(started=started, command=command),
+        "model": entry["model"],
+        "probe": entry["probe"],
+        "options": entry["options"],
+        "winner": ranked[0].scheme if _learns(ranked[0]) else None,
+        "sentence": sentence(ranked),
+        "starts": [start.part() for start in ranked],
+    }
+
+
+def sentence(ranked: Sequence[Start]) -> str:
+    """Which start is the best, why, and how far the network as it is stands from it; of starts in the order of their ranks."""
+    best = ranked[0]
+    itself = next((start for start in ranked if start.scheme == AS_IS), None)
+    if best.why is not None:
+        return f"Nothing could be measured: {best.why}"
+    if not _learns(best):
+        score = "unknown" if best.trainability is None else f"{best.trainability:.2f} at best"
+        advice = best.verdict.get("obstacle") or {}
+        return f"With none of these starts the network is expected to learn (trainability {score}). {advice.get('advice', '')}".strip()
+    alike = [s.scheme for s in ranked[1:] if s.rank[:3] == best.rank[:3]]
+    also = f" (as good: {', '.join(alike)})" if alike else ""
+    told = f"{best.scheme} is the best start{also}: {_how(best)}"
+    if itself is None or itself is best or itself.scheme in alike:
+        told += "; as it is the network starts as well" if itself is not None and itself is not best else ""
+        return f"{told}."
+    if itself.why is not None:
+        return f"{told}; as it is the network could not be measured."
+    return f"{told}; as it is: {_how(itself)}."
+
+
+def _learns(start: Start) -> bool:
+    return start.trainability is not None and start.trainability >= TRAINABLE
+
+
+def _how(start: Start) -> str:
+    if start.trainability is None:
+        return "trainability unknown"
+    score = f"trainability {start.trainability:.2f}"
+    if not _learns(start):
+        return f"{score}, not expected to learn"
+    if start.slowness is None:
+        return score
+    if start.slowness < 1.1:
+        return f"{score}, as fast as the recommended start"
+    return f"{score}, {start.slowness:.1f} times as slow as the recommended start"
+
+
+def name_of(scheme: str) -> str:
+    """How people read it."""
+    return {AS_IS: "as it is", AUTO: "auto (what fix would write)"}.get(scheme, scheme)

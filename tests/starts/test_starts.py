@@ -1,0 +1,144 @@
+"""A network under several initialisations: what is measured of each, and who wins."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from itertools import pairwise
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+import initaudit
+from initaudit.config import Config
+from initaudit.errors import UsageError
+from initaudit.starts.compare import Comparison, compare
+from initaudit.starts.measure import DrawOptions
+from initaudit.starts.schemes import DEFAULT, read_starts
+from initaudit.starts.text import starts_text
+from tests.networks import mlp, normal
+
+SCHEMA = json.loads(files("initaudit").joinpath("schema.json").read_text())
+SCHEMES = ("as-is", "auto", "xavier_normal", "normal:0.01", "zeros", "pca")
+NETWORK = mlp([64, 48, 48, 48, 10], "Tanh", normal(0.02))
+
+
+@pytest.fixture(scope="module")
+def compared() -> Comparison:
+    """A tanh network whose weights are too small, under what the tutorials show."""
+    return compare(NETWORK, SCHEMES, Config())
+
+
+def start(compared: Comparison, scheme: str):
+    """One of them."""
+    return next(start for start in compared.document["starts"] if start["scheme"] == scheme)
+
+
+def variances(compared: Comparison, scheme: str) -> list[float]:
+    """Of the signal at each layer."""
+    return [layer["signal"]["variance"] for layer in start(compared, scheme)["layers"]]
+
+
+def test_the_textbook_is_confirmed(compared: Comparison):
+    """Xavier's weights keep the signal of a tanh network, small normal ones lose it layer by layer, zeros have none (Glorot & Bengio 2010)."""
+    small, xavier = variances(compared, "normal:0.01"), variances(compared, "xavier_normal")
+
+    assert all(b < a / 50 for a, b in pairwise(small))
+    assert xavier[-1] > 0.1 * xavier[0]
+    assert variances(compared, "zeros") == [0.0] * 4
+    assert start(compared, "zeros")["verdict"]["status"] == "fail"
+
+
+def test_the_best_stands_first_and_the_sentence_names_it_and_the_file(compared: Comparison):
+    """A network that learns fast before one that learns slowly before one that does not learn."""
+    order = [s["scheme"] for s in compared.document["starts"]]
+
+    assert order.index("xavier_normal") < order.index("as-is") <= order.index("normal:0.01") < order.index("zeros")
+    assert compared.winner == order[0]
+    assert compared.sentence.startswith(f"{order[0]} is the best start")
+    assert "as it is: trainability" in compared.sentence
+
+
+def test_as_it_is_says_what_the_audit_says(compared: Comparison):
+    """And `auto` what the audit says of the file that `fix` writes."""
+    itself = initaudit.audit(NETWORK)
+    fixed = initaudit.fix(NETWORK, dry_run=True)
+
+    assert start(compared, "as-is")["verdict"]["trainability"] == itself.verdict.trainability
+    assert start(compared, "auto")["verdict"]["trainability"] == fixed.now.verdict.trainability
+
+
+def test_the_weights_are_those_that_fix_draws(compared: Comparison, tmp_path: Path):
+    """Same scheme, same seed, same values: every layer has the std of the written file."""
+    initaudit.fix(NETWORK, tmp_path / "out.onnx", scheme="normal:0.01", every=True, force=True, keep_going=True)
+    written = onnx.load(tmp_path / "out.onnx")
+    stds = [float(numpy_helper.to_array(t).std()) for t in written.graph.initializer if t.dims[1:]]
+
+    assert [layer["std"] for layer in start(compared, "normal:0.01")["layers"]] == pytest.approx(stds, rel=1e-6)
+
+
+def test_the_model_stays_as_it_is(compared: Comparison):
+    """Only copies are drawn anew."""
+    again = mlp([64, 48, 48, 48, 10], "Tanh", normal(0.02))
+
+    assert NETWORK.SerializeToString() == again.SerializeToString()
+
+
+def test_the_document_follows_the_schema_and_every_output_holds_every_start(compared: Comparison):
+    """Terminal, page and CSV say the same of each; the page shows it without a script too."""
+    jsonschema.validate(json.loads(json.dumps(compared.document, allow_nan=False)), SCHEMA)
+    table, page, rows = starts_text(compared.document, width=100), compared.to_html(), compared.to_csv()
+    cut = page[: page.index('<script type="application/json"')]
+
+    for scheme in SCHEMES:
+        assert scheme in table
+        assert scheme in cut
+        assert f",{scheme}," in rows
+    assert len(rows.splitlines()) == 1 + 4 * len(SCHEMES)
+    assert " ".join(compared.sentence.split()[:5]) in " ".join(table.split())
+
+
+def test_a_trained_network_is_compared_with_fresh_ones():
+    """Its own draw is no scheme's; the drawn ones are judged as fresh networks."""
+    rng = np.random.default_rng(0)
+    trained = mlp([64, 32, 10], "Relu", lambda shape, _: rng.standard_t(3, shape) * 0.2)
+    found = compare(trained, ("as-is", "he_normal"), Config(context="trained"))
+
+    assert start(found, "as-is")["verdict"]["context"] == "trained"
+    assert start(found, "he_normal")["verdict"]["context"] == "fresh"
+
+
+def test_layers_can_be_left_out(compared: Comparison):
+    """They hold what the file holds under every scheme."""
+    found = compare(NETWORK, ("as-is", "zeros"), Config(probe="none"), DrawOptions(exclude=("fc0",)))
+    before, after = (start(found, scheme)["layers"] for scheme in ("as-is", "zeros"))
+
+    assert after[0]["std"] == before[0]["std"]
+    assert after[1]["std"] == 0
+
+
+def test_schemes_with_commas_of_their_own_are_read():
+    """Between commas stands a scheme, and within some as well."""
+    read = read_starts(
+        ["as-is,variance_scaling:2,fan_in,normal,he_normal:fan_in,0.2", "normal:0.01,zeros", "he_normal head=zeros"]
+    )
+
+    assert read == (
+        "as-is",
+        "variance_scaling:2,fan_in,normal",
+        "he_normal:fan_in,0.2",
+        "normal:0.01",
+        "zeros",
+        "he_normal head=zeros",
+    )
+    assert read_starts(DEFAULT) == DEFAULT
+
+
+def test_an_unknown_scheme_is_a_usage_error():
+    """Which names the nearest."""
+    with pytest.raises(UsageError, match="xavier_normal"):
+        read_starts(["xavier_norml"])
