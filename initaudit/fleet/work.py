@@ -144,11 +144,7 @@ def _audited(order: Order, model: Model, watch: Watch) -> dict[str, Any]:
 
     config, _ = fitting_shapes(model, order.config)
     watch.doing("measuring the weights")
-<<<<<<< HEAD
-    kept = keep(examine(model, config.without_filters, watch.doing, order.care.readers))
-=======
     kept = keep(examine(model, config.without_filters, watch.doing, readers=order.care.readers))
->>>>>>> store
     return {
         "run": order.run_id,
         "worker": _worker(),
