@@ -47,11 +47,11 @@ def test_a_signal_keeps_what_is_finished(
     """The exit code says that it was a signal; the store holds the rows, and the same command does the rest."""
     seen: list[Any] = []
 
-    def ended(model: Any, *arguments: Any) -> Any:
+    def ended(model: Any, *arguments: Any, **options: Any) -> Any:
         seen.append(model)
         if len(seen) == 3:
             os.kill(os.getpid(), number)
-        return examine(model, *arguments)
+        return examine(model, *arguments, **options)
 
     with monkeypatch.context() as patch:
         patch.setattr("initaudit.auditor.examine", ended)

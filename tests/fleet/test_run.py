@@ -47,9 +47,9 @@ def examined(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the models that are audited, as they are."""
     names: list[str] = []
 
-    def noting(model: Any, *arguments: Any) -> Any:
+    def noting(model: Any, *arguments: Any, **options: Any) -> Any:
         names.append(Path(model.label).name)
-        return examine(model, *arguments)
+        return examine(model, *arguments, **options)
 
     monkeypatch.setattr("initaudit.auditor.examine", noting)
     return names
@@ -176,9 +176,9 @@ def test_a_model_that_changes_under_the_audit_is_not_kept(models: Path, store: S
     """Its result would stand for a content that nobody saw."""
     path = models / "a.onnx"
 
-    def changing(model: Any, *arguments: Any) -> Any:
+    def changing(model: Any, *arguments: Any, **options: Any) -> Any:
         path.write_bytes(path.read_bytes() + b"")
-        return examine(model, *arguments)
+        return examine(model, *arguments, **options)
 
     monkeypatch.setattr("initaudit.auditor.examine", changing)
     (row,) = fleet([path], store)
@@ -282,10 +282,10 @@ def test_a_model_that_was_begun_too_often_and_never_ended_is_given_up(models: Pa
 def test_an_error_in_initaudit_costs_its_model_alone(models: Path, store: Store, monkeypatch: pytest.MonkeyPatch):
     """It is told in one line, and the model is audited again in the next run."""
 
-    def failing(model: Any, *arguments: Any) -> Any:
+    def failing(model: Any, *arguments: Any, **options: Any) -> Any:
         if model.label.endswith("b.onnx"):
             raise ZeroDivisionError("by zero")
-        return examine(model, *arguments)
+        return examine(model, *arguments, **options)
 
     with monkeypatch.context() as patch:
         patch.setattr("initaudit.auditor.examine", failing)
