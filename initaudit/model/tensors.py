@@ -89,6 +89,11 @@ class Tensor:
         return self.dtype.startswith(("float", "bfloat", "complex"))
 
     @property
+    def is_writable(self) -> bool:
+        """Whether the file holds floating-point values one by one, so that others can stand in their place."""
+        return self.is_floating and isinstance(self.proto, TensorProto)
+
+    @property
     def is_real(self) -> bool:
         """Whether the values are real numbers: no texts, no complex numbers, nothing of a type that numpy does not know."""
         return self.dtype in _REAL

@@ -19,7 +19,7 @@ def reset_bias(layer: Layer, value: float | None, layers: Iterable[Layer], conte
     A forget gate adds a second bias, that of its recurrent weights, which is set to zero so that the sum is `value`.
     """
     bias = layer.bias
-    if value is None or bias is None or not bias.is_floating or bias.proto is None:
+    if value is None or bias is None or not bias.is_writable:
         return None
     set_bias(layer, value, contents)
     if layer.is_forget_gate:

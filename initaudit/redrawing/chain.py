@@ -171,7 +171,7 @@ def _behind_fixed_norm(facts: Layer, norm: LayerAudit | None) -> bool:
 def _has_bias(audit: LayerAudit) -> bool:
     """Whether a stored bias of the layer holds one value for each of its units."""
     bias = audit.layer.bias
-    return bias is not None and bias.is_floating and bias.proto is not None
+    return bias is not None and bias.is_writable
 
 
 def _inputs(facts: Layer) -> float:

@@ -177,7 +177,7 @@ def _kernel(layer: Layer) -> dict[str, Any]:
 def own_bias(layer: Layer, layers: Sequence[Layer]) -> Tensor | None:
     """The stored bias of a layer, where it has one element for each unit and no other layer reads them."""
     bias = layer.bias
-    if bias is None or not bias.is_floating or bias.proto is None:
+    if bias is None or not bias.is_writable:
         return None
     units = math.prod(layer.weight.shape[axis] for axis in layer.weight.unit_axes)
     start, stop = layer.bias_slice or (0, bias.size)

@@ -29,7 +29,7 @@ def positions(view: WeightView) -> np.ndarray | None:
     if not view.tensors:
         raise FixRefused("the weight is not stored in the file")
     tensor = view.tensors[0]
-    if not tensor.is_floating or not isinstance(tensor.proto, TensorProto):
+    if not tensor.is_writable:
         raise FixRefused(
             f"the weight is stored as {tensor.dtype} ({view.computed or 'without a scale'}); values are written only as floats, or as integers of whole "
             "bytes with a scale: fix the model before it is quantised"
@@ -41,6 +41,7 @@ def positions(view: WeightView) -> np.ndarray | None:
     if any(s.startswith("cast") for s in view.steps):
         index = indices(view, tensor)
     else:
+        assert isinstance(tensor.proto, TensorProto)
         with _values(tensor.proto, np.arange(tensor.size, dtype=np.int64), TensorProto.INT64):
             index = np.array(view.array(), np.int64)
     if np.unique(index).size != index.size:

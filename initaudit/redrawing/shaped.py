@@ -67,7 +67,7 @@ def _set_norm(link: Link, norm: Layer, contents: Contents) -> Change:
     assert link.norm is not None
     scales = np.full(norm.weight.shape, link.shape.spread)
     contents.put(norm.weight.tensors[0], positions(norm.weight), scales)
-    has_bias = norm.bias is not None and norm.bias.is_floating and norm.bias.proto is not None
+    has_bias = norm.bias is not None and norm.bias.is_writable
     if has_bias:
         set_bias(norm, link.shape.shift, contents)
     return _change(link.norm, norm, scales, contents, bias=has_bias)
