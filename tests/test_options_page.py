@@ -50,6 +50,7 @@ def test_every_option_of_a_command_is_a_setting_or_of_one_run():
         "fail_on_unchanged",
         "undo",
         "export_weights",
+        "schemes",
     }
     for name in COMMANDS:
         for parameter in importlib.import_module(f"initaudit.cli.{name}").command.params:

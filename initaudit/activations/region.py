@@ -205,7 +205,7 @@ def _neutral(node: Node) -> float:
 def _is_uniform(value: Value) -> bool:
     """Whether a constant is the same for each element, as far as it is stored."""
     tensor = value.tensor
-    if tensor is None or tensor.size == 1:
+    if tensor is None or tensor.size <= 1:
         return True
     if tensor.size > MAX_UNIFORM or not tensor.is_real:
         return False

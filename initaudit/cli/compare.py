@@ -29,21 +29,20 @@ FORMATS = ("text", "json", "csv", "html")
     help="What is compared: as-is, auto (what `fix` would write), or whatever `fix --scheme` takes, also several for parts of the network "
     "in quotes: 'he_normal head=zeros'. Default: as-is, auto, the recommended schemes and the naive ones of the textbooks. Repeatable.",
 )
-@click.option("--gain", type=float, default=1.0, metavar="X", help="Factor on the weights that are drawn (default 1).")
+@click.option("--gain", type=float, metavar="X", help="Factor on the weights that are drawn (default 1).")
 @click.option(
     "--bias",
     type=click.Choice(BIASES),
-    default="auto",
     help="Of layers that are drawn: zero, or 1 in a forget gate (auto, default); zero; or as they are (keep).",
 )
 @click.option(
     "--exclude",
-    "spared",
+    "fix_exclude",
     multiple=True,
     metavar="GLOB",
     help="Leave layers with this name (or glob) as they are. Repeatable.",
 )
-@click.option("--output-format", "shown", multiple=True, type=click.Choice(FORMATS), help="text (default), json, csv or html. Repeatable, each with its own -o.")  # fmt: skip
+@click.option("--output-format", "formats", multiple=True, type=click.Choice(FORMATS), help="text (default), json, csv or html. Repeatable, each with its own -o.")  # fmt: skip
 @click.option(
     "-o",
     "--output",
@@ -68,16 +67,17 @@ def command(model: str, **options: Any) -> int:
     from initaudit.starts.measure import DrawOptions
     from initaudit.starts.schemes import DEFAULT, read_starts
 
-    pairs = _pairs(options.pop("shown"), options.pop("files"))
+    pairs = _pairs(options.pop("formats"), options.pop("files"))
     keep_apart([model], (path for _, path in pairs))
     schemes = read_starts(options.pop("schemes") or DEFAULT)
-    drawn = DrawOptions(gain=options.pop("gain"), bias=options.pop("bias"), exclude=options.pop("spared"))
     settings = take_settings(options)
+    run = settings.run
+    drawn = DrawOptions(gain=run.gain, bias=run.bias, exclude=run.fix_exclude)
     subject = subject_of(model, settings)
-    with progress(1, quiet=settings.run.quiet) as line:
+    with progress(1, quiet=run.quiet) as line:
         show = line.of(1, label(model)) if line is not None else None
         document = starts_in_worker(subject, schemes, drawn, command_line(), show)
-    _write(document, pairs, color=settings.run.color, quiet=settings.run.quiet)
+    _write(document, pairs, color=run.color, quiet=run.quiet)
     return 0 if document["winner"] is not None else EXIT_FINDINGS
 
 

@@ -118,6 +118,8 @@ def _check_nodes(nodes: Iterable[NodeProto], opset: _Opset, folder: Path | None)
     for node in nodes:
         where = f"node {node.name or next(iter(node.output), '')!r:.100} ({node.op_type!s:.50})"
         _check_text(where, (node.name, node.op_type, node.domain, node.overload, *node.input, *node.output))
+        if not node.op_type:
+            raise InvalidModel(f"{where}: it has no operator")
         for entry in node.metadata_props:
             _check_text(where, (entry.key, entry.value))
         schema = opset.schema(node)

@@ -153,11 +153,18 @@ def probe(
     answers, missing, interrupted = [first], dict(skipped), False
     for plan in plans[1:]:
         try:
-            answers.append(_probe_plan(run, plan))
+            answer = _probe_plan(run, plan)
+            if (unmeasured := answer.get("unmeasured")) is not None:
+                missing |= dict.fromkeys((layer.name for layer in plan.layers), unmeasured)
+            else:
+                answers.append(answer)
         except ProbeError as error:
             missing |= {layer.name: str(error) for layer in plan.layers}
             interrupted = interrupted or _is_abortion(error)
     elsewhere = frozenset(layer.name for plan in plans[1:] for layer in plan.layers)
+    if "unmeasured" in first and len(answers) > 1:
+        missing |= dict.fromkeys((layer.name for layer in plans[0].layers), first["unmeasured"])
+        del answers[0]
     result = _result(merged(answers), missing, options)
     return replace(result, elsewhere=elsewhere, interrupted=result.interrupted or interrupted)
 

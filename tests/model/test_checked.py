@@ -46,6 +46,7 @@ def branch(*outputs: str) -> onnx.GraphProto:
             helper.make_node("MatMul", ["x", ""], ["y"], name="m"),
             r"node 'm' \(MatMul\): input 2 is needed, and is left out",
         ),
+        (helper.make_node("", ["x", "w"], ["y"], name="n"), r"node 'n' \(\): it has no operator"),
         (
             helper.make_node("Mean", ["x", "", "x"], ["y"], name="m"),
             r"node 'm' \(Mean\): input 2 is needed, and is left out",
