@@ -133,7 +133,10 @@ def local_cluster(workers: int) -> Iterator[Any]:
     import dask
     from distributed import LocalCluster
 
-    settings = {"distributed.scheduler.allowed-failures": ALLOWED_FAILURES}
+    settings = {
+        "distributed.scheduler.allowed-failures": ALLOWED_FAILURES,
+        "distributed.worker.profile.enabled": False,  # it would look at idle threads a hundred times a second
+    }
     with (
         dask.config.set(settings),
         LocalCluster(
