@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from initaudit.judgement.score import TRAINABLE
 from initaudit.report.document import head
-from initaudit.starts.schemes import AS_IS, AUTO
+from initaudit.starts.schemes import AS_IS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from initaudit.report.report import Report
     from initaudit.starts.start import Start
+
+WAS_TRAINED = "But the file holds what training found: the other starts are those of fresh networks, and have lost it."
 
 
 def starts_document(
@@ -46,19 +48,23 @@ def sentence(ranked: Sequence[Start]) -> str:
     itself = next((start for start in ranked if start.scheme == AS_IS), None)
     if best.why is not None:
         return f"Nothing could be measured: {best.why}"
+    if all(start.trainability is None for start in ranked):
+        return f"Of none of these starts it is known whether the network learns: {best.verdict['reason']}"
     if not _learns(best):
-        score = "unknown" if best.trainability is None else f"{best.trainability:.2f} at best"
         advice = best.verdict.get("obstacle") or {}
-        return f"With none of these starts the network is expected to learn (trainability {score}). {advice.get('advice', '')}".strip()
+        told = f"With none of these starts the network is expected to learn (trainability {best.trainability:.2f} at best)."
+        return f"{told} {advice.get('advice', '')}".strip()
     alike = [s.scheme for s in ranked[1:] if s.rank[:3] == best.rank[:3]]
     also = f" (as good: {', '.join(alike)})" if alike else ""
     told = f"{best.scheme} is the best start{also}: {_how(best)}"
     if itself is None or itself is best or itself.scheme in alike:
         told += "; as it is the network starts as well" if itself is not None and itself is not best else ""
-        return f"{told}."
-    if itself.why is not None:
-        return f"{told}; as it is the network could not be measured."
-    return f"{told}; as it is: {_how(itself)}."
+    elif itself.why is not None:
+        told += "; as it is the network could not be measured"
+    else:
+        told += f"; as it is: {_how(itself)}"
+    trained = itself is not None and itself.verdict.get("context") in ("trained", "mixed")
+    return f"{told}.{' ' + WAS_TRAINED if trained else ''}"
 
 
 def _learns(start: Start) -> bool:
@@ -76,8 +82,3 @@ def _how(start: Start) -> str:
     if start.slowness < 1.1:
         return f"{score}, as fast as the recommended start"
     return f"{score}, {start.slowness:.1f} times as slow as the recommended start"
-
-
-def name_of(scheme: str) -> str:
-    """How people read it."""
-    return {AS_IS: "as it is", AUTO: "auto (what fix would write)"}.get(scheme, scheme)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from initaudit.auditor import audit
-from initaudit.errors import InitauditError, UsageError
+from initaudit.errors import InitauditError, ProbeError, UsageError
 from initaudit.fixing.candidate import Candidate
 from initaudit.fixing.choose import choose
 from initaudit.fixing.ladder import climb
+from initaudit.fixing.named import check_layers
 from initaudit.fixing.options import FixOptions
 from initaudit.probe import ProbeOptions
 from initaudit.redrawing.redraw import redraw
@@ -62,19 +63,25 @@ def measure_starts(
 
     Args:
         source: as for `audit`.
-        schemes: `as-is`, `auto` (what `fix` would write) or what `fix --scheme` takes, of which several with blanks between count together.
+        schemes: `as-is`, `auto` (what `fix` would write; of a network that is not fresh, every layer by its target) or what `fix --scheme` takes, of which several with blanks between count together.
         config: options of all audits; drawn networks are judged as fresh ones.
         drawn: how they are drawn.
         progress: called with the scheme that is being measured.
 
     Raises:
-        ModelError, UsageError: as for `audit`.
+        ModelError, UsageError: as for `audit`; also where a scheme names a layer that there is not.
+        ProbeError: the signal of the network cannot be measured, and why.
     """
     drawn = drawn or DrawOptions()
     with remembering():
         progress(AS_IS)
         itself = audit(source, config)
         assert itself.audit is not None
+        if itself.audit.probe.status == "failed":
+            raise ProbeError(f"{itself.path}: cannot be measured: {itself.audit.probe.reason}")
+        for scheme in schemes:
+            if scheme not in (AS_IS, AUTO):
+                check_layers(itself, drawn.fix_options(scheme))
         here = Candidate(model=itself.audit.model, report=itself)
         fresh = replace(config, context="fresh")
         for scheme in schemes:

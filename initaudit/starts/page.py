@@ -53,6 +53,8 @@ def starts_page(document: Part) -> str:
     starts = document["starts"]
     measured = [start for start in starts if start["layers"]]
     shown = _columns(measured)
+    itself = next((start for start in measured if start["scheme"] == AS_IS), None)
+    fresh = itself is None or itself["verdict"]["context"] == "fresh"
     return templates.get_template("starts.html.j2").render(
         tool=document["tool"],
         run=document["run"],
@@ -64,7 +66,10 @@ def starts_page(document: Part) -> str:
         titles=[measured[0]["layers"][place]["title"] for place in shown] if measured else [],
         histograms=[_histograms(start, shown) for start in measured],
         has=_has(measured),
-        names={AS_IS: "the network as the file holds it", AUTO: "what `initaudit fix` would write"},
+        names={
+            AS_IS: "the network as the file holds it",
+            AUTO: "what `initaudit fix` would write" if fresh else "every layer by its target",
+        },
         island=htmlsafe_json_dumps(_island(measured), separators=(",", ":"), allow_nan=False),
         script=Markup(script),  # noqa: S704  # files of this package
         style=Markup(style),  # noqa: S704  # files of this package

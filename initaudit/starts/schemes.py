@@ -53,7 +53,8 @@ def read_starts(texts: Iterable[str]) -> tuple[str, ...]:
 def _one(words: list[str]) -> tuple[str, list[str]]:
     """The longest beginning of the words that is one scheme, and the rest."""
     failure: UsageError | None = None
-    for count in range(len(words), 0, -1):
+    longest = len(words) if ":" in words[0] else 1  # only numbers behind a colon hold commas
+    for count in range(longest, 0, -1):
         text = ",".join(words[:count])
         if text in (AS_IS, AUTO):
             return text, words[count:]

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from initaudit.redrawing.choice import Change, Refusal
     from initaudit.report.report import Report
 
+STEP = 0.05
+"""Difference in trainability that puts one start before another, as `diff` calls it one: draws of one scheme differ by a fifth of it."""
 MEASURED = ("variance", "predicted_variance", "mean_square", "gradient_rms", "weight_gradient_ratio", "similarity", "saturated", "dead", "nonfinite", "histogram")  # fmt: skip
 """What is kept of the signal at each layer."""
 
@@ -58,7 +60,7 @@ class Start:
         return (
             0.0,
             2.0 if self.slowness is None else max(1.0, round(self.slowness, 1)),
-            -round(score, 1),
+            -round(score / STEP),
             sum(self.findings.values()),
         )
 

@@ -35,6 +35,7 @@ def starts_text(document: Mapping[str, Any], *, width: int, color: bool = False)
     )
     console.print(table.table)
     kept = dict.fromkeys(f"{start['scheme']}: {len(start['kept'])} layers are as in the file: {start['kept'][0]['layer']}: {start['kept'][0]['reason']}" for start in starts if start["kept"])  # fmt: skip
-    lines = [table.note, *kept, "", document["sentence"]]
+    more = f"{table.note} -o FILE.html shows them." if table.note else ""
+    lines = [more, *kept, "", document["sentence"]]
     told = [wrapped for line in lines if line or line == "" for wrapped in textwrap.wrap(visible(line), width) or [""]]
     return printed("\n".join([visible(document["model"]["path"]), "", stream.getvalue().rstrip(), *told]))

@@ -15,7 +15,7 @@ from onnx import numpy_helper
 
 import initaudit
 from initaudit.config import Config
-from initaudit.errors import UsageError
+from initaudit.errors import ProbeError, UsageError
 from initaudit.starts.compare import Comparison, compare
 from initaudit.starts.measure import DrawOptions
 from initaudit.starts.schemes import DEFAULT, read_starts
@@ -110,6 +110,25 @@ def test_a_trained_network_is_compared_with_fresh_ones():
 
     assert start(found, "as-is")["verdict"]["context"] == "trained"
     assert start(found, "he_normal")["verdict"]["context"] == "fresh"
+    assert "what training found" in found.sentence
+
+
+def test_what_cannot_be_measured_is_no_network_that_does_not_learn():
+    """Nothing is said of its starts: an operator that no kernel knows is told in one line."""
+    strange = mlp([8, 8, 4])
+    strange.graph.node[1].op_type, strange.graph.node[1].domain = "Strange", "other"
+    strange.opset_import.add(domain="other", version=1)
+
+    with pytest.raises(ProbeError, match="cannot be measured"):
+        compare(strange, ("as-is", "zeros"), Config())
+    assert "it is known whether the network learns" in compare(NETWORK, ("as-is",), Config(probe="none")).sentence
+
+
+@pytest.mark.parametrize("drawn", [DrawOptions(exclude=("hed",)), DrawOptions()])
+def test_a_layer_that_is_not_there_is_a_usage_error(drawn: DrawOptions):
+    """Instead of a comparison of what was not asked for."""
+    with pytest.raises(UsageError, match="no layer 'hed'"):
+        compare(NETWORK, ("as-is", "he_normal hed=zeros"), Config(probe="none"), drawn)
 
 
 def test_layers_can_be_left_out(compared: Comparison):
@@ -123,6 +142,7 @@ def test_layers_can_be_left_out(compared: Comparison):
 
 def test_schemes_with_commas_of_their_own_are_read():
     """Between commas stands a scheme, and within some as well."""
+    assert read_starts(["as-is,head=he_normal"]) == ("as-is", "head=he_normal")
     read = read_starts(
         ["as-is,variance_scaling:2,fan_in,normal,he_normal:fan_in,0.2", "normal:0.01,zeros", "he_normal head=zeros"]
     )
