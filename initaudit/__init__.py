@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from initaudit.errors import FixRefused as FixRefused
     from initaudit.errors import InitauditError as InitauditError
     from initaudit.errors import InvalidModel as InvalidModel
+    from initaudit.errors import LostEngine as LostEngine
     from initaudit.errors import LostWorker as LostWorker
     from initaudit.errors import ModelError as ModelError
     from initaudit.errors import ProbeError as ProbeError
@@ -51,6 +52,7 @@ _HOMES = {
     "InvalidModel": "initaudit.errors",
     "ExternalDataError": "initaudit.errors",
     "UnsupportedWeight": "initaudit.errors",
+    "LostEngine": "initaudit.errors",
     "LostWorker": "initaudit.errors",
     "ProbeError": "initaudit.errors",
     "FixRefused": "initaudit.errors",
@@ -74,6 +76,7 @@ __all__ = [
     "Ignore",
     "InitauditError",
     "InvalidModel",
+    "LostEngine",
     "LostWorker",
     "ModelError",
     "ProbeError",

@@ -25,21 +25,29 @@ def command(sources: tuple[str, ...], store: str, **options: Any) -> int:
 
     Exit codes: as of `check`, once every planned model has its row; 3 before that; 130 and 143 interrupted.
     """
-    from initaudit.cli.fleet_following import followed
+    from initaudit.cli.fleet_following import EXIT_UNFINISHED, followed
     from initaudit.cli.output import command_line
     from initaudit.engines.local import Local
+    from initaudit.fleet.place import StoreError
     from initaudit.fleet.planning import Request, planned_run
     from initaudit.fleet.run import Run
     from initaudit.fleet.store import Store
+    from initaudit.formats.printing import visible
     from initaudit.judgement.baseline import load_baseline
 
     engine, care, shard = take_engine(options), take_care(options), take_shard(options)
     name, fresh = options.pop("name"), options.pop("fresh")
     settings = take_settings(options)
     load_baseline(settings.config().baseline)  # what is wrong with it is told before the work
-    kept = Store(store)
-    request = Request(sources=sources, settings=settings, shard=shard, name=name, fresh=fresh, command=command_line())
-    record = planned_run(kept, request)
+    try:
+        kept = Store(store)
+        request = Request(
+            sources=sources, settings=settings, shard=shard, name=name, fresh=fresh, command=command_line()
+        )
+        record = planned_run(kept, request)
+    except StoreError as error:  # 2 would say something about every model
+        click.echo(f"initaudit: error: {visible(str(error))}", err=True)
+        return EXIT_UNFINISHED
     if isinstance(engine, Local):  # workers without a model of their own read for the others
         care = replace(care, readers=max(1, engine.workers // max(1, shard.size(record.planned))))
     rows = Run(kept, record, shard, care).rows(engine)

@@ -98,6 +98,12 @@ class _Table:
             self.waiting.clear()
 
 
+def _as_text(line: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Names of files need not be text; what is none is written out, as reports show it."""
+    for name, value in line.items():
+        yield name, value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
+
+
 @contextmanager
 def _table(path: Path, columns: Mapping[str, str]) -> Iterator[_Table]:
     import pyarrow as pa
@@ -106,7 +112,11 @@ def _table(path: Path, columns: Mapping[str, str]) -> Iterator[_Table]:
     types = {"list<int64>": pa.list_(pa.int64())}
     schema = pa.schema([(name, types.get(kind) or pa.type_for_alias(kind)) for name, kind in columns.items()])
     with atomic_file(path) as stream, parquet.ParquetWriter(stream, schema, compression="zstd") as writer:
-        yield _Table(lambda lines: writer.write_batch(pa.RecordBatch.from_pylist(lines, schema=schema)))
+        yield _Table(
+            lambda lines: writer.write_batch(
+                pa.RecordBatch.from_pylist([dict(_as_text(line)) for line in lines], schema=schema)
+            )
+        )
 
 
 def _model(model: Noted, entry: Line | None) -> dict[str, Any]:

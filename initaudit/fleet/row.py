@@ -75,7 +75,8 @@ class Row:
 
     def line(self) -> str:
         """The row as one line of JSON, the newline included."""
-        return json.dumps({name: getattr(self, name) for name in _NAMES}, ensure_ascii=False, allow_nan=False) + "\n"
+        values = {name: getattr(self, name) for name in _NAMES}
+        return json.dumps(values, allow_nan=False) + "\n"  # in ASCII: paths may be no text
 
     @classmethod
     def read(cls, line: str | builtins.bytes) -> Row | None:

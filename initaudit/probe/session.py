@@ -120,10 +120,9 @@ def run_session(
     session: onnxruntime.InferenceSession, outputs: Sequence[str] | None, arrays: Mapping[str, np.ndarray]
 ) -> list[Any]:
     """Outputs of one run, all of them for None. Raises ProbeError with a reason that names operator and node."""
-    if outputs is not None and not outputs:  # which onnxruntime would take for all
-        return []
     try:
-        return list(session.run(outputs, dict(arrays)))
+        found = list(session.run(outputs, dict(arrays)))
+        return found if outputs is None else found[: len(outputs)]  # an empty list onnxruntime takes for all of them
     except Exception as error:
         raise run_error(error) from error
 

@@ -35,6 +35,23 @@ def test_the_exit_code_is_the_worst_of_all_models(models: Path, store: Store):
     assert codes == [0, 1, 0, 2]
 
 
+def test_a_store_that_cannot_be_written_leaves_every_model_without_a_row(models: Path, tmp_path: Path):
+    """Exit code 3, as of a run that is not finished: 2 would say something about the models."""
+    (tmp_path / "file").touch()
+
+    assert run(["fleet", "run", str(models), "--store", str(tmp_path / "file" / "store"), "--isolated"]) == 3
+
+
+def test_a_name_that_is_no_text_costs_nothing(models: Path, store: Store, tmp_path: Path):
+    """Names of files are bytes: such a model has its row and its line in the tables."""
+    folder = tmp_path / "strange"
+    folder.mkdir()
+    (folder / os.fsdecode(b"bad\xff.onnx")).write_bytes((models / "a.onnx").read_bytes())
+
+    assert fleet_run(store, folder) == 0
+    assert run(["fleet", "export", store.address, "-o", str(tmp_path / "tables")]) == 0
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_keeps_what_is_finished(
     models: Path,

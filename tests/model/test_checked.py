@@ -60,6 +60,10 @@ def branch(*outputs: str) -> onnx.GraphProto:
             r"node 'c' \(Conv\): attribute 'strides' is \[1, 0\], not positive",
         ),
         (
+            helper.make_node("MatMulNBits", ["x", "w"], ["y"], name="m", domain="com.microsoft", block_size=-1),
+            r"node 'm' \(MatMulNBits\): attribute 'block_size' is -1, not 0 or more",
+        ),
+        (
             helper.make_node("Transpose", ["x"], ["y"], name="t", perm=[0, 2]),
             r"node 't' \(Transpose\): attribute 'perm' is \[0, 2\], not a permutation of the axes",
         ),
