@@ -64,7 +64,8 @@ def _external(model: Model, location: str, ranges: list[range], state: State | N
     if state is None:
         return "missing"
     is_local = isinstance(origin, LocalOrigin)
-    if state.stamp is not None and (not is_local or state.size > LARGEST_HASHED):
+    lasting = state.stamp is not None and state.is_settled
+    if lasting and (not is_local or state.size > LARGEST_HASHED):
         return f"{state.size} {state.stamp} {ranges}"
     assert model.folder is not None
     return _hashed(model.folder / location, ranges)
@@ -166,7 +167,9 @@ def _additions() -> list[str]:
 
 def remember(place: Place, origin: Origin, content: Content) -> None:
     """Note what the files held, so that a later run need not read them; nothing where one of them could change without a trace."""
-    if content.states[""] is not None and all(s is None or s.stamp is not None for s in content.states.values()):
+    if content.states[""] is not None and all(
+        s is None or (s.stamp is not None and s.is_settled) for s in content.states.values()
+    ):
         files = [[location, s and s.size, s and s.stamp] for location, s in content.states.items()]
         note = {"path": origin.address, "files": files, "content": content.digest}
         place.write(_name(origin), json.dumps(note).encode(), lasting=False)

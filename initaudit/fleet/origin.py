@@ -7,7 +7,7 @@ import os
 import posixpath
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ class State:
     size: int
     stamp: str | None
     """None where nothing tells it from itself rewritten."""
+    is_settled: bool = field(default=True, compare=False)
+    """Whether a change from then on would show in the stamp."""
 
 
 class Origin(abc.ABC):
@@ -49,12 +51,12 @@ class LocalOrigin(Origin):
         self._folder = Path(os.path.realpath(path)).parent
 
     def state(self, location: str = "") -> State | None:
-        """See `Origin.state`. A file that changed a moment ago may change again without a trace, and has no stamp yet."""
+        """See `Origin.state`. A file that changed a moment ago may change again without a trace, and is not settled."""
         try:
             found = os.stat(self._folder / location if location else self.address)  # noqa: PTH116  of a path that may be no text
         except (OSError, ValueError):
             return None
-        return State(found.st_size, file_stamp(found) if _is_settled(found) else None)
+        return State(found.st_size, file_stamp(found), is_settled=_is_settled(found))
 
 
 class RemoteOrigin(Origin):
