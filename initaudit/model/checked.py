@@ -213,12 +213,12 @@ def _schema_of(op_type: str, domain: str, version: int) -> _Schema:
 
 
 def _is_needed(schema: onnx.defs.OpSchema, position: int) -> bool:
-    return position < len(schema.inputs) and schema.inputs[position].option is _Option.Single
+    return position < len(schema.inputs) and schema.inputs[position].option == _Option.Single
 
 
 def _listed(*schemas: onnx.defs.OpSchema) -> int | None:
     """Where the list begins in each of them; None where one has none."""
-    begins = [next((i for i, p in enumerate(s.inputs) if p.option is _Option.Variadic), None) for s in schemas]
+    begins = [next((i for i, p in enumerate(s.inputs) if p.option == _Option.Variadic), None) for s in schemas]
     known = [begin for begin in begins if begin is not None]
     return max(known) if len(known) == len(begins) else None
 
