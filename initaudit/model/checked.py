@@ -40,12 +40,12 @@ _FORGOTTEN = frozenset({"consumed_inputs"})
 class _Schema:
     """What ONNX demands of a node."""
 
-    inputs: int = 0
-    """How many it must have at least, in this version or in the newest; an omitted one in the middle counts."""
-    needed: tuple[int, ...] = ()
-    """Positions of those that must not be omitted, neither in this version nor in the newest."""
-    listed: int | None = None
-    """Position from which on all inputs are of one list, and none of them can be omitted; None where there is no list."""
+    least: int = 0
+    """Inputs that it must have, in this version or in the newest; an omitted one in the middle counts."""
+    most: int = 0
+    """Inputs that ONNX knows, in this version and in the newest; a list has no end."""
+    omissible: frozenset[int] = frozenset()
+    """Positions of those that may be omitted, in this version or in the newest."""
     types: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Of the attributes, in this version and in the newest: files mix them, which does no harm."""
     required: frozenset[str] = frozenset()
@@ -123,11 +123,11 @@ def _check_nodes(nodes: Iterable[NodeProto], opset: _Opset, folder: Path | None)
         for entry in node.metadata_props:
             _check_text(where, (entry.key, entry.value))
         schema = opset.schema(node)
-        if len(node.input) < schema.inputs:
-            raise InvalidModel(f"{where}: {schema.inputs} inputs are needed, {len(node.input)} are there")
-        listed = () if schema.listed is None else range(schema.listed, len(node.input))
-        if (lacking := next((i for i in (*schema.needed, *listed) if not node.input[i]), None)) is not None:
-            raise InvalidModel(f"{where}: input {lacking + 1} is needed, and is left out")
+        if len(node.input) < schema.least:
+            raise InvalidModel(f"{where}: {schema.least} inputs are needed, {len(node.input)} are there")
+        for position, name in enumerate(node.input):
+            if not name and position < schema.most and position not in schema.omissible:
+                raise InvalidModel(f"{where}: input {position + 1} is needed, and is left out")
         missing = schema.required.difference(a.name for a in node.attribute) if schema.required else None
         if missing:
             raise InvalidModel(f"{where}: the attribute {min(missing)!r} is missing")
@@ -202,25 +202,15 @@ def _schema_of(op_type: str, domain: str, version: int) -> _Schema:
     except onnx.defs.SchemaError:  # older than the operator
         schema = newest
     types, later = _types(schema), _types(newest)
-    inputs = min(schema.min_input, newest.min_input)
     return _Schema(
-        inputs=inputs,
-        listed=_listed(schema, newest),
-        needed=tuple(i for i in range(inputs) if all(_is_needed(s, i) for s in (schema, newest))),
+        least=min(schema.min_input, newest.min_input),
+        most=min(schema.max_input, newest.max_input),
+        omissible=frozenset(
+            i for s in (schema, newest) for i, p in enumerate(s.inputs) if p.option == _Option.Optional
+        ),
         types={name: (code, later.get(name, code)) for name, code in types.items()},
         required=frozenset(name for name, a in schema.attributes.items() if a.required and name not in _FORGOTTEN),
     )
-
-
-def _is_needed(schema: onnx.defs.OpSchema, position: int) -> bool:
-    return position < len(schema.inputs) and schema.inputs[position].option == _Option.Single
-
-
-def _listed(*schemas: onnx.defs.OpSchema) -> int | None:
-    """Where the list begins in each of them; None where one has none."""
-    begins = [next((i for i, p in enumerate(s.inputs) if p.option == _Option.Variadic), None) for s in schemas]
-    known = [begin for begin in begins if begin is not None]
-    return max(known) if len(known) == len(begins) else None
 
 
 def _types(schema: onnx.defs.OpSchema) -> dict[str, int]:
