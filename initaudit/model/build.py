@@ -8,7 +8,7 @@ import onnx
 from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto, ValueInfoProto
 
 from initaudit.model.bodies import bodies_of, without_doubled_constants
-from initaudit.model.checked import check_model
+from initaudit.model.checked import Opset, check_bound, check_model, opset_of
 from initaudit.model.embedding import embedded
 from initaudit.model.graph import Graph, Node, Value
 from initaudit.model.inlining import check_inlined_size, key_of
@@ -33,7 +33,7 @@ def build_graph(model: ModelProto, folder: Path | None, *, checked: bool = False
         check_model(model, folder)
     functions = {(f.domain, f.name, f.overload): f for f in model.functions}
     check_inlined_size(model.graph.node, functions)
-    graph = Builder(functions, folder).graph(model.graph, Scope(graph=Graph(model.graph.name)))
+    graph = Builder(functions, opset_of(model), folder).graph(model.graph, Scope(graph=Graph(model.graph.name)))
     for value, _ in graph.tensors():
         value.is_static = True
     for node in graph.walk():
@@ -51,8 +51,9 @@ def build_graph(model: ModelProto, folder: Path | None, *, checked: bool = False
 class Builder:
     """Makes the graphs of one model: values and nodes, bodies nested, function calls replaced by their bodies."""
 
-    def __init__(self, functions: dict[tuple[str, str, str], FunctionProto], folder: Path | None) -> None:
+    def __init__(self, functions: dict[tuple[str, str, str], FunctionProto], opset: Opset, folder: Path | None) -> None:
         self.functions = functions
+        self.opset = opset
         self.folder = folder
         self.constants: dict[int, Tensor] = {}
 
@@ -99,6 +100,8 @@ class Builder:
         made: list[tuple[NodeProto, Mapping[str, AttributeProto], Node | None]] = []
         for proto in without_doubled_constants(protos):
             attributes = scope.bind(proto)
+            if scope.opset is not None:
+                check_bound(proto, attributes, scope.opset)
             if proto.op_type != "Constant":  # whose value is a Tensor, mapped when it is read
                 attributes = embedded(attributes, self.folder)
             outputs = [scope.define(name) if name else None for name in proto.output]
@@ -136,7 +139,7 @@ class Builder:
         given = {n: v for n, v in zip(function.input, inputs, strict=False) if v is not None}
         label = call.name or next((o for o in call.output if o), function.name)
         bound = {a.name: a for a in function.attribute_proto} | dict(attributes)
-        inner = scope.call(label, function.name, given, bound)
+        inner = scope.call(label, function.name, given, bound, self.opset.of_function(function))
         omitted = set(function.input) - set(given)
         self.nodes([_without_inputs(node, omitted) for node in function.node] if omitted else function.node, inner)
         for name, outer in zip(function.output, call.output, strict=False):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from onnx import GraphProto, ModelProto, NodeProto, OperatorSetIdProto
+    from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto
 
 _Option = onnx.defs.OpSchema.FormalParameterOption
 
@@ -56,14 +56,19 @@ _ANYTHING = _Schema()
 
 
 @dataclass(frozen=True, slots=True)
-class _Opset:
+class Opset:
     """Which operators a graph may use."""
 
     versions: Mapping[str, int]
     functions: frozenset[tuple[str, str]]
     """Domain and name of the model's own functions."""
 
+    def of_function(self, function: FunctionProto) -> Opset:
+        """Those that its body may use."""
+        return Opset({**self.versions, **versions(function.opset_import)}, self.functions)
+
     def schema(self, node: NodeProto) -> _Schema:
+        """What ONNX demands of a node."""
         domain = "" if node.domain in DEFAULT_DOMAINS else node.domain
         if (node.domain, node.op_type) in self.functions:
             return _ANYTHING
@@ -80,19 +85,32 @@ def check_model(model: ModelProto, folder: Path | None) -> None:
             raise InvalidModel(
                 f"operator set {entry.domain!r:.100} has the version {entry.version}, which there cannot be"
             )
-    known = frozenset((f.domain, f.name) for f in model.functions)
-    opset = _Opset(versions(model.opset_import), known)
+    opset = opset_of(model)
     _check_graph(model.graph, opset, folder)
     for function in model.functions:
         where = f"function {function.name!r:.100}"
         _check_text(where, (function.name, function.domain, function.overload, *function.input, *function.output))
         _check_text(where, (*function.attribute, *(entry.domain for entry in function.opset_import)))
         _check_attributes(where, function.attribute_proto, {}, opset, folder)
-        inside = _Opset({**opset.versions, **versions(function.opset_import)}, known)
-        _check_nodes(function.node, inside, folder)
+        _check_nodes(function.node, opset.of_function(function), folder)
     for training in model.training_info:
         for graph in (training.initialization, training.algorithm):
             _check_graph(graph, opset, folder)
+
+
+def check_bound(node: NodeProto, attributes: Mapping[str, AttributeProto], opset: Opset) -> None:
+    """The same for a node of a function that is called: inputs as the call leaves them, `attributes` as it gives them. Raises InvalidModel."""
+    where, schema = _place(node), opset.schema(node)
+    _check_given(where, node, attributes, schema)
+    for attribute in attributes.values():
+        _check_type(where, attribute, schema.types)
+        _check_words(where, attribute, schema.types)
+        check_values(where, node.domain, attribute)
+
+
+def opset_of(model: ModelProto) -> Opset:
+    """Which operators its main graph may use."""
+    return Opset(versions(model.opset_import), frozenset((f.domain, f.name) for f in model.functions))
 
 
 def versions(imports: Iterable[OperatorSetIdProto]) -> dict[str, int]:
@@ -100,7 +118,7 @@ def versions(imports: Iterable[OperatorSetIdProto]) -> dict[str, int]:
     return {"" if entry.domain in DEFAULT_DOMAINS else entry.domain: entry.version for entry in imports}
 
 
-def _check_graph(graph: GraphProto, opset: _Opset, folder: Path | None) -> None:
+def _check_graph(graph: GraphProto, opset: Opset, folder: Path | None) -> None:
     where = f"graph {graph.name!r:.100}"
     _check_text(where, (graph.name,))
     for tensor in graph.initializer:
@@ -114,23 +132,16 @@ def _check_graph(graph: GraphProto, opset: _Opset, folder: Path | None) -> None:
     _check_nodes(graph.node, opset, folder)
 
 
-def _check_nodes(nodes: Iterable[NodeProto], opset: _Opset, folder: Path | None) -> None:
+def _check_nodes(nodes: Iterable[NodeProto], opset: Opset, folder: Path | None) -> None:
     for node in nodes:
-        where = f"node {node.name or next(iter(node.output), '')!r:.100} ({node.op_type!s:.50})"
+        where = _place(node)
         _check_text(where, (node.name, node.op_type, node.domain, node.overload, *node.input, *node.output))
         if not node.op_type:
             raise InvalidModel(f"{where}: it has no operator")
         for entry in node.metadata_props:
             _check_text(where, (entry.key, entry.value))
         schema = opset.schema(node)
-        if len(node.input) < schema.least:
-            raise InvalidModel(f"{where}: {schema.least} inputs are needed, {len(node.input)} are there")
-        for position, name in enumerate(node.input):
-            if not name and position < schema.most and position not in schema.omissible:
-                raise InvalidModel(f"{where}: input {position + 1} is needed, and is left out")
-        missing = schema.required.difference(a.name for a in node.attribute) if schema.required else None
-        if missing:
-            raise InvalidModel(f"{where}: the attribute {min(missing)!r} is missing")
+        _check_given(where, node, (a.name for a in node.attribute), schema)
         _check_attributes(where, node.attribute, schema.types, opset, folder)
         for attribute in node.attribute:
             check_values(where, node.domain, attribute)
@@ -141,30 +152,46 @@ def _check_nodes(nodes: Iterable[NodeProto], opset: _Opset, folder: Path | None)
                     raise InvalidModel(f"{where}: {given:.100}, the node has {len(node.output)} outputs")
 
 
+def _place(node: NodeProto) -> str:
+    return f"node {node.name or next(iter(node.output), '')!r:.100} ({node.op_type!s:.50})"
+
+
+def _check_given(where: str, node: NodeProto, attributes: Iterable[str], schema: _Schema) -> None:
+    if len(node.input) < schema.least:
+        raise InvalidModel(f"{where}: {schema.least} inputs are needed, {len(node.input)} are there")
+    for position, name in enumerate(node.input):
+        if not name and position < schema.most and position not in schema.omissible:
+            raise InvalidModel(f"{where}: input {position + 1} is needed, and is left out")
+    if schema.required and (missing := schema.required.difference(attributes)):
+        raise InvalidModel(f"{where}: the attribute {min(missing)!r} is missing")
+
+
 def _check_attributes(
     where: str,
     attributes: Iterable[AttributeProto],
     types: Mapping[str, tuple[int, ...]],
-    opset: _Opset,
+    opset: Opset,
     folder: Path | None,
 ) -> None:
     for attribute in attributes:
         _check_text(where, (attribute.name, attribute.ref_attr_name))
         if attribute.type == AttributeProto.UNDEFINED and not attribute.ref_attr_name:
             raise InvalidModel(f"{where}: attribute {attribute.name!r:.100} has no type")
-        wanted = types.get(attribute.name, (attribute.type,))
-        if attribute.type not in wanted and not (
-            attribute.ref_attr_name and attribute.type == AttributeProto.UNDEFINED
-        ):
-            names = (AttributeProto.AttributeType.Name(code) for code in (attribute.type, wanted[0]))
-            msg = "{}: attribute {!r:.100} is of type {}, not {}".format(where, attribute.name, *names)
-            raise InvalidModel(msg)
-        if attribute.name in types:  # words of an operator that ONNX defines; others may hold bytes
-            _check_words(where, (attribute.s, *attribute.strings))
+        if attribute.type != AttributeProto.UNDEFINED:
+            _check_type(where, attribute, types)
+        _check_words(where, attribute, types)
         for tensor in tensors_of(attribute):
             _check_tensor(where, tensor, folder)
         for body in bodies_of(attribute):
             _check_graph(body, opset, folder)
+
+
+def _check_type(where: str, attribute: AttributeProto, types: Mapping[str, tuple[int, ...]]) -> None:
+    wanted = types.get(attribute.name, (attribute.type,))
+    if attribute.type not in wanted:
+        names = (AttributeProto.AttributeType.Name(code) for code in (attribute.type, wanted[0]))
+        msg = "{}: attribute {!r:.100} is of type {}, not {}".format(where, attribute.name, *names)
+        raise InvalidModel(msg)
 
 
 def _check_tensor(where: str, tensor: TensorProto, folder: Path | None) -> None:
@@ -176,8 +203,10 @@ def _check_tensor(where: str, tensor: TensorProto, folder: Path | None) -> None:
         check_held(tensor, tensor.name)
 
 
-def _check_words(where: str, words: Iterable[bytes]) -> None:
-    for word in words:
+def _check_words(where: str, attribute: AttributeProto, types: Mapping[str, tuple[int, ...]]) -> None:
+    if attribute.name not in types:  # of an operator that ONNX does not define; it may hold bytes
+        return
+    for word in (attribute.s, *attribute.strings):
         try:
             word.decode()
         except UnicodeDecodeError:

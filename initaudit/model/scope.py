@@ -14,6 +14,7 @@ from initaudit.model.graph import Graph, Value
 if TYPE_CHECKING:
     from onnx import NodeProto
 
+    from initaudit.model.checked import Opset
     from initaudit.model.graph import Node
 
 MAX_DEPTH = 200
@@ -37,6 +38,8 @@ class Scope:
     """Path of function calls that the nodes are inlined from, ending in `/`; put in front of their names."""
     attributes: Mapping[str, AttributeProto] = field(default_factory=dict)
     """Of the function call that the nodes are inlined from, by the names that they refer to."""
+    opset: Opset | None = None
+    """Of the function that the nodes are inlined from; None where they are as the file has them."""
     depth: int = 0
     """Graphs and function calls around this one."""
 
@@ -49,11 +52,17 @@ class Scope:
             around=self,
             prefix=self.prefix,
             attributes=self.attributes,
+            opset=self.opset,
             depth=self.depth + 1,
         )
 
     def call(
-        self, label: str, function: str, names: dict[str, Value], attributes: Mapping[str, AttributeProto]
+        self,
+        label: str,
+        function: str,
+        names: dict[str, Value],
+        attributes: Mapping[str, AttributeProto],
+        opset: Opset,
     ) -> Scope:
         """The scope of a function's body, inlined in place of the call `label`. Raises InvalidModel.
 
@@ -62,6 +71,7 @@ class Scope:
             function: its name.
             names: of the inputs that the call gives.
             attributes: that the call gives, and defaults of the others.
+            opset: which operators the function may use.
         """
         if self.depth > MAX_DEPTH:
             raise InvalidModel(f"function {function!r} calls itself or is nested more than {MAX_DEPTH} deep")
@@ -72,6 +82,7 @@ class Scope:
             names=names,
             prefix=f"{self.prefix}{label}/",
             attributes=attributes,
+            opset=opset,
             depth=self.depth + 1,
         )
 

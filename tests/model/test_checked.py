@@ -102,6 +102,47 @@ def test_a_function_of_the_model_is_not_judged_as_the_operator_of_its_name():
     assert [node.op_type for node in load_model(proto).graph.nodes] == ["Relu", "Identity"]
 
 
+@pytest.mark.parametrize(
+    ("inputs", "attributes", "says"),
+    [
+        (["x", ""], {"s": [1, 1]}, r"node 'c' \(Conv\): input 2 is needed, and is left out"),
+        (["x", "w"], {"s": [1, 0]}, r"node 'c' \(Conv\): attribute 'strides' is \[1, 0\], not positive"),
+        (["x", "w"], {"s": 1}, r"node 'c' \(Conv\): attribute 'strides' is of type INT, not INTS"),
+        (["x", "w"], {"s": [1, 1], "p": b"\xff"}, r"node 'c' \(Conv\): b'\\xff' is not valid UTF-8"),
+    ],
+)
+def test_what_a_call_gives_the_operators_of_a_function_is_checked(inputs: list[str], attributes: dict, says: str):
+    """A function can leave inputs and attributes to its calls; its operators get no others than elsewhere."""
+    inner = helper.make_node("Conv", ["a", "k"], ["b"], name="c")
+    inner.attribute.add(name="strides", ref_attr_name="s", type=onnx.AttributeProto.INTS)
+    inner.attribute.add(name="auto_pad", ref_attr_name="p")
+    proto = network(helper.make_node("F", ["x", "w"], ["y"], domain="mine", s=[1, 1], p="VALID"))
+    imports = [helper.make_opsetid("", 17)]
+    proto.functions.append(helper.make_function("mine", "F", ["a", "k"], ["b"], [inner], imports, ["s", "p"]))
+    assert load_model(proto).graph.nodes
+
+    proto.graph.node[0].CopyFrom(helper.make_node("F", inputs, ["y"], domain="mine", **attributes))
+
+    with pytest.raises(InvalidModel, match=says):
+        load_model(proto)
+
+
+def test_the_operators_of_a_function_are_those_of_its_own_version():
+    """Squeeze has an attribute for its axes up to opset 12, whatever the model around the function imports."""
+    inner = helper.make_node("Squeeze", ["a"], ["b"])
+    inner.attribute.add(name="axes", ref_attr_name="s", type=onnx.AttributeProto.INTS)
+    proto = network(helper.make_node("F", ["x"], ["y"], domain="mine", s=[0]))
+    proto.functions.append(
+        helper.make_function("mine", "F", ["a"], ["b"], [inner], [helper.make_opsetid("", 11)], ["s"])
+    )
+    assert load_model(proto).graph.nodes
+
+    proto.graph.node[0].attribute[0].CopyFrom(helper.make_attribute("s", 0))
+
+    with pytest.raises(InvalidModel, match="attribute 'axes' is of type INT, not INTS"):
+        load_model(proto)
+
+
 @pytest.mark.parametrize("where", ["input", "name", "domain", "producer"])
 def test_a_name_that_is_no_text_is_refused(where: str):
     """Protobuf checks no text for UTF-8 when it reads; bytes would turn up wherever a name is used."""
