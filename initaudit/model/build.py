@@ -15,7 +15,7 @@ from initaudit.model.inlining import check_inlined_size, key_of
 from initaudit.model.operators import Use
 from initaudit.model.order import sort_nodes
 from initaudit.model.scope import Scope
-from initaudit.model.tensors import Tensor, dtype_name, literal_tensor, sparse_tensor, tensor_from_proto
+from initaudit.model.tensors import Tensor, checked_tensor, dtype_name, literal_tensor, sparse_tensor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,7 +61,7 @@ class Builder:
         """The graph of `scope`, main or body, filled with what the file says of it."""
         graph, names = scope.graph, scope.names
         for tensor in proto.initializer:
-            wrapped = self.once(tensor, lambda t=tensor: tensor_from_proto(t, name=t.name, folder=self.folder))
+            wrapped = self.once(tensor, lambda t=tensor: checked_tensor(t, name=t.name, folder=self.folder))
             scope.define(tensor.name).tensor = wrapped
         for sparse in proto.sparse_initializer:
             name = sparse.values.name
@@ -157,7 +157,7 @@ class Builder:
             if key == "value":
                 return self.once(
                     attribute.t,
-                    lambda t=attribute.t: tensor_from_proto(t, name=name, folder=self.folder, origin="constant"),
+                    lambda t=attribute.t: checked_tensor(t, name=name, folder=self.folder, origin="constant"),
                 )
             if key == "sparse_value":
                 return self.once(

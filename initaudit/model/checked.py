@@ -199,8 +199,7 @@ def _check_tensor(where: str, tensor: TensorProto, folder: Path | None) -> None:
     if tensor.data_location == TensorProto.EXTERNAL:
         _check_text(where, (text for entry in tensor.external_data for text in (entry.key, entry.value)))
         check_external(tensor, folder)
-    else:
-        check_held(tensor, tensor.name)
+    check_held(tensor, tensor.name)
 
 
 def _check_words(where: str, attribute: AttributeProto, types: Mapping[str, tuple[int, ...]]) -> None:

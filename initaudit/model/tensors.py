@@ -141,6 +141,11 @@ class Tensor:
 def tensor_from_proto(proto: TensorProto, *, name: str, folder: Path | None, origin: str = "initializer") -> Tensor:
     """Wrap a TensorProto after checking that the bytes for all that it declares exist. Raises InvalidModel or ExternalDataError."""
     check_held(proto, name)
+    return checked_tensor(proto, name=name, folder=folder, origin=origin)
+
+
+def checked_tensor(proto: TensorProto, *, name: str, folder: Path | None, origin: str = "initializer") -> Tensor:
+    """The same where `check_held` has looked at it, for which protobuf makes a copy of the values. Raises ExternalDataError."""
     shape = tuple(proto.dims)
     tensor = Tensor(
         name=name, proto=proto, dtype=dtype_name(proto.data_type), shape=shape, folder=folder, origin=origin
