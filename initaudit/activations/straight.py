@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from initaudit.activations.reductions import match_reduction, takes_largest
+from initaudit.activations.maxout import takes_largest
+from initaudit.activations.reductions import match_reduction
 from initaudit.activations.region import match_activations
 from initaudit.activations.roles import Role, role_of, through_boundary
 from initaudit.model.operators import AxisMap

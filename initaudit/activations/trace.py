@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from initaudit.activations.bias import with_bias
-from initaudit.activations.reductions import match_reduction, takes_largest
+from initaudit.activations.maxout import takes_largest
+from initaudit.activations.reductions import match_reduction
 from initaudit.activations.region import Match, match_activations
 from initaudit.activations.roles import Role, is_scale, role_of, through_boundary
 from initaudit.activations.straight import end_of_straight
