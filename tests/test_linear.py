@@ -99,6 +99,16 @@ def test_the_ways_behind_layers_in_a_row_are_gone_in_linear_time():
     assert growth(work, 3 * SIZE) < LINEAR
 
 
+def test_the_ways_that_meet_in_one_node_are_gone_in_linear_time():
+    def work(count: int) -> Work:
+        nodes = [helper.make_node("Neg", ["x"], [f"h{i}"]) for i in range(count)]
+        nodes += [helper.make_node("Concat", [f"h{i}" for i in range(count)], ["y"], axis=1)]
+        values = build_graph(model(nodes, {"x": ["N", 2]}, ["y"], {}), None).values
+        return lambda: [follow(values[f"h{i}"]) for i in range(count)]
+
+    assert growth(work, 3 * SIZE) < LINEAR
+
+
 def test_the_ways_to_the_outputs_are_gone_in_linear_time_where_they_branch():
     def work(count: int) -> Work:
         nodes = [helper.make_node("Concat", [f"h{i}", f"h{i}"], [f"h{i + 1}"], axis=0) for i in range(count)]

@@ -52,9 +52,7 @@ def role_of(node: Node, position: int = 0) -> Role:  # noqa: PLR0911  one line a
     if spec.use is Use.SCALE and node.op_type == "Div" and position == 1:
         return Role.GATE
     if spec.use in _WITH_OTHERS:
-        signals = (v for v in node.inputs if v is not None and not v.is_static)
-        alone = len(list(islice(signals, 2))) == 1
-        return Role.LINEAR if alone else _WITH_OTHERS[spec.use]
+        return Role.LINEAR if has_one_signal(node) else _WITH_OTHERS[spec.use]
     if spec.use is Use.PASS:
         return Role.LINEAR if spec.carries(position) else Role.OTHER
     return _ALONE.get(spec.use, Role.OTHER)
@@ -63,6 +61,12 @@ def role_of(node: Node, position: int = 0) -> Role:  # noqa: PLR0911  one line a
 _WITH_OTHERS = {Use.SUM: Role.ADD, Use.SCALE: Role.GATE, Use.EXTREMUM: Role.MAXIMUM}
 """What operators do that combine several signals; with constants they only shift, scale or cut."""
 _ALONE = {Use.SOFTMAX: Role.SOFTMAX, Use.GATE: Role.GATE}
+
+
+def has_one_signal(node: Node) -> bool:
+    """Whether just one of its inputs depends on the data; no more are looked at than tells, for many values may arrive at one node."""
+    signals = (v for v in node.inputs if v is not None and not v.is_static)
+    return len(list(islice(signals, 2))) == 1
 
 
 def _product(node: Node, position: int) -> Role:

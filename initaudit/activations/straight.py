@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from initaudit.activations.maxout import takes_largest
 from initaudit.activations.reductions import match_reduction
 from initaudit.activations.region import match_activations
-from initaudit.activations.roles import Role, role_of, through_boundary
+from initaudit.activations.roles import Role, has_one_signal, role_of, through_boundary
 from initaudit.model.operators import AxisMap
 from initaudit.model.walks import chain_end
 
@@ -47,7 +47,6 @@ def _only_step(value: Value) -> Value | None:
     if len(uses) != 1 or next(through_boundary(value), None) is not None:
         return None
     node, position = uses[0]
-    signals = sum(v is not None and not v.is_static for v in node.inputs)
-    if role_of(node, position) is not Role.LINEAR or signals != 1 or takes_largest(node, value):
+    if role_of(node, position) is not Role.LINEAR or not has_one_signal(node) or takes_largest(node, value):
         return None
     return node.outputs[0] if node.spec.axis_map is not AxisMap.SPLIT else None
