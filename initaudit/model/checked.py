@@ -15,7 +15,7 @@ import onnx
 from onnx import AttributeProto, TensorProto
 
 from initaudit.errors import InvalidModel
-from initaudit.model.attribute_values import check_values
+from initaudit.model.attribute_values import TYPES, check_values, is_of_runtime
 from initaudit.model.bodies import bodies_of
 from initaudit.model.external import check_external
 from initaudit.model.graph import DEFAULT_DOMAINS
@@ -224,7 +224,7 @@ def _schema_of(op_type: str, domain: str, version: int) -> _Schema:
     try:
         newest = onnx.defs.get_schema(op_type, domain=domain)
     except onnx.defs.SchemaError:
-        return _ANYTHING
+        return _Schema(types=TYPES) if is_of_runtime(domain) else _ANYTHING
     try:
         schema = onnx.defs.get_schema(op_type, max_inclusive_version=version, domain=domain)
     except onnx.defs.SchemaError:  # older than the operator

@@ -64,6 +64,10 @@ def branch(*outputs: str) -> onnx.GraphProto:
             r"node 'm' \(MatMulNBits\): attribute 'block_size' is -1, not 0 or more",
         ),
         (
+            helper.make_node("FusedConv", ["x", "w"], ["y"], name="c", domain="com.microsoft", strides=2),
+            r"node 'c' \(FusedConv\): attribute 'strides' is of type INT, not INTS",
+        ),
+        (
             helper.make_node("Transpose", ["x"], ["y"], name="t", perm=[0, 2]),
             r"node 't' \(Transpose\): attribute 'perm' is \[0, 2\], not a permutation of the axes",
         ),
