@@ -125,6 +125,23 @@ def test_what_a_lost_worker_leaves_undone_is_done_here(path: str) -> None:
     assert entry(path, Here(2, loses=lambda _: True)) == alone
 
 
+@pytest.mark.usefixtures("_short")
+def test_a_weight_that_cannot_be_read_costs_the_others_nothing(tmp_path: Path) -> None:
+    """Of more axes than an array has; the report gives the reason."""
+    tensors = {"first": he((384, 200), RNG).astype(np.float32), "deep": he((200, 400), RNG).astype(np.float32)}
+    nodes = [helper.make_node("MatMul", ["x", "first"], ["a"]), helper.make_node("MatMul", ["a", "deep"], ["y"])]
+    proto = model(nodes, {"x": ["n", 384]}, ["y"], tensors)
+    proto.graph.initializer[1].dims[:] = [1] * 68 + [200, 400]
+    path = str(write(proto, tmp_path / "m.onnx"))
+    alone = entry(path, 1)
+
+    engine = Here(2)
+
+    assert entry(path, engine) == alone
+    assert engine.tasks > 0
+    assert "a tensor with 70 axes cannot be read" in str(alone["coverage"]["skipped"])
+
+
 def test_worker_processes_read_what_this_one_reads(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The weights go to them as places in a file."""
     alone = entry(path, None)
