@@ -8,23 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from initaudit.errors import UnsupportedWeight
-from initaudit.model.stored import stored_tensors
+from initaudit.model.stored import clear_values, stored_tensors
 from initaudit.model.tensors import tensor_from_proto
 
 if TYPE_CHECKING:
     from initaudit.model.load import Model
-
-VALUES = (
-    "raw_data",
-    "float_data",
-    "int32_data",
-    "int64_data",
-    "double_data",
-    "uint64_data",
-    "external_data",
-    "data_location",
-)
-"""Fields of a tensor that say what it holds, or where that lies; strings are left, which no other field can hold."""
 
 
 def identity_of(model: Model) -> str:
@@ -41,8 +29,7 @@ def identity_of(model: Model) -> str:
         except UnsupportedWeight:
             continue  # the message itself says what it holds
         digest.update(digest_of(values))
-        for field in VALUES:
-            tensor.ClearField(field)
+        clear_values(tensor)
     digest.update(bare.SerializeToString(deterministic=True))
     return digest.hexdigest()
 
