@@ -7,9 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import reduce
 from itertools import count
-from operator import add
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from initaudit.engine import Engine, find_engine
@@ -17,7 +15,7 @@ from initaudit.errors import InitauditError, UnsupportedWeight
 from initaudit.model.located import Located, located
 from initaudit.stats.layout import lay_out
 from initaudit.stats.plan import Plan, merged, plan
-from initaudit.stats.stream import Scan, Stretch, scan
+from initaudit.stats.stream import Scan, Stretch, scan_all
 from initaudit.task import Limits, Task
 
 if TYPE_CHECKING:
@@ -96,7 +94,7 @@ def scan_stored(parts: Sequence[tuple[Stretch, Located]], watch: Watch) -> Scan:
     """The work of a worker: read the stretches of a range where they stand in a file."""
     watch.doing("weighing")
     watch.weighs(sum(place.held.length for _, place in parts))
-    return reduce(add, (scan(place.array(), stretch) for stretch, place in parts))
+    return scan_all((place.array(), stretch) for stretch, place in parts)
 
 
 @contextmanager
