@@ -25,7 +25,7 @@ from onnx import (
 
 from initaudit.errors import FixRefused
 from initaudit.model.outline import GRAPH, INITIALIZER, LENGTH_DELIMITED, RAW_DATA, fields, read_tensor
-from initaudit.redrawing.positions import DATA_FIELDS
+from initaudit.model.stored import clear_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -198,8 +198,7 @@ def _is_same(original: Any, entry: Any) -> bool:
 def _without_values(tensor: TensorProto) -> bytes:
     bare = TensorProto()
     bare.CopyFrom(tensor)
-    for name in (*DATA_FIELDS, "data_location"):
-        bare.ClearField(name)
+    clear_values(bare)
     return bare.SerializeToString()
 
 

@@ -139,7 +139,11 @@ def _training_marks(layers: Sequence[LayerAudit], hardly: Sequence[Group]) -> _M
     ]  # scales of a norm that never saw data were drawn: RepVGG starts them at N(0.1, 0.1) (timm)
     moved = [a for a in norms if not is_constant(a.stats)]
     biases = [a for a in layers if a.bias is not None and a.bias.count > 1]
-    constant = [a for a in biases if (a.bias is not None and is_constant(a.bias)) or a.input_mean is not None]
+    constant = [
+        a
+        for a in biases
+        if (a.bias is not None and a.bias.sample.size > 0 and is_constant(a.bias)) or a.input_mean is not None
+    ]
     evidence = []
     if norms:
         evidence.append(f"{len(moved)} of {len(norms)} normalisation vectors have left their constant start")

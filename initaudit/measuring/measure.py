@@ -14,12 +14,10 @@ from initaudit.measuring.coincidence import without_coincidences
 from initaudit.measuring.input_mean import removed_mean
 from initaudit.measuring.layer_audit import LayerAudit
 from initaudit.measuring.packed import with_packed_draws
-from initaudit.measuring.sharing import Readers, Shared, engine_for, may_be_shared, shared, shared_scans
+from initaudit.measuring.sharing import Readers, engine_for, may_be_shared, shared, shared_scans
 from initaudit.model.identity import digest_of
 from initaudit.remembering import once
 from initaudit.stats import WeightStats, weigh
-from initaudit.stats.layout import lay_out
-from initaudit.stats.plan import plan
 from initaudit.stats.provenance import LayerFacts, Provenance, recognise
 from initaudit.stats.weigh import weigh_scanned
 
@@ -94,20 +92,11 @@ def _weighed_by_others(
     weights: Sequence[Sequence[Layer]], seed: int, readers: Readers
 ) -> Iterator[tuple[int, WeightStats]]:
     """Numbers and statistics of large weights that workers read, as they are finished."""
-    large = [number for number, group in enumerate(weights) if may_be_shared(group[0].weight)]
-
-    def handed_over() -> Iterator[Shared]:
-        for number in large:
-            view, groups = weights[number][0].weight, weights[number][0].groups
-            held = view.tensors[0].external()
-            if held is not None:
-                reading = plan(lay_out(view.array(), view.unit_axes, view.input_axes, groups), seed)
-                if (weight := shared(number, reading, held)) is not None:
-                    yield weight
-
-    with engine_for(readers, sum(math.prod(weights[number][0].weight.shape) for number in large)) as engine:
+    large = [(number, group[0]) for number, group in enumerate(weights) if may_be_shared(group[0].weight)]
+    with engine_for(readers, sum(math.prod(layer.weight.shape) for _, layer in large)) as engine:
         if engine is not None:
-            for weight, scan in shared_scans(handed_over(), engine):
+            handed_over = (shared(number, layer.weight, layer.groups, seed) for number, layer in large)
+            for weight, scan in shared_scans(filter(None, handed_over), engine):
                 yield weight.number, weigh_scanned(weight.plan, scan)
 
 

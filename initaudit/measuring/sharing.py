@@ -7,16 +7,15 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import reduce
 from itertools import count
-from operator import add
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from initaudit.engine import Engine, find_engine
-from initaudit.errors import InitauditError
+from initaudit.errors import InitauditError, UnsupportedWeight
 from initaudit.model.located import Located, located
-from initaudit.stats.plan import Plan, merged
-from initaudit.stats.stream import Scan, Stretch, scan
+from initaudit.stats.layout import lay_out
+from initaudit.stats.plan import Plan, merged, plan
+from initaudit.stats.stream import Scan, Stretch, scan_all
 from initaudit.task import Limits, Task
 
 if TYPE_CHECKING:
@@ -77,19 +76,25 @@ def may_be_shared(view: WeightView) -> bool:
     return plain and math.prod(view.shape) >= SHARED_SIZE and view.tensors[0].external() is not None
 
 
-def shared(number: int, plan: Plan, held: ExternalRange) -> Shared | None:
-    """A weight whose ranges other processes can read; None of another."""
-    view = plan.layout.view
-    if math.prod(view.shape[1:]) < LONG_ROW or located(view, held) is None:
+def shared(number: int, view: WeightView, groups: int, seed: int) -> Shared | None:
+    """A weight whose ranges other processes can read; None of another, and of one that cannot be read."""
+    held = view.tensors[0].external()
+    try:
+        array = view.array()
+    except UnsupportedWeight:
         return None
-    return Shared(number=number, plan=plan, held=held)
+    reading = plan(lay_out(array, view.unit_axes, view.input_axes, groups), seed)
+    stored = reading.layout.view
+    if held is None or math.prod(stored.shape[1:]) < LONG_ROW or located(stored, held) is None:
+        return None
+    return Shared(number=number, plan=reading, held=held)
 
 
 def scan_stored(parts: Sequence[tuple[Stretch, Located]], watch: Watch) -> Scan:
     """The work of a worker: read the stretches of a range where they stand in a file."""
     watch.doing("weighing")
     watch.weighs(sum(place.held.length for _, place in parts))
-    return reduce(add, (scan(place.array(), stretch) for stretch, place in parts))
+    return scan_all((place.array(), stretch) for stretch, place in parts)
 
 
 @contextmanager

@@ -3,48 +3,50 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from initaudit.errors import UnsupportedWeight
-from initaudit.model.stored import stored_tensors
+from initaudit.model.stored import VALUE_FIELDS, clear_values, stored_tensors
 from initaudit.model.tensors import tensor_from_proto
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from google.protobuf.message import Message
+    from onnx import ModelProto
+
     from initaudit.model.load import Model
 
-VALUES = (
-    "raw_data",
-    "float_data",
-    "int32_data",
-    "int64_data",
-    "double_data",
-    "uint64_data",
-    "external_data",
-    "data_location",
-)
-"""Fields of a tensor that say what it holds, or where that lies; strings are left, which no other field can hold."""
+M = TypeVar("M", bound="Message")
 
 
 def identity_of(model: Model) -> str:
     """A SHA-256 of the network. Raises InvalidModel or ExternalDataError where values are missing."""
-    from onnx import ModelProto
-
-    bare = ModelProto()
-    bare.CopyFrom(model.proto)
-    del bare.metadata_props[:]
     digest = hashlib.sha256()
-    for tensor in stored_tensors(bare):
+    for tensor in stored_tensors(model.proto):
         try:
-            values = tensor_from_proto(tensor, name=tensor.name, folder=model.folder).array()
+            digest.update(digest_of(tensor_from_proto(tensor, name=tensor.name, folder=model.folder).array()))
         except UnsupportedWeight:
-            continue  # the message itself says what it holds
-        digest.update(digest_of(values))
-        for field in VALUES:
-            tensor.ClearField(field)
-    digest.update(bare.SerializeToString(deterministic=True))
+            digest.update(hashlib.sha256(tensor.SerializeToString(deterministic=True)).digest())
+    digest.update(_bare(model.proto).SerializeToString(deterministic=True))
     return digest.hexdigest()
+
+
+def _bare(proto: ModelProto) -> ModelProto:
+    """The message without values and metadata. Those of its initializers, nearly all that it holds, are not copied."""
+    bare = _without(proto, ("graph", "metadata_props"))
+    bare.graph.MergeFrom(_without(proto.graph, ("initializer",)))
+    bare.graph.initializer.extend(_without(tensor, VALUE_FIELDS) for tensor in proto.graph.initializer)
+    for tensor in stored_tensors(bare):
+        clear_values(tensor)
+    return bare
+
+
+def _without(message: M, names: Collection[str]) -> M:
+    """A copy of a message but for some of its fields."""
+    return type(message)(**{field.name: value for field, value in message.ListFields() if field.name not in names})
 
 
 def digest_of(values: np.ndarray) -> bytes:

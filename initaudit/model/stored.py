@@ -12,6 +12,25 @@ if TYPE_CHECKING:
     from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
 
 
+VALUE_FIELDS = (
+    "raw_data",
+    "float_data",
+    "int32_data",
+    "int64_data",
+    "double_data",
+    "uint64_data",
+    "external_data",
+    "data_location",
+)
+"""Fields of a tensor that say what it holds, or where that lies; texts are left, which no other field can hold."""
+
+
+def clear_values(tensor: TensorProto) -> None:
+    """Leave of a tensor its name, type and shape, and what else is said of it."""
+    for field in VALUE_FIELDS:
+        tensor.ClearField(field)
+
+
 def stored_tensors(model: ModelProto) -> Iterator[TensorProto]:
     """The messages that hold values, in the order of the file's fields."""
     yield from _of_graph(model.graph)

@@ -203,15 +203,17 @@ def _probe_plan(run: _Run, plan: Plan) -> dict[str, Any]:
         "plan": {**plan.to_json(), "superlinear": superlinear},
         "options": options.to_json(),
     }
-    blobs = [model.proto.SerializeToString()] if path is None else []
-    if isinstance(options.input_data, bytes):
-        job["data"] = len(blobs)
-        blobs.append(options.input_data)
+
+    def ask() -> dict[str, Any]:
+        blobs = [model.proto.SerializeToString()] if path is None else []
+        if isinstance(options.input_data, bytes):
+            job["data"] = len(blobs)
+            blobs.append(options.input_data)
+        return run_child(job, blobs, timeout=left, max_memory=options.max_memory, progress=run.progress, stop=run.stop)
+
     return once(
         lambda: _question(model, job, options),
-        lambda: run_child(
-            job, blobs, timeout=left, max_memory=options.max_memory, progress=run.progress, stop=run.stop
-        ),
+        ask,
         keep=lambda answer: not (answer.get("interrupted") or answer.get("cut_short")),
     )
 

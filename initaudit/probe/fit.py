@@ -17,6 +17,7 @@ from onnx import ModelProto, TensorProto, helper
 
 from initaudit.errors import ProbeError
 from initaudit.initialisation.whitening import ROWS_PER_DIRECTION, whitening
+from initaudit.model.stored import clear_values
 from initaudit.probe.arriving import Kernel, arriving
 from initaudit.probe.inputs.feeds import DEFAULT_BATCH
 from initaudit.probe.instrument import GraphEditor, use_batch_statistics
@@ -266,6 +267,5 @@ def _round(values: np.ndarray, tensor: TensorProto) -> bytes:
 
 def _store(tensor: TensorProto, raw: bytes) -> None:
     """Set all values."""
-    for field in ("float_data", "int32_data", "double_data", "external_data", "data_location"):
-        tensor.ClearField(field)
+    clear_values(tensor)
     tensor.raw_data = raw

@@ -11,6 +11,7 @@ import onnx
 from onnx import TensorProto
 
 from initaudit.errors import FixRefused
+from initaudit.model.stored import clear_values
 
 if TYPE_CHECKING:
     from initaudit.model.tensors import Tensor
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 LIMB_BITS = 8
 """Positions pass a Cast in pieces of this many bits: every float type from bfloat16 (8 bits of significand) up holds them exactly."""
-DATA_FIELDS = ("raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data", "external_data")
 
 
 def positions(view: WeightView) -> np.ndarray | None:
@@ -78,9 +78,7 @@ def set_values(tensor: Tensor, values: np.ndarray) -> None:
     assert isinstance(proto, TensorProto)
     dtype = onnx.helper.tensor_dtype_to_np_dtype(proto.data_type)
     raw = np.ascontiguousarray(values.reshape(tensor.shape).astype(dtype)).tobytes()
-    for field in DATA_FIELDS:
-        proto.ClearField(field)
-    proto.ClearField("data_location")
+    clear_values(proto)
     proto.raw_data = raw
 
 
@@ -89,9 +87,7 @@ def _values(proto: TensorProto, values: np.ndarray, data_type: int) -> Iterator[
     """The message holds other values for a while."""
     saved = TensorProto()
     saved.CopyFrom(proto)
-    for field in DATA_FIELDS:
-        proto.ClearField(field)
-    proto.ClearField("data_location")
+    clear_values(proto)
     proto.data_type = data_type
     proto.raw_data = values.tobytes()
     try:

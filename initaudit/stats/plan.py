@@ -8,8 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import reduce
-from operator import add
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -18,7 +16,7 @@ from initaudit.stats.picks import Pick, pick
 from initaudit.stats.sampling import sample_places
 from initaudit.stats.sketch import LONGEST_ROW, Sketch, random_vectors
 from initaudit.stats.spectrum import is_cheap
-from initaudit.stats.stream import Scan, Stretch, is_matrix, scan
+from initaudit.stats.stream import Scan, Stretch, is_matrix, scan_all
 from initaudit.stats.walk import span_rows
 
 if TYPE_CHECKING:
@@ -156,7 +154,7 @@ def cuts(shape: Sequence[int]) -> Iterator[slice]:
 
 def scan_range(view: np.ndarray, stretches: Sequence[Stretch]) -> Scan:
     """Read the stretches of a range, of the whole weight's view."""
-    return reduce(add, (scan(stretch.of(view), stretch) for stretch in stretches))
+    return scan_all((stretch.of(view), stretch) for stretch in stretches)
 
 
 def merged(scans: Sequence[Scan]) -> Scan:

@@ -39,11 +39,11 @@ def settled(stats: WeightStats) -> np.ndarray:
 
 
 def is_constant(stats: WeightStats) -> bool:
-    """Whether all values, or all but strays, are one."""
-    if stats.min == stats.max:
+    """Whether all finite values, or all but strays, are one; also where none is finite."""
+    if stats.min == stats.max or stats.sample.size == 0:
         return True
     values = settled(stats)
-    return values.size < stats.sample.size and bool(values.min() == values.max()) and values.size > 0
+    return values.size < stats.sample.size and bool(values.min() == values.max())
 
 
 def without_strays(stats: WeightStats) -> WeightStats:

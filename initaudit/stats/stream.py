@@ -1,13 +1,17 @@
 """One pass over a tensor too large to hold: moments, energies of units and inputs, and a sketch of its spectrum.
 
 What is read at once, a stretch, is cut into spans along its slowest axis, each span into chunks that stay in the cache; a span's pages
-are given back when it is done. Stretches may be read by different processes: their scans add up. Nothing here starts threads: a chunk is done in microseconds, less than handing over the interpreter's lock takes.
+are given back when it is done. Stretches may be read by different processes: their scans add up. Nothing here starts threads: a chunk is
+done in microseconds, less than handing over the interpreter's lock takes.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import reduce
+from itertools import starmap
+from operator import add
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -18,6 +22,8 @@ from initaudit.stats.sketch import ONES, MatrixTotals, Products
 from initaudit.stats.walk import CHUNK, anywhere, bands, spans
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from initaudit.stats.layout import Role
     from initaudit.stats.picks import Pick
 
@@ -107,6 +113,11 @@ def scan(view: np.ndarray, stretch: Stretch) -> Scan:
     """Read a stretch, given as an array, once and in memory order."""
     with np.errstate(all="ignore"):
         return _Scanner(view, stretch).run()
+
+
+def scan_all(parts: Iterable[tuple[np.ndarray, Stretch]]) -> Scan:
+    """Read neighbouring stretches, each given as an array, one after the other."""
+    return reduce(add, starmap(scan, parts))
 
 
 def is_matrix(roles: tuple[Role, ...]) -> bool:

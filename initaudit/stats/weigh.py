@@ -122,7 +122,7 @@ def weigh_whole(layout: Layout) -> WeightStats:
         nothing = block[:0]  # there may be any number of units without an input
         return _summarise(Moments(), nothing, np.zeros((1, 0)), np.zeros((1, 0)), None, (0.0, 0.0))
     moments = Moments.of(block, smallest_normal(array.dtype))
-    finite = np.where(np.isfinite(block), block, 0) if moments.nonfinite else block
+    finite = _finite_or_zero(block) if moments.nonfinite else block
     wide = finite.astype(np.float64, copy=False)
     cube = wide.reshape(layout.copies, layout.units, inputs)
     square = cube * cube
@@ -139,7 +139,7 @@ def weigh_scanned(reading: Plan, found: Scan) -> WeightStats:
     """Of a larger one, from the scan of all its ranges; candidates for repeats and small matrices are read again."""
     layout = reading.layout
     block, *others = (decode(values) for values in reading.picked(found))
-    whole_units = finite_or_zero(others.pop(0)) if reading.whole_units is not None else None
+    whole_units = _finite_or_zero(others.pop(0)) if reading.whole_units is not None else None
     unit_energy, input_energy = reading.energy(found, "unit"), reading.energy(found, "input")
     if layout.inputs == 1:
         return _summarise(found.moments, block, unit_energy, input_energy, None, (0.0, 0.0), whole_units)
@@ -153,7 +153,7 @@ def weigh_scanned(reading: Plan, found: Scan) -> WeightStats:
     if sketches:
         signatures = np.concatenate([sketch.units for sketch in sketches])
     else:
-        some = finite_or_zero(others.pop(0))
+        some = _finite_or_zero(others.pop(0))
         signatures = some @ signature_vectors(some.shape[1])
     repeats = duplicate_shares(signatures, _copy_of(layout), lambda rows: _fetch(layout, rows), layout.inputs)
     return _summarise(found.moments, block, unit_energy, input_energy, spectrum, repeats, whole_units)
@@ -168,10 +168,10 @@ def _fetch(layout: Layout, rows: np.ndarray) -> np.ndarray:
     """The weights of these units, [rows, inputs], 0 where not finite."""
     split = layout.copy_rank + layout.unit_rank
     values = decode(np.asarray(layout.canonical[np.unravel_index(rows, layout.canonical.shape[:split])]))
-    return finite_or_zero(values).reshape(rows.size, layout.inputs)
+    return _finite_or_zero(values).reshape(rows.size, layout.inputs)
 
 
-def finite_or_zero(values: np.ndarray) -> np.ndarray:
+def _finite_or_zero(values: np.ndarray) -> np.ndarray:
     """The values, 0 where they are not finite."""
     return np.where(np.isfinite(values), values, 0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import mmap
 import os
 import signal
@@ -50,6 +51,11 @@ def hang_repeatedly(times: int, watch: Watch) -> None:
     """Tell of so many repetitions, and hang for half a second."""
     watch.repeats(times)
     time.sleep(0.5)
+
+
+def load(module: str, watch: Watch) -> None:
+    """Import what the work needs."""
+    importlib.import_module(module)
 
 
 def allocate(size: int, watch: Watch) -> int:

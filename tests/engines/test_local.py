@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -52,6 +53,19 @@ def test_tasks_are_made_as_there_is_room():
     results.close()  # type: ignore[attr-defined]
 
     assert len(taken) <= 6
+
+
+def test_a_closed_engine_leaves_no_process():
+    """Until then its workers wait for more."""
+    engine = find_engine("local", workers=2)
+    [pid] = in_order(engine.run([task(deeds.number)]))
+    assert isinstance(pid, int)
+    os.kill(pid, 0)
+
+    engine.close()
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
 
 
 def test_results_come_in_order_as_soon_as_they_can():

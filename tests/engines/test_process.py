@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,21 @@ def test_work_that_repeats_what_the_limits_are_meant_for_has_as_much_more_time()
 
     with pytest.raises(LostWorker, match="took more than"):
         do(task(deeds.hang_repeatedly, 0, seconds=0.2))
+
+
+def test_what_is_imported_for_the_work_takes_nothing_of_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Many workers that start at once read the same files."""
+    discard()
+    (tmp_path / "slowly_imported.py").write_text("import time\ntime.sleep(1.0)\n")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]]))
+    needs = task(deeds.load, "slowly_imported", seconds=0.5)
+    assert do(task(deeds.number)) > 0
+
+    do(replace(needs, imports="slowly_imported"))
+    discard()
+
+    with pytest.raises(LostWorker, match="took more than"):
+        do(needs)
 
 
 @LINUX

@@ -85,6 +85,37 @@ def test_one_wild_value_is_no_training(tensor: str) -> None:
     assert found.evidence[-1] == "3 of 3 biases are constant, as at initialisation"
 
 
+@pytest.mark.parametrize("draw", ["nothing", "biases"])
+def test_a_bias_without_a_finite_value_is_no_mark(draw: str) -> None:
+    """Neither of training nor of a start, in a layer of few weights or beside biases of a law of their own."""
+    rng = np.random.default_rng(0)
+    change = {
+        "fc0.bias": lambda values: np.full_like(values, np.nan),
+        "fc0.weight": lambda values: rng.uniform(-1, 1, values.shape) / 20**0.5,
+    }
+    if draw == "biases":
+        change |= {f"fc{i}.bias": lambda values: rng.normal(0, 0.3, values.shape) for i in range(1, 5)}
+
+    found = infer_context(measured(mlp([20, 20, 64, 64, 64, 64], change=change)))
+
+    constant = 0 if draw == "biases" else 4
+    assert f"{constant} of 5 biases are constant, as at initialisation" in found.evidence
+
+
+def test_a_norm_without_a_finite_value_has_not_left_its_start() -> None:
+    """It holds nothing that training moved."""
+    audits = measured(
+        model(
+            [helper.make_node("LayerNormalization", ["x", "scale", "shift"], ["y"])],
+            {"x": ["n", 8]},
+            ["y"],
+            {"scale": np.full(8, np.nan, np.float32), "shift": np.zeros(8, np.float32)},
+        )
+    )
+
+    assert "0 of 1 normalisation vectors have left their constant start" in infer_context(audits).evidence
+
+
 def test_a_trained_network_with_a_fresh_head_is_mixed() -> None:
     """The usual accident: the checkpoint had no weights for the new head."""
     head = {"fc2.weight": lambda w: he(w.shape, np.random.default_rng(1))}

@@ -19,7 +19,7 @@ from initaudit.engine import Engine
 from initaudit.engines.local import Local
 from initaudit.errors import ExternalDataError, InitauditError, LostWorker
 from initaudit.measuring import sharing
-from initaudit.model.external import ExternalRange
+from initaudit.model.external import ExternalRange, supplied
 from initaudit.model.load import load_model
 from initaudit.model.located import located
 from initaudit.stats import plan, walk
@@ -125,6 +125,23 @@ def test_what_a_lost_worker_leaves_undone_is_done_here(path: str) -> None:
     assert entry(path, Here(2, loses=lambda _: True)) == alone
 
 
+@pytest.mark.usefixtures("_short")
+def test_a_weight_that_cannot_be_read_costs_the_others_nothing(tmp_path: Path) -> None:
+    """Of more axes than an array has; the report gives the reason."""
+    tensors = {"first": he((384, 200), RNG).astype(np.float32), "deep": he((200, 400), RNG).astype(np.float32)}
+    nodes = [helper.make_node("MatMul", ["x", "first"], ["a"]), helper.make_node("MatMul", ["a", "deep"], ["y"])]
+    proto = model(nodes, {"x": ["n", 384]}, ["y"], tensors)
+    proto.graph.initializer[1].dims[:] = [1] * 68 + [200, 400]
+    path = str(write(proto, tmp_path / "m.onnx"))
+    alone = entry(path, 1)
+
+    engine = Here(2)
+
+    assert entry(path, engine) == alone
+    assert engine.tasks > 0
+    assert "a tensor with 70 axes cannot be read" in str(alone["coverage"]["skipped"])
+
+
 def test_worker_processes_read_what_this_one_reads(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The weights go to them as places in a file."""
     alone = entry(path, None)
@@ -147,6 +164,17 @@ def test_a_small_model_is_read_by_one(path: str, monkeypatch: pytest.MonkeyPatch
     assert entry(path, None)["layers"]
 
 
+@pytest.mark.usefixtures("_short")
+def test_a_weight_of_short_rows_is_read_here(tmp_path: Path) -> None:
+    """What is found of it is nearly as large as itself."""
+    nodes = [helper.make_node("Gemm", ["x", "wide"], ["y"], transB=1)]
+    proto = model(nodes, {"x": ["n", 8]}, ["y"], {"wide": he((8, 9000), RNG).T.astype(np.float32)})
+    engine = Here(2)
+
+    assert entry(str(write(proto, tmp_path / "m.onnx")), engine)["layers"]
+    assert engine.tasks == 0
+
+
 @pytest.mark.parametrize("where", [np.s_[:], np.s_[2:5], np.s_[:, 3:7], np.s_[::-1, ::2], np.s_[4]])
 def test_an_array_is_found_again_where_it_stands_in_a_file(path: str, where: object) -> None:
     """A slice of a mapped tensor, in any order, is the same array in the process that reads the place."""
@@ -160,6 +188,18 @@ def test_an_array_is_found_again_where_it_stands_in_a_file(path: str, where: obj
     assert place.held.length <= held.length
     np.testing.assert_array_equal(place.array(), TENSORS["float32"][where])
     assert located(tensor.array() + 1, held) is None
+
+
+def test_what_this_process_alone_is_supplied_with_stands_in_no_file(path: str) -> None:
+    """Another process finds other bytes where the file stands for them."""
+    tensor = next(t for _, t in load_model(path).graph.tensors() if t.name == "float32")
+    held = tensor.external()
+    assert held is not None
+    content = np.fromfile(held.path, np.uint8)
+
+    with supplied({held.path: lambda offset, length: content[offset : offset + length]}):
+        assert located(tensor.array(), held) is None
+    assert located(tensor.array(), held) is not None
 
 
 def test_a_file_that_changed_is_not_read_for_the_old_one(path: str) -> None:

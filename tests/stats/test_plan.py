@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 from dataclasses import fields
 from typing import Any
@@ -100,10 +101,11 @@ def test_cuts_change_nothing_but_the_rounding_of_sums(name: str, monkeypatch: py
 
 @pytest.mark.parametrize("shape", [(1,), (10**12,), (7, 10**9), (10**9, 7), (128_256, 4096), (3, 5, 7)])
 def test_cuts_cover_every_row_once(shape: tuple[int, ...]) -> None:
-    """And no range is much longer than it may be, unless one row is."""
+    """And no range is much longer than it may be, unless one row is; nor are there more than that asks for."""
     ranges = list(cuts(shape))
 
     assert [part.start for part in ranges] == [0, *(part.stop for part in ranges[:-1])]
     assert ranges[-1].stop == shape[0]
+    assert len(ranges) <= -(-math.prod(shape) // plan_module.RANGE)
     row = np.prod(shape[1:], dtype=float)
     assert all((part.stop - part.start) * row <= max(plan_module.RANGE + walk.SPAN, row) for part in ranges)

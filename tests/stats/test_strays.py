@@ -74,3 +74,10 @@ def test_values_without_strays_stay_as_they_are() -> None:
     assert settled(stats) is stats.sample
     assert not is_constant(stats)
     assert is_constant(weighed(np.ones(512)))
+
+
+def test_nothing_varies_where_nothing_is_finite() -> None:
+    """And where little is, that says whether it does."""
+    assert is_constant(weighed(np.full(40, np.nan)))
+    assert is_constant(weighed(np.array([np.nan, 0.5, 0.5])))
+    assert not is_constant(weighed(np.array([np.inf, 0.5, 0.6])))
