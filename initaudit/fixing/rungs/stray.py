@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from initaudit.findings import matches
+from initaudit.fixing.choose import BIAS_OFF
 from initaudit.redrawing.choice import Choice
 from initaudit.redrawing.repair import stray_biases
 from initaudit.rules.ini301_bias_off import FAR_BEYOND, input_rms
@@ -18,17 +18,13 @@ if TYPE_CHECKING:
     from initaudit.measuring.layer_audit import LayerAudit
     from initaudit.report.report import Report
 
-OF_BIAS = "INI301"
-"""The rule that names them, in a note where they are few."""
-
 
 def with_strays(report: Report, options: FixOptions) -> dict[str, Choice]:
     """By name of the layer: those of which nothing but such biases is to be replaced."""
     assert report.audit is not None
     noted: dict[str, Finding] = {}
-    for finding in report.active:
-        followed = not options.select or any(matches(finding, word) for word in options.select)
-        if finding.code == OF_BIAS and finding.layer and followed:
+    for finding in filter(options.follows, report.active):
+        if finding.code == BIAS_OFF and finding.layer:  # a note where they are few
             noted.setdefault(finding.layer, finding)
     choices = (_choice(a, noted[a.layer.name]) for a in report.audit.layers if a.layer.name in noted)
     return {choice.audit.layer.name: choice for choice in choices if choice is not None}
@@ -42,4 +38,4 @@ def _choice(audit: LayerAudit, finding: Finding) -> Choice | None:
     beyond = FAR_BEYOND * norms.maximum * math.sqrt(facts.fan_in) * input_rms(audit)
     if not stray_biases(bias.sample.astype(np.float64), beyond).any():
         return None
-    return Choice(audit=audit, reason=OF_BIAS, wrong=finding.message, bias_alone=True, repair=True, stray_bias=beyond)
+    return Choice(audit=audit, reason=BIAS_OFF, wrong=finding.message, bias_alone=True, repair=True, stray_bias=beyond)
