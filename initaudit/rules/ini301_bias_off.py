@@ -149,29 +149,34 @@ class Lead(NamedTuple):
 def _lead(layer: LayerAudit) -> Lead | None:
     """Of the units of a head, where no input of the measured size outweighs the largest bias; None elsewhere.
 
-    Two units with weights of norms up to w and inputs x differ by at most 2 w |x| besides their biases (Cauchy and Schwarz).
+    Besides their biases two units differ by at most twice what one makes of the input.
     """
-    bias, norms = layer.bias, layer.stats.unit_norms
+    bias, most = layer.bias, most_of_inputs(layer)
     answers = layer.layer.is_head and layer.layer.activation is None and {"softmax", "output"} & set(layer.layer.feeds)
-    if bias is None or norms is None or not answers or bias.count < 2 or bias.count > bias.sample.size:
+    if bias is None or most is None or not answers or bias.count < 2 or bias.count > bias.sample.size:
         return None
     second, first = np.partition(bias.sample, -2)[-2:].astype(np.float64)
-    bound = FAR_BEYOND * 2.0 * norms.maximum * math.sqrt(layer.layer.fan_in) * input_rms(layer)
-    lead = float(first - second)
+    bound, lead = 2.0 * most, float(first - second)
     return Lead(lead, bound) if math.isfinite(bound) and lead > bound > 0 else None  # INI003 names weights of zero
 
 
 def reach_of(layer: LayerAudit) -> float:
     """What the weighted inputs hardly ever exceed: DECISIVE times their root mean square, for inputs as measured, of unit second moment at least."""
-    return DECISIVE * math.sqrt(layer.layer.fan_in * (layer.stats.std**2 + layer.stats.mean**2)) * input_rms(layer)
+    return DECISIVE * math.sqrt(layer.layer.fan_in * (layer.stats.std**2 + layer.stats.mean**2)) * _input_rms(layer)
 
 
-def input_rms(layer: LayerAudit) -> float:
+def most_of_inputs(layer: LayerAudit) -> float | None:
+    """What no unit's weights make of inputs FAR_BEYOND times as large as measured: the norms of both multiplied (Cauchy and Schwarz); None where unknown."""
+    norms = layer.stats.unit_norms
+    return None if norms is None else FAR_BEYOND * norms.maximum * math.sqrt(layer.layer.fan_in) * _input_rms(layer)
+
+
+def _input_rms(layer: LayerAudit) -> float:
     """Root mean square of what comes in as measured, or 1 where that is unknown or less."""
     entered = layer.signal.input if layer.signal is not None else None
-    return (
-        max(1.0, math.sqrt(entered.mean_square)) if entered is not None and math.isfinite(entered.mean_square) else 1.0
-    )
+    if entered is None or not math.isfinite(entered.mean_square):
+        return 1.0
+    return max(1.0, math.sqrt(entered.mean_square))
 
 
 def _suggestion(layer: LayerAudit, *, first: bool) -> str:

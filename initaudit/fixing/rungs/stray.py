@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from initaudit.fixing.choose import BIAS_OFF
 from initaudit.redrawing.choice import Choice
 from initaudit.redrawing.repair import stray_biases
-from initaudit.rules.ini301_bias_off import FAR_BEYOND, input_rms
+from initaudit.rules.ini301_bias_off import most_of_inputs
 
 if TYPE_CHECKING:
     from initaudit.findings import Finding
@@ -31,11 +30,9 @@ def with_strays(report: Report, options: FixOptions) -> dict[str, Choice]:
 
 
 def _choice(audit: LayerAudit, finding: Finding) -> Choice | None:
-    """A unit's weights and inputs together make at most the product of their norms (Cauchy and Schwarz)."""
-    bias, norms, facts = audit.bias, audit.stats.unit_norms, audit.layer
-    if bias is None or norms is None or facts.is_forget_gate or audit.stats.nonfinite:
+    bias, beyond = audit.bias, most_of_inputs(audit)
+    if bias is None or beyond is None or audit.layer.is_forget_gate or audit.stats.nonfinite:
         return None
-    beyond = FAR_BEYOND * norms.maximum * math.sqrt(facts.fan_in) * input_rms(audit)
     if not stray_biases(bias.sample.astype(np.float64), beyond).any():
         return None
     return Choice(audit=audit, reason=BIAS_OFF, wrong=finding.message, bias_alone=True, repair=True, stray_bias=beyond)
