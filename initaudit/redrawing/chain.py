@@ -22,6 +22,7 @@ from initaudit.initialisation.layer_gain import activation_of
 from initaudit.initialisation.schemes import SCHEMES
 from initaudit.kind import Kind
 from initaudit.redrawing.arriving import Arrivals, Arriving
+from initaudit.redrawing.biases import writable_bias
 from initaudit.redrawing.shaping import STRAIGHT, Shape, gate_shape, shape_at, shape_for
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def links(layers: Sequence[LayerAudit]) -> list[Link]:
         if arriving is None or not 0 < arriving.variance < math.inf or facts.output is None:
             continue
         norm = norms.get(id(facts.output)) if facts.normalized_by is not None else None
-        has_bias = _has_bias(audit if norm is None else norm)
+        has_bias = writable_bias((norm or audit).layer) is not None
         fixed = _behind_fixed_norm(facts, norm)
         gate = _is_gate(facts, gated)
         straight = facts.activation is None or gate or fixed or audit is bent[-1]
@@ -108,7 +109,7 @@ def links(layers: Sequence[LayerAudit]) -> list[Link]:
             arriving=arriving,
             share=1.0 / math.sqrt(branches) if ends else 1.0,
             norm=norm if facts.activation is not None else None,
-            has_bias=_has_bias(audit),
+            has_bias=writable_bias(facts) is not None,
         )
         found.append(link)
         arrivals.give(facts.output, link.shift, link.spread**2)
@@ -166,12 +167,6 @@ def _gate_shape(facts: Layer) -> Shape:
 def _behind_fixed_norm(facts: Layer, norm: LayerAudit | None) -> bool:
     """Whether a norm stands in front of the activation whose scale is not to be had."""
     return facts.normalized_by is not None and norm is None
-
-
-def _has_bias(audit: LayerAudit) -> bool:
-    """Whether a stored bias of the layer holds one value for each of its units."""
-    bias = audit.layer.bias
-    return bias is not None and bias.is_writable
 
 
 def _inputs(facts: Layer) -> float:
