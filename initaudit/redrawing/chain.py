@@ -84,6 +84,7 @@ def links(layers: Sequence[LayerAudit]) -> list[Link]:
     branches = sum(a.layer.ends_residual_branch for a in chosen)
     gated = {id(a.layer.output) for a in chosen if "gate" in a.layer.feeds}
     bent = [a for a in chosen if a.layer.activation is not None and not _is_gate(a.layer, gated)]
+    last = bent[-1] if bent else None
     length = sum(1.0 / branches if a.layer.in_residual_branch and branches else 1.0 for a in bent)
     norms = {id(a.layer.input): a for a in layers if a.layer.kind is Kind.NORM and a.layer.untrainable is None}
     known: dict[Hashable, Shape] = {}
@@ -97,11 +98,8 @@ def links(layers: Sequence[LayerAudit]) -> list[Link]:
         has_bias = writable_bias((norm or audit).layer) is not None
         fixed = _behind_fixed_norm(facts, norm)
         gate = _is_gate(facts, gated)
-        straight = facts.activation is None or gate or fixed or audit is bent[-1]
-        shaped_gate = gate and has_bias and not fixed
-        shape = (
-            _gate_shape(facts) if shaped_gate else _shape_of(facts, known, length, shifted=has_bias, straight=straight)
-        )
+        straight = fixed or audit is last or (gate and not has_bias)
+        shape = _shape_of(facts, known, length, shifted=has_bias, straight=straight, gate=gate)
         ends = facts.ends_residual_branch and not facts.normalized_before_use and branches
         link = Link(
             audit=audit,
@@ -132,8 +130,10 @@ def _can_be_shaped(audit: LayerAudit) -> bool:
     )
 
 
-def _shape_of(facts: Layer, known: dict[Hashable, Shape], length: float, *, shifted: bool, straight: bool) -> Shape:
-    """That of the layer's activation; at unit spread where the layer is the last of the chain."""
+def _shape_of(
+    facts: Layer, known: dict[Hashable, Shape], length: float, *, shifted: bool, straight: bool, gate: bool
+) -> Shape:
+    """That of the layer's activation; at unit spread where it is `straight`, as the last of the chain is."""
     if facts.activation is None:
         return STRAIGHT
     named = facts.activation != "custom"
@@ -142,11 +142,15 @@ def _shape_of(facts: Layer, known: dict[Hashable, Shape], length: float, *, shif
         tuple(sorted(facts.activation_params.items())),
         shifted,
         straight,
+        gate,
     )
     if key not in known:
         phi = activation_of(facts)
         assert phi is not None
-        known[key] = shape_at(phi, 1.0, 0.0) if straight else shape_for(phi, length, shifted=shifted)
+        if straight:
+            known[key] = shape_at(phi, 1.0, 0.0)
+        else:
+            known[key] = gate_shape(phi) if gate else shape_for(phi, length, shifted=shifted)
     return known[key]
 
 
@@ -156,12 +160,6 @@ def _is_gate(facts: Layer, gated: Collection[int]) -> bool:
     return value is not None and any(
         node.op_type == "Mul" and any(id(other) in gated for other in node.inputs) for node, _ in value.consumers
     )
-
-
-def _gate_shape(facts: Layer) -> Shape:
-    phi = activation_of(facts)
-    assert phi is not None
-    return gate_shape(phi)
 
 
 def _behind_fixed_norm(facts: Layer, norm: LayerAudit | None) -> bool:
