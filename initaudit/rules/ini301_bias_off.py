@@ -12,6 +12,7 @@ from initaudit.findings import Finding, Remedy, Severity
 from initaudit.initialisation.layer_gain import gain_of
 from initaudit.judgement.input_scale import is_linear_in_the_input
 from initaudit.judgement.model_audit import once_per_audit
+from initaudit.judgement.reach import FAR_BEYOND, most_of_inputs, reach_of
 from initaudit.kind import Kind
 from initaudit.rule import Rule
 from initaudit.rules.ini404_dead_units import RECTIFIERS
@@ -22,19 +23,14 @@ if TYPE_CHECKING:
     from initaudit.model.graph import Node
     from initaudit.stats import WeightStats
 
-DECISIVE = 6.0
-"""Bias over the std of the weighted inputs from which the bias decides alone: a normal variable exceeds 6 std once in 10^9."""
 MANY = 0.5
-"""Share of such units from which most of the layer is lost; fewer are ordinary in trained networks."""
+"""Share of units that the bias decides alone from which most of the layer is lost; fewer are ordinary in trained networks."""
 SMOOTH_RECTIFIERS = frozenset({"softplus", "gelu", "gelu_tanh", "quick_gelu", "silu", "mish", "elu", "celu", "selu"})
 TAIL = 10.0
 """Below minus this a smooth rectifier passes less than 10^-3 of a gradient (SiLU, whose slope is the largest there). State space models
 start the bias before softplus at -2 to -7, for step sizes of 0.001 to 0.1 (Gu & Dao 2023)."""
 BYTES = 255.0
 """Factor that a trained network's inputs may have over unit size: pixels from 0 to 255. The file does not say what it was trained on."""
-FAR_BEYOND = 3.0
-"""Multiple of what the weighted inputs reach from which even a single unit is worth a note, and of what they can reach from which it is the answer. A
-judgement: twenty standard deviations, and real inputs that are three times as large as the probe's."""
 FORGET = 0.5
 """Mean forget-gate bias (input and recurrent one together) below which the gate is half closed; the recommended start is 1."""
 
@@ -158,25 +154,6 @@ def _lead(layer: LayerAudit) -> Lead | None:
     second, first = np.partition(bias.sample, -2)[-2:].astype(np.float64)
     bound, lead = 2.0 * most, float(first - second)
     return Lead(lead, bound) if math.isfinite(bound) and lead > bound > 0 else None  # INI003 names weights of zero
-
-
-def reach_of(layer: LayerAudit) -> float:
-    """What the weighted inputs hardly ever exceed: DECISIVE times their root mean square, for inputs as measured, of unit second moment at least."""
-    return DECISIVE * math.sqrt(layer.layer.fan_in * (layer.stats.std**2 + layer.stats.mean**2)) * _input_rms(layer)
-
-
-def most_of_inputs(layer: LayerAudit) -> float | None:
-    """What no unit's weights make of inputs FAR_BEYOND times as large as measured: the norms of both multiplied (Cauchy and Schwarz); None where unknown."""
-    norms = layer.stats.unit_norms
-    return None if norms is None else FAR_BEYOND * norms.maximum * math.sqrt(layer.layer.fan_in) * _input_rms(layer)
-
-
-def _input_rms(layer: LayerAudit) -> float:
-    """Root mean square of what comes in as measured, or 1 where that is unknown or less."""
-    entered = layer.signal.input if layer.signal is not None else None
-    if entered is None or not math.isfinite(entered.mean_square):
-        return 1.0
-    return max(1.0, math.sqrt(entered.mean_square))
 
 
 def _suggestion(layer: LayerAudit, *, first: bool) -> str:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from initaudit.fixing.choose import BIAS_OFF, OF_SCALE, asking, is_asked_for, network_faults
 from initaudit.fixing.rungs.stray import with_strays
+from initaudit.judgement.reach import DECISIVE, FAR_BEYOND, reach_of
 from initaudit.judgement.scale import GROSS
 from initaudit.kind import Kind
 from initaudit.redrawing.choice import Choice
 from initaudit.redrawing.repair import is_repairable
-from initaudit.rules.ini301_bias_off import DECISIVE, FAR_BEYOND, MANY, reach_of
+from initaudit.rules.ini301_bias_off import MANY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

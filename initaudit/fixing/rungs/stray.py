@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from initaudit.fixing.choose import BIAS_OFF
+from initaudit.judgement.reach import most_of_inputs
 from initaudit.redrawing.choice import Choice
 from initaudit.redrawing.repair import stray_biases
-from initaudit.rules.ini301_bias_off import most_of_inputs
 
 if TYPE_CHECKING:
     from initaudit.findings import Finding
