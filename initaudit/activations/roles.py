@@ -95,7 +95,7 @@ def _is_scale_value(value: Value, budget: int = 12) -> bool:
         return node.op_type != "DynamicQuantizeLinear" or value.index > 0
     spec = node.spec
     if spec.values is Values.KEPT or node.op_type in ("Neg", "Mul", "Where"):
-        data = [v for i, v in enumerate(node.inputs) if v is not None and not v.is_static and spec.carries(i)]
+        data = node.signals()
         return bool(data) and all(_is_scale_value(v, budget - 1) for v in data)
     return False
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from initaudit.findings import Remedy, Severity, fix_acts_on, matches
+from initaudit.findings import Remedy, Severity, fix_acts_on
 from initaudit.fixing.named import check_layers
 from initaudit.initialisation.spelling import AUTO
 from initaudit.judgement.score import SUFFICES
@@ -43,7 +43,7 @@ def choose(report: Report, options: FixOptions) -> list[Choice]:
     """The layers that findings, or names among the options, ask for, in topological order."""
     assert report.audit is not None
     named = {name: found for name, found in asking(report, options).items() if not is_mild(found, report, options)}
-    network = network_faults(_asked(report, options))
+    network = network_faults(filter(options.follows, report.active))
     told = f" {next(iter(network.values())).message}" if network else ""
     centred = _to_be_centred(report, options)
     chosen: list[Choice] = []
@@ -111,7 +111,7 @@ def is_asked_for(audit: LayerAudit, options: FixOptions) -> bool:
 def asking(report: Report, options: FixOptions) -> dict[str, list[Finding]]:
     """By name of the layer: the findings that ask for new values of it alone, the worst first."""
     asked: dict[str, list[Finding]] = {}
-    for finding in _asked(report, options):
+    for finding in filter(options.follows, report.active):
         asks = fix_acts_on(finding.remedy, finding.severity, selected=bool(options.select), force=True)
         if asks and finding.layer and finding.remedy is not Remedy.DRAW_NETWORK:
             asked.setdefault(finding.layer, []).append(finding)
@@ -122,11 +122,6 @@ def check_options(report: Report, options: FixOptions) -> None:
     """Raises UsageError where a rule or a layer is asked for that there is not."""
     check_words("select", options.select)
     check_layers(report, options)
-
-
-def _asked(report: Report, options: FixOptions) -> list[Finding]:
-    """The findings of the rules that are to be followed."""
-    return [f for f in report.active if not options.select or any(matches(f, s) for s in options.select)]
 
 
 def network_faults(findings: Iterable[Finding]) -> dict[str, Finding]:

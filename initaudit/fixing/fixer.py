@@ -10,7 +10,7 @@ import numpy as np
 
 from initaudit.auditor import audit
 from initaudit.errors import FixRefused
-from initaudit.findings import Severity, matches
+from initaudit.findings import Severity
 from initaudit.fixing.candidate import Candidate, nothing, tensors
 from initaudit.fixing.choose import check_options, is_asked_for
 from initaudit.fixing.ladder import Step, climb
@@ -173,9 +173,7 @@ def _fails(result: FixResult, options: FixOptions) -> bool:
         return True
     asked = {a.layer.name for a in result.after.audit.layers if is_asked_for(a, options)}
     return any(
-        f.severity is Severity.ERROR
-        and (not options.select or any(matches(f, word) for word in options.select))
-        and (f.layer is None or f.layer in asked)
+        f.severity is Severity.ERROR and options.follows(f) and (f.layer is None or f.layer in asked)
         for f in result.after.active
     )
 

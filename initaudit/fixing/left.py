@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from initaudit.findings import Remedy, Severity, matches
+from initaudit.findings import Remedy, Severity
 from initaudit.fixing.choose import is_asked_for, is_mild
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def left_by(report: Report, refusals: Sequence[Refusal], options: FixOptions) ->
 
 def _why(finding: Finding, report: Report, refused: Mapping[str, str], spared: set[str], options: FixOptions) -> str:
     draws = finding.remedy in (Remedy.DRAW_LAYER, Remedy.DRAW_NETWORK)
-    if options.select and not any(matches(finding, word) for word in options.select):
+    if not options.follows(finding):
         return "--select asks for others"
     if finding.layer in spared:
         return "the layer is not among those that may be changed"

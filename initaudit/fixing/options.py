@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from initaudit.errors import UsageError
+from initaudit.findings import matches
 from initaudit.initialisation.spelling import AUTO, BY_INPUTS, PCA, read_schemes, scheme_of
 from initaudit.options import names, one_of, read_flag, read_layer_names, read_positive, read_words
 from initaudit.redrawing.choice import BIASES, MODES, Recipe
 
 if TYPE_CHECKING:
     from initaudit.extraction.layer import Layer
+    from initaudit.findings import Finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,10 @@ class FixOptions(Recipe):
                 raise UsageError(f"option {name.replace('_', '-')!r}: {error}") from error
         if self.mode == "rescale" and (word := _without_scale(self.scheme)):
             raise UsageError(f"mode rescale keeps the directions of the weights, and {word} has a say in them")
+
+    def follows(self, finding: Finding) -> bool:
+        """Whether the rule that found it is one of those that are asked for."""
+        return not self.select or any(matches(finding, word) for word in self.select)
 
     def spares(self, layer: Layer) -> bool:
         """Whether the layer is to stay as it is."""

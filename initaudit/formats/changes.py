@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from initaudit.formats.printing import number, printed, visible
-from initaudit.formats.telling import Part, plural
+from initaudit.formats.telling import Part, active, plural
 
 RUNGS = {
     "cause": "{} mended for values that are wrong by themselves",
@@ -80,7 +80,7 @@ def outcome(fix: Part) -> str:
 
 
 def _nothing(fix: Part) -> str:
-    errors = [f for f in fix["before"]["findings"] if f["suppressed"] is None and f["severity"] == "error"]
+    errors = [f for f in active(fix["before"]) if f["severity"] == "error"]
     if not errors:
         return f"{fix['model']}: nothing to fix"
     return f"{fix['model']}: nothing that a new draw would mend ({errors[0]['code']} {errors[0]['name']} remains)"
@@ -109,10 +109,11 @@ def stays(fix: Part) -> list[Stays]:
 
     found = []
     for _, group in groupby(fix["left"], key=alike):
-        first, *others = same = list(group)
+        same = list(group)
         titles = ", ".join(left["title"] for left in same[:NAMED])
-        more = f" and {len(same) - NAMED} more" if len(others) >= NAMED else ""
-        found.append(Stays(f"{first['code']} {first['name']}", first["severity"], titles + more, first["reason"]))
+        more = f" and {len(same) - NAMED} more" if len(same) > NAMED else ""
+        rule = f"{same[0]['code']} {same[0]['name']}"
+        found.append(Stays(rule, same[0]["severity"], titles + more, same[0]["reason"]))
     return refused + found
 
 

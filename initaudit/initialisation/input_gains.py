@@ -10,6 +10,7 @@ from initaudit.errors import InitauditError
 from initaudit.initialisation.targets import MAX_GAIN, SAME_FACTOR
 from initaudit.kind import Kind
 from initaudit.model.operators import Use
+from initaudit.model.walks import source_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,11 +45,7 @@ def _gain_behind(value: Value | None, factors: Mapping[int, Layer], ends: set[in
             gain *= _size(factor)
             value = factor.input
             continue
-        node = value.producer
-        if node is None or node.spec.use is not Use.PASS:
-            return 1.0
-        data = [v for i, v in enumerate(node.inputs) if v is not None and not v.is_static and node.spec.carries(i)]
-        value = data[0] if len(data) == 1 else None
+        value = source_of(value, (Use.PASS,))
     return gain if value is not None else 1.0
 
 

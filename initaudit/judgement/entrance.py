@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from initaudit.model.operators import Use
-from initaudit.model.walks import chain_end
+from initaudit.model.walks import chain_end, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ def entrance_layers(layers: Sequence[LayerAudit]) -> dict[str, Value]:
     known: dict[Value, Value] = {}
 
     def back(value: Value) -> Value | None:
-        return None if value.is_input else before.get(value) or _moved_from(value)
+        return None if value.is_input else before.get(value) or source_of(value, PASSED)
 
     for audit in layers:
         layer = audit.layer
@@ -36,12 +36,3 @@ def entrance_layers(layers: Sequence[LayerAudit]) -> dict[str, Value]:
             if layer.activation is None and layer.normalized_by is None and layer.output is not None:
                 before[layer.output] = entering
     return found
-
-
-def _moved_from(value: Value) -> Value | None:
-    """What a linear step makes the value of, where that is one."""
-    node = value.producer
-    if node is None or node.spec.use not in PASSED:
-        return None
-    data = [v for i, v in enumerate(node.inputs) if v is not None and not v.is_static and node.spec.carries(i)]
-    return data[0] if len(data) == 1 else None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from initaudit.judgement.model_audit import once_per_audit
 from initaudit.model.operators import Use
-from initaudit.model.walks import chain_end
+from initaudit.model.walks import chain_end, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,11 +28,7 @@ def _made_from(value: Value, linear: Mapping[Value, Value | None]) -> Value | No
     """What one such step makes the value of, where that is one."""
     if value.is_input or value in linear:
         return linear.get(value)
-    node = value.producer
-    if node is None or node.spec.use is not Use.PASS:
-        return None
-    data = [v for i, v in enumerate(node.inputs) if v is not None and not v.is_static and node.spec.carries(i)]
-    return data[0] if len(data) == 1 else None
+    return source_of(value, (Use.PASS,))
 
 
 @once_per_audit

@@ -149,7 +149,5 @@ def _norm_between(before: LayerAudit | None, layer: Layer) -> str | None:
         node = value.producer
         if node.spec.norm is not None:
             return node.spec.norm
-        value = next(
-            (v for i, v in enumerate(node.inputs) if v is not None and node.spec.carries(i) and not v.is_static), None
-        )
+        value = next(iter(node.signals()), None)
     return None

@@ -103,6 +103,11 @@ class Node:
         """Input at `index`, or None where it is omitted."""
         return self.inputs[index] if index < len(self.inputs) else None
 
+    def signals(self) -> list[Value]:
+        """Inputs that carry the signal, without those that are known without the data."""
+        spec = self.spec
+        return [v for i, v in enumerate(self.inputs) if v is not None and not v.is_static and spec.carries(i)]
+
     def reads(self) -> Iterator[Value]:
         """Values of its own graph that the node or one of its bodies reads; one may come more than once."""
         taken = (value for body in self.subgraphs.values() for value in body.reads())

@@ -43,6 +43,15 @@ def nodes_behind(start: Value | None, stops: Collection[Node] = ()) -> list[Node
     return list(found)
 
 
+def source_of(value: Value, uses: Collection[Use]) -> Value | None:
+    """The one signal that an operator of one of these uses makes the value of; None where it is another operator, or there are several."""
+    node = value.producer
+    if node is None or node.spec.use not in uses:
+        return None
+    signals = node.signals()
+    return signals[0] if len(signals) == 1 else None
+
+
 def chain_end(start: Value, step: Callable[[Value], Value | None], known: MutableMapping[Value, Value]) -> Value:
     """The last value that is reached from `start` by one `step` after the other, until it gives None.
 

@@ -106,10 +106,7 @@ _MOST = 100_000
 
 def _data(value: Value) -> list[Value]:
     """What carries the signal into the operator that made a value."""
-    node = value.producer
-    if node is None:
-        return []
-    return [v for i, v in enumerate(node.inputs) if v is not None and not v.is_static and node.spec.carries(i)]
+    return [] if value.producer is None else value.producer.signals()
 
 
 def _mixed(parts: Sequence[Arriving]) -> Arriving:

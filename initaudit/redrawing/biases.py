@@ -10,7 +10,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from initaudit.extraction.layer import Layer
+    from initaudit.model.tensors import Tensor
     from initaudit.redrawing.contents import Contents
+
+
+def writable_bias(layer: Layer) -> Tensor | None:
+    """The bias of a layer, where others can be stored in its place."""
+    return layer.bias if layer.bias is not None and layer.bias.is_writable else None
 
 
 def reset_bias(layer: Layer, value: float | None, layers: Iterable[Layer], contents: Contents) -> str | None:
@@ -18,8 +24,8 @@ def reset_bias(layer: Layer, value: float | None, layers: Iterable[Layer], conte
 
     A forget gate adds a second bias, that of its recurrent weights, which is set to zero so that the sum is `value`.
     """
-    bias = layer.bias
-    if value is None or bias is None or not bias.is_writable:
+    bias = writable_bias(layer)
+    if value is None or bias is None:
         return None
     set_bias(layer, value, contents)
     if layer.is_forget_gate:

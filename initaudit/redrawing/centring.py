@@ -18,6 +18,7 @@ import numpy as np
 from initaudit.initialisation.layer_gain import gain_of
 from initaudit.kind import Kind
 from initaudit.model.operators import Use
+from initaudit.model.walks import source_of
 
 if TYPE_CHECKING:
     from initaudit.extraction.layer import Layer
@@ -70,9 +71,5 @@ def readers(layers: Sequence[Layer]) -> dict[str, float]:
 def _maker(value: Value | None, makers: Mapping[int, Layer]) -> Layer | None:
     """The layer whose activation gives the value, moved or pooled at most; None where it is a sum, a product or a norm of several."""
     while value is not None and id(value) not in makers:
-        node = value.producer
-        if node is None or node.spec.use is not Use.PASS:
-            return None
-        data = [v for i, v in enumerate(node.inputs) if v is not None and not v.is_static and node.spec.carries(i)]
-        value = data[0] if len(data) == 1 else None
+        value = source_of(value, (Use.PASS,))
     return None if value is None else makers[id(value)]

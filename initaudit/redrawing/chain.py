@@ -22,6 +22,7 @@ from initaudit.initialisation.layer_gain import activation_of
 from initaudit.initialisation.schemes import SCHEMES
 from initaudit.kind import Kind
 from initaudit.redrawing.arriving import Arrivals, Arriving
+from initaudit.redrawing.biases import writable_bias
 from initaudit.redrawing.shaping import STRAIGHT, Shape, gate_shape, shape_at, shape_for
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def links(layers: Sequence[LayerAudit]) -> list[Link]:
     branches = sum(a.layer.ends_residual_branch for a in chosen)
     gated = {id(a.layer.output) for a in chosen if "gate" in a.layer.feeds}
     bent = [a for a in chosen if a.layer.activation is not None and not _is_gate(a.layer, gated)]
+    last = bent[-1] if bent else None
     length = sum(1.0 / branches if a.layer.in_residual_branch and branches else 1.0 for a in bent)
     norms = {id(a.layer.input): a for a in layers if a.layer.kind is Kind.NORM and a.layer.untrainable is None}
     known: dict[Hashable, Shape] = {}
@@ -93,14 +95,11 @@ def links(layers: Sequence[LayerAudit]) -> list[Link]:
         if arriving is None or not 0 < arriving.variance < math.inf or facts.output is None:
             continue
         norm = norms.get(id(facts.output)) if facts.normalized_by is not None else None
-        has_bias = _has_bias(audit if norm is None else norm)
+        has_bias = writable_bias((norm or audit).layer) is not None
         fixed = _behind_fixed_norm(facts, norm)
         gate = _is_gate(facts, gated)
-        straight = facts.activation is None or gate or fixed or audit is bent[-1]
-        shaped_gate = gate and has_bias and not fixed
-        shape = (
-            _gate_shape(facts) if shaped_gate else _shape_of(facts, known, length, shifted=has_bias, straight=straight)
-        )
+        straight = fixed or audit is last or (gate and not has_bias)
+        shape = _shape_of(facts, known, length, shifted=has_bias, straight=straight, gate=gate)
         ends = facts.ends_residual_branch and not facts.normalized_before_use and branches
         link = Link(
             audit=audit,
@@ -108,7 +107,7 @@ def links(layers: Sequence[LayerAudit]) -> list[Link]:
             arriving=arriving,
             share=1.0 / math.sqrt(branches) if ends else 1.0,
             norm=norm if facts.activation is not None else None,
-            has_bias=_has_bias(audit),
+            has_bias=writable_bias(facts) is not None,
         )
         found.append(link)
         arrivals.give(facts.output, link.shift, link.spread**2)
@@ -131,8 +130,10 @@ def _can_be_shaped(audit: LayerAudit) -> bool:
     )
 
 
-def _shape_of(facts: Layer, known: dict[Hashable, Shape], length: float, *, shifted: bool, straight: bool) -> Shape:
-    """That of the layer's activation; at unit spread where the layer is the last of the chain."""
+def _shape_of(
+    facts: Layer, known: dict[Hashable, Shape], length: float, *, shifted: bool, straight: bool, gate: bool
+) -> Shape:
+    """That of the layer's activation; at unit spread where it is `straight`, as the last of the chain is."""
     if facts.activation is None:
         return STRAIGHT
     named = facts.activation != "custom"
@@ -141,11 +142,15 @@ def _shape_of(facts: Layer, known: dict[Hashable, Shape], length: float, *, shif
         tuple(sorted(facts.activation_params.items())),
         shifted,
         straight,
+        gate,
     )
     if key not in known:
         phi = activation_of(facts)
         assert phi is not None
-        known[key] = shape_at(phi, 1.0, 0.0) if straight else shape_for(phi, length, shifted=shifted)
+        if straight:
+            known[key] = shape_at(phi, 1.0, 0.0)
+        else:
+            known[key] = gate_shape(phi) if gate else shape_for(phi, length, shifted=shifted)
     return known[key]
 
 
@@ -157,21 +162,9 @@ def _is_gate(facts: Layer, gated: Collection[int]) -> bool:
     )
 
 
-def _gate_shape(facts: Layer) -> Shape:
-    phi = activation_of(facts)
-    assert phi is not None
-    return gate_shape(phi)
-
-
 def _behind_fixed_norm(facts: Layer, norm: LayerAudit | None) -> bool:
     """Whether a norm stands in front of the activation whose scale is not to be had."""
     return facts.normalized_by is not None and norm is None
-
-
-def _has_bias(audit: LayerAudit) -> bool:
-    """Whether a stored bias of the layer holds one value for each of its units."""
-    bias = audit.layer.bias
-    return bias is not None and bias.is_writable
 
 
 def _inputs(facts: Layer) -> float:

@@ -15,6 +15,7 @@ from initaudit.initialisation.spelling import LSUV, PCA
 from initaudit.kind import Kind
 from initaudit.probe.arriving import Kernel
 from initaudit.probe.plan import make_plans
+from initaudit.redrawing.biases import writable_bias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -176,8 +177,8 @@ def _kernel(layer: Layer) -> dict[str, Any]:
 
 def own_bias(layer: Layer, layers: Sequence[Layer]) -> Tensor | None:
     """The stored bias of a layer, where it has one element for each unit and no other layer reads them."""
-    bias = layer.bias
-    if bias is None or not bias.is_writable:
+    bias = writable_bias(layer)
+    if bias is None:
         return None
     units = math.prod(layer.weight.shape[axis] for axis in layer.weight.unit_axes)
     start, stop = layer.bias_slice or (0, bias.size)

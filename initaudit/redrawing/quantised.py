@@ -43,19 +43,19 @@ def put_quantised(view: WeightView, model: Model, values: np.ndarray, contents: 
     """
     codes, scales, zeros = _stored(view, model)
     code_of, scale_of, zero_of = _ways(view, codes, scales, zeros)
-    held = np.array(view.array(), np.float64)
+    held = np.array(scales.array()).reshape(-1)
     changed = np.zeros(scales.size, bool)
-    changed[scale_of[values != held]] = True  # NaN differs from itself
-    low, high = integer_bounds(codes.dtype) or (0, 0)
-    if low < 0:
-        low = -high  # as quantisers have it: a scale that is symmetric
-    steps = _steps(values, scale_of, zero_of, low, high, np.array(scales.array()).reshape(-1))
+    changed[scale_of[values != np.array(view.array(), np.float64)]] = True  # NaN differs from itself
+    bounds = integer_bounds(codes.dtype)
+    assert bounds is not None
+    low, high = max(bounds[0], -bounds[1]), bounds[1]  # as quantisers have it: signed codes are symmetric
+    steps = _steps(values, scale_of, zero_of, low, high, held)
     new = np.clip(np.rint(values / steps.astype(np.float64)[scale_of]) + zero_of, low, high)
     at = changed[scale_of]
     flat = np.array(codes.array()).reshape(-1)
     flat[code_of[at]] = new[at].astype(flat.dtype)
     contents.put(codes, None, flat)
-    contents.put(scales, None, np.where(changed, steps, np.array(scales.array()).reshape(-1)))
+    contents.put(scales, None, np.where(changed, steps, held))
     return scales.name
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from initaudit.errors import FixRefused
-from initaudit.redrawing.biases import bias_of, set_bias
+from initaudit.redrawing.biases import bias_of, set_bias, writable_bias
 from initaudit.stats.strays import strays_among
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def repaired(choice: Choice, layer: Layer, seed: int) -> tuple[np.ndarray, tuple
 
 def repair_bias(layer: Layer, contents: Contents, beyond: float | None) -> tuple[str, ...]:
     """Zero for biases that are no finite numbers, and for strays further than `beyond` from the others their median; what was done, a phrase each."""
-    if layer.bias is None or not layer.bias.is_writable:
+    if writable_bias(layer) is None:
         return ()
     values = np.array(bias_of(layer, contents), np.float64)
     lost = ~np.isfinite(values)

@@ -9,7 +9,7 @@ import numpy as np
 
 from initaudit.errors import FixRefused
 from initaudit.extraction.extract import extract_layers
-from initaudit.redrawing.biases import set_bias, size_of_bias
+from initaudit.redrawing.biases import set_bias, size_of_bias, writable_bias
 from initaudit.redrawing.choice import Change, Refusal
 from initaudit.redrawing.contents import Contents
 from initaudit.redrawing.placing import place
@@ -67,7 +67,7 @@ def _set_norm(link: Link, norm: Layer, contents: Contents) -> Change:
     assert link.norm is not None
     scales = np.full(norm.weight.shape, link.shape.spread)
     contents.put(norm.weight.tensors[0], positions(norm.weight), scales)
-    has_bias = norm.bias is not None and norm.bias.is_writable
+    has_bias = writable_bias(norm) is not None
     if has_bias:
         set_bias(norm, link.shape.shift, contents)
     return _change(link.norm, norm, scales, contents, bias=has_bias)

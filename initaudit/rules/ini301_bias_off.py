@@ -12,6 +12,7 @@ from initaudit.findings import Finding, Remedy, Severity
 from initaudit.initialisation.layer_gain import gain_of
 from initaudit.judgement.input_scale import is_linear_in_the_input
 from initaudit.judgement.model_audit import once_per_audit
+from initaudit.judgement.reach import FAR_BEYOND, most_of_inputs, reach_of
 from initaudit.kind import Kind
 from initaudit.rule import Rule
 from initaudit.rules.ini404_dead_units import RECTIFIERS
@@ -22,19 +23,14 @@ if TYPE_CHECKING:
     from initaudit.model.graph import Node
     from initaudit.stats import WeightStats
 
-DECISIVE = 6.0
-"""Bias over the std of the weighted inputs from which the bias decides alone: a normal variable exceeds 6 std once in 10^9."""
 MANY = 0.5
-"""Share of such units from which most of the layer is lost; fewer are ordinary in trained networks."""
+"""Share of units that the bias decides alone from which most of the layer is lost; fewer are ordinary in trained networks."""
 SMOOTH_RECTIFIERS = frozenset({"softplus", "gelu", "gelu_tanh", "quick_gelu", "silu", "mish", "elu", "celu", "selu"})
 TAIL = 10.0
 """Below minus this a smooth rectifier passes less than 10^-3 of a gradient (SiLU, whose slope is the largest there). State space models
 start the bias before softplus at -2 to -7, for step sizes of 0.001 to 0.1 (Gu & Dao 2023)."""
 BYTES = 255.0
 """Factor that a trained network's inputs may have over unit size: pixels from 0 to 255. The file does not say what it was trained on."""
-FAR_BEYOND = 3.0
-"""Multiple of what the weighted inputs reach from which even a single unit is worth a note, and of what they can reach from which it is the answer. A
-judgement: twenty standard deviations, and real inputs that are three times as large as the probe's."""
 FORGET = 0.5
 """Mean forget-gate bias (input and recurrent one together) below which the gate is half closed; the recommended start is 1."""
 
@@ -149,29 +145,15 @@ class Lead(NamedTuple):
 def _lead(layer: LayerAudit) -> Lead | None:
     """Of the units of a head, where no input of the measured size outweighs the largest bias; None elsewhere.
 
-    Two units with weights of norms up to w and inputs x differ by at most 2 w |x| besides their biases (Cauchy and Schwarz).
+    Besides their biases two units differ by at most twice what one makes of the input.
     """
-    bias, norms = layer.bias, layer.stats.unit_norms
+    bias, most = layer.bias, most_of_inputs(layer)
     answers = layer.layer.is_head and layer.layer.activation is None and {"softmax", "output"} & set(layer.layer.feeds)
-    if bias is None or norms is None or not answers or bias.count < 2 or bias.count > bias.sample.size:
+    if bias is None or most is None or not answers or bias.count < 2 or bias.count > bias.sample.size:
         return None
     second, first = np.partition(bias.sample, -2)[-2:].astype(np.float64)
-    bound = FAR_BEYOND * 2.0 * norms.maximum * math.sqrt(layer.layer.fan_in) * input_rms(layer)
-    lead = float(first - second)
+    bound, lead = 2.0 * most, float(first - second)
     return Lead(lead, bound) if math.isfinite(bound) and lead > bound > 0 else None  # INI003 names weights of zero
-
-
-def reach_of(layer: LayerAudit) -> float:
-    """What the weighted inputs hardly ever exceed: DECISIVE times their root mean square, for inputs as measured, of unit second moment at least."""
-    return DECISIVE * math.sqrt(layer.layer.fan_in * (layer.stats.std**2 + layer.stats.mean**2)) * input_rms(layer)
-
-
-def input_rms(layer: LayerAudit) -> float:
-    """Root mean square of what comes in as measured, or 1 where that is unknown or less."""
-    entered = layer.signal.input if layer.signal is not None else None
-    return (
-        max(1.0, math.sqrt(entered.mean_square)) if entered is not None and math.isfinite(entered.mean_square) else 1.0
-    )
 
 
 def _suggestion(layer: LayerAudit, *, first: bool) -> str:

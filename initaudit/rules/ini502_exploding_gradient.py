@@ -37,7 +37,7 @@ class ExplodingGradient(Rule):
     def check(self, audit: ModelAudit) -> Iterator[Finding]:
         """What limits the trainability of a fresh network."""
         draw = "Re-initialise with the gain of the activation: initaudit fix."
-        yield from limiting_factors(self, audit, suggestion=draw, cause=_large_inputs(audit))
+        yield from limiting_factors(self, audit, suggestion=draw, advice=_large_inputs(audit))
 
 
 def _large_inputs(audit: ModelAudit) -> str | None:

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 ADAM_TRAINS = "Plain SGD would not train it; Adam does."
 
 
-def limiting_factors(rule: Rule, audit: ModelAudit, *, suggestion: str, cause: str | None = None) -> Iterator[Finding]:
+def limiting_factors(rule: Rule, audit: ModelAudit, *, suggestion: str, advice: str | None = None) -> Iterator[Finding]:
     """Findings for the factors of `rule` in a network whose own standard is trainability (not known to be trained).
 
     An error where the network as a whole is not trainable and this factor is (nearly) the worst; else a warning, or information where
-    the signal keeps its size, Adam trains the network and INI504 says how slowly. What to do is that about the network's obstacle, else `suggestion`;
-    `cause` goes before both.
+    the signal keeps its size, Adam trains the network and INI504 says how slowly. What to do is `advice` where it is given, else what the network's
+    obstacle asks for, else `suggestion`.
     """
     learning = audit.trainability
     if learning is None or audit.context.has_training or not learning.factors:
@@ -48,6 +48,6 @@ def limiting_factors(rule: Rule, audit: ModelAudit, *, suggestion: str, cause: s
             expected=None,
             trainability=factor.score,
             severity=Severity.ERROR if fatal else otherwise,
-            suggestion=cause or (suggestion if obstacle is None else obstacle.advice),
+            suggestion=advice or (suggestion if obstacle is None else obstacle.advice),
             remedy=None if obstacle is None or obstacle.fix_helps else Remedy.CHECK,
         )

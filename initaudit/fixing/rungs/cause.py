@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from initaudit.fixing.choose import OF_SCALE, asking, is_asked_for, network_faults
-from initaudit.fixing.rungs.stray import OF_BIAS, with_strays
+from initaudit.fixing.choose import BIAS_OFF, OF_SCALE, asking, is_asked_for, network_faults
+from initaudit.fixing.rungs.stray import with_strays
+from initaudit.judgement.reach import DECISIVE, FAR_BEYOND, reach_of
 from initaudit.judgement.scale import GROSS
 from initaudit.kind import Kind
 from initaudit.redrawing.choice import Choice
 from initaudit.redrawing.repair import is_repairable
-from initaudit.rules.ini301_bias_off import DECISIVE, FAR_BEYOND, MANY, reach_of
+from initaudit.rules.ini301_bias_off import MANY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 OF_VALUES = frozenset({"INI001", "INI002", "INI003", "INI004", "INI104", "INI105", "INI106", "INI201"})
 """Rules about the values of one weight."""
 OF_NORM = "INI106"
+"""That about the scale of a norm."""
 
 
 def causes(report: Report, options: FixOptions) -> list[Choice]:
@@ -50,7 +52,7 @@ def causes(report: Report, options: FixOptions) -> list[Choice]:
 
 def _cause(audit: LayerAudit, findings: Sequence[Finding]) -> Choice | None:
     values = [f for f in findings if f.code in OF_VALUES or (f.code in OF_SCALE and _stands_apart(audit))]
-    biased = [f for f in findings if f.code == OF_BIAS]
+    biased = [f for f in findings if f.code == BIAS_OFF]
     broken = [f for f in values if f.code == "INI001"]
     if broken and len(values) == len(broken) and is_repairable(audit.layer.weight):
         return _choice(audit, values, repair=True)
@@ -96,7 +98,7 @@ def _shifted(audit: LayerAudit, units: int) -> Choice:
         f"The bias of {units} of {audit.bias.sample.size} units is beyond {_reach(audit):.3g}, more than what it is added to reaches: what follows "
         "hardly depends on the input."
     )
-    return Choice(audit=audit, reason=OF_BIAS, wrong=text, bias_alone=True)
+    return Choice(audit=audit, reason=BIAS_OFF, wrong=text, bias_alone=True)
 
 
 def _choice(

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from initaudit.findings import matches
+from initaudit.fixing.choose import BIAS_OFF
+from initaudit.judgement.reach import most_of_inputs
 from initaudit.redrawing.choice import Choice
 from initaudit.redrawing.repair import stray_biases
-from initaudit.rules.ini301_bias_off import FAR_BEYOND, input_rms
 
 if TYPE_CHECKING:
     from initaudit.findings import Finding
@@ -18,28 +17,22 @@ if TYPE_CHECKING:
     from initaudit.measuring.layer_audit import LayerAudit
     from initaudit.report.report import Report
 
-OF_BIAS = "INI301"
-"""The rule that names them, in a note where they are few."""
-
 
 def with_strays(report: Report, options: FixOptions) -> dict[str, Choice]:
     """By name of the layer: those of which nothing but such biases is to be replaced."""
     assert report.audit is not None
     noted: dict[str, Finding] = {}
-    for finding in report.active:
-        followed = not options.select or any(matches(finding, word) for word in options.select)
-        if finding.code == OF_BIAS and finding.layer and followed:
+    for finding in filter(options.follows, report.active):
+        if finding.code == BIAS_OFF and finding.layer:  # a note where they are few
             noted.setdefault(finding.layer, finding)
     choices = (_choice(a, noted[a.layer.name]) for a in report.audit.layers if a.layer.name in noted)
     return {choice.audit.layer.name: choice for choice in choices if choice is not None}
 
 
 def _choice(audit: LayerAudit, finding: Finding) -> Choice | None:
-    """A unit's weights and inputs together make at most the product of their norms (Cauchy and Schwarz)."""
-    bias, norms, facts = audit.bias, audit.stats.unit_norms, audit.layer
-    if bias is None or norms is None or facts.is_forget_gate or audit.stats.nonfinite:
+    bias, beyond = audit.bias, most_of_inputs(audit)
+    if bias is None or beyond is None or audit.layer.is_forget_gate or audit.stats.nonfinite:
         return None
-    beyond = FAR_BEYOND * norms.maximum * math.sqrt(facts.fan_in) * input_rms(audit)
     if not stray_biases(bias.sample.astype(np.float64), beyond).any():
         return None
-    return Choice(audit=audit, reason=OF_BIAS, wrong=finding.message, bias_alone=True, repair=True, stray_bias=beyond)
+    return Choice(audit=audit, reason=BIAS_OFF, wrong=finding.message, bias_alone=True, repair=True, stray_bias=beyond)
