@@ -8,8 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from initaudit.errors import UsageError
-from initaudit.fleet.needs import needed
+from initaudit.fleet.file_system import file_system, protocols
 from initaudit.fleet.place import PARTIAL, Place, StoreError
 
 WHOLE = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "az", "abfss", "memory"})
@@ -88,8 +87,7 @@ class Bucket(Place):
 
     @property
     def _is_whole(self) -> bool:
-        protocol = self._fs.protocol
-        return not WHOLE.isdisjoint([protocol] if isinstance(protocol, str) else protocol)
+        return not WHOLE.isdisjoint(protocols(self._fs))
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"
@@ -108,13 +106,3 @@ class Bucket(Place):
 
     def _failed(self, name: str, error: Exception) -> StoreError:
         return StoreError(f"store {self.address}: {name}: {type(error).__name__}: {error}")
-
-
-def file_system(url: str) -> tuple[Any, str]:
-    """fsspec's file system for a URL, and the path in it. Raises UsageError where something for it is not installed."""
-    fsspec = needed("fsspec", f"reading {url.partition('://')[0]}://")
-    try:
-        system, path = fsspec.core.url_to_fs(url)
-    except (ImportError, ValueError) as error:
-        raise UsageError(f"{url}: {error}") from error
-    return system, str(path).rstrip("/")

@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from initaudit.errors import UsageError
-from initaudit.fleet.bucket import file_system
+from initaudit.fleet.file_system import file_system
 from initaudit.fleet.origin import file_stamp, is_url, remote_stamp
 from initaudit.fleet.plan import Item
 from initaudit.settings.globs import fits
