@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,24 +31,18 @@ class Bucket(Place):
 
     def write(self, name: str, data: bytes, *, lasting: bool = True) -> None:
         """See `Place.write`."""
-        if self._is_whole:
-            self._do("pipe_file", name, data)
-            return
-        self._make_folder(name)
-        temporary = f"{PARTIAL}/{secrets.token_hex(8)}"
-        self._make_folder(temporary)
-        self._do("pipe_file", temporary, data)
-        self._do("mv", temporary, self._path(name))
+        with self._appearing(name) as path:
+            self._fs.pipe_file(path, data)
 
     def create(self, name: str, data: bytes) -> bool:
         """See `Place.create`; of a file system that cannot tell, whether there was none a moment ago."""
         if self.has(name):
             return False
-        try:
-            self._make_folder(name)
-            self._do("pipe_file", name, data, mode="create")
-        except FileExistsError:
-            return False
+        with self._appearing(name) as path:
+            try:
+                self._fs.pipe_file(path, data, mode="create")
+            except FileExistsError:
+                return False
         return True
 
     def mark(self, name: str, text: str) -> bool:
@@ -79,11 +73,8 @@ class Bucket(Place):
 
     def upload(self, name: str, file: Path) -> None:
         """See `Place.upload`."""
-        self._make_folder(name)
-        try:
-            self._fs.put_file(str(file), self._path(name))
-        except Exception as error:
-            raise self._failed(name, error) from error
+        with self._appearing(name) as path:
+            self._fs.put_file(str(file), path)
 
     @property
     def _is_whole(self) -> bool:
@@ -92,14 +83,25 @@ class Bucket(Place):
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"
 
-    def _make_folder(self, name: str) -> None:
-        if not self._is_whole:
-            self._fs.makedirs(self._path(name).rpartition("/")[0], exist_ok=True)
+    @contextmanager
+    def _appearing(self, name: str) -> Iterator[str]:
+        """Where to write a file that has its name when the block ends. Raises StoreError for whatever the protocol raises."""
+        try:
+            if self._is_whole:
+                yield self._path(name)
+                return
+            temporary = f"{PARTIAL}/{secrets.token_hex(8)}"
+            for file in (name, temporary):
+                self._fs.makedirs(self._path(file).rpartition("/")[0], exist_ok=True)
+            yield self._path(temporary)
+            self._fs.mv(self._path(temporary), self._path(name))
+        except Exception as error:  # each protocol raises its own
+            raise self._failed(name, error) from error
 
     def _do(self, what: str, name: str, *arguments: Any, **options: Any) -> Any:
         try:
             return getattr(self._fs, what)(self._path(name), *arguments, **options)
-        except (FileNotFoundError, FileExistsError):
+        except FileNotFoundError:
             raise
         except Exception as error:  # each protocol raises its own
             raise self._failed(name, error) from error
