@@ -21,10 +21,9 @@ from initaudit.fleet import planning
 from initaudit.fleet.order import Care
 from initaudit.fleet.place import StoreError
 from initaudit.fleet.plan import Shard
-from initaudit.fleet.result import entry_of_row
 from initaudit.fleet.run import Run
 from initaudit.fleet.store import Store
-from tests.fleet.running import CLOCK_TICKS, fleet, planned, statuses, without_times
+from tests.fleet.running import CLOCK_TICKS, fleet, planned, report, statuses, without_times
 from tests.opened import Watch
 
 pytestmark = pytest.mark.usefixtures("in_process")
@@ -39,9 +38,8 @@ def checked(capfdbinary: pytest.CaptureFixture[bytes], *arguments: str) -> list[
 
 def reports(store: Store) -> list[str]:
     """Those of the latest run, in the order of its plan."""
-    record = store.run()
-    rows = sorted(store.rows(record.id), key=lambda row: row.number)
-    return [without_times(entry_of_row(store, record, row)) for row in rows]
+    rows = sorted(store.rows(store.run().id), key=lambda row: row.number)
+    return [report(store, row) for row in rows]
 
 
 @pytest.fixture
