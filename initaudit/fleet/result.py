@@ -12,20 +12,28 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from initaudit.config import Config
 from initaudit.findings import Severity
 from initaudit.per_rule import Level, Limit
 from initaudit.report.kept import entry_of
 
+if TYPE_CHECKING:
+    from initaudit.judgement.baseline import Baseline
 
-def entry_of_result(result: Mapping[str, Any], path: str, config: Config, *, exit_zero: bool) -> dict[str, Any]:
-    """The entry of the document for a model at `path`, under the filters and gates of these options. Raises UsageError."""
+
+def entry_of_result(
+    result: Mapping[str, Any], path: str, config: Config, baseline: Baseline | None, *, exit_zero: bool
+) -> dict[str, Any]:
+    """The entry of the document for a model at `path`, under the filters and gates of these options; `baseline` is read from the file that they name.
+
+    Raises UsageError.
+    """
     shapes = {name: tuple(shape) for name, shape in result["input_shapes"].items()}
     if shapes != config.input_shapes:
         config = dataclasses.replace(config, input_shapes=shapes)
-    return entry_of(result["kept"], path, config, exit_zero=exit_zero)
+    return entry_of(result["kept"], path, config, baseline, exit_zero=exit_zero)
 
 
 def config_of(options: Mapping[str, Any]) -> Config:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from initaudit.advising.advise import with_advice
 from initaudit.advising.command import ANY_FILE, for_file
 from initaudit.findings import Advice, Confidence, Finding, Reader, Remedy, Severity
-from initaudit.judgement.baseline import load_baseline
 from initaudit.judgement.context import Context
 from initaudit.judgement.filtering import apply_filters, check_reasons
 from initaudit.judgement.obstacle import Obstacle
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from initaudit.config import Config
+    from initaudit.judgement.baseline import Baseline
     from initaudit.judgement.examined import Examined
 
 TOLD = ("code", "name", "layer", "initializer", "message", "suggestion", "url", "subject", "lasting_name")
@@ -73,16 +73,17 @@ def keep(examined: Examined) -> dict[str, Any]:
     }
 
 
-def entry_of(kept: Mapping[str, Any], path: str, config: Config, *, exit_zero: bool = False) -> dict[str, Any]:
+def entry_of(
+    kept: Mapping[str, Any], path: str, config: Config, baseline: Baseline | None, *, exit_zero: bool = False
+) -> dict[str, Any]:
     """The entry of the document of `initaudit check` for a file at `path`, under these options.
 
-    Raises UsageError where a filter or the baseline cannot be followed.
+    `baseline` is read from the file that they name. Raises UsageError where a filter cannot be followed.
     """
     facts = {**kept["facts"], "model": {**kept["facts"]["model"], "path": path}}
     layers = facts["layers"]
     check_reasons(config, {name for layer in layers for name in (layer["name"], layer["title"])})
     depth = {layer["name"]: layer["depth"] for layer in layers}
-    baseline = load_baseline(config.baseline)
     loud, quiet = (
         apply_filters([_finding(raw, raw[kind], path) for raw in kept["found"]], config, baseline, depth, path)
         for kind in ("loud", "quiet")
