@@ -20,7 +20,7 @@ from initaudit.judgement.slowness import Slowness
 from initaudit.judgement.trainability import Trainability
 from initaudit.judgement.verdict import Verdict, verdict_for
 from initaudit.report.document import facts_of, judged, number
-from initaudit.report.gate import EXIT_ERROR, EXIT_FINDINGS, gate, is_over, missed
+from initaudit.report.gate import exit_code, gate, missed
 from initaudit.report.run import circumstances
 
 if TYPE_CHECKING:
@@ -99,8 +99,8 @@ def entry_of(
         audited=facts["coverage"]["audited"],
         parameters=facts["coverage"]["parameters"],
     )
-    closed = bool(lacking) or is_over(config, [finding for finding in findings if finding.suppressed is None])
-    code = EXIT_ERROR if facts["failed_rules"] else EXIT_FINDINGS if closed and not exit_zero else 0
+    active = [finding for finding in findings if finding.suppressed is None]
+    code = exit_code(config, lacking, active, is_judged=not facts["failed_rules"], exit_zero=exit_zero)
     return {**entry, **circumstances(config, kept["seconds"]), "gate": gate(config, lacking, code=code)}
 
 
