@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from initaudit.advising.advise import with_advice
@@ -32,6 +32,14 @@ if TYPE_CHECKING:
 
 TOLD = ("code", "name", "layer", "initializer", "message", "suggestion", "url", "subject", "lasting_name")
 """Fields of a finding that are text. Whether it is suppressed, and its number among its like, is not known yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _KeptFinding(Finding):
+    """A finding whose severity is not known yet, with its advice for either case."""
+
+    loud: tuple[Advice, ...]
+    quiet: tuple[Advice, ...]
 
 
 def keep(examined: Examined) -> dict[str, Any]:
@@ -84,11 +92,8 @@ def entry_of(
     layers = facts["layers"]
     check_reasons(config, {name for layer in layers for name in (layer["name"], layer["title"])})
     depth = {layer["name"]: layer["depth"] for layer in layers}
-    loud, quiet = (
-        apply_filters([_finding(raw, raw[kind], path) for raw in kept["found"]], config, baseline, depth, path)
-        for kind in ("loud", "quiet")
-    )
-    findings = [q if q.severity is Severity.INFO else f for f, q in zip(loud, quiet, strict=True)]
+    filtered = apply_filters([_finding(raw, path) for raw in kept["found"]], config, baseline, depth, path)
+    findings = [replace(f, advice=f.quiet if f.severity is Severity.INFO else f.loud) for f in filtered]
     verdict = _verdict(kept["judgement"], findings)
     entry = judged(facts, verdict, findings)
     lacking = missed(
@@ -112,16 +117,21 @@ def _found(finding: Finding, loud: Sequence[Advice], quiet: Sequence[Advice]) ->
     return {**told, **{name: kind.value for name, kind in kinds.items()}, "evidence": evidence, **advice}
 
 
-def _finding(raw: Mapping[str, Any], advice: Sequence[Sequence[str]], path: str) -> Finding:
-    lines = ((reader, text, for_file(code, path)) for reader, text, code in advice)
-    return Finding(
+def _finding(raw: Mapping[str, Any], path: str) -> _KeptFinding:
+    return _KeptFinding(
         **{name: raw[name] for name in TOLD},
         severity=Severity(raw["severity"]),
         confidence=Confidence(raw["confidence"]),
         remedy=Remedy(raw["remedy"]),
         evidence=raw["evidence"],
-        advice=tuple(Advice(reader=Reader(reader), text=text, code=code) for reader, text, code in lines if code),
+        loud=_advice(raw["loud"], path),
+        quiet=_advice(raw["quiet"], path),
     )
+
+
+def _advice(told: Sequence[Sequence[str]], path: str) -> tuple[Advice, ...]:
+    lines = ((reader, text, for_file(code, path)) for reader, text, code in told)
+    return tuple(Advice(reader=Reader(reader), text=text, code=code) for reader, text, code in lines if code)
 
 
 def _verdict(judgement: Mapping[str, Any], findings: Sequence[Finding]) -> Verdict:
