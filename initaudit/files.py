@@ -78,6 +78,21 @@ def current_folder() -> Path | None:
         return None
 
 
+def lock(handle: int) -> bool:
+    """Lock an open file as long as it is open; whether that succeeded. Where there are no locks, all succeed."""
+    try:
+        import fcntl
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
+
+
 def _status(path: Path) -> os.stat_result | None:
     try:
         return path.stat()
@@ -108,7 +123,7 @@ def _beside(target: Path, status: os.stat_result | None, like: Path | None) -> I
     handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
         with os.fdopen(handle, "wb") as stream:
-            _lock(handle)
+            lock(handle)
             usual = stat.S_IMODE(os.fstat(handle).st_mode)  # what the umask leaves
             os.fchmod(handle, 0o600)  # until it is what it shall be
             yield stream
@@ -140,21 +155,6 @@ def _restore(handle: int, status: os.stat_result) -> None:
     os.fchmod(handle, stat.S_IMODE(status.st_mode))  # after the owner: a change of it takes the set-id bits away
 
 
-def _lock(handle: int) -> bool:
-    """Lock an open file as long as it is open; whether that succeeded. Where there are no locks, all succeed."""
-    try:
-        import fcntl
-    except ImportError:
-        return True
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        return True
-    return True
-
-
 def _remove_leftovers(folder: Path) -> None:
     """Remove the temporary files of writers that are gone."""
     with suppress(OSError):
@@ -170,7 +170,7 @@ def _remove_if_left(path: Path, writer: int) -> None:
         return
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        if _lock(handle):
+        if lock(handle):
             path.unlink()
     finally:
         os.close(handle)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from initaudit.errors import UsageError
+from initaudit.fleet.order import DEFAULT_MAX_BYTES, DEFAULT_RETRIES, Care
 
 if TYPE_CHECKING:
     from initaudit.engine import Engine
-    from initaudit.fleet.order import Care
     from initaudit.fleet.plan import Shard
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -35,7 +35,7 @@ _OF_RUN = (
 _OF_MODEL = (
     click.option("--file-timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Time for everything about one model (default: twice --timeout, and more for large files)."),
     click.option("--file-memory", metavar="SIZE", help="Memory for everything about one model but the probe (default: --max-memory)."),
-    click.option("--retries", type=click.IntRange(0), default=2, show_default=True, metavar="N", help="How often a model is begun again whose process or machine was lost."),
+    click.option("--retries", type=click.IntRange(0), default=DEFAULT_RETRIES, show_default=True, metavar="N", help="How often a model is begun again whose process or machine was lost."),
     click.option("--max-bytes", metavar="SIZE", help="Largest model behind a URL that is brought to a machine, with its external files (default 8GiB)."),
 )  # fmt: skip
 
@@ -61,8 +61,6 @@ def take_engine(options: dict[str, Any]) -> Engine:
 
 def take_care(options: dict[str, Any]) -> Care:
     """What one model may take, by the options, which are removed. Raises UsageError."""
-    from initaudit.fleet.order import DEFAULT_MAX_BYTES, Care
-
     return Care(
         file_timeout=options.pop("file_timeout"),
         file_memory=_size("--file-memory", options.pop("file_memory")),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from initaudit.errors import UsageError
-from initaudit.settings.globs import fits
+from initaudit.model.folder import models_below
+from initaudit.settings.globs import is_left_out
 
 STDIN = "-"
 """The argument that stands for a model on stdin."""
@@ -28,7 +28,7 @@ def expand(models: Sequence[str], exclude: Sequence[str] = ()) -> list[str]:
         if item == STDIN or path.is_file():
             found[item] = None
         elif path.is_dir():
-            inside = sorted(str(file) for file in _below(path))
+            inside = sorted(str(file) for file in models_below(path))
             if not inside:
                 raise UsageError(f"{item}: no .onnx file in this directory")
             found |= dict.fromkeys(inside)
@@ -39,7 +39,7 @@ def expand(models: Sequence[str], exclude: Sequence[str] = ()) -> list[str]:
             found |= dict.fromkeys(matched)
         else:
             found[item] = None  # the audit says why it cannot be read
-    kept = [item for item in found if not _excluded(Path(item), exclude)]
+    kept = [item for item in found if not is_left_out(Path(item), exclude)]
     if not kept:
         raise UsageError(f"nothing is left to audit: all {len(found)} models are excluded")
     once: dict[object, str] = {}
@@ -53,7 +53,7 @@ def left_out(models: Sequence[str], exclude: Sequence[str]) -> Iterator[str]:
     from glob import has_magic
 
     named = [item for item in dict.fromkeys(models) if Path(item).exists() or not has_magic(item)]
-    items = [item for item in named if _excluded(Path(item), exclude)]
+    items = [item for item in named if is_left_out(Path(item), exclude)]
     if items:
         more = f" and {len(items) - 1:,} more" if len(items) > 1 else ""
         yield f"{items[0]}{more}: named, but left out by `exclude`"
@@ -62,26 +62,6 @@ def left_out(models: Sequence[str], exclude: Sequence[str]) -> Iterator[str]:
 def label(path: str) -> str:
     """What reports call the model of an argument."""
     return STDIN_NAME if path == STDIN else path
-
-
-def _excluded(path: Path, exclude: Sequence[str]) -> bool:
-    return any(fits(part, pattern) for pattern in exclude for part in (path, *path.parents))
-
-
-def _below(folder: Path) -> Iterator[Path]:
-    """Files of models below a folder; links to folders are not followed, so that none leads in a circle."""
-    for parent, _, names in os.walk(folder, onerror=_refuse):
-        for name in names:
-            path = Path(parent, name)
-            if path.suffix.lower() == ".onnx" and (
-                path.is_file() or not path.exists()
-            ):  # a link to nothing: the audit says so
-                yield path
-
-
-def _refuse(error: OSError) -> None:
-    """A folder that cannot be looked into may hold any model."""
-    raise UsageError(f"{error.filename}: {error.strerror}") from error
 
 
 def _identity(path: str) -> object:

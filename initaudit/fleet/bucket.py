@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from initaudit.errors import UsageError
-from initaudit.fleet.needs import needed
+from initaudit.fleet.file_system import file_system, protocols
 from initaudit.fleet.place import PARTIAL, Place, StoreError
 
 WHOLE = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "az", "abfss", "memory"})
@@ -32,24 +31,18 @@ class Bucket(Place):
 
     def write(self, name: str, data: bytes, *, lasting: bool = True) -> None:
         """See `Place.write`."""
-        if self._is_whole:
-            self._do("pipe_file", name, data)
-            return
-        self._make_folder(name)
-        temporary = f"{PARTIAL}/{secrets.token_hex(8)}"
-        self._make_folder(temporary)
-        self._do("pipe_file", temporary, data)
-        self._do("mv", temporary, self._path(name))
+        with self._appearing(name) as path:
+            self._fs.pipe_file(path, data)
 
     def create(self, name: str, data: bytes) -> bool:
         """See `Place.create`; of a file system that cannot tell, whether there was none a moment ago."""
         if self.has(name):
             return False
-        try:
-            self._make_folder(name)
-            self._do("pipe_file", name, data, mode="create")
-        except FileExistsError:
-            return False
+        with self._appearing(name) as path:
+            try:
+                self._fs.pipe_file(path, data, mode="create")
+            except FileExistsError:
+                return False
         return True
 
     def mark(self, name: str, text: str) -> bool:
@@ -80,41 +73,38 @@ class Bucket(Place):
 
     def upload(self, name: str, file: Path) -> None:
         """See `Place.upload`."""
-        self._make_folder(name)
-        try:
-            self._fs.put_file(str(file), self._path(name))
-        except Exception as error:
-            raise self._failed(name, error) from error
+        with self._appearing(name) as path:
+            self._fs.put_file(str(file), path)
 
     @property
     def _is_whole(self) -> bool:
-        protocol = self._fs.protocol
-        return not WHOLE.isdisjoint([protocol] if isinstance(protocol, str) else protocol)
+        return not WHOLE.isdisjoint(protocols(self._fs))
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"
 
-    def _make_folder(self, name: str) -> None:
-        if not self._is_whole:
-            self._fs.makedirs(self._path(name).rpartition("/")[0], exist_ok=True)
+    @contextmanager
+    def _appearing(self, name: str) -> Iterator[str]:
+        """Where to write a file that has its name when the block ends. Raises StoreError for whatever the protocol raises."""
+        try:
+            if self._is_whole:
+                yield self._path(name)
+                return
+            temporary = f"{PARTIAL}/{secrets.token_hex(8)}"
+            for file in (name, temporary):
+                self._fs.makedirs(self._path(file).rpartition("/")[0], exist_ok=True)
+            yield self._path(temporary)
+            self._fs.mv(self._path(temporary), self._path(name))
+        except Exception as error:  # each protocol raises its own
+            raise self._failed(name, error) from error
 
     def _do(self, what: str, name: str, *arguments: Any, **options: Any) -> Any:
         try:
             return getattr(self._fs, what)(self._path(name), *arguments, **options)
-        except (FileNotFoundError, FileExistsError):
+        except FileNotFoundError:
             raise
         except Exception as error:  # each protocol raises its own
             raise self._failed(name, error) from error
 
     def _failed(self, name: str, error: Exception) -> StoreError:
         return StoreError(f"store {self.address}: {name}: {type(error).__name__}: {error}")
-
-
-def file_system(url: str) -> tuple[Any, str]:
-    """fsspec's file system for a URL, and the path in it. Raises UsageError where something for it is not installed."""
-    fsspec = needed("fsspec", f"reading {url.partition('://')[0]}://")
-    try:
-        system, path = fsspec.core.url_to_fs(url)
-    except (ImportError, ValueError) as error:
-        raise UsageError(f"{url}: {error}") from error
-    return system, str(path).rstrip("/")

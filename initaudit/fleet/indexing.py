@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from initaudit.files import lock
 from initaudit.fleet.place import Folder, Place, StoreError
 
 if TYPE_CHECKING:
@@ -86,7 +87,8 @@ def _locked(place: Folder, name: str) -> Iterator[BinaryIO]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a+b") as stream:
-            _lock(stream, path)
+            if not lock(stream.fileno()):
+                raise StoreError(f"{path}: another process is at work on this run")
             if stream.tell() > 0:
                 stream.seek(-1, 2)
                 if stream.read(1) != b"\n":  # its writer was killed in the middle of a line
@@ -94,16 +96,3 @@ def _locked(place: Folder, name: str) -> Iterator[BinaryIO]:
             yield stream
     except OSError as error:
         raise StoreError(f"{path}: cannot be written: {error.strerror or error}") from error
-
-
-def _lock(stream: BinaryIO, path: object) -> None:
-    try:
-        import fcntl
-    except ImportError:
-        return
-    try:
-        fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise StoreError(f"{path}: another process is at work on this run") from error
-    except OSError:  # a file system without locks
-        return

@@ -10,7 +10,6 @@ import dataclasses
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from initaudit.config import FILTERS
 from initaudit.errors import UsageError
 from initaudit.fleet.origin import LocalOrigin, State
+from initaudit.fleet.ranges import joined
 from initaudit.report.run import circumstances
 from initaudit.version import __version__
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 LARGEST_HASHED = 1 << 30
 """Bytes of an external file on this machine up to which its content is hashed; beyond, its inode and times stand for it. A judgement: a file
 of this size is still in memory when the audit reads it, and of a larger one the second pass over the storage would double the time."""
+LARGEST_FILE = 1 << 62
+"""Stands for the end of a file where a tensor does not say how many bytes it has."""
 CHUNK = 1 << 20
 """Bytes hashed at once: enough for the hash to be all that takes time."""
 DIGITS = 40
@@ -108,23 +110,7 @@ def _ranges(model: Model) -> dict[str, list[range]]:
             continue
         if entries["location"] != itself:  # of a large file the weights in it are read as if they were external
             found[entries["location"]].append(range(start, start + max(length, 0)))
-    return {location: list(_joined(ranges)) for location, ranges in found.items()}
-
-
-LARGEST_FILE = 1 << 62
-"""Stands for the end of a file where a tensor does not say how many bytes it has."""
-
-
-def _joined(ranges: list[range]) -> Iterator[range]:
-    begin = end = None
-    for part in sorted(ranges, key=lambda part: part.start):
-        if begin is None or end is None or part.start > end:
-            if begin is not None and end is not None:
-                yield range(begin, end)
-            begin, end = part.start, part.stop
-        end = max(end, part.stop)
-    if begin is not None and end is not None:
-        yield range(begin, end)
+    return {location: list(joined(ranges)) for location, ranges in found.items()}
 
 
 def key_of(content: str, options: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from initaudit.findings import Finding, Severity
 from initaudit.judgement.filtering import is_selected, weighed
 from initaudit.judgement.verdict import nothing_left, status_of
-from initaudit.report.gate import EXIT_ERROR, EXIT_FINDINGS, is_over, missed
+from initaudit.report.gate import EXIT_ERROR, exit_code, missed
 
 if TYPE_CHECKING:
     from initaudit.config import Config
@@ -129,7 +129,6 @@ def note(row: Row, config: Config, baseline: Baseline | None) -> Noted:
         audited=row.audited,
         parameters=row.parameters,
     )
-    closed = bool(lacking) or is_over(config, active)
     return Noted(
         row=row,
         status=status_of(active),
@@ -138,7 +137,7 @@ def note(row: Row, config: Config, baseline: Baseline | None) -> Noted:
         active=active,
         counts=counts,
         missed=tuple(lacking),
-        exit_code=EXIT_ERROR if row.failed_rules else EXIT_FINDINGS if closed else 0,
+        exit_code=exit_code(config, lacking, active, is_judged=not row.failed_rules),
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from initaudit.errors import UnreadableModel
-from initaudit.fleet.bucket import file_system
+from initaudit.fleet.file_system import file_system
 
 SECOND = 1_000_000_000
 """Nanoseconds."""

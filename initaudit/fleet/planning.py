@@ -54,15 +54,15 @@ def planned_run(store: Store, request: Request) -> RunRecord:
     """
     if request.name is not None and not NAME.fullmatch(request.name):
         raise UsageError(f"--run: {request.name!r} is no name of letters, digits, dots and hyphens")
-    if request.name is not None and store.has_run(request.name):
-        return _joined(store, store.run(request.name), request)
+    if request.name is not None and store.has_plan(request.name):
+        return _same(store, store.run(request.name), request)
     with tempfile.TemporaryDirectory(prefix="initaudit-") as folder:
         file = Path(folder, "plan.jsonl")
         draft = _drafted(file, request)
         record = replace(draft, id=request.name or _free_name(store, draft, request))
         if not store.create_run(record):
-            record = _joined(store, store.run(record.id), request)
-        if record.digest == draft.digest:
+            record = _same(store, store.run(record.id), request)
+        if record.digest == draft.digest:  # whoever began it may have been lost before the plan was there
             if not store.has_plan(record.id):
                 store.place.upload(f"runs/{record.id}/plan.jsonl", file)
             return record
@@ -119,13 +119,13 @@ def is_finished(store: Store, record: RunRecord, shard: Shard) -> bool:
     return sum(1 for _ in store.rows(record.id, shard)) == shard.size(record.planned)
 
 
-def _joined(store: Store, record: RunRecord, request: Request) -> RunRecord:
-    """Raises UsageError where the run is about something else."""
+def _same(store: Store, record: RunRecord, request: Request) -> RunRecord:
+    """The run. Raises UsageError where it is about something else."""
     of = request.shard.of
     if record.sources != tuple(request.sources) or record.shards != of or record.version != __version__:
         told = f"{' '.join(record.sources)} in {record.shards} shards with initaudit {record.version}"
         raise UsageError(f"store {store.address}: run {record.id} is another: {told}")
-    return _with_plan(store, record)
+    return record
 
 
 def _with_plan(store: Store, record: RunRecord) -> RunRecord:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from initaudit.fleet.record import RunRecord
     from initaudit.fleet.row import Row
     from initaudit.fleet.store import Store
+    from initaudit.judgement.baseline import Baseline
     from initaudit.settings.given import Given
 
 
@@ -33,18 +34,21 @@ class Reading:
     """Filters and gates that are added to those of the run, or replace them, as on a command line."""
     options: Mapping[str, Config] = field(default_factory=dict)
     """By path, what counts of a model instead of what counted in the run: one measure for two runs."""
+    _accepted: Callable[[str | None], Baseline | None] = field(
+        default_factory=lambda: cache(load_baseline), init=False, repr=False, compare=False
+    )
+    """Reads each baseline once, however many models ask for it."""
 
     def noted(self) -> Iterator[Noted]:
         """Every model that is finished, in no order, one at a time in memory."""
-        of_run = [self._given(filters_of(said)) for said in self.record.options]
-        accepted = cache(load_baseline)
+        of_run = self._of_run()
         for row in self.store.rows(self.record.id):
             config = self.options.get(row.path, of_run[row.options])
-            yield note(row, config, accepted(config.baseline))
+            yield note(row, config, self._accepted(config.baseline))
 
     def filters(self) -> dict[str, Config]:
         """By path, what counts of each planned model."""
-        of_run = [self._given(filters_of(said)) for said in self.record.options]
+        of_run = self._of_run()
         return {line.item.path: of_run[line.options] for line in self.store.plan(self.record.id)}
 
     def entry(self, row: Row) -> dict[str, Any]:
@@ -55,8 +59,10 @@ class Reading:
         if result is None:
             gone = f"{row.path}: its result is not in the store any more, or damaged; run again"
             raise UsageError(visible(gone if row.has_report else row.reason))
-        said, config = self.record.options[row.options], self._given(filters_of(self.record.options[row.options]))
-        entry = entry_of_result(result, row.path, config, exit_zero=self.record.exit_zero)
+        said = self.record.options[row.options]
+        config = self._given(filters_of(said))
+        baseline = self._accepted(config.baseline)
+        entry = entry_of_result(result, row.path, config, baseline, exit_zero=self.record.exit_zero)
         decided = {name: entry["options"][name] for name in (*FILTERS, "input_shapes")}
         return {**entry, "options": {**said, **decided}}
 
@@ -68,6 +74,10 @@ class Reading:
             count = f"{len(found)} models end so" if found else "no finished model is called so"
             raise UsageError(f"{visible(path)}: {count} in run {self.record.id}")
         return (exact or found)[0]
+
+    def _of_run(self) -> list[Config]:
+        """What counts under each of the options of the run."""
+        return [self._given(filters_of(said)) for said in self.record.options]
 
     def _given(self, config: Config) -> Config:
         values: dict[str, Any] = {}

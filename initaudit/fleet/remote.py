@@ -11,11 +11,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from initaudit.errors import ExternalDataError, ModelError, UnreadableModel
-from initaudit.fleet.bucket import file_system
+from initaudit.fleet.file_system import file_system, protocols
 from initaudit.fleet.remote_object import RemoteObject
 from initaudit.fleet.segments import Shelf, segments
 
@@ -41,7 +41,7 @@ def fetched(
         UsageError: something for the protocol is not installed.
     """
     system, path = file_system(url)
-    if "file" in _protocols(system):  # whose links the audit follows, or refuses
+    if "file" in protocols(system):  # whose links the audit follows, or refuses
         yield Path(path)
         return
     try:
@@ -114,7 +114,7 @@ def _beside(head: RemoteObject, file: Path) -> dict[Path, tuple[RemoteObject, li
         if target.exists() or "://" in location:  # the file itself holds some of a large model
             continue
         with suppress(FileNotFoundError):
-            where = quote(location) if _protocols(head.system) & {"http", "https"} else location
+            where = quote(location) if protocols(head.system) & {"http", "https"} else location
             remote = RemoteObject.find(
                 posixpath.join(posixpath.dirname(head.url), location),
                 head.system,
@@ -133,8 +133,3 @@ def _hold(target: Path, remote: RemoteObject) -> None:
             stream.truncate(remote.size)
     except OSError as error:
         raise ExternalDataError(f"{remote.url}: {error.strerror}") from error
-
-
-def _protocols(system: Any) -> set[str]:
-    protocol = system.protocol
-    return {protocol} if isinstance(protocol, str) else set(protocol)

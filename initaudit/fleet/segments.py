@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from initaudit.errors import ExternalDataError
+from initaudit.fleet.ranges import joined
 
 if TYPE_CHECKING:
     from initaudit.fleet.remote_object import RemoteObject
@@ -25,17 +26,7 @@ GAP: Final = 1 << 12
 
 def segments(parts: Iterable[range]) -> Iterator[range]:
     """Of the bytes of tensors; a tensor is never cut."""
-    begin = end = None
-    for part in sorted((part for part in parts if part), key=lambda part: (part.start, part.stop)):
-        if begin is None or end is None:
-            begin, end = part.start, part.stop
-        elif part.start < end or (part.start - end <= GAP and part.stop - begin <= SEGMENT):
-            end = max(end, part.stop)
-        else:
-            yield range(begin, end)
-            begin, end = part.start, part.stop
-    if begin is not None and end is not None:
-        yield range(begin, end)
+    return joined(parts, gap=GAP, most=SEGMENT)
 
 
 class Shelf:

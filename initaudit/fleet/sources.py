@@ -9,12 +9,12 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from initaudit.errors import UsageError
-from initaudit.fleet.bucket import file_system
+from initaudit.fleet.file_system import file_system
 from initaudit.fleet.origin import file_stamp, is_url, remote_stamp
 from initaudit.fleet.plan import Item
-from initaudit.settings.globs import fits
+from initaudit.model.folder import SUFFIX, models_below
+from initaudit.settings.globs import is_left_out
 
-SUFFIX = ".onnx"
 LIST = "@"
 """In front of a file that lists sources, a line each; `@-` reads them from stdin."""
 MAGIC = frozenset("*?[")
@@ -38,16 +38,11 @@ def items_of(sources: Sequence[str], exclude: Sequence[str] = ()) -> Iterator[It
         is_empty = True
         for item, identity in _remote(source) if is_url(source) else _local(source):
             is_empty = False
-            if identity not in seen and not is_excluded(PurePath(item.path), exclude):
+            if identity not in seen and not is_left_out(PurePath(item.path), exclude):
                 seen.add(identity)
                 yield item
         if is_empty:
             raise UsageError(f"{source}: holds no {SUFFIX} file")
-
-
-def is_excluded(path: PurePath, exclude: Sequence[str]) -> bool:
-    """Whether a glob is like the path, the end of it, or a folder that it is in."""
-    return any(fits(part, pattern) for pattern in exclude for part in (path, *path.parents))
 
 
 def _listed(sources: Sequence[str]) -> Iterator[str]:
@@ -68,27 +63,12 @@ def _local(source: str) -> Iterator[tuple[Item, object]]:
 
     path = Path(source)
     if path.is_dir():
-        found: Iterator[str] = _below(path)
+        found: Iterator[str] = map(str, models_below(path))
     elif has_magic(source) and not path.exists():
         found = iter(sorted(p for p in iglob(source, recursive=True) if not Path(p).is_dir()))
     else:
         found = iter([source])
     return map(_file, found)
-
-
-def _below(folder: Path) -> Iterator[str]:
-    """Files of models below a folder, by name; links to folders are not followed, so that none leads in a circle."""
-    for parent, folders, names in os.walk(folder, onerror=_refuse):
-        folders.sort()
-        for name in sorted(names):
-            path = Path(parent, name)
-            if path.suffix.lower() == SUFFIX and (path.is_file() or not path.exists()):
-                yield str(path)
-
-
-def _refuse(error: OSError) -> None:
-    """A folder that cannot be looked into may hold any model."""
-    raise UsageError(f"{error.filename}: {error.strerror}") from error
 
 
 def _file(path: str) -> tuple[Item, object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from initaudit.formats.markdown import STATUSES
 from initaudit.formats.page.words import moment
 from initaudit.formats.telling import plural
 
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 
 SHOWN = 20
 """Models, changes and rules that are listed unless all are asked for: a screen. A judgement."""
-STATUSES = {"error": "not audited", "fail": "failed", "warn": "with warnings", "pass": "passed"}
-"""In words, the worst first."""
 
 
 def headline(view: Overview) -> str:

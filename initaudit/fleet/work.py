@@ -160,10 +160,11 @@ def _row(order: Order, result: Mapping[str, Any], blank: Row) -> Row:
     """What the result says under the filters and gates of the run. Raises UsageError where they cannot be followed."""
     from initaudit.fleet.noting import row_findings
     from initaudit.fleet.result import entry_of_result
+    from initaudit.judgement.baseline import load_baseline
 
     path, unfiltered = order.planned.item.path, order.config.without_filters
-    entry = entry_of_result(result, path, order.config, exit_zero=order.exit_zero)
-    found = entry if unfiltered is order.config else entry_of_result(result, path, unfiltered, exit_zero=False)
+    entry = entry_of_result(result, path, order.config, load_baseline(order.config.baseline), exit_zero=order.exit_zero)
+    found = entry if unfiltered is order.config else entry_of_result(result, path, unfiltered, None, exit_zero=False)
     verdict, coverage = entry["verdict"], entry["coverage"]
     active = [finding for finding in entry["findings"] if finding["suppressed"] is None]
     return replace(

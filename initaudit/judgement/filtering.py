@@ -26,8 +26,8 @@ def check_reasons(config: Config, known: Collection[str]) -> None:
 
 
 def apply_filters(
-    found: Iterable[Finding], config: Config, baseline: Baseline | None, depth: Mapping[str, int], model: str
-) -> tuple[Finding, ...]:
+    found: Iterable[F], config: Config, baseline: Baseline | None, depth: Mapping[str, int], model: str
+) -> tuple[F, ...]:
     """Drop what was not selected, mark what is ignored or known; most severe first, then by the depth of the layer called so, then code."""
     selected = [finding for finding in found if is_selected(finding, config)]
     kept = [weighed(finding, config, baseline, model) for finding in _told_apart(selected, depth)]
@@ -53,7 +53,7 @@ def weighed(finding: F, config: Config, baseline: Baseline | None, model: str) -
     return replace(finding, suppressed=reason or known, known=None if baseline is None else known is not None)
 
 
-def _told_apart(found: Iterable[Finding], depth: Mapping[str, int]) -> list[Finding]:
+def _told_apart(found: Iterable[F], depth: Mapping[str, int]) -> list[F]:
     """Findings that code and subject do not tell apart (of layers without a name, say) numbered by the depth of their layers."""
     seen: Counter[tuple[str, str]] = Counter()
     numbered = []

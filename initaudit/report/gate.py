@@ -18,14 +18,6 @@ EXIT_ERROR = 2
 """Usage, unreadable input or an internal error: click's own code for a wrong command line."""
 
 
-def is_over(config: Config, active: Iterable[Finding]) -> bool:
-    """Whether a finding is at or above `fail_on`."""
-    if config.fail_on == "never":
-        return False
-    limit = Severity(config.fail_on).rank
-    return any(finding.severity.rank >= limit for finding in active)
-
-
 def missed(
     config: Config, trainability: float | None, *, probed: str, layers: int, audited: int, parameters: int
 ) -> list[str]:
@@ -50,6 +42,15 @@ def missed(
     return lines
 
 
+def exit_code(
+    config: Config, missed: Sequence[str], active: Iterable[Finding], *, is_judged: bool, exit_zero: bool = False
+) -> int:
+    """Of a model alone: 2 where something of it was not judged; 1 where what it `missed` or a finding closes the gate, unless `exit_zero`; else 0."""
+    if not is_judged:
+        return EXIT_ERROR
+    return EXIT_FINDINGS if not exit_zero and (missed or _is_over(config, active)) else 0
+
+
 def gate(config: Config | None, missed: Sequence[str], *, code: int) -> dict[str, Any]:
     """What the JSON document says of the gate, for formats that tell whether it is closed; `code` is the exit code of the model alone."""
     return {"fail_on": config.fail_on if config is not None else None, "missed": list(missed), "exit_code": code}
@@ -62,3 +63,11 @@ def _incomplete(probed: str, layers: int, audited: int, parameters: int) -> list
     if probed != "complete":
         what.append(f"the signal was {'not' if probed != 'partial' else 'only in part'} measured")
     return what
+
+
+def _is_over(config: Config, active: Iterable[Finding]) -> bool:
+    """Whether a finding is at or above `fail_on`."""
+    if config.fail_on == "never":
+        return False
+    limit = Severity(config.fail_on).rank
+    return any(finding.severity.rank >= limit for finding in active)

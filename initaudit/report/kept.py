@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from initaudit.advising.advise import with_advice
 from initaudit.advising.command import ANY_FILE, for_file
 from initaudit.findings import Advice, Confidence, Finding, Reader, Remedy, Severity
-from initaudit.judgement.baseline import load_baseline
 from initaudit.judgement.context import Context
 from initaudit.judgement.filtering import apply_filters, check_reasons
 from initaudit.judgement.obstacle import Obstacle
@@ -21,17 +20,26 @@ from initaudit.judgement.slowness import Slowness
 from initaudit.judgement.trainability import Trainability
 from initaudit.judgement.verdict import Verdict, verdict_for
 from initaudit.report.document import facts_of, judged, number
-from initaudit.report.gate import EXIT_ERROR, EXIT_FINDINGS, gate, is_over, missed
+from initaudit.report.gate import exit_code, gate, missed
 from initaudit.report.run import circumstances
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from initaudit.config import Config
+    from initaudit.judgement.baseline import Baseline
     from initaudit.judgement.examined import Examined
 
 TOLD = ("code", "name", "layer", "initializer", "message", "suggestion", "url", "subject", "lasting_name")
 """Fields of a finding that are text. Whether it is suppressed, and its number among its like, is not known yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _KeptFinding(Finding):
+    """A finding whose severity is not known yet, with its advice for either case."""
+
+    loud: tuple[Advice, ...]
+    quiet: tuple[Advice, ...]
 
 
 def keep(examined: Examined) -> dict[str, Any]:
@@ -73,21 +81,19 @@ def keep(examined: Examined) -> dict[str, Any]:
     }
 
 
-def entry_of(kept: Mapping[str, Any], path: str, config: Config, *, exit_zero: bool = False) -> dict[str, Any]:
+def entry_of(
+    kept: Mapping[str, Any], path: str, config: Config, baseline: Baseline | None, *, exit_zero: bool = False
+) -> dict[str, Any]:
     """The entry of the document of `initaudit check` for a file at `path`, under these options.
 
-    Raises UsageError where a filter or the baseline cannot be followed.
+    `baseline` is read from the file that they name. Raises UsageError where a filter cannot be followed.
     """
     facts = {**kept["facts"], "model": {**kept["facts"]["model"], "path": path}}
     layers = facts["layers"]
     check_reasons(config, {name for layer in layers for name in (layer["name"], layer["title"])})
     depth = {layer["name"]: layer["depth"] for layer in layers}
-    baseline = load_baseline(config.baseline)
-    loud, quiet = (
-        apply_filters([_finding(raw, raw[kind], path) for raw in kept["found"]], config, baseline, depth, path)
-        for kind in ("loud", "quiet")
-    )
-    findings = [q if q.severity is Severity.INFO else f for f, q in zip(loud, quiet, strict=True)]
+    filtered = apply_filters([_finding(raw, path) for raw in kept["found"]], config, baseline, depth, path)
+    findings = [replace(f, advice=f.quiet if f.severity is Severity.INFO else f.loud) for f in filtered]
     verdict = _verdict(kept["judgement"], findings)
     entry = judged(facts, verdict, findings)
     lacking = missed(
@@ -98,8 +104,8 @@ def entry_of(kept: Mapping[str, Any], path: str, config: Config, *, exit_zero: b
         audited=facts["coverage"]["audited"],
         parameters=facts["coverage"]["parameters"],
     )
-    closed = bool(lacking) or is_over(config, [finding for finding in findings if finding.suppressed is None])
-    code = EXIT_ERROR if facts["failed_rules"] else EXIT_FINDINGS if closed and not exit_zero else 0
+    active = [finding for finding in findings if finding.suppressed is None]
+    code = exit_code(config, lacking, active, is_judged=not facts["failed_rules"], exit_zero=exit_zero)
     return {**entry, **circumstances(config, kept["seconds"]), "gate": gate(config, lacking, code=code)}
 
 
@@ -111,16 +117,21 @@ def _found(finding: Finding, loud: Sequence[Advice], quiet: Sequence[Advice]) ->
     return {**told, **{name: kind.value for name, kind in kinds.items()}, "evidence": evidence, **advice}
 
 
-def _finding(raw: Mapping[str, Any], advice: Sequence[Sequence[str]], path: str) -> Finding:
-    lines = ((reader, text, for_file(code, path)) for reader, text, code in advice)
-    return Finding(
+def _finding(raw: Mapping[str, Any], path: str) -> _KeptFinding:
+    return _KeptFinding(
         **{name: raw[name] for name in TOLD},
         severity=Severity(raw["severity"]),
         confidence=Confidence(raw["confidence"]),
         remedy=Remedy(raw["remedy"]),
         evidence=raw["evidence"],
-        advice=tuple(Advice(reader=Reader(reader), text=text, code=code) for reader, text, code in lines if code),
+        loud=_advice(raw["loud"], path),
+        quiet=_advice(raw["quiet"], path),
     )
+
+
+def _advice(told: Sequence[Sequence[str]], path: str) -> tuple[Advice, ...]:
+    lines = ((reader, text, for_file(code, path)) for reader, text, code in told)
+    return tuple(Advice(reader=Reader(reader), text=text, code=code) for reader, text, code in lines if code)
 
 
 def _verdict(judgement: Mapping[str, Any], findings: Sequence[Finding]) -> Verdict:

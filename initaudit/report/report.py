@@ -85,12 +85,12 @@ class Report:
     def exit_code(self, *, exit_zero: bool = False) -> int:
         """That of `initaudit check`: 2 where something was not judged; 1 where findings or `missed` close the gate, unless `exit_zero`; else 0."""
         from initaudit.registry import faults
-        from initaudit.report.gate import EXIT_ERROR, EXIT_FINDINGS, is_over
+        from initaudit.report.gate import EXIT_ERROR, exit_code
 
-        if self.config is None or self.error is not None or self.failed_rules or faults():
+        if self.config is None:
             return EXIT_ERROR
-        closed = bool(self.missed) or is_over(self.config, self.active)
-        return EXIT_FINDINGS if closed and not exit_zero else 0
+        is_judged = self.error is None and not self.failed_rules and not faults()
+        return exit_code(self.config, self.missed, self.active, is_judged=is_judged, exit_zero=exit_zero)
 
     def gate(self, *, exit_zero: bool = False) -> dict[str, Any]:
         """What the JSON document says of the gate, for formats that tell whether it is closed."""

@@ -22,6 +22,11 @@ def fits(path: PurePath, glob: str) -> bool:
     return _fit(path.parts, pattern.parts if pattern.is_absolute() else (ANY_FOLDERS, *pattern.parts))
 
 
+def is_left_out(path: PurePath, globs: Sequence[str]) -> bool:
+    """Whether a glob is like the path, the end of it, or a folder that it is in."""
+    return any(fits(part, glob) for glob in globs for part in (path, *path.parents))
+
+
 def read_globs(value: Any) -> tuple[str, ...]:
     """Globs of a list, or of a text with commas between them; blank ones, as of a variable that is not set, count as not given."""
     globs = tuple(glob for glob in read_list(value) if glob.strip())

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import onnx
 
+from initaudit.auditor import failed
 from initaudit.engines.local import Local
 from initaudit.fleet.order import Care
 from initaudit.fleet.plan import Shard
 from initaudit.fleet.planning import Request, planned_run
+from initaudit.fleet.reading import Reading
+from initaudit.fleet.result import config_of
 from initaudit.fleet.run import Run
 from initaudit.settings.given import COMMAND_LINE, Source, read_given
 from initaudit.settings.settings import Settings
@@ -83,3 +86,11 @@ def with_external(path: Path, values: float = 0.1) -> Path:
 def without_times(entry: Mapping[str, Any]) -> str:
     """The JSON text of a report but for how long it took."""
     return json.dumps({key: value for key, value in entry.items() if key != "timing"})
+
+
+def report(store: Store, row: Row) -> str:
+    """What the latest run says of a model, as JSON text without times; of one without a report, what `check` says where it has this error."""
+    record = store.run()
+    if row.has_report:
+        return without_times(Reading(store, record).entry(row))
+    return without_times(failed(row.path, row.error or "", config_of(record.options[row.options])).entry())

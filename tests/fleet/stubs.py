@@ -98,4 +98,4 @@ def kept() -> dict[str, Any]:
 def with_result(store: Store) -> list[list[str]]:
     """Keeps that result under the key of the rows, and gives the findings that their rows have."""
     store.write_result("stub", {"run": "stub", "bytes": 4000, "input_shapes": {}, "kept": kept()})
-    return row_findings(entry_of(kept(), "zoo/any.onnx", Config(probe="none")))
+    return row_findings(entry_of(kept(), "zoo/any.onnx", Config(probe="none"), None))

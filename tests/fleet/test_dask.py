@@ -18,8 +18,7 @@ from initaudit.engine import find_engine
 from initaudit.engines.dask import Dask, local_cluster
 from initaudit.errors import UsageError
 from initaudit.fleet.order import Care
-from initaudit.fleet.result import entry_of_row
-from tests.fleet.running import fleet, statuses, without_times
+from tests.fleet.running import fleet, report, statuses, without_times
 
 if TYPE_CHECKING:
     from initaudit.fleet.store import Store
@@ -72,7 +71,7 @@ def test_reports_do_not_depend_on_the_engine_and_a_dead_worker_costs_nothing(
     for row in rows:
         if row.has_report:
             expected = audit(row.path, Config(probe="none")).entry()
-            assert without_times(entry_of_row(store, record, row)) == without_times(expected)
+            assert report(store, row) == without_times(expected)
     assert {Path(row.path).stem: row.attempts for row in rows if row.has_report} == {
         **dict.fromkeys(sound, 1),
         "unlucky": 2,

@@ -15,11 +15,9 @@ from initaudit.auditor import audit
 from initaudit.config import Config
 from initaudit.engines.local import Local
 from initaudit.fleet.order import Care
-from initaudit.fleet.result import entry_of_row
-from tests.fleet.running import fleet, statuses, without_times
+from tests.fleet.running import fleet, report, statuses, without_times
 
 if TYPE_CHECKING:
-    from initaudit.fleet.row import Row
     from initaudit.fleet.store import Store
 
 pytestmark = pytest.mark.usefixtures("faulty_workers")
@@ -28,11 +26,6 @@ DEADLINE = 8.0
 """Seconds for a model: a sound one takes some 30 ms."""
 MEMORY = 250 << 20
 """Bytes: some 100 MB more than a sound one takes."""
-
-
-def reported(store: Store, row: Row) -> str:
-    """The report of a row, as JSON text."""
-    return without_times(entry_of_row(store, store.run(), row))
 
 
 def test_a_model_that_harms_its_process_costs_itself_alone(faults: Callable[..., Path], store: Store):
@@ -58,7 +51,7 @@ def test_a_model_that_harms_its_process_costs_itself_alone(faults: Callable[...,
     assert by_name["bug"].exit_code == 2
     for name in ("a", "b", "once"):
         row = by_name[name]
-        assert reported(store, row) == without_times(audit(row.path, Config(probe="none")).entry())
+        assert report(store, row) == without_times(audit(row.path, Config(probe="none")).entry())
     assert not store.place.names(f"attempts/{store.run().id}")
 
     again = fleet([folder / "a.onnx", folder / "bug.onnx"], store, Local())

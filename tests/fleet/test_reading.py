@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from initaudit.fleet import reading
 from initaudit.fleet.reading import Reading, runs_before
+from initaudit.judgement.baseline import Baseline, load_baseline
 from tests.fleet.running import fleet, settings, without_times
 
 if TYPE_CHECKING:
@@ -54,14 +56,14 @@ def test_filters_give_rows_what_a_run_with_them_writes(models: Path, store: Stor
     plain = store.run()
     for options in OPTIONS:
         rows = fleet([models], store, fresh=True, **options)
-        reading, of_run = Reading(store, plain, given(**options)), Reading(store, store.run())
+        today, of_run = Reading(store, plain, given(**options)), Reading(store, store.run())
 
-        noted = {model.path: model for model in reading.noted()}
+        noted = {model.path: model for model in today.noted()}
 
         assert {path: said_by(model) for path, model in noted.items()} == {row.path: written_in(row) for row in rows}
         for row in rows:
             if row.has_report:
-                assert without_times(reading.entry(noted[row.path].row)) == without_times(of_run.entry(row))
+                assert without_times(today.entry(noted[row.path].row)) == without_times(of_run.entry(row))
 
 
 def test_the_sentence_is_that_of_the_run_while_as_much_counts(models: Path, store: Store):
@@ -86,3 +88,24 @@ def test_runs_are_known_by_their_order(models: Path, store: Store):
 
     assert [run.id for run in runs_before(store, store.run())] == [first.id]
     assert runs_before(store, first) == []
+
+
+def test_a_baseline_is_read_once_for_all_models(
+    models: Path, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Of ten thousand models it may hold megabytes; the reports of models follow it as their rows do."""
+    rows = {Path(row.path).stem: row for row in fleet([models], store)}
+    fingerprint, code, severity, layer, *_ = next(f for f in rows["zero"].findings if f[2] == "error")
+    file = tmp_path / "baseline.json"
+    entry = {"fingerprint": fingerprint, "code": code, "layer": layer, "severity": severity}
+    file.write_text(Baseline(file, {Baseline(file, {}).key(rows["zero"].path): (entry,)}).render())
+    read: list[Any] = []
+    monkeypatch.setattr(reading, "load_baseline", lambda path: read.append(path) or load_baseline(path))
+
+    today = Reading(store, store.run(), given(baseline=str(file)))
+    noted = {Path(model.path).stem: model for model in today.noted()}
+    entries = {name: today.entry(model.row) for name, model in noted.items()}
+
+    assert read == [str(file)]
+    assert noted["zero"].counts["error"] == entries["zero"]["counts"]["error"] == 0
+    assert entries["zero"]["counts"]["suppressed"] == 1

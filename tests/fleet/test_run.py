@@ -17,12 +17,13 @@ from initaudit.auditor import examine
 from initaudit.cli import run as command
 from initaudit.engines.local import Local
 from initaudit.errors import UsageError
+from initaudit.fleet import planning
 from initaudit.fleet.order import Care
+from initaudit.fleet.place import StoreError
 from initaudit.fleet.plan import Shard
-from initaudit.fleet.result import entry_of_row
 from initaudit.fleet.run import Run
 from initaudit.fleet.store import Store
-from tests.fleet.running import CLOCK_TICKS, fleet, planned, statuses, without_times
+from tests.fleet.running import CLOCK_TICKS, fleet, planned, report, statuses, without_times
 from tests.opened import Watch
 
 pytestmark = pytest.mark.usefixtures("in_process")
@@ -37,9 +38,8 @@ def checked(capfdbinary: pytest.CaptureFixture[bytes], *arguments: str) -> list[
 
 def reports(store: Store) -> list[str]:
     """Those of the latest run, in the order of its plan."""
-    record = store.run()
-    rows = sorted(store.rows(record.id), key=lambda row: row.number)
-    return [without_times(entry_of_row(store, record, row)) for row in rows]
+    rows = sorted(store.rows(store.run().id), key=lambda row: row.number)
+    return [report(store, row) for row in rows]
 
 
 @pytest.fixture
@@ -208,6 +208,28 @@ def test_a_named_run_keeps_its_plan(models: Path, store: Store):
     assert store.run("job-7").planned == 5
     with pytest.raises(UsageError, match="job-7 is another"):
         planned([models / "a.onnx"], store, name="job-7")
+
+
+@pytest.mark.parametrize("name", [None, "job-7"])
+def test_a_run_that_was_lost_before_its_plan_was_there_goes_on(models: Path, store: Store, name: str | None):
+    """The same command makes the same plan, and need not wait for another."""
+    record = planned([models], store, name=name)
+    (store.place.path / f"runs/{record.id}/plan.jsonl").unlink()
+
+    assert planned([models], store, name=name).id == record.id
+    assert len(list(store.plan(record.id))) == record.planned
+
+
+def test_nobody_makes_another_plan_for_a_run(models: Path, store: Store, monkeypatch: pytest.MonkeyPatch):
+    """Over sources that changed meanwhile it waits for whoever began the run, and says so where nobody comes."""
+    record = planned([models], store, name="job-7")
+    (store.place.path / f"runs/{record.id}/plan.jsonl").unlink()
+    (models / "late.onnx").write_bytes((models / "a.onnx").read_bytes())
+    monkeypatch.setattr(planning, "PLAN_SECONDS", 0.1)
+
+    with pytest.raises(StoreError, match="run job-7 has no plan: whoever began it was lost; use another --run"):
+        planned([models], store, name="job-7")
+    assert not store.has_plan(record.id)
 
 
 def stopped(rows: Iterator[Any], after: int) -> None:

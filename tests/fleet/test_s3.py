@@ -10,9 +10,10 @@ import pytest
 from moto.server import ThreadedMotoServer
 from s3fs import S3FileSystem
 
+from initaudit.fleet.place import StoreError
 from initaudit.fleet.plan import Shard
 from initaudit.fleet.store import Store
-from tests.fleet.running import fleet, statuses
+from tests.fleet.running import fleet, planned, statuses
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def s3() -> Iterator[str]:
         for name, value in (("ACCESS_KEY_ID", "any"), ("SECRET_ACCESS_KEY", "any"), ("DEFAULT_REGION", "us-east-1")):
             patch.setenv(f"AWS_{name}", value)
         S3FileSystem.clear_instance_cache()  # one of another test speaks to another server
-        fsspec.filesystem("s3").mkdir("/fleet")
+        fsspec.filesystem("s3").mkdirs("/fleet", exist_ok=True)
         yield "s3://fleet"
         S3FileSystem.clear_instance_cache()
     server.stop()
@@ -51,3 +52,9 @@ def test_a_bucket_is_a_source_and_a_store(s3: str, models: Path):
     assert not store.create_run(record)
     assert statuses(second) == {"a": "cached", "outside": "cached"}
     assert statuses(third) == {"a": "cached", "outside": "audited"}
+
+
+def test_a_bucket_that_is_not_there_is_told(s3: str, models: Path):
+    """As a store that cannot be written, by its name."""
+    with pytest.raises(StoreError, match=r"^store s3://nowhere/store: runs/.*bucket does not exist"):
+        planned([models], Store("s3://nowhere/store"))
