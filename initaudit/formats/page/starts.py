@@ -12,8 +12,7 @@ from jinja2.utils import htmlsafe_json_dumps
 from initaudit.formats.page.page import rendered
 from initaudit.formats.page.words import visible
 from initaudit.formats.printing import number
-from initaudit.starts.schemes import AS_IS, AUTO
-from initaudit.starts.telling import HEADINGS, cells, values
+from initaudit.formats.starts import AS_IS, AUTO, HEADINGS, cells, values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
