@@ -20,6 +20,7 @@ from initaudit.fixing.options import FixOptions
 from initaudit.format import FormatOptions, find_format
 from initaudit.starts.compare import Comparison, compare
 from initaudit.starts.schemes import DEFAULT, read_starts
+from initaudit.starts.start import Start
 from tests.networks import mlp, normal
 
 SCHEMA = json.loads(files("initaudit").joinpath("schema.json").read_text())
@@ -61,6 +62,27 @@ def test_the_best_stands_first_and_the_sentence_names_it_and_the_file(compared: 
     assert compared.winner == order[0]
     assert compared.sentence.startswith(f"{order[0]} is the best start")
     assert "as it is: trainability" in compared.sentence
+
+
+def test_starts_are_ranked_by_steps_then_by_how_surely_they_learn():
+    """Those that learn first, the fastest of them first; of equally fast ones the surer, unless two draws differ by as much; then who has fewer findings."""
+
+    def made(name: str, score: float | None, slowness: float | None, findings: int = 0) -> Start:
+        return Start(scheme=name, verdict={"trainability": score, "slowness": slowness}, findings={"INI101": findings})
+
+    ranked = (
+        made("fast", 0.99, 1.02, 0),
+        made("as fast, with findings", 1.0, 0.98, 2),
+        made("as fast, less sure", 0.7, 1.0),
+        made("slow", 1.0, 4.0),
+        made("nearly", 0.4, None),
+        made("never", 0.0, None),
+        made("unknown", None, None),
+    )
+    found = list(ranked[::-1])
+    found.sort(key=lambda start: start.rank)
+
+    assert found == list(ranked)
 
 
 def test_as_it_is_says_what_the_audit_says(compared: Comparison):
