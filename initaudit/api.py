@@ -133,13 +133,12 @@ def compare(
         ModelError: the model cannot be read.
         UsageError: as for `audit`.
     """
-    from initaudit.options import read_layer_names
+    from initaudit.fixing.options import FixOptions
     from initaudit.starts import compare as starts
-    from initaudit.starts.measure import DrawOptions
     from initaudit.starts.schemes import DEFAULT, read_starts
 
     chosen = DEFAULT if schemes is None else read_starts([schemes] if isinstance(schemes, str) else schemes)
-    drawn = DrawOptions(gain=gain, bias=bias, exclude=read_layer_names(exclude))
+    drawn = _with(FixOptions(), {"gain": gain, "bias": bias, "exclude": exclude})
     return starts.compare(source, chosen, _with(_checked(config), options), drawn)
 
 

@@ -60,6 +60,14 @@ class Format(abc.ABC):
         """Whether it shows comparisons."""
         return type(self).compare is not Format.compare
 
+    def starts(self, document: Mapping[str, Any], options: FormatOptions) -> str:
+        """As `render`, of one network under several initialisations as `initaudit.starts.document` makes it; override it likewise."""
+        raise UsageError(f"output format {self.name!r} cannot show a comparison")
+
+    def can_show_starts(self) -> bool:
+        """Whether it shows those."""
+        return type(self).starts is not Format.starts
+
 
 @cache
 def all_formats() -> dict[str, Format]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
 import signal
 import sys
@@ -13,6 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from initaudit.cli.gate import EXIT_ERROR
+from initaudit.cli.lazy import LazyGroup
 from initaudit.cli.streams import UNWRITABLE, flushed, occupy, say, why
 from initaudit.errors import internal_error
 from initaudit.files import current_folder
@@ -53,28 +53,10 @@ ENDINGS = (signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [
 """Signals that end a process which does not handle them. SIGINT Python handles itself."""
 
 
-class _LazyGroup(click.Group):
-    """Imports a command's module when the command is run or its help is asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        del ctx
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        del ctx
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = importlib.import_module(f"initaudit.cli.{cmd_name}").command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        del ctx
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
-
-
 @click.command(
-    cls=_LazyGroup,
+    cls=LazyGroup,
+    summaries=COMMANDS,
+    module="initaudit.cli.{}",
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 nothing found at or above --fail-on; 1 findings; 2 usage, unreadable input or internal error; 130 interrupted.",
 )

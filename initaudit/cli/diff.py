@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from initaudit.cli.models import STDIN, label
-from initaudit.cli.options import FORMATS, audit_options, formats_option, run_options_of, take_settings
+from initaudit.cli.options import (
+    FORMATS,
+    audit_options,
+    comparison_files,
+    formats_option,
+    run_options_of,
+    take_settings,
+)
 from initaudit.config import FAIL_ON
 
 if TYPE_CHECKING:
@@ -22,15 +29,7 @@ if TYPE_CHECKING:
 @click.argument("before", type=click.Path())
 @click.argument("after", type=click.Path())
 @formats_option("formats", FORMATS)
-@click.option(
-    "-o",
-    "--output",
-    "files",
-    multiple=True,
-    type=click.Path(dir_okay=False),
-    metavar="FILE",
-    help="File for the comparison; the n-th -o belongs to the n-th format, which follows from the suffix where none is given. - is stdout.",
-)
+@comparison_files
 @click.option(
     "--fail-on", type=click.Choice(FAIL_ON), help="Lowest severity of a new finding for exit code 1 (default error)."
 )
@@ -47,7 +46,7 @@ def command(before: str, after: str, **options: Any) -> int:
     from initaudit.cli.output import command_line, keep_apart, pair_outputs, write_comparison
     from initaudit.engines.comparing import weight_changes
     from initaudit.errors import UsageError
-    from initaudit.format import FormatOptions
+    from initaudit.format import Format, FormatOptions
     from initaudit.formats.printing import visible
     from initaudit.formats.telling import failures
     from initaudit.registry import faults
@@ -56,7 +55,7 @@ def command(before: str, after: str, **options: Any) -> int:
 
     unchanged_fails = options.pop("fail_on_unchanged")
     outputs = [Output(file=file) for file in options.pop("files")]
-    pairs = pair_outputs(options.pop("formats"), outputs, comparing=True)
+    pairs = pair_outputs(options.pop("formats"), outputs, able=Format.can_compare)
     keep_apart((before, after), (path for _, path in pairs))
     settings = take_settings(options)
     run, fail_on = settings.run, settings.config().fail_on

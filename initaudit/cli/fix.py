@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from initaudit.cli.completion import complete_schemes
+from initaudit.cli.drawing import draw_options
 from initaudit.cli.models import STDIN, label
 from initaudit.cli.options import audit_options, formats_option, run_options_of, take_settings
 from initaudit.config import FAIL_ON
 from initaudit.formats.printing import visible
-from initaudit.redrawing.choice import BIASES, MODES
+from initaudit.redrawing.choice import MODES
 
 if TYPE_CHECKING:
     from initaudit.engines.fixing import Fixed
@@ -37,19 +38,7 @@ if TYPE_CHECKING:
     type=click.Choice(MODES),
     help="Draw anew (resample, default), or multiply the weights and keep their direction and the biases (rescale).",
 )
-@click.option("--gain", type=float, metavar="X", help="Factor on the weights that are drawn (default 1).")
-@click.option(
-    "--bias",
-    type=click.Choice(BIASES),
-    help="Of layers that are drawn: zero, or 1 in a forget gate (auto, default); zero; or as they are (keep).",
-)
-@click.option(
-    "--exclude",
-    "fix_exclude",
-    multiple=True,
-    metavar="GLOB",
-    help="Leave layers with this name (or glob) as they are. Repeatable.",
-)
+@draw_options
 @click.option(
     "--layers", multiple=True, metavar="GLOB", help="Change only layers with this name (or glob). Repeatable."
 )

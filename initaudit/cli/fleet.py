@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-
 import click
+
+from initaudit.cli.lazy import LazyGroup
 
 COMMANDS = {
     "run": "Audit every model of the sources that is not in the store yet.",
@@ -16,26 +16,6 @@ COMMANDS = {
 """Each in its file, `cli/fleet_<name>.py`."""
 
 
-class _Group(click.Group):
-    """Imports a command's module when the command is run or its help is asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        del ctx
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        del ctx
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = importlib.import_module(f"initaudit.cli.fleet_{cmd_name}").command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        del ctx
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
-
-
-@click.command("fleet", cls=_Group)
+@click.command("fleet", cls=LazyGroup, summaries=COMMANDS, module="initaudit.cli.fleet_{}")
 def command() -> None:
     """Audit any number of models on any number of machines, and keep the results in a store: nothing is audited twice, and nothing is lost."""

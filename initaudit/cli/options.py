@@ -29,32 +29,46 @@ def formats_option(name: str, text: str) -> Callable[[F], F]:
     )
 
 
+def comparison_files(function: F) -> F:
+    """-o, repeatable, of a command that shows a comparison in the formats of `formats_option`."""
+    return click.option(
+        "-o",
+        "--output",
+        "files",
+        multiple=True,
+        type=click.Path(dir_okay=False),
+        metavar="FILE",
+        help="File for the comparison; the n-th -o belongs to the n-th format, which follows from the suffix where none is given. - is stdout.",
+    )(function)
+
+
 def audit_options(function: F) -> F:
     """Everything that decides what an audit does and which findings count."""
-    return _decorated(function, _AUDIT_OPTIONS)
+    return decorated(function, _AUDIT_OPTIONS)
 
 
 def filter_options(function: F) -> F:
     """Everything that decides which findings count, and no more."""
-    return _decorated(function, (*_FILTERS, _BASELINE))
+    return decorated(function, (*_FILTERS, _BASELINE))
 
 
 def gate_options(function: F) -> F:
     """What decides the exit code."""
-    return _decorated(function, _GATE_OPTIONS)
+    return decorated(function, _GATE_OPTIONS)
 
 
 def run_options(function: F) -> F:
     """What is done beside the audits: which reports are written, how, and where."""
-    return _decorated(function, tuple(_RUN_OPTIONS.values()))
+    return decorated(function, tuple(_RUN_OPTIONS.values()))
 
 
 def run_options_of(*names: str) -> Callable[[F], F]:
     """Some of the same."""
-    return lambda function: _decorated(function, tuple(_RUN_OPTIONS[name] for name in names))
+    return lambda function: decorated(function, tuple(_RUN_OPTIONS[name] for name in names))
 
 
-def _decorated(function: F, options: Sequence[Callable[[F], F]]) -> F:
+def decorated(function: F, options: Sequence[Callable[[F], F]]) -> F:
+    """With these options, in this order in its help."""
     for option in reversed(options):
         function = option(function)
     return function

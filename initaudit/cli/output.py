@@ -19,6 +19,7 @@ from initaudit.format import FormatOptions, find_format, format_of
 from initaudit.report.document import head
 
 if TYPE_CHECKING:
+    from initaudit.format import Format
     from initaudit.report.outcome import Outcome
     from initaudit.settings.run import Output
 
@@ -27,12 +28,12 @@ MAX_WIDTH = 120
 
 
 def pair_outputs(
-    formats: Sequence[str], outputs: Sequence[Output], *, comparing: bool = False
+    formats: Sequence[str], outputs: Sequence[Output], *, able: Callable[[Format], bool] = lambda _: True
 ) -> list[tuple[str, Path | None]]:
     """(format, file or None for stdout).
 
-    Raises UsageError where two would share stdout, a file has no format, there is no such format, it cannot show a comparison though it is
-    asked to (`comparing`), or a file cannot appear there.
+    Raises UsageError where two would share stdout, a file has no format, there is no such format, it is not `able` to show the comparison that
+    is asked for, or a file cannot appear there.
     """
     if not formats and outputs:
         formats = [output.format or _format_of(output.file or "") for output in outputs]
@@ -43,7 +44,7 @@ def pair_outputs(
         (name, None if file in (None, "-") else Path(file or "")) for name, file in zip(formats, files, strict=True)
     ]
     for name, path in pairs:
-        if not find_format(name).can_compare() and comparing:
+        if not able(find_format(name)):
             raise UsageError(f"output format {name!r} cannot show a comparison")
         if path is not None:
             check_writable(path)
@@ -147,11 +148,15 @@ def write_comparison(
     *,
     color: bool | None,
     quiet: bool,
+    shown: Callable[[Format], Callable[[Mapping[str, Any], FormatOptions], str]] = lambda form: form.compare,
 ) -> None:
-    """A comparison in each of the formats, as text on stdout where none was asked for. Raises UsageError naming the format or the file that failed."""
+    """A comparison in each of the formats, as text on stdout where none was asked for. Raises UsageError naming the format or the file that failed.
+
+    `shown` gives the method of a format that shows it.
+    """
     for name, path in pairs or [("text", None)]:
-        shown = for_terminal(options, color) if path is None and name == "text" else options
-        data = b"".join(_encoded(name, (find_format(name).compare(d, shown) for d in [document])))
+        looks = for_terminal(options, color) if path is None and name == "text" else options
+        data = b"".join(_encoded(name, (shown(find_format(name))(d, looks) for d in [document])))
         if path is None:
             sys.stdout.buffer.write(data)
             sys.stdout.flush()

@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from initaudit.engines.auditing import Subject
-    from initaudit.starts.measure import DrawOptions
+    from initaudit.fixing.options import FixOptions
     from initaudit.task import Watch
 
 
 def starts_in_worker(
     subject: Subject,
     schemes: Sequence[str],
-    drawn: DrawOptions,
+    drawn: FixOptions,
     command: Sequence[str] | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Mapping[str, Any]:
@@ -27,7 +27,7 @@ def starts_in_worker(
 
 
 def _compare(
-    subject: Subject, schemes: Sequence[str], drawn: DrawOptions, command: Sequence[str] | None, watch: Watch
+    subject: Subject, schemes: Sequence[str], drawn: FixOptions, command: Sequence[str] | None, watch: Watch
 ) -> dict[str, Any]:
     from initaudit.starts.compare import compare
 

@@ -10,16 +10,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from jinja2.utils import htmlsafe_json_dumps
-from markupsafe import Markup
 
 from initaudit.fleet.noting import STATUSES
 from initaudit.fleet.trends import Fate
 from initaudit.formats.page.overview import common_folder
-from initaudit.formats.page.page import environment, joined, policy_hash
+from initaudit.formats.page.page import rendered
 from initaudit.formats.page.words import shorten, visible
 from initaudit.version import __version__
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
+
     from initaudit.fleet.noting import Noted
     from initaudit.fleet.overview import Overview
     from initaudit.fleet.trends import Change
@@ -58,15 +59,16 @@ def index_page(view: Overview, *, with_pages: bool) -> str:
         view: of the run.
         with_pages: each model with a report has its own page at `page_of`; else the page says how to have it made.
     """
-    templates = environment()
-    script, style = joined(templates, SCRIPTS), joined(templates, STYLES)
     folder = common_folder([model.path for model in view.models])
     first = [
         _row(model, view.changes.get(model.path), folder, with_pages=with_pages) for model in view.models[:STATIC_ROWS]
     ]
     turned, rules = view.turned, view.rules
-    return templates.get_template("fleet.html.j2").render(
-        version=__version__,
+    return rendered(
+        "fleet.html.j2",
+        scripts=SCRIPTS,
+        styles=STYLES,
+        tool={"name": "initaudit", "version": __version__},
         run=view.record,
         address=view.address,
         folder=folder,
@@ -82,10 +84,6 @@ def index_page(view: Overview, *, with_pages: bool) -> str:
         rules=rules,
         rows=first,
         island=_island(view, folder, [code for code, *_ in rules], with_pages=with_pages),
-        script=Markup(script),  # noqa: S704  # files of this package
-        style=Markup(style),  # noqa: S704  # files of this package
-        script_hash=policy_hash(script),
-        style_hash=policy_hash(style),
     )
 
 

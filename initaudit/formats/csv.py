@@ -79,6 +79,13 @@ class Csv(Format):
         header = ("model.before", "model.after", *CHANGE, *columns)
         return lines([header, *(row for model in document["comparisons"] for row in _change_rows(model, statistics))])
 
+    def starts(self, document: Mapping[str, Any], options: FormatOptions) -> str:
+        """A row a layer of each start."""
+        from initaudit.formats import csv_starts
+
+        del options
+        return lines([csv_starts.COLUMNS, *csv_starts.start_rows(document)])
+
 
 def lines(rows: Iterable[Iterable[Any]]) -> str:
     """Rows as RFC 4180 has them, text made harmless."""

@@ -29,3 +29,10 @@ class Html(Format):
 
         del options
         return comparison_page(document)
+
+    def starts(self, document: Mapping[str, Any], options: FormatOptions) -> str:
+        """The table, a line a start through depth, and what the activations see."""
+        from initaudit.formats.page.starts import starts_page
+
+        del options
+        return starts_page(document)

@@ -35,6 +35,11 @@ class JsonFormat(Format):
         head = {key: value for key, value in document.items() if key != "comparisons"}
         return "".join(_document(head, "comparisons", document["comparisons"]))
 
+    def starts(self, document: Mapping[str, Any], options: FormatOptions) -> str:
+        """The document, `starts` in the schema, in one line."""
+        del options
+        return json_text(document) + "\n"
+
 
 def _document(head: Mapping[str, Any], name: str, parts: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     members = ", ".join(f"{json_text(key)}: {json_text(value)}" for key, value in head.items() if key != "run")

@@ -58,6 +58,12 @@ class TextFormat(Format):
 
         return _printed(options, partial(show, document, options))
 
+    def starts(self, document: Part, options: FormatOptions) -> str:
+        """A table, best first, then who wins and why."""
+        from initaudit.formats.text_starts import show
+
+        return _printed(options, partial(show, document, options))
+
 
 def _printed(options: FormatOptions, show: Callable[[Console], None]) -> str:
     """What `show` prints, without blanks at the ends of the lines."""

@@ -150,22 +150,18 @@ def probe(
             seed=options.seed,
             provider=options.provider,
         )
-    answers, missing, interrupted = [first], dict(skipped), False
+    told, missing, interrupted = [(plans[0], first)], dict(skipped), False
     for plan in plans[1:]:
         try:
-            answer = _probe_plan(run, plan)
-            if (unmeasured := answer.get("unmeasured")) is not None:
-                missing |= dict.fromkeys((layer.name for layer in plan.layers), unmeasured)
-            else:
-                answers.append(answer)
+            told.append((plan, _probe_plan(run, plan)))
         except ProbeError as error:
             missing |= {layer.name: str(error) for layer in plan.layers}
             interrupted = interrupted or _is_abortion(error)
+    measured = [answer for _, answer in told if "unmeasured" not in answer]
+    if measured:
+        missing |= {layer.name: a["unmeasured"] for plan, a in told if "unmeasured" in a for layer in plan.layers}
     elsewhere = frozenset(layer.name for plan in plans[1:] for layer in plan.layers)
-    if "unmeasured" in first and len(answers) > 1:
-        missing |= dict.fromkeys((layer.name for layer in plans[0].layers), first["unmeasured"])
-        del answers[0]
-    result = _result(merged(answers), missing, options)
+    result = _result(merged(measured or [first]), missing, options)
     return replace(result, elsewhere=elsewhere, interrupted=result.interrupted or interrupted)
 
 

@@ -6,14 +6,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from initaudit.auditor import audit
+from initaudit.fixing.options import FixOptions
+from initaudit.remembering import remembering
 from initaudit.starts.document import starts_document
-from initaudit.starts.measure import DrawOptions, measure_starts
+from initaudit.starts.measure import measure_starts
+from initaudit.starts.schemes import AS_IS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from initaudit.config import Config
     from initaudit.model.load import Source
+
+WIDTH = 120
+"""Columns of the text of `str`. A judgement: all columns of the table fit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,15 +46,11 @@ class Comparison:
 
     def to_html(self) -> str:
         """One self-contained page."""
-        from initaudit.starts.page import starts_page
-
-        return starts_page(self.document)
+        return self._as("html")
 
     def to_csv(self) -> str:
         """A row a layer of each start."""
-        from initaudit.starts.csv import starts_csv
-
-        return starts_csv(self.document)
+        return self._as("csv")
 
     def _repr_html_(self) -> str:
         """In a notebook: the page, in a frame of its own, so that its styles stay in it."""
@@ -55,24 +60,39 @@ class Comparison:
 
     def __str__(self) -> str:
         """The table, best first, and who wins."""
-        from initaudit.starts.text import WIDTH, starts_text
+        return self._as("text")
 
-        return starts_text(self.document, width=WIDTH)
+    def _as(self, form: str) -> str:
+        from initaudit.format import FormatOptions, find_format
+
+        return find_format(form).starts(self.document, FormatOptions(width=WIDTH))
 
 
+@np.errstate(all="ignore")  # as in an audit: what is not finite is found and reported
 def compare(
     source: Source,
     schemes: Sequence[str],
     config: Config,
-    drawn: DrawOptions | None = None,
+    drawn: FixOptions | None = None,
     progress: Callable[[str], None] = lambda _: None,
     command: Sequence[str] | None = None,
 ) -> Comparison:
-    """Measure the network under each scheme; arguments as for `measure_starts`. Raises ModelError, UsageError."""
+    """Measure the network under each scheme.
+
+    Args:
+        source: as for `audit`.
+        schemes: as for `measure_starts`, and so `config`, `drawn` and `progress`.
+        config: options of all audits.
+        drawn: gain, biases and spared layers.
+        progress: called with what is being measured.
+        command: the command line, for the document.
+
+    Raises:
+        ModelError, UsageError, ProbeError: as for `audit` and `measure_starts`.
+    """
     started = datetime.now(UTC)
-    starts, itself = [], None
-    for start, report in measure_starts(source, schemes, config, drawn, progress):
-        starts.append(start)
-        itself = report
-    assert itself is not None
+    with remembering():
+        progress(AS_IS)
+        itself = audit(source, config)
+        starts = list(measure_starts(itself, schemes, config, drawn or FixOptions(), progress))
     return Comparison(document=starts_document(starts, itself, started=started, command=command))

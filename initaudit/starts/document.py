@@ -29,7 +29,7 @@ def starts_document(
         started: when the command began.
         command: the command line.
     """
-    entry = itself.to_dict()["reports"][0]
+    entry = itself.entry()
     ranked = sorted(starts, key=lambda start: start.rank)
     return {
         **head(started=started, command=command),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from initaudit.judgement.score import TRAINABLE
+from initaudit.report.comparison import TRAINABILITY_STEP
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from initaudit.redrawing.choice import Change, Refusal
     from initaudit.report.report import Report
 
-STEP = 0.05
-"""Difference in trainability that puts one start before another, as `diff` calls it one: draws of one scheme differ by a fifth of it."""
 MEASURED = ("variance", "predicted_variance", "mean_square", "gradient_rms", "weight_gradient_ratio", "similarity", "saturated", "dead", "nonfinite", "histogram")  # fmt: skip
 """What is kept of the signal at each layer."""
 
@@ -60,7 +59,7 @@ class Start:
         return (
             0.0,
             2.0 if self.slowness is None else max(1.0, round(self.slowness, 1)),
-            -round(score / STEP),
+            -round(score / TRAINABILITY_STEP),
             sum(self.findings.values()),
         )
 
@@ -79,7 +78,7 @@ class Start:
 
 def start_of(scheme: str, report: Report, *, changes: Sequence[Change] = (), refusals: Sequence[Refusal] = ()) -> Start:
     """What is kept of the audit of a network drawn by a scheme."""
-    entry = report.to_dict()["reports"][0]
+    entry = report.entry()
     drawn = {change.layer: change.scheme for change in changes}
     active = [f for f in entry["findings"] if f["suppressed"] is None and f["severity"] in ("error", "warning")]
     return Start(

@@ -47,7 +47,7 @@ def test_every_format_goes_to_the_file_whose_suffix_names_it(model: Path, tmp_pa
     ("words", "says"),
     [
         (["--schemes", "he_norml"], "unknown scheme 'he_norml'"),
-        (["-o", "c.xyz"], "no format has this suffix"),
+        (["-o", "c.xyz"], "no format has the suffix '.xyz'"),
         (["--output-format", "json", "--output-format", "csv"], "only one format can go to stdout"),
         (["--gain", "-1"], "gain"),
     ],

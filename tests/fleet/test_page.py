@@ -68,6 +68,12 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> str:
     return index_page(seen(tmp_path_factory.mktemp("store"), before, after), with_pages=False)
 
 
+def test_the_skip_link_leads_to_the_models(small: str):
+    """Whoever moves by keys gets past the head."""
+    assert 'href="#all"' in small
+    assert small.count('id="all"') == 1
+
+
 def test_ten_thousand_models_fit_into_a_page(large: tuple[str, float]):
     """Below 5 MB, made within 5 CPU seconds from two runs of ten thousand rows."""
     text, seconds = large

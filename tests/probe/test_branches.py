@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx
 import pytest
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 import initaudit
+import initaudit.probe
 from tests.networks import he, mlp, model
 
 pytestmark = pytest.mark.usefixtures("in_process")
@@ -68,6 +71,28 @@ def test_both_branches_are_probed_where_the_data_decide():
     assert found["one"] == pytest.approx(2.0, rel=0.3)
     assert found["two"] == pytest.approx(18.0, rel=0.3)
     assert all(a.signal is not None and a.signal.gradient_rms for a in report.audit.layers)
+
+
+@pytest.mark.parametrize("silent", [0, 1])
+def test_a_branch_without_a_signal_does_not_hide_that_of_another(silent: int, monkeypatch: pytest.MonkeyPatch):
+    """Its layers are told with the reason, the others as measured, whichever branch is probed first."""
+    asked, ask = [], initaudit.probe._probe_plan
+
+    def answer(run: Any, plan: Any) -> Any:
+        asked.append(plan)
+        nothing = {"unmeasured": "no input differs", "inputs": [], "notes": []}
+        return nothing if len(asked) == silent + 1 else ask(run, plan)
+
+    monkeypatch.setattr(initaudit.probe, "_probe_plan", answer)
+    probed = initaudit.audit(choosing(BY_DATA, layer("one", 1.0, 1), layer("two", 3.0, 2)), probe="full").audit.probe
+
+    lost = {layer.name for layer in asked[silent].layers}
+    assert len(asked) == 2
+    assert {name: why for name, why in probed.not_probed.items() if name in lost} == dict.fromkeys(
+        lost, "no input differs"
+    )
+    assert set(probed.signals) == {layer.name for layer in asked[1 - silent].layers}
+    assert probed.status == "partial"
 
 
 def chain(name: str, scale: float, count: int = 5) -> onnx.GraphProto:

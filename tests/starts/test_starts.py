@@ -16,10 +16,11 @@ from onnx import numpy_helper
 import initaudit
 from initaudit.config import Config
 from initaudit.errors import ProbeError, UsageError
+from initaudit.fixing.options import FixOptions
+from initaudit.format import FormatOptions, find_format
 from initaudit.starts.compare import Comparison, compare
-from initaudit.starts.measure import DrawOptions
 from initaudit.starts.schemes import DEFAULT, read_starts
-from initaudit.starts.text import starts_text
+from initaudit.starts.start import Start
 from tests.networks import mlp, normal
 
 SCHEMA = json.loads(files("initaudit").joinpath("schema.json").read_text())
@@ -63,6 +64,27 @@ def test_the_best_stands_first_and_the_sentence_names_it_and_the_file(compared: 
     assert "as it is: trainability" in compared.sentence
 
 
+def test_starts_are_ranked_by_steps_then_by_how_surely_they_learn():
+    """Those that learn first, the fastest of them first; of equally fast ones the surer, unless two draws differ by as much; then who has fewer findings."""
+
+    def made(name: str, score: float | None, slowness: float | None, findings: int = 0) -> Start:
+        return Start(scheme=name, verdict={"trainability": score, "slowness": slowness}, findings={"INI101": findings})
+
+    ranked = (
+        made("fast", 0.99, 1.02, 0),
+        made("as fast, with findings", 1.0, 0.98, 2),
+        made("as fast, less sure", 0.7, 1.0),
+        made("slow", 1.0, 4.0),
+        made("nearly", 0.4, None),
+        made("never", 0.0, None),
+        made("unknown", None, None),
+    )
+    found = list(ranked[::-1])
+    found.sort(key=lambda start: start.rank)
+
+    assert found == list(ranked)
+
+
 def test_as_it_is_says_what_the_audit_says(compared: Comparison):
     """And `auto` what the audit says of the file that `fix` writes."""
     itself = initaudit.audit(NETWORK)
@@ -91,7 +113,11 @@ def test_the_model_stays_as_it_is(compared: Comparison):
 def test_the_document_follows_the_schema_and_every_output_holds_every_start(compared: Comparison):
     """Terminal, page and CSV say the same of each; the page shows it without a script too."""
     jsonschema.validate(json.loads(json.dumps(compared.document, allow_nan=False)), SCHEMA)
-    table, page, rows = starts_text(compared.document, width=100), compared.to_html(), compared.to_csv()
+    table, page, rows = (
+        find_format("text").starts(compared.document, FormatOptions(width=100)),
+        compared.to_html(),
+        compared.to_csv(),
+    )
     cut = page[: page.index('<script type="application/json"')]
 
     for scheme in SCHEMES:
@@ -124,8 +150,8 @@ def test_what_cannot_be_measured_is_no_network_that_does_not_learn():
     assert "it is known whether the network learns" in compare(NETWORK, ("as-is",), Config(probe="none")).sentence
 
 
-@pytest.mark.parametrize("drawn", [DrawOptions(exclude=("hed",)), DrawOptions()])
-def test_a_layer_that_is_not_there_is_a_usage_error(drawn: DrawOptions):
+@pytest.mark.parametrize("drawn", [FixOptions(exclude=("hed",)), FixOptions()])
+def test_a_layer_that_is_not_there_is_a_usage_error(drawn: FixOptions):
     """Instead of a comparison of what was not asked for."""
     with pytest.raises(UsageError, match="no layer 'hed'"):
         compare(NETWORK, ("as-is", "he_normal hed=zeros"), Config(probe="none"), drawn)
@@ -133,7 +159,7 @@ def test_a_layer_that_is_not_there_is_a_usage_error(drawn: DrawOptions):
 
 def test_layers_can_be_left_out(compared: Comparison):
     """They hold what the file holds under every scheme."""
-    found = compare(NETWORK, ("as-is", "zeros"), Config(probe="none"), DrawOptions(exclude=("fc0",)))
+    found = compare(NETWORK, ("as-is", "zeros"), Config(probe="none"), FixOptions(exclude=("fc0",)))
     before, after = (start(found, scheme)["layers"] for scheme in ("as-is", "zeros"))
 
     assert after[0]["std"] == before[0]["std"]

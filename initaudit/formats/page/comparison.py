@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from markupsafe import Markup
-
 from initaudit.formats import differences
-from initaudit.formats.page.page import environment, joined, policy_hash
+from initaudit.formats.page.page import rendered
 from initaudit.formats.telling import subject
 
 if TYPE_CHECKING:
@@ -20,17 +18,12 @@ VERDICTS = {"worse": "fail", "mixed": "warn", "better": "pass", "same": "pass"}
 
 def comparison_page(document: Part) -> str:
     """One self-contained page for a comparison as `initaudit.report.comparison` makes it."""
-    style = joined(environment(), STYLES)
-    return (
-        environment()
-        .get_template("comparison.html.j2")
-        .render(
-            tool=document["tool"],
-            notes=[*document["notes"], *document["gate"]["missed"]],
-            models=[_model(model) for model in differences.by_outcome(document)],
-            style=Markup(style),  # noqa: S704  files of this package
-            style_hash=policy_hash(style),
-        )
+    return rendered(
+        "comparison.html.j2",
+        styles=STYLES,
+        tool=document["tool"],
+        notes=[*document["notes"], *document["gate"]["missed"]],
+        models=[_model(model) for model in differences.by_outcome(document)],
     )
 
 

@@ -62,9 +62,6 @@ def page(document: Mapping[str, Any], rules: Mapping[str, Mapping[str, str]]) ->
     `rules` explains the codes of the findings: code -> name, `summary` and further sections by title. The only times in the result are the
     document's: the same document gives the same page. Raises ValueError where a template file would end its own HTML element.
     """
-    templates = environment()
-    script = joined(templates, SCRIPTS)
-    style = joined(templates, STYLES)
     alone = len(document["reports"]) == 1
     folder = common_folder([report["model"]["path"] for report in document["reports"]])
     reports = by_urgency(
@@ -78,7 +75,10 @@ def page(document: Mapping[str, Any], rules: Mapping[str, Mapping[str, str]]) ->
         report |= {"changes": fix_view(fix, now, layer_anchors(now["layers"])), "fix": None}
     used = {code for report in reports for code in report["codes"]}
     used |= {code for change in (fix or {"changes": ()})["changes"] for code in change["reason"].split(", ")}
-    return templates.get_template("report.html.j2").render(
+    return rendered(
+        "report.html.j2",
+        scripts=SCRIPTS,
+        styles=STYLES,
         tool=document["tool"],
         schema_version=document["schema_version"],
         run={**RUN, **document.get("run", {})},
@@ -86,10 +86,29 @@ def page(document: Mapping[str, Any], rules: Mapping[str, Mapping[str, str]]) ->
         reports=reports,
         folder=folder,
         rules={code: rule for code, rule in sorted(rules.items()) if code in used},
+    )
+
+
+def rendered(template: str, *, scripts: Sequence[str] = (), styles: Sequence[str], **context: Any) -> str:
+    """A page with its scripts and styles in it, and their hashes for its policy.
+
+    Args:
+        template: name of the template's file.
+        scripts: names of files, in this order.
+        styles: likewise.
+        context: what the template shows.
+
+    Raises:
+        ValueError: one of the files would end its own HTML element.
+    """
+    templates = environment()
+    script, style = _joined(templates, scripts), _joined(templates, styles)
+    return templates.get_template(template).render(
+        **context,
         script=Markup(script),  # noqa: S704  # files of this package
         style=Markup(style),  # noqa: S704  # files of this package
-        script_hash=policy_hash(script),
-        style_hash=policy_hash(style),
+        script_hash=_policy_hash(script),
+        style_hash=_policy_hash(style),
     )
 
 
@@ -123,7 +142,7 @@ def environment() -> jinja2.Environment:
     return environment
 
 
-def joined(environment: jinja2.Environment, names: Sequence[str]) -> str:
+def _joined(environment: jinja2.Environment, names: Sequence[str]) -> str:
     """The files as one block of text that an HTML parser hands on unchanged, so that its hash holds."""
     assert environment.loader is not None
     block = "\n".join(environment.loader.get_source(environment, name)[0] for name in names)
@@ -134,6 +153,6 @@ def joined(environment: jinja2.Environment, names: Sequence[str]) -> str:
     return block
 
 
-def policy_hash(block: str) -> str:
+def _policy_hash(block: str) -> str:
     """What the content security policy knows a script or a style by."""
     return "sha256-" + base64.b64encode(hashlib.sha256(block.encode()).digest()).decode()

@@ -8,13 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jinja2.utils import htmlsafe_json_dumps
-from markupsafe import Markup
 
-from initaudit.formats.page.page import environment, joined, policy_hash
+from initaudit.formats.page.page import rendered
 from initaudit.formats.page.words import visible
 from initaudit.formats.printing import number
-from initaudit.starts.schemes import AS_IS, AUTO
-from initaudit.starts.telling import HEADINGS, cells, values
+from initaudit.formats.starts import AS_IS, AUTO, HEADINGS, cells, values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,14 +46,15 @@ WIDTH, HEIGHT = 120, 44
 
 def starts_page(document: Part) -> str:
     """One self-contained page for a document of `initaudit.starts.document`."""
-    templates = environment()
-    script, style = joined(templates, SCRIPTS), joined(templates, STYLES)
     starts = document["starts"]
     measured = [start for start in starts if start["layers"]]
     shown = _columns(measured)
     itself = next((start for start in measured if start["scheme"] == AS_IS), None)
     fresh = itself is None or itself["verdict"]["context"] == "fresh"
-    return templates.get_template("starts.html.j2").render(
+    return rendered(
+        "starts.html.j2",
+        scripts=SCRIPTS,
+        styles=STYLES,
         tool=document["tool"],
         run=document["run"],
         model=document["model"],
@@ -71,10 +70,6 @@ def starts_page(document: Part) -> str:
             AUTO: "what `initaudit fix` would write" if fresh else "every layer by its target",
         },
         island=htmlsafe_json_dumps(_island(measured), separators=(",", ":"), allow_nan=False),
-        script=Markup(script),  # noqa: S704  # files of this package
-        style=Markup(style),  # noqa: S704  # files of this package
-        script_hash=policy_hash(script),
-        style_hash=policy_hash(style),
     )
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 HEADINGS = ("start", "verdict", "learns", "slowness", "signal", "gradient", "saturated", "dead", "similarity", "findings")  # fmt: skip
 """Columns of the table, a row a start; `learns` is the trainability."""
 ARROW = "→"
+AS_IS, AUTO = "as-is", "auto"
+"""Starts that are no schemes, as the document names them."""
 
 
 def cells(start: Part) -> list[str]:

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from initaudit.formats.csv import lines
-from initaudit.starts.start import MEASURED
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 OF_START = ("status", "trainability", "slowness")
 OF_LAYER = ("name", "title", "op_type", "activation", "scheme", "std")
-OF_SIGNAL = tuple(name for name in MEASURED if name != "histogram")
+OF_SIGNAL = (
+    "variance", "predicted_variance", "mean_square", "gradient_rms", "weight_gradient_ratio", "similarity", "saturated", "dead", "nonfinite",
+)  # fmt: skip
 COLUMNS = ("model", "start", *OF_START, *OF_LAYER, *OF_SIGNAL, "why")
 """The same in every version of the schema; new ones are put before `why`."""
 
 
-def starts_csv(document: Mapping[str, Any]) -> str:
-    """The header, then the rows; a start without layers, or one that could not be measured, is a row of its own."""
-    return lines([COLUMNS, *_rows(document)])
-
-
-def _rows(document: Mapping[str, Any]) -> Iterator[list[Any]]:
+def start_rows(document: Mapping[str, Any]) -> Iterator[list[Any]]:
+    """A row a layer of each start; one without layers, or that could not be measured, is a row of its own."""
     for start in document["starts"]:
         verdict = start["verdict"] or {}
         first = [document["model"]["path"], start["scheme"], *(verdict.get(name) for name in OF_START)]
