@@ -24,6 +24,12 @@ def remembering() -> Iterator[None]:
         _known.reset(token)
 
 
+def is_known(key: Callable[[], Hashable]) -> bool:
+    """Whether the answer under this key is remembered."""
+    known = _known.get()
+    return known is not None and key() in known
+
+
 def once(key: Callable[[], Hashable], ask: Callable[[], T], keep: Callable[[T], bool] = lambda _: True) -> T:
     """What `ask` gives, or gave before under the same key; an answer that `keep` rejects is not remembered.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from initaudit.auditor import audit
+from initaudit.fixing.lazily import Lazily
 from initaudit.model.load import private_copy
 from initaudit.redrawing.positions import set_values
 from initaudit.redrawing.split import copies, split
@@ -61,8 +62,9 @@ class Candidate:
         keys = {id(tensor): key for key, tensor in tensors(model)}
         touched = set()
         for identity, tensor in contents.tensors.items():
-            if _differs(tensor, contents.values[identity]):
-                set_values(tensor, contents.values[identity])
+            values = contents.values.pop(identity)  # held by the message from here on
+            if _differs(tensor, values):
+                set_values(tensor, values)
                 touched.add(keys[identity])
         if not touched:
             return replace(self, refusals=_together(self.refusals, refusals)) if refusals else None
@@ -90,9 +92,9 @@ class Candidate:
         held = {name for _, name in self.touched}
         return frozenset(copy for copy, stored in self.split.items() if copy in held or stored in held)
 
-    def values(self) -> dict[Key, np.ndarray]:
+    def values(self) -> Mapping[Key, np.ndarray]:
         """The new values of every touched tensor, in its own type."""
-        return {key: tensor.array() for key, tensor in tensors(self.model) if key in self.touched}
+        return Lazily({key: tensor.array for key, tensor in tensors(self.model) if key in self.touched})
 
 
 def tensors(model: Model) -> Iterator[tuple[Key, Tensor]]:
@@ -106,7 +108,7 @@ def tensors(model: Model) -> Iterator[tuple[Key, Tensor]]:
 def _differs(tensor: Tensor, values: np.ndarray) -> bool:
     """Whether the stored values would change."""
     held = tensor.array().reshape(-1)
-    return not np.array_equal(values.astype(held.dtype).view(held.dtype), held)
+    return not np.array_equal(values.astype(held.dtype, copy=False), held)
 
 
 def _as_it_is(change: Change, held: Collection[str]) -> Change:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from initaudit.findings import Severity
 from initaudit.fixing.candidate import Candidate, nothing, tensors
 from initaudit.fixing.choose import check_options, is_asked_for
 from initaudit.fixing.ladder import Step, climb
+from initaudit.fixing.lazily import Lazily
 from initaudit.fixing.left import Left, left_by
 from initaudit.fixing.notes import notes_of
 from initaudit.fixing.options import FixOptions
@@ -138,7 +140,7 @@ def _write(source: Source, found: Candidate, target: Path, config: Config, optio
     values = found.values()
     touched = {key: tensor for key, tensor in tensors(model) if key in values}
     assert touched.keys() == values.keys()
-    changed = {id(tensor): values[key] for key, tensor in touched.items()}
+    changed = Lazily({id(tensor): partial(values.__getitem__, key) for key, tensor in touched.items()})
     own = {id(tensor): tensor for tensor in touched.values()}
     return tuple(write_recorded(model, target, changed, own, found.changes, seed=config.seed, recipe=options))
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import mmap
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from initaudit.files import atomic_file
 from initaudit.fixing.copying import copy_range, put, raw
 from initaudit.fixing.external_data import places_of, write_data
 from initaudit.fixing.generations import free_name, is_data_of, remove_earlier
+from initaudit.fixing.lazily import Lazily
 from initaudit.fixing.splicing import WITHIN, Range, length_of, pieces_of
 from initaudit.model.load import version_of
 from initaudit.model.outline import MalformedError
@@ -51,12 +53,13 @@ def write_model(
     outside = {id(proto) for proto, _ in places}
     initializers = list(model.proto.graph.initializer)  # held: a wrapper that nobody holds leaves its id to another
     main = set(map(id, initializers))
-    values: dict[int, np.ndarray] = {}
+    make: dict[int, Callable[[], np.ndarray]] = {}
     for key, tensor in touched.items():
         if id(tensor.proto) in outside or (model.path is not None and id(tensor.proto) in main):
-            values[id(tensor.proto)] = stored(tensor, changed[key])
+            make[id(tensor.proto)] = partial(_new, tensor, changed, key)
         else:
             set_values(tensor, changed[key])
+    values = Lazily(make)
     if not places:
         _write_message(model, output, values)
         return [output]
@@ -68,7 +71,7 @@ def write_model(
     replaced = _replaced(model, output, places)
     try:
         write_data(data, output, places, values, replaced=replaced, like=model.path)
-        _write_message(model, output, {key: new for key, new in values.items() if key not in outside})
+        _write_message(model, output, {key: values[key] for key in values if key not in outside})
     except BaseException:
         data.unlink(missing_ok=True)
         raise
@@ -81,6 +84,10 @@ def stored(tensor: Tensor, values: np.ndarray) -> np.ndarray:
     assert isinstance(tensor.proto, TensorProto)
     dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.proto.data_type)
     return values.reshape(tensor.shape).astype(dtype, copy=False)
+
+
+def _new(tensor: Tensor, changed: Mapping[int, np.ndarray], key: int) -> np.ndarray:
+    return stored(tensor, changed[key])
 
 
 def _outside(model: Model) -> list[TensorProto]:

@@ -16,7 +16,8 @@ from initaudit.measuring.layer_audit import LayerAudit
 from initaudit.measuring.packed import with_packed_draws
 from initaudit.measuring.sharing import Readers, engine_for, may_be_shared, shared, shared_scans
 from initaudit.model.identity import digest_of
-from initaudit.remembering import once
+from initaudit.model.located import located
+from initaudit.remembering import is_known, once
 from initaudit.stats import WeightStats, weigh
 from initaudit.stats.provenance import LayerFacts, Provenance, recognise
 from initaudit.stats.weigh import weigh_scanned
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from initaudit.extraction.layer import Layer
+    from initaudit.views.weight import WeightView
 
 
 Targets: TypeAlias = Mapping[int, Target | None]
@@ -74,13 +76,18 @@ def _weigh_all(layers: Sequence[Layer], targets: Targets, seed: int, readers: Re
     found: dict[int, Weighing | str] = {}
 
     def settle(group: Sequence[Layer], stats: WeightStats | None = None) -> None:
-        def work() -> list[Weighing | str]:
-            return list(_weighings(group, targets, biases, seed, stats))
-
-        weighings = work() if stats else once(lambda: _question(group, targets, seed), work)
+        weighings = once(
+            lambda: _question(group, targets, seed), lambda: list(_weighings(group, targets, biases, seed, stats))
+        )
         found.update((id(layer), weighing) for layer, weighing in zip(group, weighings, strict=True))
 
-    for number, stats in _weighed_by_others(weights, seed, readers):
+    def is_weighed(group: Sequence[Layer]) -> bool:
+        return is_known(lambda: _question(group, targets, seed))
+
+    large = [
+        (n, group[0]) for n, group in enumerate(weights) if may_be_shared(group[0].weight) and not is_weighed(group)
+    ]
+    for number, stats in _weighed_by_others(large, seed, readers):
         settle(weights[number], stats)
     for group in weights:
         if id(group[0]) not in found:
@@ -89,10 +96,9 @@ def _weigh_all(layers: Sequence[Layer], targets: Targets, seed: int, readers: Re
 
 
 def _weighed_by_others(
-    weights: Sequence[Sequence[Layer]], seed: int, readers: Readers
+    large: Sequence[tuple[int, Layer]], seed: int, readers: Readers
 ) -> Iterator[tuple[int, WeightStats]]:
-    """Numbers and statistics of large weights that workers read, as they are finished."""
-    large = [(number, group[0]) for number, group in enumerate(weights) if may_be_shared(group[0].weight)]
+    """Numbers and statistics of large weights that workers read, as they are finished; `large` are layers with the numbers of their weights."""
     with engine_for(readers, sum(math.prod(layer.weight.shape) for _, layer in large)) as engine:
         if engine is not None:
             handed_over = (shared(number, layer.weight, layer.groups, seed) for number, layer in large)
@@ -131,12 +137,19 @@ def _question(layers: Sequence[Layer], targets: Targets, seed: int) -> Hashable:
     """What decides the weighings of layers that use the same weight; of what cannot be read, a question of its own."""
     view = layers[0].weight
     try:
-        values = digest_of(view.array())
+        values = _identity(view)
         biases = [None if layer.bias is None else digest_of(_bias_values(layer)) for layer in layers]
     except UnsupportedWeight:
         return object()
     facts = [(facts_of(a, targets[id(a)]), a.untrainable, str(a.node.attr("strides"))) for a in layers]
     return values, view.unit_axes, view.input_axes, view.part, layers[0].groups, seed, (*facts,), (*biases,)
+
+
+def _identity(view: WeightView) -> Hashable:
+    """Of the values: where they stand in a file if they are many, which spares reading them, else a digest."""
+    values, held = view.array(), view.tensors[0].external() if may_be_shared(view) else None
+    place = None if held is None else located(values, held)
+    return place or digest_of(values)
 
 
 def facts_of(layer: Layer, target: Target | None) -> LayerFacts:

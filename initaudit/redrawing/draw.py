@@ -112,7 +112,9 @@ def _recommended(choice: Choice, layer: Layer, seed: int, recipe: Recipe) -> tup
         return _rescaled(known, layer, recipe.gain * target.std), f"rescaled to {target.scheme}"
     scheme = SCHEMES[target.scheme]
     natural = scheme.std(layer.fan_in, layer.fan_out)
-    return values_of(scheme, layer, seed) * (recipe.gain * target.std / natural), target.scheme
+    fresh = values_of(scheme, layer, seed)
+    fresh *= recipe.gain * target.std / natural  # in place: weights may be as large as memory
+    return fresh, target.scheme
 
 
 def _to_be_fitted(known: LayerAudit, layer: Layer, seed: int, recipe: Recipe, method: str) -> tuple[np.ndarray, str]:

@@ -77,7 +77,7 @@ def set_values(tensor: Tensor, values: np.ndarray) -> None:
     proto = tensor.proto
     assert isinstance(proto, TensorProto)
     dtype = onnx.helper.tensor_dtype_to_np_dtype(proto.data_type)
-    raw = np.ascontiguousarray(values.reshape(tensor.shape).astype(dtype)).tobytes()
+    raw = values.reshape(tensor.shape).astype(dtype, copy=False).tobytes()
     clear_values(proto)
     proto.raw_data = raw
 

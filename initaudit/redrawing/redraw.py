@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from initaudit.errors import FixRefused
 from initaudit.extraction.extract import extract_layers
 from initaudit.initialisation.spelling import BY_INPUTS
@@ -17,6 +19,7 @@ from initaudit.redrawing.fitting import ToFit, fit, own_bias
 from initaudit.redrawing.placing import Placed, place
 from initaudit.redrawing.positions import positions
 from initaudit.redrawing.repair import REPAIRED, repair_bias, repaired
+from initaudit.redrawing.spread import spread
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
@@ -72,7 +75,8 @@ def _as_fitted(change: Change, fitted: Iterable[ToFit], contents: Contents) -> C
         if item.layer.name == change.layer:
             flat = contents.values[id(item.layer.weight.tensors[0])]
             own = flat if item.index is None else flat[item.index]
-            return replace(change, std_after=float(own.std()), mean_after=float(own.mean()))
+            mean, std = spread(own.astype(np.float64, copy=False))
+            return replace(change, std_after=std, mean_after=mean)
     return change
 
 
@@ -97,7 +101,7 @@ def _changed(  # noqa: PLR0917  what a change is made from
             raise FixRefused("it has no values")
         keep_bias = choice.keeps_bias or choice.repair or recipe.bias == "keep"
         placed = place(layer, model, fresh, contents, keep_bias=keep_bias)
-        name, std, mean = layer.weight.tensors[0].name, float(fresh.std()), float(fresh.mean())
+        name, (mean, std) = layer.weight.tensors[0].name, spread(fresh)
     if choice.repair:
         of_bias = () if recipe.bias == "keep" else repair_bias(layer, contents, choice.stray_bias)
         bias, done = layer.bias.name if of_bias and layer.bias is not None else None, (*done, *of_bias)

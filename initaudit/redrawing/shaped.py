@@ -14,6 +14,7 @@ from initaudit.redrawing.choice import Change, Refusal
 from initaudit.redrawing.contents import Contents
 from initaudit.redrawing.placing import place
 from initaudit.redrawing.positions import positions
+from initaudit.redrawing.spread import spread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -74,6 +75,7 @@ def _set_norm(link: Link, norm: Layer, contents: Contents) -> Change:
 
 
 def _change(audit: LayerAudit, layer: Layer, weights: np.ndarray, contents: Contents, *, bias: bool) -> Change:
+    mean, std = spread(weights)
     return Change(
         layer=layer.name,
         title=layer.title,
@@ -82,9 +84,9 @@ def _change(audit: LayerAudit, layer: Layer, weights: np.ndarray, contents: Cont
         reason="chain",
         wrong=WRONG,
         std_before=audit.stats.std,
-        std_after=float(weights.std()),
+        std_after=std,
         mean_before=audit.stats.mean,
-        mean_after=float(weights.mean()),
+        mean_after=mean,
         bias=layer.bias.name if bias and layer.bias is not None else None,
         bias_before=audit.bias.mean if bias and audit.bias is not None else None,
         bias_after=size_of_bias(layer, contents) if bias else None,

@@ -22,6 +22,7 @@ from initaudit.measuring import sharing
 from initaudit.model.external import ExternalRange, supplied
 from initaudit.model.load import load_model
 from initaudit.model.located import located
+from initaudit.remembering import remembering
 from initaudit.stats import plan, walk
 from initaudit.stats.sampling import SAMPLE_SIZE
 from initaudit.task import Task, Watch
@@ -214,3 +215,17 @@ def test_a_file_that_changed_is_not_read_for_the_old_one(path: str) -> None:
 
     with pytest.raises(ExternalDataError, match=r"m\.bin: changed while it was read"):
         place.array()
+
+
+@pytest.mark.usefixtures("_short")
+def test_weights_that_were_weighed_and_stand_where_they_stood_are_not_read_again(path: str) -> None:
+    """As the layers that a fix leaves as they are."""
+    first, again = Here(2), Here(2)
+
+    with remembering():
+        one = entry(path, first)
+        other = entry(path, again)
+
+    assert first.tasks > 10
+    assert again.tasks == 0
+    assert one == other
