@@ -9,6 +9,7 @@ import numpy as np
 
 from initaudit.auditor import audit
 from initaudit.fixing.lazily import Lazily
+from initaudit.memory import give_back
 from initaudit.model.load import private_copy
 from initaudit.redrawing.positions import set_values
 from initaudit.redrawing.split import copies, split
@@ -60,12 +61,9 @@ class Candidate:
         self.begins()
         changes, refusals, contents = draw(model)
         keys = {id(tensor): key for key, tensor in tensors(model)}
-        touched = set()
-        for identity, tensor in contents.tensors.items():
-            values = contents.values.pop(identity)  # held by the message from here on
-            if _differs(tensor, values):
-                set_values(tensor, values)
-                touched.add(keys[identity])
+        touched = {
+            keys[identity] for identity, tensor in contents.tensors.items() if _is_set(tensor, contents, identity)
+        }
         if not touched:
             return replace(self, refusals=_together(self.refusals, refusals)) if refusals else None
         held = {name for _, name in touched}
@@ -105,10 +103,14 @@ def tensors(model: Model) -> Iterator[tuple[Key, Tensor]]:
                 yield (index, name), value.tensor
 
 
-def _differs(tensor: Tensor, values: np.ndarray) -> bool:
-    """Whether the stored values would change."""
-    held = tensor.array().reshape(-1)
-    return not np.array_equal(values.astype(held.dtype, copy=False), held)
+def _is_set(tensor: Tensor, contents: Contents, identity: int) -> bool:
+    """Store the new values of a tensor, which `contents` no longer holds then; whether they are others than it had."""
+    values, held = contents.values.pop(identity), tensor.array().reshape(-1)
+    if np.array_equal(values.astype(held.dtype, copy=False), held):
+        return False
+    give_back(held)
+    set_values(tensor, values)
+    return True
 
 
 def _as_it_is(change: Change, held: Collection[str]) -> Change:

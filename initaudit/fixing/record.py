@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from initaudit.fixing.copying import raw
 from initaudit.fixing.patching import stored, write_model
+from initaudit.memory import give_back
 from initaudit.model.record import KEY, Fix, FixedLayer, FixedTensor, Record, read_record
 from initaudit.version import __version__
 
@@ -28,7 +29,9 @@ DIGITS = 32
 
 def digest(values: np.ndarray) -> str:
     """The first DIGITS of the SHA-256 of the values as ONNX stores them raw: row by row, little-endian."""
-    return hashlib.sha256(raw(values)).hexdigest()[:DIGITS]
+    found = hashlib.sha256(raw(values)).hexdigest()[:DIGITS]
+    give_back(values)
+    return found
 
 
 def write_recorded(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-import mmap
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+
+from initaudit.memory import give_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,7 +47,7 @@ def spans(view: np.ndarray) -> Iterator[slice]:
     step = span_rows(view.shape)
     for low in range(0, view.shape[0], step):
         yield slice(low, min(low + step, view.shape[0]))
-        _give_back(view[low : low + step])
+        give_back(view[low : low + step])
 
 
 def anywhere(view: np.ndarray, span: slice) -> Iterator[tuple[slice, ...]]:
@@ -70,20 +71,3 @@ def bands(view: np.ndarray, span: slice) -> Iterator[tuple[slice, list[slice]]]:
 def all_bands(view: np.ndarray) -> Iterator[tuple[slice, list[slice]]]:
     """The bands of all spans."""
     return (band for span in spans(view) for band in bands(view, span))
-
-
-def _give_back(view: np.ndarray) -> None:
-    """Drop the pages of a read-only file mapping from resident memory; they stay in the system's cache."""
-    owner: object = view
-    while isinstance(owner, np.ndarray):
-        if isinstance(owner, np.memmap) and owner.mode != "r":
-            return
-        owner = owner.base
-    if not isinstance(owner, mmap.mmap) or not hasattr(mmap, "MADV_DONTNEED") or not view.size:
-        return
-    start = np.frombuffer(owner, np.uint8).ctypes.data
-    low, high = np.lib.array_utils.byte_bounds(view)
-    first = -(-(low - start) // mmap.PAGESIZE) * mmap.PAGESIZE
-    length = (high - start) // mmap.PAGESIZE * mmap.PAGESIZE - first
-    if length > 0:
-        owner.madvise(mmap.MADV_DONTNEED, first, length)
