@@ -68,6 +68,11 @@ def _mish(net: Net, x: str, scope: str) -> str:
     return str(net.op("Mul", x, gate, scope=scope))
 
 
+def _logsigmoid(net: Net, x: str, scope: str) -> str:
+    softplus = net.op("Softplus", net.op("Neg", x, scope=scope), scope=scope)
+    return str(net.op("Neg", softplus, scope=scope))
+
+
 def _square(net: Net, x: str, scope: str) -> str:
     return str(net.op("Mul", x, x, scope=scope))
 
@@ -86,7 +91,7 @@ ACTIVATIONS: Final[dict[str, Activate]] = {
     "hardswish": _operator("HardSwish"),
     "hardsigmoid": _operator("HardSigmoid", alpha=1 / 6),
     "sigmoid": _operator("Sigmoid"),
-    "logsigmoid": lambda net, x, scope: str(net.op("Log", net.op("Sigmoid", x, scope=scope), scope=scope)),
+    "logsigmoid": _logsigmoid,
     "tanh": _operator("Tanh"),
     "hardtanh": _clip(-1.0, 1.0),
     "softplus": _operator("Softplus"),

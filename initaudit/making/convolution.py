@@ -53,8 +53,8 @@ def convolutions(
             x = style.activate(net, style.normed(net, x, f"norms.{number}", channels), f"/act{number}")
             inputs, number = channels, number + 1
     x = style.dropped(net, net.op("Flatten", x, axis=1), "/drop")
-    shape = (classes, inputs * sides[0] * sides[1])
-    return net.model(net.linear(x, "fc", values.weight("fc", shape), values.bias("fc", shape)), ["batch", classes])
+    head = (classes, inputs * sides[0] * sides[1])
+    return net.model(net.linear(x, "fc", values.weight("fc", head), values.bias("fc", head)), ["batch", classes])
 
 
 def halved(sides: Sequence[int]) -> list[int]:

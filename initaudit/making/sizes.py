@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from initaudit.errors import UsageError
 
+if TYPE_CHECKING:
+    from initaudit.making.architectures import Architecture
+
 DEEPEST = 1000
 """Layers or blocks of one network. A judgement: deeper ones teach nothing more, and take minutes to write and to measure."""
+
+DIGITS = 9
+"""Of one number. A judgement: more are no size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,34 +33,25 @@ class Sizes:
         return [width for width, count in self.middle for _ in range(count)]
 
 
-def read_sizes(text: str, form: str) -> Sizes:
+def read_sizes(text: str, kind: Architecture) -> Sizes:
     """The sizes that are written so; a width without a number of layers counts once.
 
-    Args:
-        text: numbers with commas and `x` between.
-        form: what is expected, for messages; how many numbers its first part has, and whether it has more than three parts, is demanded of the text.
-
-    Raises:
-        UsageError: it is written otherwise, and how it should be.
+    Raises UsageError where an architecture has no such sizes, and how they are written.
     """
-    groups = [_numbers(group, text, form) for group in text.lower().split(",")]
-    parts = form.split(",")
-    fits = len(groups[0]) == parts[0].count("x") + 1 and len(groups[-1]) == 1
-    fits = fits and all(len(group) <= 2 for group in groups[1:-1])
-    if not fits or not (len(groups) == len(parts) or (len(groups) > 1 and "..." in parts)):
-        raise _wrong(text, form)
-    middle = tuple((group[0], group[1] if len(group) == 2 else 1) for group in groups[1:-1])
-    if sum(count for _, count in middle) > DEEPEST:
+    groups = [_numbers(group) for group in text.lower().split(",")]
+    middle = groups[1:-1]
+    fits = all(groups) and len(groups) > 1 and len(groups[0]) == kind.numbers and len(groups[-1]) == 1
+    fits = fits and all(len(group) <= 2 for group in middle)
+    if not fits or not kind.fewest <= len(middle) <= (kind.most or len(middle)):
+        raise UsageError(f"{text!r} are no sizes of {kind.name}; they are written {kind.form}")
+    counted = tuple((group[0], group[1] if len(group) == 2 else 1) for group in middle)
+    if sum(count for _, count in counted) > DEEPEST:
         raise UsageError(f"{text!r} has more than {DEEPEST} layers")
-    return Sizes(tuple(groups[0]), middle, groups[-1][0])
+    return Sizes(tuple(groups[0]), counted, groups[-1][0])
 
 
-def _numbers(group: str, text: str, form: str) -> list[int]:
+def _numbers(group: str) -> list[int]:
+    """Those of a part, above zero; none where it holds anything else."""
     words = [word.strip() for word in group.split("x")]
-    if not all(word.isascii() and word.isdigit() and len(word) < 10 and int(word) > 0 for word in words):
-        raise _wrong(text, form)
-    return [int(word) for word in words]
-
-
-def _wrong(text: str, form: str) -> UsageError:
-    return UsageError(f"{text!r} are no sizes of such a network; they are written {form}")
+    good = all(word.isascii() and word.isdigit() and len(word) <= DIGITS and int(word) > 0 for word in words)
+    return [int(word) for word in words] if good else []
