@@ -17,9 +17,10 @@ PAGE = page.PAGE.read_text("utf-8")
 
 
 def exit_code(words: list[str]) -> int:
-    """Of a command, run here."""
+    """Of a command, run here; pages are not written."""
     if words[0] == "initaudit":
-        return cli.run([*words[1:], "-q"])
+        pages = {place for place, word in enumerate(words) if word.endswith(run.PAGE_END)}
+        return cli.run([*(w for i, w in enumerate(words) if not {i, i + 1} & pages), "-q"][1:])
     return subprocess.run([sys.executable, *words[1:]], check=False).returncode
 
 

@@ -30,13 +30,14 @@ from docs.experiments.untrained import EXPERIMENTS  # noqa: E402
 if TYPE_CHECKING:
     from docs.experiments.experiment import Documents, Experiment
 
+PAGE_END = ".html"
+
 
 def written_by(command: str) -> list[str]:
     """Words of a command as it is run: where it writes a page, the document too."""
     words = shlex.split(command)
-    pages = [Path(word) for option, word in pairwise(words) if option == "-o"]
-    documents = [page.with_suffix(".json") for page in pages if page.suffix == ".html"]
-    return [*words, *(word for document in documents for word in ("-o", str(document)))]
+    pages = [word for option, word in pairwise(words) if option == "-o" and word.endswith(PAGE_END)]
+    return [*words, *(word for page in pages for word in ("-o", page.removesuffix(PAGE_END) + ".json"))]
 
 
 def in_shell(words: list[str]) -> int:

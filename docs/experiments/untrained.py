@@ -270,7 +270,7 @@ EXPERIMENTS = (
         what="The network of the first experiment with sigmoids: Xavier's derivation asks for a slope of 1 at zero, and the sigmoid's is 1/4.",
         commands=(
             "initaudit make --mlp 100,50x5,10 --activation sigmoid -o sigmoids.onnx",
-            "initaudit compare sigmoids.onnx --schemes normal:1,xavier_normal,auto --batch 256 -o sigmoids.html",
+            "initaudit compare sigmoids.onnx --schemes xavier_normal,auto --batch 256 -o sigmoids.html",
         ),
         claims=(
             Claim(told="Xavier's weights suit sigmoids too.", judge=_deep_sigmoid),
@@ -278,7 +278,7 @@ EXPERIMENTS = (
         ),
         picture=Picture(
             page="sigmoids",
-            shows="Signal and gradient through five sigmoid layers under three schemes, and the histograms",
+            shows="Signal and gradient through five sigmoid layers under two schemes, and the histograms",
             selectors=THROUGH_DEPTH,
         ),
     ),
