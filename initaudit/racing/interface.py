@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from initaudit.errors import NotTrainable, UsageError, similar
+from initaudit.errors import NotTrainable, ProbeError, UsageError, similar
 from initaudit.probe.inputs.feeds import InputOptions
 from initaudit.probe.inputs.make import make_feeds
 from initaudit.probe.session import open_session, run_session, trial_options
@@ -42,7 +42,15 @@ class Interface:
 
 
 def interface_of(model: Model, config: Config, *, examples: int, output: str | None = None) -> Interface:
-    """Try the network.
+    """Try the network; arguments and errors as for `_interface`, with the name of the model in front of every message."""
+    try:
+        return _interface(model, config, examples, output)
+    except ProbeError as error:
+        raise ProbeError(f"{model.label}: {error}") from error
+
+
+def _interface(model: Model, config: Config, examples: int, output: str | None) -> Interface:
+    """What the network takes and answers.
 
     Args:
         model: as loaded.

@@ -59,7 +59,7 @@ class Gather(nn.Module):  # type: ignore[misc]
         places = places.long()
         places = torch.where(places < 0, places + x.shape[axis], places)
         taken = x.index_select(axis, places.flatten())
-        return taken.reshape(*x.shape[:axis], *places.shape, *x.shape[axis + 1 :])
+        return taken.reshape((*x.shape[:axis], *places.shape, *x.shape[axis + 1 :]))
 
 
 @cache
