@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from docs.experiments import page, run
-from docs.experiments.untrained import EXPERIMENTS
+from docs.experiments.untrained import EXPERIMENTS as UNTRAINED
 from initaudit import cli
 from tests.test_readme import same
 
@@ -28,7 +28,7 @@ def exit_code(words: list[str]) -> int:
 def test_the_table_has_the_figures_that_the_commands_give(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Word by word, the numbers within what another processor makes of them; `docs/experiments/run.py --untrained` writes them anew."""
     monkeypatch.chdir(tmp_path)
-    done = [experiment for experiment, _ in run.perform(EXPERIMENTS, exit_code)]
+    done = [experiment for experiment, _ in run.perform(UNTRAINED, exit_code)]
     documents = run.documents(tmp_path)
 
     for experiment in done:
@@ -42,6 +42,6 @@ def test_the_sections_are_those_of_the_experiments():
     """Their commands and pictures; the pictures are there, and small."""
     pictures = {picture.name: picture.stat().st_size for picture in page.IMAGES.iterdir()}
 
-    assert page.with_experiments(PAGE, EXPERIMENTS, {}, {}) == PAGE
-    assert set(pictures) == {f"{experiment.name}.png" for experiment in EXPERIMENTS if experiment.picture}
+    assert page.with_experiments(PAGE, run.EXPERIMENTS, {}, {}) == PAGE
+    assert set(pictures) == {f"{experiment.name}.png" for experiment in run.EXPERIMENTS if experiment.picture}
     assert max(pictures.values()) < 150_000

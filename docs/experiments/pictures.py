@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib.util
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -63,15 +64,24 @@ def _picture(driver: Any, page: str, selector: str) -> bytes:
     return base64.b64decode(taken["data"])
 
 
+def why_none() -> str | None:
+    """What is missing; None where pictures can be taken."""
+    if importlib.util.find_spec("selenium") is None:
+        return "selenium is not installed"
+    if _chromium() is None or shutil.which("chromedriver") is None:
+        return "there is no Chromium with its chromedriver"
+    return None
+
+
+def _chromium() -> str | None:
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
 def _browser() -> Any:
     from selenium import webdriver
 
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    program = shutil.which("chromedriver")
-    if chromium is None or program is None:
-        raise SystemExit("no Chromium with its chromedriver is installed: no pictures are taken")
     options = webdriver.ChromeOptions()
-    options.binary_location = chromium
+    options.binary_location = _chromium()
     for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars", "--disable-background-networking"):  # fmt: skip
         options.add_argument(flag)
-    return webdriver.Chrome(options=options, service=webdriver.ChromeService(program))
+    return webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
