@@ -49,7 +49,9 @@ FOREIGN = re.compile(
 
 def sources() -> dict[str, str]:
     """Each written page: its path in the project, and its path on the site."""
-    here = {f"docs/{page.name}": page.name for page in sorted((ROOT / "docs").glob("*.md"))}
+    docs = ROOT / "docs"
+    names = sorted(page.relative_to(docs).as_posix() for page in docs.rglob("*.md"))
+    here = {f"docs/{name}": name for name in names}
     return {**here, **{path: name for path, name in ELSEWHERE.items() if (ROOT / path).exists()}}
 
 
@@ -59,7 +61,7 @@ def turned(text: str, source: str, pages: Mapping[str, str]) -> str:
     def turn(match: re.Match[str]) -> str:
         target = os.path.normpath(PurePosixPath(source).parent / match[1])
         if target in pages:
-            return pages[target]
+            return os.path.relpath(pages[target], PurePosixPath(pages[source]).parent)
         if target.startswith("docs/") or not (ROOT / target).exists():
             return match[1].removeprefix("docs/")
         return f"{REPOSITORY}/blob/main/{target}"
@@ -71,8 +73,10 @@ def gather(folder: Path) -> None:
     """Everything that the site is built from."""
     pages = sources()
     for source, name in pages.items():
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(turned((ROOT / source).read_text("utf-8"), source, pages), encoding="utf-8")
-    shutil.copytree(ROOT / "docs" / "images", folder / "images")
+    for images in (Path("images"), Path("experiments", "images")):
+        shutil.copytree(ROOT / "docs" / images, folder / images)
     schema = ROOT / "initaudit" / "schema.json"
     shutil.copy(schema, folder / json.loads(schema.read_text("utf-8"))["$id"].removeprefix(DOCUMENTATION))
     (folder / "commands.md").write_text(command_page(), encoding="utf-8")

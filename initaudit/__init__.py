@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from initaudit.api import audit as audit
     from initaudit.api import compare as compare
     from initaudit.api import fix as fix
+    from initaudit.api import make as make
     from initaudit.config import Config as Config
     from initaudit.errors import ExternalDataError as ExternalDataError
     from initaudit.errors import FixRefused as FixRefused
@@ -45,6 +46,7 @@ _HOMES = {
     "audit": "initaudit.api",
     "compare": "initaudit.api",
     "fix": "initaudit.api",
+    "make": "initaudit.api",
     "Config": "initaudit.config",
     "InitauditError": "initaudit.errors",
     "ModelError": "initaudit.errors",
@@ -90,6 +92,7 @@ __all__ = [
     "compare",
     "fix",
     "load_model",
+    "make",
 ]
 
 

@@ -1,4 +1,4 @@
-"""The public functions: `initaudit.audit`, `initaudit.fix` and `initaudit.compare`, with options as keyword arguments."""
+"""The public functions: `initaudit.audit`, `fix`, `compare` and `make`, with options as keyword arguments."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Mapping
     from typing import Any, Literal, TypeAlias, Unpack
+
+    from onnx import ModelProto
 
     from initaudit.arrays import InputData
     from initaudit.fixing.fixer import FixResult
@@ -66,6 +68,18 @@ class FixKeywords(TypedDict, total=False):
     dry_run: bool
     keep_going: bool
     export_weights: PathLike | None
+
+
+class MakeKeywords(TypedDict, total=False):
+    """The fields of `MakeOptions`, which says what each means, with all the types that they may be given as."""
+
+    activation: str | None
+    norm: Literal["none", "batch", "layer"] | None
+    dropout: float
+    scheme: Words
+    gain: float
+    bias: Literal["auto", "none"] | float
+    seed: int
 
 
 def audit(source: Source, *, config: Config | None = None, **options: Unpack[AuditOptions]) -> Report:
@@ -140,6 +154,23 @@ def compare(
     chosen = DEFAULT if schemes is None else read_starts([schemes] if isinstance(schemes, str) else schemes)
     drawn = _with(FixOptions(), {"gain": gain, "bias": bias, "exclude": exclude})
     return starts.compare(source, chosen, _with(_checked(config), options), drawn)
+
+
+def make(architecture: str, sizes: str | None = None, **options: Unpack[MakeKeywords]) -> ModelProto:
+    """A small network for teaching and tests, with the weights that `fix` would draw; the same bytes for the same arguments.
+
+    Args:
+        architecture: mlp, conv, residual, lstm or transformer.
+        sizes: as `initaudit make --help` says they are written, e.g. "784,100x5,10"; None for the usual ones.
+        **options: fields of `initaudit.making.options.MakeOptions`.
+
+    Raises:
+        UsageError: there is no such network, and why.
+    """
+    from initaudit.making import make as making
+    from initaudit.making.options import MakeOptions
+
+    return making.make(architecture, sizes, _with(MakeOptions(), options))
 
 
 def _checked(config: Config | None) -> Config:

@@ -9,6 +9,7 @@ InitauditError
 ├── ProbeError            the signal cannot be measured; the static audit stands
 ├── LostWorker            the process that worked on the file ended, or was killed at a limit
 ├── LostEngine            what hands out the work is gone; what is finished stands
+├── NotTrainable          `race` cannot train it: an operator has no way to torch, or a weight is no float
 ├── FixRefused            `fix` would do harm or cannot do what was asked; nothing is written
 └── UsageError            options or configuration that contradict themselves
 """
@@ -63,6 +64,10 @@ class LostWorker(InitauditError):
 
 class LostEngine(InitauditError):
     """What hands out the work is gone, so that nothing more is done; what is finished stands."""
+
+
+class NotTrainable(InitauditError):
+    """The network cannot be trained here, and why."""
 
 
 class FixRefused(InitauditError):

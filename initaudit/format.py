@@ -68,6 +68,14 @@ class Format(abc.ABC):
         """Whether it shows those."""
         return type(self).starts is not Format.starts
 
+    def race(self, document: Mapping[str, Any], options: FormatOptions) -> str:
+        """As `render`, of a network trained from several starts as `initaudit.racing.document` makes it; override it likewise."""
+        raise UsageError(f"output format {self.name!r} cannot show a race")
+
+    def can_show_races(self) -> bool:
+        """Whether it shows those."""
+        return type(self).race is not Format.race
+
 
 @cache
 def all_formats() -> dict[str, Format]:

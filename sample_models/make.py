@@ -1,6 +1,6 @@
 """Writes every sample model: `python sample_models/make.py [FOLDER]`, by default next to this file.
 
-Needs numpy and onnx. The same bytes on every run: the generators are seeded by the names of the files.
+The networks are built by `initaudit.making`, of this checkout. The same bytes on every run: the generators are seeded by the names of the files.
 """
 
 from __future__ import annotations
@@ -8,7 +8,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from recipes import plain, structured, trained
+
+PRODUCER = "initaudit-samples"
 
 
 def files() -> dict[str, bytes]:
@@ -16,6 +20,7 @@ def files() -> dict[str, bytes]:
     made: dict[str, bytes] = {}
     for name, sample in {**plain.samples(), **structured.samples(), **trained.samples()}.items():
         model, data = sample if isinstance(sample, tuple) else (sample, None)
+        model.producer_name = PRODUCER
         made[f"{name}.onnx"] = model.SerializeToString(deterministic=True)
         if data is not None:
             made[f"{name}.onnx.data"] = data

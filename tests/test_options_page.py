@@ -52,7 +52,8 @@ def test_every_option_of_a_command_is_a_setting_or_of_one_run():
         "export_weights",
         "schemes",
     }
-    for name in COMMANDS:
+    without_settings = {"make"}  # reads no model, and the same command writes the same bytes everywhere
+    for name in COMMANDS.keys() - without_settings:
         for parameter in importlib.import_module(f"initaudit.cli.{name}").command.params:
             if parameter.param_type_name == "option":
                 assert parameter.name in {*AUDIT_OPTIONS, *RUN_OPTIONS, *ONE_RUN, *own}, (name, parameter.name)

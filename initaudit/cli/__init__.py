@@ -23,6 +23,8 @@ COMMANDS = {
     "fix": "Write a re-initialised copy of a model.",
     "inspect": "Show the layers of a model, without a verdict.",
     "compare": "Show what each initialisation does to a model, best first.",
+    "race": "Train a model from several initialisations, and see which learns fastest.",
+    "make": "Write a small network for teaching and tests.",
     "diff": "Show what became better or worse between two models or reports.",
     "rule": "Explain one rule.",
     "rules": "List all rules.",

@@ -39,6 +39,13 @@ def complete_schemes(context: click.Context, parameter: click.Parameter, incompl
     return _items([*known, *((f"{name}:", family.form) for name, family in FAMILIES.items())], word, layers + equals)
 
 
+def complete_activations(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Activations that a network can be made with."""
+    from initaudit.making.activation import ACTIVATIONS, WITH_NUMBER
+
+    return _items([(name, "") for name in sorted({*ACTIVATIONS, *WITH_NUMBER})], incomplete)
+
+
 def complete_formats(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Output formats."""
     from initaudit.format import all_formats

@@ -83,9 +83,9 @@ def command(model: str, output: Path | None, **options: Any) -> int:
     --select chooses what is fixed, by rule. With -q nothing is printed but errors, and what --output-format asks for.
     """
     from initaudit.cli.auditing import subject_of
-    from initaudit.cli.output import keep_apart, pair_outputs
+    from initaudit.cli.output import keep_apart, pair_outputs, refuse_existing
     from initaudit.engines.fixing import fix_in_worker
-    from initaudit.errors import FixRefused, UsageError
+    from initaudit.errors import UsageError
     from initaudit.fixing.options import FixOptions
     from initaudit.options import read_words
     from initaudit.settings.run import Output
@@ -108,9 +108,7 @@ def command(model: str, output: Path | None, **options: Any) -> int:
         raise UsageError("a model goes to a file; give -o OUT")
     if output is None and not dry_run:
         raise UsageError("give -o OUT, --in-place or --dry-run")
-    for file in (None if in_place else output, weights):
-        if file is not None and file.exists() and not (force or dry_run):
-            raise FixRefused(f"{file}: exists already; --force overwrites it")
+    refuse_existing((None if in_place else output, weights), force=force or dry_run)
     keep_apart([model, *([output] if output else [])], (*(path for _, path in pairs), weights))
     if original is not None:
         from initaudit.cli.undoing import run_undo

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from initaudit.errors import UsageError
+from initaudit.errors import FixRefused, UsageError
 from initaudit.files import write_atomically
 from initaudit.findings import Severity
 from initaudit.format import FormatOptions, find_format, format_of
@@ -71,6 +71,13 @@ def _format_of(file: str) -> str:
     if name is None:
         raise UsageError(f"{file}: no format has the suffix {Path(file).suffix!r}; give --output-format")
     return name
+
+
+def refuse_existing(models: Iterable[Path | None], *, force: bool) -> None:
+    """Raises FixRefused where a model would be overwritten."""
+    for file in models:
+        if file is not None and file.exists() and not force:
+            raise FixRefused(f"{file}: exists already; --force overwrites it")
 
 
 def check_writable(path: Path) -> None:

@@ -86,6 +86,13 @@ class Csv(Format):
         del options
         return lines([csv_starts.COLUMNS, *csv_starts.start_rows(document)])
 
+    def race(self, document: Mapping[str, Any], options: FormatOptions) -> str:
+        """A row a point of each curve."""
+        from initaudit.formats import csv_race
+
+        del options
+        return lines([csv_race.COLUMNS, *csv_race.race_rows(document)])
+
 
 def lines(rows: Iterable[Iterable[Any]]) -> str:
     """Rows as RFC 4180 has them, text made harmless."""

@@ -36,3 +36,10 @@ class Html(Format):
 
         del options
         return starts_page(document)
+
+    def race(self, document: Mapping[str, Any], options: FormatOptions) -> str:
+        """The table, and curves with a band over the draws."""
+        from initaudit.formats.page.race import race_page
+
+        del options
+        return race_page(document)

@@ -40,6 +40,11 @@ class JsonFormat(Format):
         del options
         return json_text(document) + "\n"
 
+    def race(self, document: Mapping[str, Any], options: FormatOptions) -> str:
+        """The document, `race` in the schema, in one line."""
+        del options
+        return json_text(document) + "\n"
+
 
 def _document(head: Mapping[str, Any], name: str, parts: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     members = ", ".join(f"{json_text(key)}: {json_text(value)}" for key, value in head.items() if key != "run")

@@ -64,6 +64,12 @@ class TextFormat(Format):
 
         return _printed(options, partial(show, document, options))
 
+    def race(self, document: Part, options: FormatOptions) -> str:
+        """A table, the fastest first, then who won and who had been expected to."""
+        from initaudit.formats.text_race import show
+
+        return _printed(options, partial(show, document, options))
+
 
 def _printed(options: FormatOptions, show: Callable[[Console], None]) -> str:
     """What `show` prints, without blanks at the ends of the lines."""

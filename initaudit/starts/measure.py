@@ -26,7 +26,18 @@ if TYPE_CHECKING:
 def measure_starts(
     itself: Report, schemes: Sequence[str], config: Config, drawn: FixOptions, progress: Callable[[str], None]
 ) -> Iterator[Start]:
-    """Each start, in the order of the schemes.
+    """Each start, in the order of the schemes; see `draw_starts`."""
+    for scheme, there in draw_starts(itself, schemes, config, drawn, progress):
+        if isinstance(there, Candidate):
+            yield start_of(scheme, there.report, changes=there.changes, refusals=there.refusals)
+        else:
+            yield Start(scheme=scheme, why=there)
+
+
+def draw_starts(
+    itself: Report, schemes: Sequence[str], config: Config, drawn: FixOptions, progress: Callable[[str], None]
+) -> Iterator[tuple[str, Candidate | str]]:
+    """Each scheme, and the network drawn by it with its audit, or why there is none.
 
     The model stays as it is; one copy of it at a time is drawn anew, and no more than that is held.
 
@@ -52,22 +63,23 @@ def measure_starts(
     fresh = replace(config, context="fresh")
     for scheme in schemes:
         if scheme == AS_IS:
-            yield start_of(AS_IS, itself)
+            yield AS_IS, here
             continue
         progress(scheme)
         try:
-            yield _drawn(here, scheme, fresh, drawn)
+            there: Candidate | str = _drawn(here, scheme, fresh, drawn)
         except UsageError:
             raise
         except (InitauditError, MemoryError) as error:
-            yield Start(scheme=scheme, why=str(error) or "out of memory")
+            there = str(error) or "out of memory"
+        yield scheme, there
 
 
 def _all_by(scheme: str, drawn: FixOptions) -> FixOptions:
     return replace(drawn, scheme=tuple(scheme.split()), every=True, force=True)
 
 
-def _drawn(here: Candidate, scheme: str, config: Config, drawn: FixOptions) -> Start:
+def _drawn(here: Candidate, scheme: str, config: Config, drawn: FixOptions) -> Candidate:
     if scheme == AUTO:
         is_fresh = here.report.verdict.context == "fresh"
         there: Candidate | None = climb(here, config, drawn if is_fresh else _all_by(AUTO, drawn))[0]
@@ -77,5 +89,4 @@ def _drawn(here: Candidate, scheme: str, config: Config, drawn: FixOptions) -> S
         there = here.changed(
             chosen, config, lambda model: redraw(model, chosen, config.seed, options, inputs=inputs), rung="layers"
         )
-    there = there or here
-    return start_of(scheme, there.report, changes=there.changes, refusals=there.refusals)
+    return there or here

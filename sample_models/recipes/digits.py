@@ -12,7 +12,7 @@ import numpy as np
 from . import draws
 
 if TYPE_CHECKING:
-    from .graph import Array
+    from initaudit.making.net import Array
 
 GLYPHS = """
 .###. ..#.. .###. ####. ...#. ##### .###. ##### .###. .###.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from .graph import Array
+    from initaudit.making.net import Array
 
 Rng = np.random.RandomState
 

@@ -3,60 +3,54 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from onnx import TensorProto
 
+from initaudit.making.activation import gelu, gelu_tanh, read_activation
+from initaudit.making.attention import attention
+from initaudit.making.convolution import convolutions
+from initaudit.making.net import Net
+from initaudit.making.recurrent import lstm
+from initaudit.making.residual import classifier, residual
+from initaudit.making.style import BATCH, Style
+from initaudit.making.transformer import transformer
+from initaudit.making.values import Values
+
 from . import draws
-from .graph import Net
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from onnx import ModelProto
 
-    from .graph import Array
+    from initaudit.making.net import Array
 
 DEPTH = 22  # of the plain convolutional network, where He et al. 2015 saw Xavier fall behind
 CHANNELS, BLOCKS = 16, 3  # of the residual networks
 FEATURES, HIDDEN = 32, 48  # of the recurrent networks
 VOCABULARY, TOKENS, WIDTH, HEADS = 120, 16, 48, 4  # of the transformers
+RELU = Style(activate=read_activation("relu"))
 BERT_STD = 0.02  # Devlin et al. 2019 and Radford et al. 2019: N(0, 0.02) everywhere
 
 
 def deep_relu(name: str, draw: Callable[[draws.Rng, tuple[int, ...]], Array]) -> ModelProto:
     """A plain stack of convolutions, each followed by ReLU: no norm, no skip connection, zero biases."""
     rng = draws.rng_for(name)
-    net = Net(name)
-    x = net.input("input", ["batch", 1, 8, 8])
-    for i in range(DEPTH):
-        weight = draw(rng, (CHANNELS, CHANNELS if i else 1, 3, 3))
-        x = net.conv(x, f"layers.{i}", weight, np.zeros(CHANNELS), pads=[1, 1, 1, 1])
-        x = net.op("Relu", x, scope=f"/act{i}")
-    x = net.op("Flatten", x, axis=1)
-    head = draws.xavier_normal(rng, (10, CHANNELS * 8 * 8))
-    return net.model(net.linear(x, "fc", head), ["batch", 10])
+    values = Values(weight=lambda key, shape: (draws.xavier_normal if key == "fc" else draw)(rng, shape))
+    return convolutions(Net(name), (1, 8, 8), [(CHANNELS, DEPTH)], 10, RELU, values)
 
 
 def resnet(name: str, *, last_gamma: float) -> ModelProto:
     """conv-bn-relu-conv-bn + skip, three times, drawn as torchvision does (He, fan_out)."""
     rng = draws.rng_for(name)
-    net = Net(name)
-    x = net.input("input", ["batch", 3, 16, 16])
-
-    def conv_norm(x: str, prefix: str, number: int, inputs: int, gamma: float = 1.0) -> str:
-        weight = draws.he_normal_fan_out(rng, (CHANNELS, inputs, 3, 3))
-        y = net.conv(x, f"{prefix}conv{number}", weight, pads=[1, 1, 1, 1])
-        return net.batch_norm(y, f"{prefix}bn{number}", CHANNELS, gamma)
-
-    x = net.op("Relu", conv_norm(x, "", 1, 3), scope="/relu")
-    for block in range(BLOCKS):
-        prefix = f"blocks.{block}."
-        y = net.op("Relu", conv_norm(x, prefix, 1, CHANNELS), scope=f"/blocks.{block}/relu")
-        y = conv_norm(y, prefix, 2, CHANNELS, last_gamma)
-        x = net.op("Relu", net.op("Add", y, x, scope=f"/blocks.{block}"), scope=f"/blocks.{block}/relu")
-    return classifier(net, x, draws.torch_default(rng, (10, CHANNELS)))
+    values = Values(
+        weight=lambda key, shape: (draws.torch_default if key == "fc" else draws.he_normal_fan_out)(rng, shape)
+    )
+    style = replace(RELU, norm=BATCH)
+    return residual(Net(name), (3, 16, 16), [(CHANNELS, BLOCKS)], 10, style, values, last_gamma=last_gamma)
 
 
 def resnet_fixup(name: str) -> ModelProto:
@@ -84,13 +78,7 @@ def resnet_fixup(name: str) -> ModelProto:
         y = net.conv(shifted(y, prefix, "2a"), f"{prefix}.conv2", np.zeros(shape), pads=[1, 1, 1, 1])
         y = net.op("Mul", y, net.weight(f"{prefix}.scale", np.ones(1)), scope=scope)
         x = net.op("Relu", net.op("Add", shifted(y, prefix, "2b"), x, scope=scope), scope=f"{scope}/relu")
-    return classifier(net, x, np.zeros((10, CHANNELS)))
-
-
-def classifier(net: Net, x: str, weight: Array) -> ModelProto:
-    """Global average pooling and a linear head."""
-    x = net.op("Flatten", net.op("GlobalAveragePool", x, scope="/pool"), scope="", axis=1)
-    return net.model(net.linear(x, "fc", weight), ["batch", len(weight)])
+    return classifier(net, x, np.zeros((10, CHANNELS)), np.zeros(10))
 
 
 def autoencoder(name: str) -> ModelProto:
@@ -120,45 +108,29 @@ def autoencoder(name: str) -> ModelProto:
     return net.model(x, ["batch", 1, 32, 32])
 
 
-def lstm(name: str, *, careful: bool) -> ModelProto:
-    """A sequence classifier. Careful: Xavier inputs, orthogonal recurrence, forget bias 1; else torch's U(+-1/sqrt(H))."""
+def sequence_classifier(name: str, *, careful: bool) -> ModelProto:
+    """An LSTM. Careful: Xavier inputs, orthogonal recurrence, forget bias 1; else torch's U(+-1/sqrt(H))."""
     rng = draws.rng_for(name)
-    net = Net(name)
     bound = 1 / math.sqrt(HIDDEN)
-    if careful:
-        gates = range(4)
-        inputs = np.concatenate([draws.xavier_uniform(rng, (HIDDEN, FEATURES)) for _ in gates])
-        recurrent = np.concatenate([draws.orthogonal(rng, (HIDDEN, HIDDEN)) for _ in gates])
-        bias = np.zeros(8 * HIDDEN)
-        bias[2 * HIDDEN : 3 * HIDDEN] = 1.0  # gates stand in the order i, o, f, c
-    else:
-        inputs, recurrent, bias = (
-            draws.uniform(rng, shape, bound) for shape in [(4 * HIDDEN, FEATURES), (4 * HIDDEN, HIDDEN), (8 * HIDDEN,)]
-        )
-    x = net.op("Transpose", net.input("input", ["batch", "time", FEATURES]), perm=[1, 0, 2])
-    weights = [net.weight(f"onnx::LSTM_{i}", values[None]) for i, values in [(65, inputs), (66, recurrent), (67, bias)]]
-    _, last, _ = net.op("LSTM", x, *weights, scope="/rnn", outputs=3, hidden_size=HIDDEN)
-    x = net.op("Squeeze", last, net.constant([0], np.int64), scope="/rnn")
-    weight = draws.torch_default(rng, (10, HIDDEN))
-    return net.model(net.linear(x, "fc", weight), ["batch", 10])
 
+    def weight(key: str, shape: tuple[int, ...]) -> Array:
+        if key == "fc":
+            return draws.torch_default(rng, shape)
+        if not careful:
+            return draws.uniform(rng, shape, bound)
+        draw: Callable[..., Array] = draws.orthogonal if key.endswith("R") else draws.xavier_uniform
+        return np.concatenate([draw(rng, (HIDDEN, shape[1])) for _ in range(4)])
 
-def attention(net: Net, scope: str, parts: Sequence[str], mask: str, *, causal: bool) -> str:
-    """Softmax(q k' / sqrt(d) under the mask) v, with the heads split and merged as exporters write it."""
-    size = WIDTH // HEADS
-    split = net.constant([0, 0, HEADS, size], np.int64)
-    q, k, v = (net.op("Reshape", x, split, scope=scope) for x in parts)
-    q = net.op("Transpose", q, scope=scope, perm=[0, 2, 1, 3])
-    k = net.op("Transpose", k, scope=scope, perm=[0, 2, 3, 1])
-    v = net.op("Transpose", v, scope=scope, perm=[0, 2, 1, 3])
-    scores = net.op("Div", net.op("MatMul", q, k, scope=scope), net.constant(math.sqrt(size)), scope=scope)
-    if causal:
-        scores = net.op("Where", mask, scores, net.constant(np.finfo(np.float32).min), scope=scope)
-    else:
-        scores = net.op("Add", scores, mask, scope=scope)
-    x = net.op("MatMul", net.op("Softmax", scores, scope=scope, axis=-1), v, scope=scope)
-    x = net.op("Transpose", x, scope=scope, perm=[0, 2, 1, 3])
-    return str(net.op("Reshape", x, net.constant([0, 0, WIDTH], np.int64), scope=scope))
+    def bias(key: str, shape: tuple[int, ...]) -> Array:
+        if key == "fc":
+            return np.zeros(shape[0])
+        if not careful:
+            return draws.uniform(rng, shape[:1], bound)
+        values = np.zeros(shape[0])
+        values[2 * HIDDEN : 3 * HIDDEN] = 1.0  # gates stand in the order i, o, f, c
+        return values
+
+    return lstm(Net(name), ("time", FEATURES), [HIDDEN], 10, Values(weight=weight, bias=bias))
 
 
 def bert_block(name: str) -> ModelProto:
@@ -187,7 +159,7 @@ def bert_block(name: str) -> ModelProto:
     x = net.layer_norm(net.op("Add", words, positions, scope=where), "bert.embeddings.LayerNorm", WIDTH)
     layer = "bert.encoder.layer.0"
     parts = [dense(x, f"{layer}.attention.self.{part}", WIDTH, WIDTH) for part in ("query", "key", "value")]
-    y = attention(net, "/bert/encoder/layer.0/attention/self", parts, mask, causal=False)
+    y = attention(net, "/bert/encoder/layer.0/attention/self", parts, mask, width=WIDTH, heads=HEADS, causal=False)
     y = dense(y, f"{layer}.attention.output.dense", WIDTH, WIDTH)
     x = net.layer_norm(
         net.op("Add", y, x, scope="/bert/encoder/layer.0/attention/output"),
@@ -196,51 +168,24 @@ def bert_block(name: str) -> ModelProto:
     )
     y = dense(x, f"{layer}.intermediate.dense", WIDTH, 4 * WIDTH)
     act = "/bert/encoder/layer.0/intermediate/intermediate_act_fn"
-    erf = net.op("Erf", net.op("Div", y, net.constant(math.sqrt(2)), scope=act), scope=act)
-    y = net.op("Mul", y, net.op("Add", erf, net.constant(1.0), scope=act), scope=act)
-    y = net.op("Mul", y, net.constant(0.5), scope=act)
+    y = gelu(net, y, act)
     y = dense(y, f"{layer}.output.dense", 4 * WIDTH, WIDTH)
     x = net.layer_norm(net.op("Add", y, x, scope="/bert/encoder/layer.0/output"), f"{layer}.output.LayerNorm", WIDTH)
     first = net.op("Gather", x, net.constant(0, np.int64), scope="/bert/pooler", axis=1)
-    pooled = net.linear(first, "bert.pooler.dense", draws.normal(rng, (WIDTH, WIDTH), BERT_STD))
+    pooled = net.linear(first, "bert.pooler.dense", draws.normal(rng, (WIDTH, WIDTH), BERT_STD), np.zeros(WIDTH))
     pooled = net.op("Tanh", pooled, scope="/bert/pooler/activation")
-    return net.model(
-        net.linear(pooled, "classifier", draws.normal(rng, (10, WIDTH), BERT_STD)), ["batch", 10], name="logits"
-    )
+    logits = net.linear(pooled, "classifier", draws.normal(rng, (10, WIDTH), BERT_STD), np.zeros(10))
+    return net.model(logits, ["batch", 10], name="logits")
 
 
 def gpt_block(name: str) -> ModelProto:
     """Pre-LayerNorm, packed q|k|v, GELU by tanh, residual projections at 0.02/sqrt(2), head tied to the embedding."""
     rng = draws.rng_for(name)
-    net = Net(name)
-    ids = net.input("input_ids", ["batch", TOKENS], TensorProto.INT64)
-    wte = net.weight("transformer.wte.weight", draws.normal(rng, (VOCABULARY, WIDTH), BERT_STD))
-    wpe = net.weight("transformer.wpe.weight", draws.normal(rng, (TOKENS, WIDTH), BERT_STD))
-    words = net.op("Gather", wte, ids, scope="/transformer/wte")
-    positions = net.op("Gather", wpe, net.constant([list(range(TOKENS))], np.int64), scope="/transformer/wpe")
-    x = net.op("Add", words, positions, scope="/transformer")
     residual_std = BERT_STD / math.sqrt(2)  # 0.02 / sqrt(2 L) for L = 1 block
-
-    def dense(x: str, key: str, inputs: int, outputs: int, std: float = BERT_STD) -> str:
-        return net.project(x, f"transformer.h.0.{key}", draws.normal(rng, (outputs, inputs), std), np.zeros(outputs))
-
-    packed = dense(net.layer_norm(x, "transformer.h.0.ln_1", WIDTH), "attn.c_attn", WIDTH, 3 * WIDTH)
-    parts = net.op(
-        "Split", packed, net.constant([WIDTH] * 3, np.int64), scope="/transformer/h.0/attn", outputs=3, axis=2
+    values = Values(
+        weight=lambda key, shape: draws.normal(rng, shape, residual_std if key.endswith("c_proj") else BERT_STD)
     )
-    triangle = net.constant(np.tril(np.ones((1, 1, TOKENS, TOKENS), bool)), np.bool_)
-    y = attention(net, "/transformer/h.0/attn", parts, triangle, causal=True)
-    x = net.op("Add", dense(y, "attn.c_proj", WIDTH, WIDTH, residual_std), x, scope="/transformer/h.0")
-    y = dense(net.layer_norm(x, "transformer.h.0.ln_2", WIDTH), "mlp.c_fc", WIDTH, 4 * WIDTH)
-    act = "/transformer/h.0/mlp/act"
-    cubic = net.op("Mul", net.op("Pow", y, net.constant(3.0), scope=act), net.constant(0.044715), scope=act)
-    inner = net.op("Mul", net.op("Add", y, cubic, scope=act), net.constant(math.sqrt(2 / math.pi)), scope=act)
-    gate = net.op("Add", net.op("Tanh", inner, scope=act), net.constant(1.0), scope=act)
-    y = net.op("Mul", net.op("Mul", y, net.constant(0.5), scope=act), gate, scope=act)
-    x = net.op("Add", dense(y, "mlp.c_proj", 4 * WIDTH, WIDTH, residual_std), x, scope="/transformer/h.0")
-    x = net.layer_norm(x, "transformer.ln_f", WIDTH)
-    head = net.op("Transpose", wte, scope="/lm_head", perm=[1, 0])
-    return net.model(net.op("MatMul", x, head, scope="/lm_head"), ["batch", TOKENS, VOCABULARY], name="logits")
+    return transformer(Net(name), (VOCABULARY, TOKENS), (WIDTH, 1), HEADS, Style(activate=gelu_tanh), values)
 
 
 def samples() -> dict[str, ModelProto]:
@@ -252,8 +197,8 @@ def samples() -> dict[str, ModelProto]:
         "resnet_zero_gamma": resnet("resnet_zero_gamma", last_gamma=0.0),
         "resnet_fixup": resnet_fixup("resnet_fixup"),
         "autoencoder_he": autoencoder("autoencoder_he"),
-        "lstm_torch_default": lstm("lstm_torch_default", careful=False),
-        "lstm_orthogonal": lstm("lstm_orthogonal", careful=True),
+        "lstm_torch_default": sequence_classifier("lstm_torch_default", careful=False),
+        "lstm_orthogonal": sequence_classifier("lstm_orthogonal", careful=True),
         "bert_block": bert_block("bert_block"),
         "gpt_block": gpt_block("gpt_block"),
     }

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from onnx import TensorProto, helper
 
+from initaudit.making.net import Net
+
 from . import digits, draws
-from .graph import Net
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-    from .graph import Array
+    from initaudit.making.net import Array
 
     Layers = list[tuple[Array, Array]]
 

@@ -1,4 +1,4 @@
-/* Charts with depth along the x axis: one column per layer, read with the mouse or the arrow keys. */
+/* Charts with depth along the x axis, or the steps of training: one column per layer or step, read with the mouse or the arrow keys. */
 
 const CHART_HEIGHT = 260;
 /* Up to this many layers each gets a point of its own; beyond, points would run into a band. */
@@ -70,12 +70,12 @@ const GRIDS = {
 };
 
 /** The axes every chart shares, in the colours of the theme. */
-function axes(y, title) {
+function axes(y, title, along) {
   const font = "12px system-ui, sans-serif";
   const base = { stroke: colour("soft"), font, grid: { stroke: colour("grid"), width: 1 }, ticks: { stroke: colour("line"), width: 1, size: 5 } };
   const label = { labelFont: font, labelSize: 18, labelGap: 0 };
   return [
-    { ...base, ...label, label: "layer, from the input to the output", grid: { show: false }, size: 30, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000], space: 36 },
+    { ...base, ...label, label: along, grid: { show: false }, size: 30, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000], space: 36 },
     {
       ...base, ...label, label: title, size: 58, filter: (_, splits) => splits,
       splits: (u, _, low, high) => GRIDS[y](low, high),
@@ -100,17 +100,24 @@ function yScale(y, reference) {
   };
 }
 
-/** A chart inside `holder`, with legend, readout, cursor, keys and zoom; returns { rebuild, resize, moveTo }. */
+/**
+ * A chart inside `holder`, with legend, readout, cursor, keys and zoom; returns { rebuild, resize, moveTo }. Its columns are layers, unless
+ * `options.along` says what else: { places, unit, label, describe }.
+ */
 function depthChart(holder, data, title, lines, options) {
   const count = data.titles.length;
-  const depth = Array.from({ length: count }, (_, index) => index + 1);
+  const along = options.along ?? {
+    places: Array.from({ length: count }, (_, index) => index + 1), unit: "layer", label: "layer, from the input to the output",
+    describe: (index) => `${index + 1} ${data.titles[index]}`,
+  };
+  const { places } = along;
   const canvas = element("div", { className: "canvas", tabIndex: 0, role: "slider" });
-  canvas.setAttribute("aria-label", `${title}: arrow keys move through the layers, Enter opens the layer`);
+  canvas.setAttribute("aria-label", `${title}: arrow keys move through the ${along.unit}s${options.along ? "" : ", Enter opens the layer"}`);
   canvas.setAttribute("aria-valuemin", "1");
   canvas.setAttribute("aria-valuemax", String(count));
   canvas.setAttribute("aria-valuenow", "1");
-  canvas.setAttribute("aria-valuetext", "no layer chosen");
-  const silent = () => element("small", {}, "point at the chart to read a layer");
+  canvas.setAttribute("aria-valuetext", `no ${along.unit} chosen`);
+  const silent = () => element("small", {}, `point at the chart to read a ${along.unit}`);
   const readout = element("div", { className: "readout" }, silent());
   const legend = element("div", { className: "legend", role: "group" });
   legend.setAttribute("aria-label", "Lines of this chart");
@@ -140,7 +147,7 @@ function depthChart(holder, data, title, lines, options) {
   let plot = null;
   let current = null;
 
-  const describe = (index) => [`${index + 1} ${data.titles[index]}`,
+  const describe = (index) => [along.describe(index),
     ...(options.alongside ?? []).map(([key, label]) => `${label} ${show(data.series[key][index])}`)].join(" · ");
 
   const onCursor = (u) => {
@@ -164,8 +171,8 @@ function depthChart(holder, data, title, lines, options) {
       legend: { show: false },
       cursor: { sync: { key: options.sync, setSeries: false }, drag: { x: true, y: false, dist: 6 }, points: { size: 8 }, y: false },
       focus: { alpha: 1 },
-      scales: { x: { time: false, range: (_, low, high) => [Math.max(0.5, low - 0.5), Math.min(count + 0.5, high + 0.5)] }, y: options.scale },
-      axes: axes(options.y, options.title),
+      scales: { x: { time: false, range: (_, low, high) => [Math.max(places[0] - 0.5, low - 0.5), Math.min(places[count - 1] + 0.5, high + 0.5)] }, y: options.scale },
+      axes: axes(options.y, options.title, along.label),
       series: [{}, ...lines.map((line, number) => ({
         label: line.label, show: shown[number], scale: "y", spanGaps: false,
         stroke: colour(line.colour), width: line.width ?? 1.75, dash: line.dash,
@@ -173,14 +180,14 @@ function depthChart(holder, data, title, lines, options) {
         ...line.draw?.(),
       }))],
       hooks: { setCursor: [onCursor], drawClear: painters("under"), draw: painters("over") },
-    }, [depth, ...lines.map((line) => line.plotted)], canvas);
+    }, [places, ...lines.map((line) => line.plotted)], canvas);
     if (zoom) plot.setScale("x", { min: zoom.min + 0.5, max: zoom.max - 0.5 });
     plot.over.addEventListener("click", () => { if (current !== null) options.open(current); });
   };
 
   const moveTo = (index) => {
     const bounded = Math.min(count - 1, Math.max(0, index));
-    plot.setCursor({ left: plot.valToPos(bounded + 1, "x"), top: 20 });
+    plot.setCursor({ left: plot.valToPos(places[bounded], "x"), top: 20 });
   };
   canvas.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 10, PageDown: -10 }[event.key];

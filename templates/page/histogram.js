@@ -29,7 +29,7 @@ function histogramFigure(heading, title, caption, histogram, density, reach) {
   let plot = null;
   const build = () => {
     plot?.destroy();
-    const [bottom, side] = axes("share", "");
+    const [bottom, side] = axes("share", "", "");
     plot = new uPlot({
       width: Math.max(180, canvas.clientWidth || 320), height: 190, legend: { show: false }, cursor: { show: false },
       scales: { x: { time: false, range: [x[0], x[x.length - 1]] }, y: { range: [0, 1.06] } },

@@ -39,13 +39,7 @@ def read_data(data: str | bytes, wanted: Mapping[str, np.dtype[Any]], path: str)
         others = sorted(set(stored) - set(wanted))
         has = f"; it holds {', '.join(others)}" if others else ""
         raise UsageError(f"{path}: no array for input {', '.join(missing)}{has}")
-    converted = {name: _converted(stored[name], dtype, name, path) for name, dtype in wanted.items()}
-    for name, array in converted.items():
-        if array.dtype.kind == "f" and not np.isfinite(array.astype(np.float64)).all():
-            raise UsageError(
-                f"{path}: input {name!r} holds NaN or infinity, or numbers that {array.dtype} does not hold"
-            )
-    return converted
+    return {name: converted(stored[name], dtype, name, path) for name, dtype in wanted.items()}
 
 
 def _stored(loaded: Any, wanted: Mapping[str, np.dtype[Any]], path: str) -> dict[str, np.ndarray]:
@@ -54,6 +48,14 @@ def _stored(loaded: Any, wanted: Mapping[str, np.dtype[Any]], path: str) -> dict
     if len(wanted) != 1:
         raise UsageError(f"{path}: one array, for the inputs {', '.join(wanted)}; give one for each, by name")
     return dict.fromkeys(wanted, loaded)
+
+
+def converted(array: np.ndarray, dtype: np.dtype[Any], name: str, path: str) -> np.ndarray:
+    """The array of an input in the type that it wants. Raises UsageError where that does not hold its values, or they are not finite."""
+    fitting = _converted(array, dtype, name, path)
+    if fitting.dtype.kind == "f" and not np.isfinite(fitting.astype(np.float64)).all():
+        raise UsageError(f"{path}: input {name!r} holds NaN or infinity, or numbers that {fitting.dtype} does not hold")
+    return fitting
 
 
 def _converted(array: np.ndarray, dtype: np.dtype[Any], name: str, path: str) -> np.ndarray:

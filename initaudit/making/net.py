@@ -1,4 +1,4 @@
-"""A few lines around onnx.helper: a network is written down layer by layer, in the names exporters give."""
+"""Net: a graph under construction, a few lines around onnx.helper; layer by layer, in the names exporters give."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-OPSET = 17  # the newest that torch's first exporter writes, and the first with LayerNormalization
+OPSET = 17
+"""The newest that torch's first exporter writes, and the first with LayerNormalization."""
 IR_VERSION = 8
+"""The one that goes with it (ONNX, docs/Versioning.md)."""
+PRODUCER = "initaudit"
+"""What a file says of who wrote it."""
 
 
 class Net:
@@ -24,6 +28,7 @@ class Net:
     def __init__(self, name: str) -> None:
         self.name = name
         self._nodes: list[Any] = []
+        self._names: set[str] = set()
         self._weights: list[TensorProto] = []
         self._inputs: list[Any] = []
         self._counter = 0
@@ -44,17 +49,17 @@ class Net:
     ) -> Any:
         """One node named like torch's exporter does: /scope/Op, with a number where the name is taken."""
         name = f"{scope}/{op_type}"
-        if any(node.name == name for node in self._nodes):
+        if name in self._names:
             self._counter += 1
             name = f"{name}_{self._counter}"
+        self._names.add(name)
         results = [f"{name}_output_{i}" for i in range(outputs)]
         self._nodes.append(helper.make_node(op_type, list(inputs), results, name=name, domain=domain, **attributes))
         return results[0] if outputs == 1 else results
 
     def linear(self, x: str, name: str, weight: Array, bias: Array | None = None) -> str:
-        """`weight` [out, in] as torch's nn.Linear keeps it: Gemm with transB=1; the bias defaults to zero."""
-        bias = np.zeros(len(weight), weight.dtype) if bias is None else bias
-        values = self.weight(f"{name}.weight", weight), self.weight(f"{name}.bias", bias)
+        """`weight` [out, in] as torch's nn.Linear keeps it: Gemm with transB=1."""
+        values = self._with_bias(name, weight, bias)
         return str(self.op("Gemm", x, *values, scope=scope(name), transB=1))
 
     def project(self, x: str, name: str, weight: Array, bias: Array | None = None) -> str:
@@ -68,9 +73,7 @@ class Net:
 
     def conv(self, x: str, name: str, weight: Array, bias: Array | None = None, **attributes: Any) -> str:
         """`weight` [out, in, kh, kw]."""
-        values = [self.weight(f"{name}.weight", weight)]
-        if bias is not None:
-            values.append(self.weight(f"{name}.bias", bias))
+        values = self._with_bias(name, weight, bias)
         return str(self.op("Conv", x, *values, scope=scope(name), kernel_shape=weight.shape[2:], **attributes))
 
     def batch_norm(self, x: str, name: str, channels: int, gamma: float = 1.0) -> str:
@@ -83,6 +86,10 @@ class Net:
         """Fresh: scale 1, bias 0, over the last axis."""
         names = self.weight(f"{name}.weight", np.ones(width)), self.weight(f"{name}.bias", np.zeros(width))
         return str(self.op("LayerNormalization", x, *names, scope=scope(name), axis=-1, epsilon=1e-5))
+
+    def _with_bias(self, name: str, weight: Array, bias: Array | None) -> list[str]:
+        values = {"weight": weight} if bias is None else {"weight": weight, "bias": bias}
+        return [self.weight(f"{name}.{key}", value) for key, value in values.items()]
 
     def constant(self, value: Any, dtype: Any = np.float32) -> str:
         """A Constant node, as exporters write scalars and shapes."""
@@ -109,7 +116,7 @@ class Net:
             self._nodes, self.name, self._inputs, [helper.make_tensor_value_info(name, dtype, shape)], self._weights
         )
         opsets = [helper.make_opsetid("", opset), *(helper.make_opsetid(domain, 1) for domain in extra_domains)]
-        return helper.make_model(graph, opset_imports=opsets, ir_version=ir_version, producer_name="initaudit-samples")
+        return helper.make_model(graph, opset_imports=opsets, ir_version=ir_version, producer_name=PRODUCER)
 
 
 def scope(name: str) -> str:

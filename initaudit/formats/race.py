@@ -1,0 +1,118 @@
+"""What every output says of a race: the columns of the table, and the numbers in them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from initaudit.formats.printing import NOTHING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    Part = Mapping[str, Any]
+
+HEADINGS = (
+    "start",
+    "expected",
+    "learns",
+    "slowness",
+    "steps",
+    "from-to",
+    "times",
+    "end",
+    "held out",
+    "diverged",
+    "with",
+)
+"""Columns of the table, a row a start. The first ones were predicted: place, trainability, slowness. The others were seen."""
+NUMBERS = HEADINGS[1:-1]
+"""Those to the right."""
+
+
+def cells(start: Part, fewest: float | None) -> list[str]:
+    """One start, column by column; where it was not trained, why stands in the last.
+
+    `fewest` are the steps of the fastest.
+    """
+    predicted = start["predicted"]
+    learns, slowness = predicted["trainability"], predicted["slowness"]
+    first = [
+        start["scheme"],
+        NOTHING if predicted["place"] is None else f"{predicted['place']}.",
+        NOTHING if learns is None else f"{learns:.2f}",
+        NOTHING if slowness is None else f"{slowness:.1f}x",
+    ]
+    if not start["outcomes"]:
+        return [*first, *[NOTHING] * (len(HEADINGS) - 5), start["why"] or "not trained"]
+    best = start["outcomes"][0]
+    return [
+        *first,
+        steps(best["steps"]),
+        _range(best),
+        NOTHING if best["steps"] is None or not fewest else f"{best['steps'] / fewest:.1f}x",
+        _metric(best["metric"]),
+        _metric(best["held_out"]),
+        f"{best['diverged']} of {len(best['runs'])}" if best["diverged"] else NOTHING,
+        setting(best),
+    ]
+
+
+def fewest_steps(document: Part) -> float | None:
+    """Of the fastest start."""
+    return min((start["steps"] for start in document["starts"] if start["steps"] is not None), default=None)
+
+
+def setting(outcome: Part) -> str:
+    """`adam 0.001`."""
+    return f"{outcome['optimizer']} {outcome['rate']:g}"
+
+
+def steps(count: float | None) -> str:
+    """As a whole number."""
+    return NOTHING if count is None else f"{count:.0f}"
+
+
+def goal(document: Part) -> str:
+    """What steps are counted to."""
+    race = document["race"]
+    return "nothing: no run learned" if race["target"] is None else f"{race['metric']} {race['target']:.2f}"
+
+
+def course(document: Part) -> str:
+    """How it was trained, in one sentence."""
+    race = document["race"]
+    settings = ", ".join(f"{s['optimizer']} {s['rate']:g}" for s in race["settings"])
+    chosen = "" if race["target_given"] or race["target"] is None else ", 90 % of the way from chance to the best run"
+    return (
+        f"{race['task']}: {race['examples']} examples, {race['held_out']} of them held out; {race['seeds']} draws of each start, "
+        f"{race['steps']} steps of {race['batch']} examples with each of {settings}. Steps are counted to {goal(document)}{chosen}."
+    )
+
+
+def told_agreement(document: Part) -> str | None:
+    """How far what was predicted and what was seen agree; None where there is nothing to compare."""
+    found = document["agreement"]
+    parts = []
+    if found["rank_correlation"] is not None:
+        parts.append(
+            f"rank correlation of predicted slowness and steps {found['rank_correlation']:.2f} over {found['starts']} starts"
+        )
+    if found["favourite_times"] is not None:
+        parts.append(
+            f"the best by prediction, {found['favourite']}, took {found['favourite_times']:.2f} times the fewest steps"
+        )
+    return f"Prediction and race: {'; '.join(parts)}." if parts else None
+
+
+def _range(outcome: Part) -> str:
+    """Fewest and most steps over the draws."""
+    if outcome["least"] is None:
+        return NOTHING
+    most = (
+        f"{outcome['most']:.0f}" if outcome["most"] is not None else f"({outcome['reached']} of {len(outcome['runs'])})"
+    )
+    return f"{outcome['least']:.0f}-{most}" if outcome["most"] is not None else f"{outcome['least']:.0f} {most}"
+
+
+def _metric(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.2f}"

@@ -1,0 +1,1 @@
+"""Races: one network really trained from several initialisations, beside what the audit had predicted of each."""

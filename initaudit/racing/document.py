@@ -1,0 +1,172 @@
+"""The JSON document of a race, and the sentence that says who won and who had been expected to."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from initaudit.judgement.score import TRAINABLE
+from initaudit.racing.summary import rank_correlation
+from initaudit.report.document import head
+from initaudit.starts.schemes import AS_IS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from initaudit.racing.curve import Run
+    from initaudit.racing.summary import Outcome, Racer
+    from initaudit.racing.task import Task
+    from initaudit.report.report import Report
+
+POINTS = 200
+"""Of a curve in the document, at most. A judgement: a chart is some hundred pixels wide."""
+DIGITS = 5
+"""Significant digits of the points of a curve."""
+
+
+def race_document(
+    racers: Sequence[Racer],
+    itself: Report,
+    task: Task,
+    *,
+    conditions: Mapping[str, Any],
+    steps: int,
+    target: float | None,
+    started: datetime | None = None,
+    command: Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """The document: `schema_version`, `tool`, `run`, `model`, `options`, what was trained (`race`), `agreement` and the `starts`, the fastest first.
+
+    Args:
+        racers: in order.
+        itself: audit of the model as it is.
+        task: what was learned.
+        conditions: further facts for `race`.
+        steps: of each run.
+        target: what steps are counted to.
+        started: when the command began.
+        command: the command line.
+    """
+    entry = itself.entry()
+    every = max(1, -(-steps // POINTS))
+    expected = sorted((r.start for r in racers if r.start.why is None), key=lambda start: start.rank)
+    places = {start.scheme: place for place, start in enumerate(expected, 1)}
+    return {
+        **head(started=started, command=command),
+        "model": entry["model"],
+        "options": entry["options"],
+        "race": {
+            "task": task.name,
+            "kind": task.kind,
+            "metric": task.metric,
+            "examples": task.examples,
+            "chance": task.chance,
+            "steps": steps,
+            "every": every,
+            "target": target,
+            **conditions,
+        },
+        "winner": racers[0].start.scheme if racers and math.isfinite(racers[0].steps) else None,
+        "sentence": sentence(racers, task, target),
+        "agreement": agreement(racers),
+        "starts": [_start(racer, places.get(racer.start.scheme), every) for racer in racers],
+    }
+
+
+def agreement(racers: Sequence[Racer]) -> dict[str, Any]:
+    """How well the steps had been foretold; what is not expected to learn, and what does not, comes last."""
+    both = [racer for racer in racers if racer.best is not None and racer.start.why is None]
+    favourite = min(both, key=lambda racer: racer.start.rank, default=None)
+    fewest = min((racer.steps for racer in both), default=math.inf)
+    times = favourite.steps / fewest if favourite is not None and math.isfinite(fewest) else math.inf
+    return {
+        "starts": len(both),
+        "rank_correlation": rank_correlation([r.foretold for r in both], [r.steps for r in both]),
+        "favourite": None if favourite is None or favourite.foretold == math.inf else favourite.start.scheme,
+        "favourite_times": times if math.isfinite(times) else None,
+    }
+
+
+def sentence(racers: Sequence[Racer], task: Task, target: float | None) -> str:
+    """Who was the fastest, how far behind the network as it is was, and how the favourite of the audit did."""
+    best = racers[0] if racers else None
+    if best is None or best.best is None:
+        return "Nothing was trained."
+    if target is None:
+        return f"No start learned anything: {task.metric} stayed near chance ({task.chance:.2f}) in all runs."
+    goal = f"{task.metric} {target:.2f}"
+    if not math.isfinite(best.steps):
+        return f"No start reached {goal}; {best.start.scheme} came nearest ({best.best.metric or 0.0:.2f} with {best.best.setting})."
+    told = f"{best.start.scheme} learned fastest: {best.steps:.0f} steps to {goal} with {best.best.setting}"
+    itself = next((racer for racer in racers if racer.start.scheme == AS_IS), None)
+    if itself is not None and itself is not best:
+        told += f"; as it is: {_behind(itself, best)}"
+    found = agreement(racers)
+    favourite = next((r for r in racers if r.start.scheme == found["favourite"]), None)
+    if favourite is None:
+        return f"{told}. None had been expected to learn."
+    if favourite is best:
+        return f"{told}. It had been expected to."
+    return f"{told}. {favourite.start.scheme} had been expected to: {_behind(favourite, best)}."
+
+
+def _behind(racer: Racer, best: Racer) -> str:
+    if not math.isfinite(racer.steps):
+        return "did not get there"
+    return f"{racer.steps:.0f} steps, {racer.steps / best.steps:.1f} times as many"
+
+
+def _start(racer: Racer, place: int | None, every: int) -> dict[str, Any]:
+    start = racer.start
+    score = start.trainability
+    return {
+        "scheme": start.scheme,
+        "why": start.why,
+        "predicted": {
+            "place": place,
+            "status": start.verdict.get("status"),
+            "trainability": score,
+            "slowness": start.slowness,
+            "learns": None if score is None else score >= TRAINABLE,
+        },
+        "steps": _number(racer.steps),
+        "outcomes": [_outcome(outcome, every) for outcome in racer.outcomes],
+    }
+
+
+def _outcome(outcome: Outcome, every: int) -> dict[str, Any]:
+    steps = [s for s in outcome.steps if math.isfinite(s)]
+    return {
+        "optimizer": outcome.setting.optimizer,
+        "rate": outcome.setting.rate,
+        "steps": _number(outcome.middle),
+        "least": min(steps, default=None),
+        "most": max(steps, default=None) if len(steps) == len(outcome.steps) else None,
+        "reached": len(steps),
+        "diverged": outcome.diverged,
+        "metric": outcome.metric,
+        "held_out": outcome.held_out,
+        "runs": [_run(run, steps, every) for run, steps in zip(outcome.runs, outcome.steps, strict=True)],
+    }
+
+
+def _run(run: Run, steps: float, every: int) -> dict[str, Any]:
+    curve = run.curve
+    return {
+        "seed": run.seed,
+        "end": curve.end,
+        "done": len(curve.loss),
+        "steps": _number(steps),
+        "held_out": curve.held_out,
+        "loss": [_rounded(v) for v in curve.loss[every - 1 :: every]],
+        "metric": [_rounded(v) for v in curve.metric[every - 1 :: every]],
+    }
+
+
+def _rounded(value: float) -> float | None:
+    return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
