@@ -3,8 +3,8 @@
     python benchmarks/fleet.py cost [--models N] [--probe none] [--repeats N]
     python benchmarks/fleet.py memory [--rows N]
 
-`cost` audits the same models by `check`, by `fleet run` with the local engine, and by `fleet run` with two Dask workers of this machine, weights
-only and with the full probe, one after the other and in turns. It counts processor time, that of all descendants included: the part that a
+`cost` audits the same models by `check`, by `fleet run` with the local engine, and by `fleet run` with Dask on this machine, weights only and
+with the full probe, in turns, one model at a time: two at once slow each other down where they share a core. It counts processor time, that of all descendants included: the part that a
 model takes is the slope between a quarter of the models and all of them, the rest is what starting takes. The bars are those of COST.
 
 `memory` runs over N and over ten times N models, of which each content occurs ten times (so that most are known already), with some of
@@ -90,17 +90,7 @@ def cost(models: int, probes: Sequence[str], repeats: int) -> None:
     ways = {
         "check": lambda folder, store: ["check", "-o", str(store) + ".json", folder],
         "local": lambda folder, store: ["fleet", "run", folder, "--store", str(store)],
-        "dask": lambda folder, store: [
-            "fleet",
-            "run",
-            folder,
-            "--store",
-            str(store),
-            "--engine",
-            "dask",
-            "--workers",
-            "2",
-        ],
+        "dask": lambda folder, store: ["fleet", "run", folder, "--store", str(store), "--engine", "dask"],
     }
     with tempfile.TemporaryDirectory() as made:
         for probe in probes:

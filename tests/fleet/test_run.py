@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,6 +73,19 @@ def test_every_planned_model_comes_to_one_row(models: Path, store: Store):
     assert {row.exit_code for row in rows if row.error} == {2}
     assert all(row.error.startswith(row.path) for row in rows if row.error)
     assert not store.place.names(f"attempts/{record.id}")
+
+
+def test_what_is_in_a_folder_and_no_file_is_told_of_and_not_waited_for(models: Path, store: Store, capfdbinary):
+    """A pipe has nobody who writes into it; a socket and a device are no models either. `check` says the same of them."""
+    os.mkfifo(models / "pipe.onnx")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(models / "socket.onnx"))
+
+    rows = fleet([models], store)
+
+    found = {Path(row.path).stem: row.error.removeprefix(f"{row.path}: ") for row in rows if row.error}
+    assert found == {"pipe": "is a pipe, not a file", "socket": "is a socket, not a file"}
+    assert sorted(reports(store)) == sorted(checked(capfdbinary, str(models)))
 
 
 @pytest.mark.parametrize(
