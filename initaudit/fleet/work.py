@@ -102,12 +102,10 @@ def _done(order: Order, store: Store, watch: Watch, blank: Row) -> Row:
 def _known(order: Order, store: Store, blank: Row, key: str) -> Row | None:
     """The row, where the store has the result already; one that a rule failed in is made again in another run."""
     result = store.result(key)
-    if result is None:
+    if result is None or (result["kept"]["facts"]["failed_rules"] and result["run"] != order.run_id):
         return None
-    is_ours = result["run"] == order.run_id
-    if result["kept"]["facts"]["failed_rules"] and not is_ours:
-        return None
-    return _row(order, result, replace(blank, status=AUDITED if is_ours else CACHED, key=key))
+    is_own = (result["run"], result["number"]) == (order.run_id, order.planned.number)
+    return _row(order, result, replace(blank, status=AUDITED if is_own else CACHED, key=key))
 
 
 @contextmanager
@@ -147,6 +145,7 @@ def _audited(order: Order, model: Model, watch: Watch) -> dict[str, Any]:
     kept = keep(examine(model, config.without_filters, watch.doing, readers=order.care.readers))
     return {
         "run": order.run_id,
+        "number": order.planned.number,
         "worker": _worker(),
         "version": __version__,
         "versions": run()["versions"],
@@ -183,7 +182,7 @@ def _row(order: Order, result: Mapping[str, Any], blank: Row) -> Row:
         audited=coverage["audited"],
         layers=len(entry["layers"]),
         bytes=result["bytes"],
-        seconds=entry["timing"]["seconds"],
+        seconds=entry["timing"]["seconds"] if blank.status == AUDITED else None,
     )
 
 
