@@ -32,7 +32,7 @@ AHEAD = 2
 is done elsewhere."""
 MOST_BUNDLED = 64
 """Tasks in a bundle. A judgement: what Dask does for one is less than a millisecond for each of so many."""
-BUNDLE_SECONDS = 1.0
+BUNDLE_SECONDS = 2.0
 """After which a worker begins no more of a bundle, and gives back what is left of it. A judgement: what Dask does for a bundle takes some 20 ms."""
 PATIENCE = 300.0
 """Seconds for the first worker of a scheduler to come: a machine of a cloud takes some minutes to start."""
@@ -166,9 +166,10 @@ def local_cluster(workers: int) -> Iterator[Any]:
     import dask
     from distributed import LocalCluster
 
-    settings = {
-        "distributed.worker.profile.enabled": False,  # it would look at idle threads a hundred times a second
-        "distributed.admin.tick.interval": "1s",  # in place of fifty looks a second whether the event loop of each part is slow
+    settings = {  # in place of looks at idle threads a hundred times a second, at slow event loops fifty times, at the disk twice
+        "distributed.worker.profile.enabled": False,
+        "distributed.admin.tick.interval": "1s",
+        "distributed.admin.system-monitor.interval": "10s",
     }
     with (
         dask.config.set(settings),
