@@ -95,14 +95,14 @@ class Dask(Engine):
             finished = as_completed(loop=client.loop)
 
             def fill() -> None:
-                with _connected():
+                with _connected(client):
                     room = AHEAD * max(1, sum(client.nthreads().values())) - len(running)
                 for _ in range(room):
                     left.extend(islice(numbered, max(0, size - len(left))))
                     bundle = [left.popleft() for _ in range(min(size, len(left)))]
                     if not bundle:
                         return
-                    with _connected():
+                    with _connected(client):
                         future = client.submit(_attempt, [task for _, task in bundle], __version__, pure=False)
                     running[future] = bundle
                     finished.add(future)
@@ -122,7 +122,7 @@ class Dask(Engine):
                     for (i, _), result in zip(bundle, results, strict=False):
                         yield i, result
             finally:
-                with suppress(LostEngine), _connected():
+                with suppress(LostEngine), _connected(client):
                     client.cancel(list(running), force=True)
 
     @contextmanager
@@ -219,8 +219,10 @@ def _attempt(tasks: Sequence[Task[T]], version: str) -> list[T | InitauditError]
 
 
 @contextmanager
-def _connected() -> Iterator[None]:
-    """Dask raises one thing or another where the scheduler does not answer. Raises LostEngine."""
+def _connected(client: Any) -> Iterator[None]:
+    """What is done within needs the scheduler. Raises LostEngine where it does not answer: Dask waits half a minute for it, and raises one thing or another."""
+    if client.status != "running":
+        raise LostEngine(GONE)
     try:
         yield
     except (Exception, CancelledError) as error:

@@ -17,7 +17,7 @@ from initaudit.fleet.keys import content_of, key_of, recall, remember
 from initaudit.fleet.origin import LocalOrigin, Origin, origin_of
 from initaudit.fleet.place import StoreError
 from initaudit.fleet.remote import fetched
-from initaudit.fleet.row import AUDITED, CACHED, CRASHED, INTERNAL_ERROR, MEMORY, UNREADABLE, Row
+from initaudit.fleet.row import AUDITED, CACHED, CRASHED, INTERNAL_ERROR, UNREADABLE, Row
 from initaudit.fleet.store import Store
 from initaudit.task import Task
 
@@ -35,7 +35,7 @@ def task_of(order: Order) -> Task[Row]:
 
 
 def work(order: Order, watch: Watch) -> Row:
-    """Do it. Raises StoreError, and else only what ends a process."""
+    """Do it. Raises StoreError, MemoryError, and else only what ends a process."""
     store = _store(order.store)
     item, number, worker = order.planned.item, order.planned.number, _worker()
     most = order.care.retries + 1
@@ -47,12 +47,10 @@ def work(order: Order, watch: Watch) -> Row:
                 order, CRASHED, f"was begun {most} times, and each time its process or machine was lost", most
             )
         return replace(_done(order, store, watch, blank), attempts=attempt)
-    except StoreError:
+    except (StoreError, MemoryError):
         raise
     except InitauditError as error:
         return _failed(blank, UNREADABLE, str(error), attempt)
-    except MemoryError:
-        return _failed(blank, MEMORY, f"{item.path}: out of memory", attempt)
     except Exception as error:  # noqa: BLE001  a bug, and still one line
         return _failed(blank, INTERNAL_ERROR, f"{item.path}: {internal_error(error)}", attempt)
     finally:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import sys
 import threading
 import time
@@ -71,6 +73,8 @@ def test_a_lost_scheduler_is_told_of_in_one_line(
     """What is finished stands, and nothing of what Dask has to say of it is shown."""
     folder = faults(*(f"slow-{i}" for i in range(40)))
     scheduler = cluster.processes[0]
+    log = logging.StreamHandler(io.StringIO())
+    logging.getLogger("distributed").addHandler(log)
 
     def kill() -> None:
         while not store.runs() or not list(store.rows(store.run().id)):
@@ -82,11 +86,13 @@ def test_a_lost_scheduler_is_told_of_in_one_line(
     command = ["fleet", "run", str(folder), "--store", store.address, "--isolated", "-q", "--probe", "none"]
     code = run([*command, "--engine", "dask", *cluster.words])
     killer.join()
+    logging.getLogger("distributed").removeHandler(log)
 
     error, tally, advice = capfd.readouterr().err.splitlines()
     assert code == 3
     assert error == "initaudit: error: engine dask: the scheduler is gone, or has given up its tasks"
     assert tally.startswith(f"run {store.run().id}: ")
+    assert not log.stream.getvalue()
     assert advice == "initaudit: not finished; the same command goes on from here"
 
 

@@ -29,18 +29,18 @@ MEMORY = 250 << 20
 
 
 def test_a_model_that_harms_its_process_costs_itself_alone(faults: Callable[..., Path], store: Store):
-    """One that kills it, hangs, or fills the memory has a row that says so, and one that killed it once a report, as those have beside them.
+    """One that kills it, hangs, or fills the memory, in pieces or at once, has a row that says so, and one that killed it once a report, as those have beside them.
 
     A rule with a bug is told of in the report.
     """
-    folder = faults("a", "b", "bug", "hang", "once", "poison", "bomb")
+    folder = faults("a", "b", "bug", "hang", "once", "poison", "bomb", "glut")
     care = Care(file_timeout=DEADLINE, file_memory=MEMORY, retries=1)
 
     rows = fleet([folder], store, Local(2), care=care)
 
     assert statuses(rows) == {
         **dict.fromkeys(["a", "b", "bug", "once"], "audited"),
-        "bomb": "memory",
+        **dict.fromkeys(["bomb", "glut"], "memory"),
         "hang": "timeout",
         "poison": "crashed",
     }
@@ -48,6 +48,7 @@ def test_a_model_that_harms_its_process_costs_itself_alone(faults: Callable[...,
     assert (by_name["poison"].attempts, by_name["once"].attempts, by_name["hang"].attempts) == (2, 2, 1)
     assert "raise --file-timeout" in by_name["hang"].error
     assert "raise --file-memory" in by_name["bomb"].error
+    assert "raise --file-memory" in by_name["glut"].error
     assert by_name["bug"].exit_code == 2
     for name in ("a", "b", "once"):
         row = by_name[name]

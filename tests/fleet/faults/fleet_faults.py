@@ -40,6 +40,8 @@ class Fault(Rule):
                 while True:
                     held.append(bytearray(b"1") * PIECE)
                     time.sleep(0.01)
+            case "glut":
+                bytearray(1 << 40)
             case "bug":
                 raise ZeroDivisionError("by zero")
             case "once" if _first_time(path):
