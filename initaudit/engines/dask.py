@@ -164,23 +164,21 @@ _closing = threading.Event()
 def local_cluster(workers: int) -> Iterator[Any]:
     """Scheduler and workers in this process: each task has a process of its own all the same, and nothing listens that another user could speak to."""
     import dask
-    from distributed import LocalCluster
+    from distributed import Scheduler, SpecCluster, Worker
 
     settings = {  # in place of looks at idle threads a hundred times a second, at slow event loops fifty times, at the disk twice
         "distributed.worker.profile.enabled": False,
         "distributed.admin.tick.interval": "1s",
         "distributed.admin.system-monitor.interval": "10s",
     }
+    unseen = {
+        "start_http_server": lambda *_, **__: None
+    }  # for whoever can reach this machine, even where there is no dashboard
+    scheduler = {"cls": type("UnseenScheduler", (Scheduler,), unseen), "options": {"protocol": "inproc://"}}
+    worker = {"cls": type("UnseenWorker", (Worker,), unseen), "options": {"nthreads": 1, "memory_limit": 0}}
     with (
         dask.config.set(settings),
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=False,
-            memory_limit=0,  # limits are those of the tasks
-            dashboard_address=None,
-            silence_logs=False,
-        ) as cluster,
+        SpecCluster(scheduler=scheduler, workers=dict.fromkeys(range(workers), worker), silence_logs=False) as cluster,
     ):
         _closing.clear()
         try:
