@@ -133,9 +133,8 @@ class Dask(Engine):
 
         with ExitStack() as stack:
             if not os.environ.get("INITAUDIT_DEBUG"):
-                stack.enter_context(
-                    silence_logging_cmgr(logging.CRITICAL)
-                )  # what its tracebacks are about is told in one line
+                # what its tracebacks are about is told in one line
+                stack.enter_context(silence_logging_cmgr(logging.CRITICAL))
             try:
                 if self._scheduler is None:
                     cluster = stack.enter_context(local_cluster(self._workers))
@@ -171,9 +170,8 @@ def local_cluster(workers: int) -> Iterator[Any]:
         "distributed.admin.tick.interval": "1s",
         "distributed.admin.system-monitor.interval": "10s",
     }
-    unseen = {
-        "start_http_server": lambda *_, **__: None
-    }  # for whoever can reach this machine, even where there is no dashboard
+    # Pages are served to whoever reaches this machine, even where there is no dashboard.
+    unseen = {"start_http_server": lambda *_, **__: None}
     scheduler = {"cls": type("UnseenScheduler", (Scheduler,), unseen), "options": {"protocol": "inproc://"}}
     worker = {"cls": type("UnseenWorker", (Worker,), unseen), "options": {"nthreads": 1, "memory_limit": 0}}
     with (
