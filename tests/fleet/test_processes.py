@@ -15,7 +15,9 @@ from initaudit.auditor import audit
 from initaudit.config import Config
 from initaudit.engines.local import Local
 from initaudit.fleet.order import Care
-from tests.fleet.running import fleet, report, statuses, without_times
+from initaudit.fleet.plan import Shard
+from initaudit.fleet.run import Run
+from tests.fleet.running import fleet, planned, report, statuses, without_times
 
 if TYPE_CHECKING:
     from initaudit.fleet.store import Store
@@ -57,6 +59,18 @@ def test_a_model_that_harms_its_process_costs_itself_alone(faults: Callable[...,
 
     again = fleet([folder / "a.onnx", folder / "bug.onnx"], store, Local())
     assert statuses(again) == {"a": "cached", "bug": "audited"}  # the bug may have been mended
+
+
+def test_a_rule_that_is_at_work_when_the_run_is_left_is_not_at_fault(faults: Callable[..., Path], store: Store):
+    """Its model has no result, which would say that the rule failed and stand for the model when the run goes on."""
+    folder = faults("a", "hang")
+    rows = Run(store, planned([folder], store), Shard(), Care()).rows(Local(2))
+    next(rows)
+    while not (folder / "hang.seen").exists():
+        time.sleep(0.01)
+    rows.close()  # type: ignore[attr-defined]
+
+    assert len(store.place.names("results")) == 1
 
 
 def test_a_killed_driver_leaves_what_is_finished(faults: Callable[..., Path], store: Store):

@@ -34,6 +34,7 @@ class Fault(Rule):
             case "poison":
                 os.kill(os.getpid(), signal.SIGKILL)
             case "hang":
+                path.with_suffix(".seen").touch()
                 time.sleep(600)
             case "bomb":
                 held = []
