@@ -1,11 +1,16 @@
 """What a fleet costs beside `check`, and whether its driver's memory grows with the number of models.
 
     python benchmarks/fleet.py cost [--models N] [--probe none] [--repeats N]
+    python benchmarks/fleet.py speed [--models N] [--probe none] [--repeats N] [--engine dask]
     python benchmarks/fleet.py memory [--rows N]
 
-`cost` audits the same models by `check`, by `fleet run` with the local engine, and by `fleet run` with two Dask workers of this machine, weights
-only and with the full probe, one after the other and in turns. It counts processor time, that of all descendants included: the part that a
+`cost` audits the same models by `check`, by `fleet run` with the local engine, and by `fleet run` with Dask on this machine, weights only and
+with the full probe, in turns, one model at a time: two at once slow each other down where they share a core. It counts processor time, that of all descendants included: the part that a
 model takes is the slope between a quarter of the models and all of them, the rest is what starting takes. The bars are those of COST.
+
+`speed` runs over the models with one worker and with two, in turns, and says how much sooner two are done, and what processor time they take
+over that of one. Beside that stands how much sooner two processes that do nothing but count are done than one after the other, just before: what
+the machine has to give at that moment. The bar is SPEED; it means an idle machine of two cores.
 
 `memory` runs over N and over ten times N models, of which each content occurs ten times (so that most are known already), with some of
 INLINE bytes among them, and compares the peaks of the driver's own memory. The bar is MEMORY.
@@ -31,6 +36,8 @@ from onnx import helper, numpy_helper
 
 COST = {"none": 1.15, "full": 1.05}
 """By probe: the processor time of `fleet run` for a model over that of `check`."""
+SPEED = 1.8
+"""Wall time of a run with one worker over that with two."""
 MEMORY = 1.1
 """Of the driver's peak at ten times the models over that at the models."""
 INLINE = 12_000_000
@@ -90,17 +97,7 @@ def cost(models: int, probes: Sequence[str], repeats: int) -> None:
     ways = {
         "check": lambda folder, store: ["check", "-o", str(store) + ".json", folder],
         "local": lambda folder, store: ["fleet", "run", folder, "--store", str(store)],
-        "dask": lambda folder, store: [
-            "fleet",
-            "run",
-            folder,
-            "--store",
-            str(store),
-            "--engine",
-            "dask",
-            "--workers",
-            "2",
-        ],
+        "dask": lambda folder, store: ["fleet", "run", folder, "--store", str(store), "--engine", "dask"],
     }
     with tempfile.TemporaryDirectory() as made:
         for probe in probes:
@@ -128,6 +125,46 @@ def cost(models: int, probes: Sequence[str], repeats: int) -> None:
                 print(
                     f"  {way:6} {1000 * each[way]:7.1f} ms a model, {start:5.2f} s to start, {most:7.2f} s in all: {ratios}"
                 )
+
+
+def machine() -> float:
+    """How much sooner two busy processes are done than one after the other."""
+    count = [sys.executable, "-c", "for _ in range(30_000_000): pass"]
+    begun = time.perf_counter()
+    subprocess.run(count, check=True)
+    alone = time.perf_counter() - begun
+    both = [subprocess.Popen(count) for _ in range(2)]
+    for process in both:
+        process.wait()
+    return 2 * alone / (time.perf_counter() - begun - alone)
+
+
+def speed(models: int, probe: str, repeats: int, engine: str) -> None:
+    """Print each pair, and the best."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+    best = 0.0
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made, "models")
+        folder.mkdir()
+        for i in range(models):
+            make(folder / f"{i}.onnx", i)
+        for repeat in range(repeats):
+            room = machine()
+            walls, processor = [], []
+            for workers in (1, 2):
+                words = ["fleet", "run", str(folder), "--store", f"{made}/store-{repeat}-{workers}", "--engine", engine]
+                begun = time.perf_counter()
+                processor.append(
+                    processor_time([*words, "--workers", str(workers), "-q", "--isolated", "--probe", probe])
+                )
+                walls.append(time.perf_counter() - begun)
+            best = max(best, walls[0] / walls[1])
+            print(
+                f"{engine}, probe {probe}, {models} models: {walls[0]:.2f} s with one worker, {walls[1]:.2f} s with two: "
+                f"{walls[0] / walls[1]:.2f} x; processor time {processor[1] / processor[0]:.2f} x; two processes that count: {room:.2f} x",
+                flush=True,
+            )
+    print(f"best {best:.2f} x (bar {SPEED})")
 
 
 def memory(rows: int) -> None:
@@ -165,14 +202,18 @@ def memory(rows: int) -> None:
 def main() -> None:
     """What the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("cost", "memory"))
+    parser.add_argument("what", choices=("cost", "speed", "memory"))
     parser.add_argument("--models", type=int, default=200, help="of the cost without a probe; a fifth of it with")
+    parser.add_argument("--engine", default="local", help="of the speed")
     parser.add_argument("--probe", choices=tuple(COST), action="append", help="default: both")
     parser.add_argument("--repeats", type=int, default=REPEATS, help="the least time of so many counts")
     parser.add_argument("--rows", type=int, default=300)
     given = parser.parse_args()
     if given.what == "cost":
         cost(given.models, given.probe or list(COST), given.repeats)
+    elif given.what == "speed":
+        for probe in given.probe or list(COST):
+            speed(given.models if probe == "none" else given.models // 5, probe, given.repeats, given.engine)
     else:
         memory(given.rows)
 

@@ -167,12 +167,14 @@ def _unmeasured(probed: ProbeResult) -> str | None:
 
 
 def _judge(rules: Iterable[Rule], audit: ModelAudit, limits: Sequence[Limit]) -> tuple[list[Finding], tuple[str, ...]]:
-    """What the rules find; and the rules that raise, each in one line: a fault of one costs nothing but that one."""
+    """What the rules find; and the rules that raise, each in one line: a fault of one costs nothing but that one. Raises MemoryError."""
     found: list[Finding] = []
     failed_rules = []
     for rule in rules:
         try:
             found += _findings(rule, audit, limits)
+        except MemoryError:  # of the model, not of the rule
+            raise
         except (Exception, SystemExit) as error:  # noqa: BLE001  rules of other packages raise whatever they raise
             home = f"{type(rule).__module__}.{type(rule).__name__}"
             failed_rules.append(" ".join(f"rule {rule.code} ({home}) failed: {type(error).__name__}: {error}".split()))

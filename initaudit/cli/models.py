@@ -33,7 +33,7 @@ def expand(models: Sequence[str], exclude: Sequence[str] = ()) -> list[str]:
                 raise UsageError(f"{item}: no .onnx file in this directory")
             found |= dict.fromkeys(inside)
         elif has_magic(item):
-            matched = sorted(p for p in glob(item, recursive=True) if Path(p).is_file() or not Path(p).exists())
+            matched = sorted(p for p in glob(item, recursive=True) if not Path(p).is_dir())
             if not matched:
                 raise UsageError(f"{item}: matches no file")
             found |= dict.fromkeys(matched)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+import os
+import threading
+import time
+from asyncio import CancelledError
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from initaudit.engine import Engine, Watcher
-from initaudit.engines.process import do
+from initaudit.engines.process import discard, do
 from initaudit.errors import InitauditError, LostEngine, LostWorker, UsageError
 from initaudit.version import __version__
 
@@ -19,14 +24,19 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+Bundle: TypeAlias = "list[tuple[int, Task[Any]]]"
+"""Tasks with their numbers that are given to a worker in one, for what Dask does for a task takes as long as a small model."""
+
 AHEAD = 2
-"""Tasks given to each thread of a worker: one that it does and one that waits there, so that it never idles. What waits on a worker that dies
+"""Bundles given to each thread of a worker: one that it does and one that waits there, so that it never idles. What waits on a worker that dies
 is done elsewhere."""
+MOST_BUNDLED = 64
+"""Tasks in a bundle. A judgement: what Dask does for one is less than a millisecond for each of so many."""
+BUNDLE_SECONDS = 2.0
+"""After which a worker begins no more of a bundle, and gives back what is left of it. A judgement: what Dask does for a bundle takes some 20 ms."""
 PATIENCE = 300.0
 """Seconds for the first worker of a scheduler to come: a machine of a cloud takes some minutes to start."""
-ALLOWED_FAILURES = 1000
-"""Dying workers that a task may have been given to. Dask suspects every task on a dead worker, also those that only waited there; who kills
-workers is known by other means, and retried a limited number of times by whoever asks for the task."""
+GONE = "engine dask: the scheduler is gone, or has given up its tasks"
 OWN_MACHINE = ("localhost", "127.0.0.1", "::1")
 ENCRYPTED = ("tls", "wss")
 """Protocols of a scheduler that are."""
@@ -76,15 +86,25 @@ class Dask(Engine):
         from distributed import as_completed
 
         numbered = enumerate(tasks)
+        left: deque[tuple[int, Task[T]]] = deque()
+        """Given back, or not begun."""
+        size = 1
+        """Of a bundle."""
         with self.client() as client:
-            running: dict[Any, int] = {}
+            running: dict[Any, Bundle] = {}
             finished = as_completed(loop=client.loop)
 
             def fill() -> None:
-                room = AHEAD * max(1, sum(client.nthreads().values())) - len(running)
-                for i, task in islice(numbered, max(0, room)):
-                    future = client.submit(_attempt, task, __version__, pure=False)
-                    running[future] = i
+                with _connected(client):
+                    room = AHEAD * max(1, sum(client.nthreads().values())) - len(running)
+                for _ in range(room):
+                    left.extend(islice(numbered, max(0, size - len(left))))
+                    bundle = [left.popleft() for _ in range(min(size, len(left)))]
+                    if not bundle:
+                        return
+                    with _connected(client):
+                        future = client.submit(_attempt, [task for _, task in bundle], __version__, pure=False)
+                    running[future] = bundle
                     finished.add(future)
 
             try:
@@ -93,20 +113,28 @@ class Dask(Engine):
                     if future.status == "lost":  # with its worker, before it was fetched: it is done again elsewhere
                         finished.add(future)
                         continue
-                    i = running.pop(future)
-                    result = _result(future)
+                    bundle = running.pop(future)
+                    results = _results(future, len(bundle))
                     future.release()
-                    yield i, result
+                    left.extendleft(reversed(bundle[len(results) :]))
+                    size = min(MOST_BUNDLED, 2 * len(results)) if len(results) == len(bundle) else max(1, len(results))
                     fill()
+                    for (i, _), result in zip(bundle, results, strict=False):
+                        yield i, result
             finally:
-                client.cancel(list(running), force=True)
+                with suppress(LostEngine), _connected(client):
+                    client.cancel(list(running), force=True)
 
     @contextmanager
     def client(self) -> Iterator[Any]:
         """A client of the scheduler, with at least one worker. Raises UsageError where it cannot be reached."""
         from distributed import Client
+        from distributed.utils import silence_logging_cmgr
 
         with ExitStack() as stack:
+            if not os.environ.get("INITAUDIT_DEBUG"):
+                # what its tracebacks are about is told in one line
+                stack.enter_context(silence_logging_cmgr(logging.CRITICAL))
             try:
                 if self._scheduler is None:
                     cluster = stack.enter_context(local_cluster(self._workers))
@@ -127,28 +155,35 @@ class Dask(Engine):
         return Security(**given, **({"require_encryption": True} if encrypted else {}))
 
 
+_closing = threading.Event()
+"""Workers in this process begin nothing more."""
+
+
 @contextmanager
 def local_cluster(workers: int) -> Iterator[Any]:
-    """Worker processes of this machine, encrypted with keys that live as long as they do: else any user of the machine could run programs as this one."""
+    """Scheduler and workers in this process: each task has a process of its own all the same, and nothing listens that another user could speak to."""
     import dask
-    from distributed import LocalCluster
+    from distributed import Scheduler, SpecCluster, Worker
 
-    settings = {
-        "distributed.scheduler.allowed-failures": ALLOWED_FAILURES,
-        "distributed.worker.profile.enabled": False,  # it would look at idle threads a hundred times a second
+    settings = {  # in place of looks at idle threads a hundred times a second, at slow event loops fifty times, at the disk twice
+        "distributed.worker.profile.enabled": False,
+        "distributed.admin.tick.interval": "1s",
+        "distributed.admin.system-monitor.interval": "10s",
     }
+    # Pages are served to whoever reaches this machine, even where there is no dashboard.
+    unseen = {"start_http_server": lambda *_, **__: None}
+    scheduler = {"cls": type("UnseenScheduler", (Scheduler,), unseen), "options": {"protocol": "inproc://"}}
+    worker = {"cls": type("UnseenWorker", (Worker,), unseen), "options": {"nthreads": 1, "memory_limit": 0}}
     with (
         dask.config.set(settings),
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            memory_limit=0,  # limits are those of the tasks
-            dashboard_address=None,
-            security=True,
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
+        SpecCluster(scheduler=scheduler, workers=dict.fromkeys(range(workers), worker), silence_logs=False) as cluster,
     ):
-        yield cluster
+        _closing.clear()
+        try:
+            yield cluster
+        finally:
+            _closing.set()
+            discard(everything=True)  # a thread waits for its process, and nobody for the thread
 
 
 def _check_address(scheduler: str, *, insecure: bool) -> None:
@@ -163,26 +198,48 @@ def _check_address(scheduler: str, *, insecure: bool) -> None:
         )
 
 
-def _attempt(task: Task[T], version: str) -> T | InitauditError:
-    """On the worker's machine."""
+def _attempt(tasks: Sequence[Task[T]], version: str) -> list[T | InitauditError]:
+    """On the worker's machine: results of the tasks in their order, fewer where they took long."""
     if version != __version__:
-        return UsageError(f"engine dask: a worker has initaudit {__version__}, not {version}")
+        raise UsageError(f"engine dask: a worker has initaudit {__version__}, not {version}")
+    ends = time.monotonic() + BUNDLE_SECONDS
+    results: list[T | InitauditError] = []
+    for task in tasks:
+        if _closing.is_set() or (results and time.monotonic() > ends):
+            break
+        try:
+            results.append(do(task))
+        except InitauditError as error:
+            results.append(error)
+    return results
+
+
+@contextmanager
+def _connected(client: Any) -> Iterator[None]:
+    """What is done within needs the scheduler. Raises LostEngine where it does not answer: Dask waits half a minute for it, and raises one thing or another."""
+    if client.status != "running":
+        raise LostEngine(GONE)
     try:
-        return do(task)
-    except InitauditError as error:
-        return error
+        yield
+    except (Exception, CancelledError) as error:
+        raise LostEngine(GONE) from error
 
 
-def _result(future: Any) -> Any:
+def _results(future: Any, bundled: int) -> list[Any]:
+    """Of the tasks of a bundle, in their order; fewer where the others were not begun. Raises LostEngine, UsageError."""
     from distributed import KilledWorker
 
     if future.status == "cancelled":
-        raise LostEngine("engine dask: the scheduler is gone, or has given up its tasks")
+        raise LostEngine(GONE)
+    lost: InitauditError
     try:
-        return future.result()
+        found: list[Any] = future.result()
     except KilledWorker as error:
-        return LostWorker(f"its Dask worker was lost: {error}")
-    except InitauditError as error:
-        return error
+        lost = LostWorker(f"its Dask worker was lost: {error}")
+    except UsageError:
+        raise
     except Exception as error:  # noqa: BLE001  whatever Dask, or its serialisation, raises
-        return LostWorker(f"its Dask worker failed: {type(error).__name__}: {error}")
+        lost = LostWorker(f"its Dask worker failed: {type(error).__name__}: {error}")
+    else:
+        return found
+    return [lost] * bundled

@@ -44,6 +44,8 @@ class Worker(Process):
         command = python("initaudit.engines.worker", str(os.getpid()), module, "probe" if probes else "none")
         super().__init__(command, stderr=None if os.environ.get("INITAUDIT_DEBUG") else subprocess.DEVNULL)
         self._doing = "starting"
+        self._looked = 0.0
+        """When its memory was last looked at."""
 
     @property
     def may_go_on(self) -> bool:
@@ -104,9 +106,12 @@ class Worker(Process):
             self._check(begun, allowed, task.limits)
 
     def _check(self, begun: float, allowed: float, limits: Limits) -> None:
-        if private_memory(self.pid) > limits.memory:
-            raise self._too_much(limits)
-        if time.monotonic() > begun + allowed:
+        now = time.monotonic()
+        if now > self._looked + POLL_SECONDS:
+            self._looked = now
+            if private_memory(self.pid) > limits.memory:
+                raise self._too_much(limits)
+        if now > begun + allowed:
             text = f"took more than {allowed:.0f} s (while {self._doing}); raise {limits.seconds_option}"
             raise LostWorker(text, cause=LostWorker.TIMEOUT)
 
@@ -184,7 +189,7 @@ def do(task: Task[T], progress: Callable[[str], None] | None = None) -> T:
     """What the task's function returns, done by a worker that waits or by a new one; errors as for `Worker.do`."""
     with _turn:
         worker = _spare.pop() if _spare else None
-    if worker is not None and not worker.may_go_on:
+    if worker is not None and not worker.alive:
         worker.close()
         worker = None
     try:

@@ -22,6 +22,10 @@ from initaudit.process import end_with
 from initaudit.task import Task, Watch
 
 
+class _Ended(BaseException):
+    """This process was told to leave. No SystemExit: a rule that raises one has failed, and the audit goes on."""
+
+
 def main() -> None:
     """Serve tasks until stdin ends. Arguments: the parent's process id, a module to import before there is work, whether a probe will follow."""
     answers = os.fdopen(os.dup(1), "wb")
@@ -35,7 +39,7 @@ def main() -> None:
 
         prestart()  # its imports run on another core beside those of this process
     importlib.import_module(module)
-    with contextlib.suppress(BrokenPipeError, SystemExit):
+    with contextlib.suppress(BrokenPipeError, SystemExit, _Ended):
         while (frame := read_frame(sys.stdin.buffer)) is not None:
             write_frame(answers, _answer(frame, answers))
     from initaudit.probe.isolation import discard_spare
@@ -96,4 +100,4 @@ def _end(number: int, frame: FrameType | None) -> NoReturn:
     """Leave by an exception, so that temporary files and the probe's process go too."""
     del frame
     signal.signal(number, signal.SIG_IGN)
-    raise SystemExit(128 + number)
+    raise _Ended

@@ -13,6 +13,7 @@ from initaudit.files import lock
 from initaudit.fleet.place import Folder, Place, StoreError
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import BinaryIO
 
     from initaudit.fleet.row import Row
@@ -34,7 +35,7 @@ class IndexWriter(abc.ABC):
 def index_writer(place: Place, folder: str, name: str) -> Iterator[IndexWriter]:
     """Adds to the index called `name`. Raises StoreError where another process of this machine does, or it cannot be written."""
     if isinstance(place, Folder):
-        with _locked(place, f"{folder}/{name}.jsonl") as stream:
+        with _locked(place.path / folder / f"{name}.jsonl") as stream:
             yield _Appending(stream)
         return
     pieces = _Pieces(place, folder, name)
@@ -80,19 +81,19 @@ class _Pieces(IndexWriter):
         self._since = time.monotonic()
 
 
-@contextmanager
-def _locked(place: Folder, name: str) -> Iterator[BinaryIO]:
+def _locked(path: Path) -> BinaryIO:
     """The file, to append to, after a whole line."""
-    path = place.path / name
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a+b") as stream:
-            if not lock(stream.fileno()):
-                raise StoreError(f"{path}: another process is at work on this run")
-            if stream.tell() > 0:
-                stream.seek(-1, 2)
-                if stream.read(1) != b"\n":  # its writer was killed in the middle of a line
-                    stream.write(b"\n")
-            yield stream
+        stream = path.open("a+b")
+        if not lock(stream.fileno()):
+            stream.close()
+            raise StoreError(f"{path}: another process is at work on this run")
+        if stream.tell() > 0:
+            stream.seek(-1, 2)
+            if stream.read(1) != b"\n":  # its writer was killed in the middle of a line
+                stream.write(b"\n")
+                stream.flush()
     except OSError as error:
         raise StoreError(f"{path}: cannot be written: {error.strerror or error}") from error
+    return stream

@@ -1,6 +1,7 @@
 """Result: what a worker keeps of an audit, in `results/<key>.json.gz`, and the report that is made of it.
 
 run           id of the run that made it
+number        of the line of its plan
 worker        host and process that did
 version       of initaudit; `versions`, of what the figures come from
 bytes         of the model's files on disk

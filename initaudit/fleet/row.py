@@ -12,8 +12,8 @@ AUDITED, CACHED = "audited", "cached"
 UNREADABLE, TIMEOUT, MEMORY, CRASHED, INTERNAL_ERROR = "unreadable", "timeout", "memory", "crashed", "internal-error"
 
 STATUSES = (AUDITED, CACHED, UNREADABLE, TIMEOUT, MEMORY, CRASHED, INTERNAL_ERROR)
-"""Every planned model ends in exactly one: a report of this run; one of an earlier run on the same content and options; no ONNX model, or one
-that cannot be audited; killed at a limit of time or memory; its process or its machine was lost; a fault of initaudit itself."""
+"""Every planned model ends in exactly one: a report that this run made of it; one of an earlier run, or of another model with the same content and
+options; no ONNX model, or one that cannot be audited; killed at a limit of time or memory; its process or its machine was lost; a fault of initaudit itself."""
 WITH_REPORT = (AUDITED, CACHED)
 """Statuses of models whose result is in the store."""
 
@@ -62,9 +62,9 @@ class Row:
     bytes: int = 0
     """Of the file and of those that hold its weights, on disk."""
     seconds: float | None = None
-    """How long the audit took; of a cached result, when it was made."""
+    """How long the audit took; None where there was none in this run, so that the sum is what the run took."""
     attempts: int = 1
-    """How often it was begun in this run; 0 where a cached result made that unnecessary."""
+    """How often it was begun in this run."""
     worker: str = ""
     """Host and process that did it; empty where the work was lost with it."""
 

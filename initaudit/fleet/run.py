@@ -95,7 +95,7 @@ class Run:
         number, most = order.planned.number, self._care.retries + 1
         self._losses[number] += 1
         begun = attempts.begun(self._store.place, self._record.id, number, most)
-        if result.cause == CRASHED and begun < most and self._losses[number] < MOST_LOSSES:
+        if result.cause == CRASHED and begun < most and self._losses[number] < begun + MOST_LOSSES:
             self._again.add(number)
             return None
         attempts.end(self._store.place, self._record.id, number, begun)

@@ -17,7 +17,7 @@ from initaudit.fleet.keys import content_of, key_of, recall, remember
 from initaudit.fleet.origin import LocalOrigin, Origin, origin_of
 from initaudit.fleet.place import StoreError
 from initaudit.fleet.remote import fetched
-from initaudit.fleet.row import AUDITED, CACHED, CRASHED, INTERNAL_ERROR, MEMORY, UNREADABLE, Row
+from initaudit.fleet.row import AUDITED, CACHED, CRASHED, INTERNAL_ERROR, UNREADABLE, Row
 from initaudit.fleet.store import Store
 from initaudit.task import Task
 
@@ -35,7 +35,7 @@ def task_of(order: Order) -> Task[Row]:
 
 
 def work(order: Order, watch: Watch) -> Row:
-    """Do it. Raises StoreError, and else only what ends a process."""
+    """Do it. Raises StoreError, MemoryError, and else only what ends a process."""
     store = _store(order.store)
     item, number, worker = order.planned.item, order.planned.number, _worker()
     most = order.care.retries + 1
@@ -47,12 +47,10 @@ def work(order: Order, watch: Watch) -> Row:
                 order, CRASHED, f"was begun {most} times, and each time its process or machine was lost", most
             )
         return replace(_done(order, store, watch, blank), attempts=attempt)
-    except StoreError:
+    except (StoreError, MemoryError):
         raise
     except InitauditError as error:
         return _failed(blank, UNREADABLE, str(error), attempt)
-    except MemoryError:
-        return _failed(blank, MEMORY, f"{item.path}: out of memory", attempt)
     except Exception as error:  # noqa: BLE001  a bug, and still one line
         return _failed(blank, INTERNAL_ERROR, f"{item.path}: {internal_error(error)}", attempt)
     finally:
@@ -102,12 +100,10 @@ def _done(order: Order, store: Store, watch: Watch, blank: Row) -> Row:
 def _known(order: Order, store: Store, blank: Row, key: str) -> Row | None:
     """The row, where the store has the result already; one that a rule failed in is made again in another run."""
     result = store.result(key)
-    if result is None:
+    if result is None or (result["kept"]["facts"]["failed_rules"] and result["run"] != order.run_id):
         return None
-    is_ours = result["run"] == order.run_id
-    if result["kept"]["facts"]["failed_rules"] and not is_ours:
-        return None
-    return _row(order, result, replace(blank, status=AUDITED if is_ours else CACHED, key=key))
+    is_own = (result["run"], result["number"]) == (order.run_id, order.planned.number)
+    return _row(order, result, replace(blank, status=AUDITED if is_own else CACHED, key=key))
 
 
 @contextmanager
@@ -147,6 +143,7 @@ def _audited(order: Order, model: Model, watch: Watch) -> dict[str, Any]:
     kept = keep(examine(model, config.without_filters, watch.doing, readers=order.care.readers))
     return {
         "run": order.run_id,
+        "number": order.planned.number,
         "worker": _worker(),
         "version": __version__,
         "versions": run()["versions"],
@@ -183,7 +180,7 @@ def _row(order: Order, result: Mapping[str, Any], blank: Row) -> Row:
         audited=coverage["audited"],
         layers=len(entry["layers"]),
         bytes=result["bytes"],
-        seconds=entry["timing"]["seconds"],
+        seconds=entry["timing"]["seconds"] if blank.status == AUDITED else None,
     )
 
 

@@ -12,7 +12,9 @@ SUFFIX = ".onnx"
 
 
 def models_below(folder: Path) -> Iterator[Path]:
-    """Files of models below a folder, those of each folder by name, in whatever case; a link to nothing is one, and its audit says so.
+    """Files of models below a folder, those of each folder by name, in whatever case.
+
+    A link to nothing, a pipe, a socket and a device are among them, and their audits say so.
 
     Links to folders are not followed, so that none leads in a circle. Raises UsageError where a folder cannot be looked into: it may hold any model.
     """
@@ -20,7 +22,7 @@ def models_below(folder: Path) -> Iterator[Path]:
         folders.sort()
         for name in sorted(names):
             path = Path(parent, name)
-            if path.suffix.lower() == SUFFIX and (path.is_file() or not path.exists()):
+            if path.suffix.lower() == SUFFIX:
                 yield path
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
+import stat
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,6 +28,15 @@ LARGEST_MESSAGE = (1 << 31) - 1
 """Bytes that a protobuf message may have (protobuf encoding)."""
 MAPPED_FROM = 1 << 24
 """Bytes from which the weights inside a file are mapped rather than parsed: below, parsing takes milliseconds and little memory."""
+
+SPECIAL = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a pipe, not a file",
+    stat.S_IFSOCK: "a socket, not a file",
+    stat.S_IFCHR: "a device, not a file",
+    stat.S_IFBLK: "a device, not a file",
+}
+"""What is at a path and no file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -159,8 +169,9 @@ def version_of(status: os.stat_result) -> FileVersion:
 def _read(path: Path) -> tuple[bytes, FileVersion]:
     """The content of a file, and which version of it that is."""
     try:
-        if path.is_dir():
-            raise UnreadableModel(f"{path}: is a directory")
+        kind = stat.S_IFMT(path.stat().st_mode)
+        if kind != stat.S_IFREG:  # a pipe may never have a writer, and a device never end
+            raise UnreadableModel(f"{path}: is {SPECIAL.get(kind, 'not a file')}")
         with path.open("rb") as file:
             version = version_of(os.fstat(file.fileno()))
             return read_model(file, str(path)), version
@@ -172,7 +183,7 @@ def read_model(file: BinaryIO, label: str) -> bytes:
     """The bytes of a stream that may be a model; of one that is none its head, which says what it is. Raises UnreadableModel, and OSError."""
     head = file.read(HEAD)
     if head and not _may_be_protobuf(head):
-        return head  # a device may never end
+        return head  # the rest of a large file would say no more
     raw = _rest(head, file)
     if len(raw) > LARGEST_MESSAGE:
         raise UnreadableModel(f"{label}: larger than a protobuf may be (2 GB)")

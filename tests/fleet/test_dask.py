@@ -2,70 +2,65 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import psutil
 import pytest
-from distributed import Client
 
 from initaudit.auditor import audit
 from initaudit.cli import run
 from initaudit.config import Config
 from initaudit.engine import find_engine
-from initaudit.engines.dask import Dask, local_cluster
+from initaudit.engines.dask import local_cluster
 from initaudit.errors import UsageError
 from initaudit.fleet.order import Care
+from tests.fleet.external import External
 from tests.fleet.running import fleet, report, statuses, without_times
 
 if TYPE_CHECKING:
     from initaudit.fleet.store import Store
 
 
-class Shared(Dask):
-    """Over a client that is there."""
-
-    def __init__(self, client: Client) -> None:
-        super().__init__()
-        self._client = client
-
-    @contextmanager
-    def client(self) -> Iterator[Client]:
-        """It stays open."""
-        yield self._client
-
-
 @pytest.fixture(scope="module")
-def cluster(faulty_workers: None) -> Iterator[Any]:
-    """Two workers of this machine, which the tests share."""
-    with local_cluster(2) as cluster:
+def cluster(faulty_workers: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[External]:
+    """Two workers, which the tests share."""
+    with External(tmp_path_factory.mktemp("cluster")) as cluster:
         yield cluster
 
 
-@pytest.fixture(scope="module")
-def client(cluster: Any) -> Iterator[Client]:
-    """One of the cluster."""
-    with Client(cluster) as client:
-        yield client
+def test_a_cluster_of_this_machine_speaks_to_nobody_else():
+    """Nothing listens: another user of the machine must not run programs as this one."""
+    before = _listening()
+
+    with local_cluster(1):
+        assert _listening() == before
 
 
-def test_a_cluster_of_this_machine_speaks_to_nobody_else(cluster: Any):
-    """Connections are encrypted and need its own keys: another user of the machine must not run programs as this one."""
-    assert cluster.scheduler_address.startswith("tls://127.0.0.1:")
-    assert cluster.security.require_encryption
+def _listening() -> list[object]:
+    connections = psutil.Process().net_connections("inet")
+    return [connection.laddr for connection in connections if connection.status == psutil.CONN_LISTEN]
 
 
 def test_reports_do_not_depend_on_the_engine_and_a_dead_worker_costs_nothing(
-    faults: Callable[..., Path], store: Store, client: Client
+    faults: Callable[..., Path], store: Store, cluster: External
 ):
-    """A model at whose audit the Dask worker itself is killed is audited by another; one that kills its own process each time costs itself."""
-    folder = faults("a", "b", "c", "poison", "unlucky", "x", "y")
+    """A model at whose audit the Dask worker itself is killed is audited by another; one that kills its own process each time costs itself.
 
-    rows = fleet([folder], store, Shared(client), care=Care(retries=1))
+    Those in a bundle with it were finished before, or are done then, and are not blamed.
+    """
+    names = ["a", "b", "c", "d", "poison", "unlucky", "v", "w", "x", "y", "z"]
+    folder = faults(*names)
 
-    sound = dict.fromkeys(["a", "b", "c", "unlucky", "x", "y"], "audited")
+    rows = fleet([folder], store, find_engine("dask", **cluster.options), care=Care(retries=1))
+
+    sound = dict.fromkeys([name for name in names if name != "poison"], "audited")
     assert statuses(rows) == {**sound, "poison": "crashed"}
     record = store.run()
     for row in rows:
@@ -77,6 +72,35 @@ def test_reports_do_not_depend_on_the_engine_and_a_dead_worker_costs_nothing(
         "unlucky": 2,
     }
     assert not store.place.names(f"attempts/{record.id}")
+
+
+def test_a_lost_scheduler_is_told_of_in_one_line(
+    faults: Callable[..., Path], store: Store, cluster: External, capfd: pytest.CaptureFixture[str]
+):
+    """What is finished stands, and nothing of what Dask has to say of it is shown."""
+    folder = faults(*(f"slow-{i}" for i in range(40)))
+    scheduler = cluster.processes[0]
+    log = logging.StreamHandler(io.StringIO())
+    logging.getLogger("distributed").addHandler(log)
+
+    def kill() -> None:
+        while not store.runs() or not list(store.rows(store.run().id)):
+            time.sleep(0.02)
+        scheduler.kill()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    command = ["fleet", "run", str(folder), "--store", store.address, "--isolated", "-q", "--probe", "none"]
+    code = run([*command, "--engine", "dask", *cluster.words])
+    killer.join()
+    logging.getLogger("distributed").removeHandler(log)
+
+    error, tally, advice = capfd.readouterr().err.splitlines()
+    assert code == 3
+    assert error == "initaudit: error: engine dask: the scheduler is gone, or has given up its tasks"
+    assert tally.startswith(f"run {store.run().id}: ")
+    assert not log.stream.getvalue()
+    assert advice == "initaudit: not finished; the same command goes on from here"
 
 
 @pytest.mark.parametrize("address", ["tcp://10.0.0.7:8786", "scheduler.example:8786", "ws://10.0.0.7:8787"])

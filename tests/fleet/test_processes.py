@@ -15,7 +15,9 @@ from initaudit.auditor import audit
 from initaudit.config import Config
 from initaudit.engines.local import Local
 from initaudit.fleet.order import Care
-from tests.fleet.running import fleet, report, statuses, without_times
+from initaudit.fleet.plan import Shard
+from initaudit.fleet.run import Run
+from tests.fleet.running import fleet, planned, report, statuses, without_times
 
 if TYPE_CHECKING:
     from initaudit.fleet.store import Store
@@ -29,18 +31,18 @@ MEMORY = 250 << 20
 
 
 def test_a_model_that_harms_its_process_costs_itself_alone(faults: Callable[..., Path], store: Store):
-    """One that kills it, hangs, or fills the memory has a row that says so, and one that killed it once a report, as those have beside them.
+    """One that kills it, hangs, or fills the memory, in pieces or at once, has a row that says so, and one that killed it once a report, as those have beside them.
 
     A rule with a bug is told of in the report.
     """
-    folder = faults("a", "b", "bug", "hang", "once", "poison", "bomb")
+    folder = faults("a", "b", "bug", "hang", "once", "poison", "bomb", "glut")
     care = Care(file_timeout=DEADLINE, file_memory=MEMORY, retries=1)
 
     rows = fleet([folder], store, Local(2), care=care)
 
     assert statuses(rows) == {
         **dict.fromkeys(["a", "b", "bug", "once"], "audited"),
-        "bomb": "memory",
+        **dict.fromkeys(["bomb", "glut"], "memory"),
         "hang": "timeout",
         "poison": "crashed",
     }
@@ -48,6 +50,7 @@ def test_a_model_that_harms_its_process_costs_itself_alone(faults: Callable[...,
     assert (by_name["poison"].attempts, by_name["once"].attempts, by_name["hang"].attempts) == (2, 2, 1)
     assert "raise --file-timeout" in by_name["hang"].error
     assert "raise --file-memory" in by_name["bomb"].error
+    assert "raise --file-memory" in by_name["glut"].error
     assert by_name["bug"].exit_code == 2
     for name in ("a", "b", "once"):
         row = by_name[name]
@@ -56,6 +59,18 @@ def test_a_model_that_harms_its_process_costs_itself_alone(faults: Callable[...,
 
     again = fleet([folder / "a.onnx", folder / "bug.onnx"], store, Local())
     assert statuses(again) == {"a": "cached", "bug": "audited"}  # the bug may have been mended
+
+
+def test_a_rule_that_is_at_work_when_the_run_is_left_is_not_at_fault(faults: Callable[..., Path], store: Store):
+    """Its model has no result, which would say that the rule failed and stand for the model when the run goes on."""
+    folder = faults("a", "hang")
+    rows = Run(store, planned([folder], store), Shard(), Care()).rows(Local(2))
+    next(rows)
+    while not (folder / "hang.seen").exists():
+        time.sleep(0.01)
+    rows.close()  # type: ignore[attr-defined]
+
+    assert len(store.place.names("results")) == 1
 
 
 def test_a_killed_driver_leaves_what_is_finished(faults: Callable[..., Path], store: Store):

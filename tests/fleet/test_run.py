@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,6 +73,22 @@ def test_every_planned_model_comes_to_one_row(models: Path, store: Store):
     assert {row.exit_code for row in rows if row.error} == {2}
     assert all(row.error.startswith(row.path) for row in rows if row.error)
     assert not store.place.names(f"attempts/{record.id}")
+
+
+def test_what_is_in_a_folder_and_no_file_is_told_of_and_not_waited_for(
+    models: Path, store: Store, capfdbinary, monkeypatch: pytest.MonkeyPatch
+):
+    """A pipe has nobody who writes into it; a socket and a device are no models either. `check` says the same of them."""
+    os.mkfifo(models / "pipe.onnx")
+    monkeypatch.chdir(models)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("socket.onnx")  # a long path is none of a socket
+
+    rows = fleet([models], store)
+
+    found = {Path(row.path).stem: row.error.removeprefix(f"{row.path}: ") for row in rows if row.error}
+    assert found == {"pipe": "is a pipe, not a file", "socket": "is a socket, not a file"}
+    assert sorted(reports(store)) == sorted(checked(capfdbinary, str(models)))
 
 
 @pytest.mark.parametrize(
@@ -170,6 +187,21 @@ def test_the_same_content_elsewhere_is_known(models: Path, store: Store, tmp_pat
 
     assert {row.status for row in rows} == {"cached"}
     assert sorted(reports(store)) == sorted(checked(capfdbinary, str(moved)))
+
+
+def test_copies_of_a_model_are_audited_once(models: Path, store: Store, examined: list[str]):
+    """The time that it took is that of one of them, so that the times of all add up to that of the run; begun again, the run says the same."""
+    (models / "copy.onnx").write_bytes((models / "a.onnx").read_bytes())
+
+    rows = fleet([models / "a.onnx", models / "copy.onnx"], store)
+    (store.place.path / f"runs/{store.run().id}/index.jsonl").unlink()
+    again = fleet([models / "a.onnx", models / "copy.onnx"], store)
+
+    assert [row.status for row in rows] == ["audited", "cached"]
+    assert rows[0].seconds is not None
+    assert rows[1].seconds is None
+    assert again == rows
+    assert examined == ["a.onnx"]
 
 
 def test_a_model_that_changes_under_the_audit_is_not_kept(models: Path, store: Store, monkeypatch: pytest.MonkeyPatch):

@@ -34,12 +34,15 @@ class Fault(Rule):
             case "poison":
                 os.kill(os.getpid(), signal.SIGKILL)
             case "hang":
+                path.with_suffix(".seen").touch()
                 time.sleep(600)
             case "bomb":
                 held = []
                 while True:
                     held.append(bytearray(b"1") * PIECE)
                     time.sleep(0.01)
+            case "glut":
+                bytearray(1 << 40)
             case "bug":
                 raise ZeroDivisionError("by zero")
             case "once" if _first_time(path):
