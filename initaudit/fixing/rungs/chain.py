@@ -35,10 +35,11 @@ def chain(report: Report, options: FixOptions) -> list[Link]:
     return found if len(found) >= MOST * targeted and any(link.shape.chi > 1.0 for link in found) else []
 
 
-def head_factors(report: Report) -> dict[str, float]:
+def head_factors(report: Report, *, whole: bool = False) -> dict[str, float]:
     """By name of the last layer: what makes its own share of what all answers have in common as large as that of all layers before it.
 
-    min(1, sqrt(K_head / sum of K_l)), K_l the kernel of a layer's weights and bias between two inputs as far as they are alike.
+    min(1, sqrt(K_head / sum of K_l)), K_l the kernel of a layer's weights and bias between two inputs as far as they are alike; with `whole` all of
+    it, so that a step moves the layers before the head no faster than the head itself.
     """
     assert report.audit is not None
     dynamics = dynamics_of(report.audit.layers)
@@ -47,7 +48,7 @@ def head_factors(report: Report) -> dict[str, float]:
     *before, head = dynamics.drawn
     if not head.is_head:
         return {}
-    shared = [layer.kernel * (1.0 - layer.contrast) for layer in before]
-    own = head.kernel * (1.0 - head.contrast)
+    shared = [layer.kernel * (1.0 if whole else 1.0 - layer.contrast) for layer in before]
+    own = head.kernel * (1.0 if whole else 1.0 - head.contrast)
     total = math.fsum(shared)
     return {head.name: min(1.0, math.sqrt(own / total))} if own > 0 and total > 0 else {}
