@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from initaudit.fixing.choose import ENOUGH, allowed, choose
 from initaudit.fixing.rungs.cause import causes
-from initaudit.fixing.rungs.chain import chain, head_factors
+from initaudit.fixing.rungs.chain import chain, departs, head_factors
 from initaudit.probe import ProbeOptions
 from initaudit.redrawing.choice import Choice
 from initaudit.redrawing.redraw import redraw
@@ -88,7 +88,7 @@ def _chain(here: Candidate, config: Config, options: FixOptions) -> Candidate | 
     drawn = any(change.rung == "layers" for change in here.changes)
     if here.report.verdict.status == "pass" and not drawn:
         return None
-    found = chain(here.report, options)
+    found = chain(here.report, options, drawn=drawn)
     chosen = [Choice(audit=a, reason="chain") for link in found for a in (link.audit, link.norm) if a is not None]
     if not found:
         return None
@@ -107,7 +107,8 @@ def _chain(here: Candidate, config: Config, options: FixOptions) -> Candidate | 
         calm = shaped(heads)
         if calm is not None and _is_no_worse(calm.report, best.report, harm=-HARM if whole else HARM):
             best = calm
-    return best
+    learning = here.report.verdict.trainability
+    return None if learning is not None and learning >= ENOUGH and departs(best.report) else best
 
 
 def _redrawn(
