@@ -79,7 +79,7 @@ class Candidate:
             model=model,
             report=audit(model, config),
             changes=(*(c for c in self.changes if c.layer not in again), *_since(self.changes, named)),
-            refusals=_together(self.refusals, refusals),
+            refusals=tuple(r for r in _together(self.refusals, refusals) if r.layer not in again),
             split={**self.split, **names},
             touched=self.touched | touched,
         )

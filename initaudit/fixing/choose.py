@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from initaudit.findings import Remedy, Severity, fix_acts_on
 from initaudit.fixing.named import check_layers
 from initaudit.initialisation.spelling import AUTO
+from initaudit.judgement.drowned import drowns, size_beside
 from initaudit.judgement.score import SUFFICES
+from initaudit.judgement.table_rows import rows_are_equal
 from initaudit.kind import Kind
 from initaudit.options import names
 from initaudit.redrawing.centring import readers
@@ -63,6 +65,7 @@ def choose(report: Report, options: FixOptions) -> list[Choice]:
                     centred_gain=gain,
                     bias_alone=codes == {BIAS_OFF} and not (options.every or options.asks_for(facts)),
                     keeps_bias=facts.kind is Kind.NORM and not (layer.bias is not None and layer.bias.nonfinite),
+                    beside=size_beside(layer, report.audit) if facts.kind is Kind.EMBEDDING else None,
                 )
             )
         elif options.every or (options.layers and not options.select):
@@ -76,9 +79,12 @@ def choose(report: Report, options: FixOptions) -> list[Choice]:
 
 
 def is_mild(findings: Sequence[Finding], report: Report, options: FixOptions) -> bool:
-    """Whether all that is held against a layer is a scale which the network learns well with."""
+    """Whether all that is held against a layer is a scale which the network learns well with; a table that drowns another is more than that."""
     assert report.audit is not None
     learning = report.audit.trainability
+    by_name = {a.layer.name: a for a in report.audit.layers}
+    if any(f.layer in by_name and drowns(by_name[f.layer], report.audit) is not None for f in findings):
+        return False
     well = learning is not None and learning.score >= ENOUGH and not options.select
     return well and all(f.code in OF_SCALE and f.severity is not Severity.ERROR for f in findings)
 
@@ -93,7 +99,8 @@ def allowed(chosen: Sequence[Choice], report: Report, options: FixOptions) -> tu
     free, refused = [], []
     for choice in chosen:
         stats = choice.audit.stats
-        learned = (choice.audit.trained or unknown) and stats.min != stats.max and not choice.repair
+        holds_nothing = stats.min == stats.max or rows_are_equal(choice.audit)
+        learned = (choice.audit.trained or unknown) and not holds_nothing and not choice.repair
         if learned and not options.force:
             refused.append(Refusal(layer=choice.audit.layer.name, reason=PERHAPS_TRAINED if unknown else TRAINED))
         else:

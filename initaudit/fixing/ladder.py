@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 from initaudit.fixing.choose import ENOUGH, allowed, choose
 from initaudit.fixing.rungs.cause import causes
-from initaudit.fixing.rungs.chain import chain, head_factors
+from initaudit.fixing.rungs.chain import chain, departs, head_factors
 from initaudit.probe import ProbeOptions
 from initaudit.redrawing.choice import Choice
 from initaudit.redrawing.redraw import redraw
 from initaudit.redrawing.shaped import shape_chain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from initaudit.config import Config
     from initaudit.fixing.candidate import Candidate
@@ -81,20 +81,34 @@ def _layers(here: Candidate, config: Config, options: FixOptions) -> Candidate |
 
 
 def _chain(here: Candidate, config: Config, options: FixOptions) -> Candidate | None:
-    """Shaped, probed, and shaped again with a head that does not drown in what the layers before it have in common."""
+    """Shaped, probed, and shaped again with a head that does not drown in what the layers before it have in common.
+
+    Where that is not enough, with a head so small that no layer before it is moved faster than the head.
+    """
     drawn = any(change.rung == "layers" for change in here.changes)
     if here.report.verdict.status == "pass" and not drawn:
         return None
-    found = chain(here.report, options)
+    found = chain(here.report, options, drawn=drawn)
     chosen = [Choice(audit=a, reason="chain") for link in found for a in (link.audit, link.norm) if a is not None]
     if not found:
         return None
-    there = here.changed(chosen, config, lambda model: shape_chain(model, found, config.seed), rung="chain")
-    heads = {} if there is None else head_factors(there.report)
-    if there is None or all(factor == 1.0 for factor in heads.values()):
-        return there
-    calm = here.changed(chosen, config, lambda model: shape_chain(model, found, config.seed, heads), rung="chain")
-    return calm if calm is not None and _is_no_worse(calm.report, there.report, harm=HARM) else there
+
+    def shaped(heads: Mapping[str, float]) -> Candidate | None:
+        return here.changed(chosen, config, lambda model: shape_chain(model, found, config.seed, heads), rung="chain")
+
+    best = shaped({})
+    if best is None:
+        return None
+    plain = best.report
+    for whole in (False, True):
+        heads, learning = head_factors(plain, whole=whole), best.report.verdict.trainability
+        if all(factor == 1.0 for factor in heads.values()) or (whole and learning is not None and learning >= ENOUGH):
+            continue
+        calm = shaped(heads)
+        if calm is not None and _is_no_worse(calm.report, best.report, harm=-HARM if whole else HARM):
+            best = calm
+    learning = here.report.verdict.trainability
+    return None if learning is not None and learning >= ENOUGH and departs(best.report) else best
 
 
 def _redrawn(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from initaudit.findings import Remedy, Severity
 from initaudit.fixing.choose import is_asked_for, is_mild
+from initaudit.redrawing.chain import gates_without_bias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,6 +26,9 @@ WHY: Final[Mapping[Remedy, str]] = {
     Remedy.CHECK: "new random values mend nothing here",
     Remedy.NONE: "nothing is to be done to the model",
 }
+
+SEVERAL = 2
+"""Gates one behind the other from which the size of the input is raised to the fourth power. A judgement."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,4 +77,18 @@ def _why(finding: Finding, report: Report, refused: Mapping[str, str], spared: s
         )
     if draws and is_mild([finding], report, options):
         return "the network learns well with it"
+    if finding.remedy is Remedy.DRAW_NETWORK and (gates := _bare_gates(report)):
+        return f"{WHY[finding.remedy]}: {gates}"
     return WHY[finding.remedy]
+
+
+def _bare_gates(report: Report) -> str:
+    """What gates without a bias do to a network, a sentence without its stop; empty where there are not several."""
+    assert report.audit is not None
+    gates = gates_without_bias(report.audit.layers)
+    if len(gates) < SEVERAL or report.audit.context.name != "fresh":
+        return ""
+    return (
+        f"{len(gates)} gates ({gates[0].layer.title} first) have no bias that could hold them nearly constant, and each squares the size of what it reads; "
+        "exporters leave out biases of zero: give them others before the export, or put norms in front"
+    )

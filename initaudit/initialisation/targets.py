@@ -88,8 +88,8 @@ def target_for(layer: Layer, *, residual_branches: int = 1, gain_before: float =
     if layer.gives_offsets:
         return _of_offsets(layer)
     target = _by_activation(layer)
-    factor = _factor_before_activation(layer)
-    if layer.activation == SINE and factor > 1.0 and reads_the_input(layer):
+    factor = factor_before_activation(layer)
+    if layer.activation == SINE and factor >= 1.0 and reads_the_input(layer):
         return _first_of_sines(layer, factor)
     if factor not in (0.0, 1.0):
         target = _rescaled(target, factor, "the output is multiplied by {} before the activation")
@@ -177,7 +177,7 @@ def _balanced(layer: Layer, reason: str) -> Target:
     )
 
 
-def _factor_before_activation(layer: Layer) -> float:
+def factor_before_activation(layer: Layer) -> float:
     """By what constant the output is multiplied on its way to the activation, > 0; 1 where that is no straight line."""
     from initaudit.activations.named import is_affine
     from initaudit.activations.region import function_between
@@ -221,8 +221,8 @@ def _first_of_sines(layer: Layer, factor: float) -> Target:
         scheme="lecun_uniform",
         gain=std * math.sqrt(layer.fan_in),
         std=std,
-        why=f"The first of a network of sines is drawn from U(+-1/{layer.fan_in}) whatever the factor of {factor:.4g} behind it, so that it "
-        f"spans several periods over coordinates of [-1, 1] (Sitzmann et al. 2020, section 3.2): std = {std:.3g}.",
+        why=f"The first of a network of sines is drawn from U(+-1/{layer.fan_in}) whatever the factor behind it, here {factor:.4g}; 30 makes it "
+        f"span several periods over coordinates of [-1, 1] (Sitzmann et al. 2020, section 3.2): std = {std:.3g}.",
     )
 
 

@@ -36,6 +36,8 @@ BETWEEN: Final = 0.1
 """Share of those at the law that may lie between NEAR and FAR: rows that training moved little would fill the gap."""
 ROW_LAWS: Final = ("normal_1", "normal_0.02", "xavier_uniform", "xavier_normal", "lecun_normal")
 """Schemes that frameworks and published networks draw tables from."""
+TELLING: Final = 3
+"""Rows from which a table of equal rows is a fault. A judgement: one row is always equal, and of two (the segments of BERT) a network may need none."""
 KURTOSIS: Final = {"normal": 3.0, "uniform": 1.8}
 """Fourth standardised moment of their laws."""
 
@@ -46,6 +48,14 @@ def row_sizes(layer: LayerAudit) -> NDArray[np.float64] | None:
     if layer.layer.kind is not Kind.EMBEDDING or layer.layer.untrainable or layer.stats.nonfinite:
         return None
     return sizes
+
+
+def rows_are_equal(layer: LayerAudit) -> bool:
+    """Whether all rows of a table are the same, and not zero: what is looked up makes no difference."""
+    sizes = row_sizes(layer)
+    if sizes is None or sizes.size < TELLING or not sizes[0] > 0 or (sizes != sizes[0]).any():
+        return False
+    return layer.stats.min == layer.stats.max or layer.stats.flat_units
 
 
 def garbage_rows(sizes: NDArray[np.float64]) -> NDArray[np.intp]:

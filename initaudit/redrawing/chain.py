@@ -20,6 +20,7 @@ import numpy as np
 
 from initaudit.initialisation.layer_gain import activation_of
 from initaudit.initialisation.schemes import SCHEMES
+from initaudit.initialisation.targets import factor_before_activation
 from initaudit.kind import Kind
 from initaudit.redrawing.arriving import Arrivals, Arriving
 from initaudit.redrawing.biases import writable_bias
@@ -41,6 +42,8 @@ class Link:
     arriving: Arriving
     share: float = 1.0
     """What the weights are multiplied by beside: 1 / sqrt(branches) at the end of a branch."""
+    factor: float = 1.0
+    """What the output is multiplied by in front of the activation, as in sin(30 (W x + b))."""
     norm: LayerAudit | None = None
     """The norm in front of the activation, which holds a and b instead of the layer."""
     has_bias: bool = True
@@ -48,12 +51,12 @@ class Link:
     @property
     def spread(self) -> float:
         """Standard deviation that the layer's own output is to have."""
-        return self.share * (1.0 if self.norm is not None else self.shape.spread)
+        return self.share * (1.0 if self.norm is not None else self.shape.spread / self.factor)
 
     @property
     def shift(self) -> float:
         """Mean that the layer's own output is to have."""
-        return 0.0 if self.norm is not None else self.shape.shift
+        return 0.0 if self.norm is not None else self.shape.shift / self.factor
 
     @property
     def std(self) -> float:
@@ -82,7 +85,7 @@ def links(layers: Sequence[LayerAudit]) -> list[Link]:
     arrivals = Arrivals(layers)
     chosen = [a for a in layers if _can_be_shaped(a)]
     branches = sum(a.layer.ends_residual_branch for a in chosen)
-    gated = {id(a.layer.output) for a in chosen if "gate" in a.layer.feeds}
+    gated = _gated(chosen)
     bent = [a for a in chosen if a.layer.activation is not None and not _is_gate(a.layer, gated)]
     last = bent[-1] if bent else None
     length = sum(1.0 / branches if a.layer.in_residual_branch and branches else 1.0 for a in bent)
@@ -106,6 +109,7 @@ def links(layers: Sequence[LayerAudit]) -> list[Link]:
             shape=shape,
             arriving=arriving,
             share=1.0 / math.sqrt(branches) if ends else 1.0,
+            factor=factor_before_activation(facts) or 1.0,
             norm=norm if facts.activation is not None else None,
             has_bias=writable_bias(facts) is not None,
         )
@@ -114,6 +118,12 @@ def links(layers: Sequence[LayerAudit]) -> list[Link]:
         if facts.postactivation is not None and math.isfinite(shape.mean + shape.variance):
             arrivals.give(facts.postactivation, shape.mean, shape.variance)
     return found
+
+
+def gates_without_bias(layers: Sequence[LayerAudit]) -> list[LayerAudit]:
+    """The layers whose activation multiplies another layer's output, with no bias to hold them nearly constant and no norm around them."""
+    gated = _gated(layers)
+    return [a for a in layers if _is_gate(a.layer, gated) and a.layer.bias is None and not _has_norm_around(a.layer)]
 
 
 def _can_be_shaped(audit: LayerAudit) -> bool:
@@ -152,6 +162,16 @@ def _shape_of(
         else:
             known[key] = gate_shape(phi) if gate else shape_for(phi, length, shifted=shifted)
     return known[key]
+
+
+def _has_norm_around(facts: Layer) -> bool:
+    before = None if facts.input is None else facts.input.producer
+    return facts.normalized_by is not None or (before is not None and before.spec.norm is not None)
+
+
+def _gated(layers: Sequence[LayerAudit]) -> set[int]:
+    """What layers give that is multiplied with another signal, by id."""
+    return {id(a.layer.output) for a in layers if "gate" in a.layer.feeds}
 
 
 def _is_gate(facts: Layer, gated: Collection[int]) -> bool:

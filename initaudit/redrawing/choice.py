@@ -58,6 +58,8 @@ class Choice:
     """Whether all but single values or units are sound, and only these are replaced."""
     stray_bias: float | None = None
     """In a repair: how far from the others a bias lies that is none of the layer's; None where none does."""
+    beside: float | None = None
+    """Of a table: root mean square of the one that is added to it, which it is to have, too; None where there is none."""
     wrong: str = ""
     """What is wrong with it, a sentence; empty where it was asked for."""
 

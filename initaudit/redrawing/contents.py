@@ -29,3 +29,8 @@ class Contents:
             flat[:] = new.reshape(-1)
         else:
             flat[index.reshape(-1)] = new.reshape(-1)
+
+    def take(self, others: Contents) -> None:
+        """Place what others hold of whole tensors."""
+        self.values |= others.values
+        self.tensors |= others.tensors

@@ -31,6 +31,8 @@ ZEROS = "zeros"
 """The same where the offsets of a deformable convolution are reset."""
 TABLE = "normal_0.02"
 """Scheme of a table where no scale is better than another, as a norm or a second use takes it: that of BERT and GPT-2 (Devlin et al. 2019)."""
+BESIDE = "normal, like the table beside it"
+"""The same of a table that is as large as the one that is added to it."""
 KEPT = "kept"
 """The same where the weights stay and only the bias is set."""
 
@@ -100,6 +102,10 @@ def new_bias(known: LayerAudit, recipe: Recipe) -> float | None:
 def _recommended(choice: Choice, layer: Layer, seed: int, recipe: Recipe) -> tuple[np.ndarray, str]:
     """Weights of the layer's own target."""
     known, target = choice.audit, choice.audit.target
+    if choice.beside is not None and recipe.mode == "resample":
+        law = SCHEMES[TABLE]
+        gain = recipe.gain * choice.beside / law.std(1, 1)
+        return values_of(law, layer, seed, gain=gain), BESIDE
     if target is None and layer.kind is Kind.EMBEDDING:
         return values_of(SCHEMES[TABLE], layer, seed, gain=recipe.gain), TABLE
     if target is None:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from initaudit.redrawing.contents import Contents
 from initaudit.redrawing.positions import positions
-from initaudit.redrawing.quantised import integer_bias, is_quantised, put_quantised
+from initaudit.redrawing.quantised import integer_bias, is_quantised, keep_integer_bias, put_quantised
 
 if TYPE_CHECKING:
     from initaudit.extraction.layer import Layer
     from initaudit.model.load import Model
-    from initaudit.redrawing.contents import Contents
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +34,12 @@ def place(layer: Layer, model: Model, weights: np.ndarray, contents: Contents, *
     if not is_quantised(layer.weight):
         contents.put(layer.weight.tensors[0], positions(layer.weight), weights)
         return Placed()
-    bias = integer_bias(layer, model, keep=keep_bias)
-    scale = put_quantised(layer.weight, model, weights, contents)
-    if bias is not None:
-        contents.put(bias, None, np.zeros(bias.size))
-    return Placed(scale=scale, bias=None if bias is None else bias.name)
+    bias = integer_bias(layer, model)
+    fresh = Contents()
+    scale, growth = put_quantised(layer.weight, model, weights, fresh)
+    if bias is not None and keep_bias:
+        keep_integer_bias(layer, model, growth, fresh)
+    elif bias is not None:
+        fresh.put(bias, None, np.zeros(bias.size))
+    contents.take(fresh)
+    return Placed(scale=scale, bias=None if bias is None or keep_bias else bias.name)

@@ -34,8 +34,10 @@ def is_quantised(view: WeightView) -> bool:
     )
 
 
-def put_quantised(view: WeightView, model: Model, values: np.ndarray, contents: Contents) -> str:
-    """Codes and scales with which the weight is `values` (float64, shape of the operand), each to half a step; gives the name of the scales.
+def put_quantised(view: WeightView, model: Model, values: np.ndarray, contents: Contents) -> tuple[str, np.ndarray]:
+    """Codes and scales with which the weight is `values` (float64, shape of the operand), each to half a step.
+
+    Gives the name of the scales, and for each element by what its step is multiplied.
 
     What shares a scale with no value that changes keeps its codes.
 
@@ -56,25 +58,48 @@ def put_quantised(view: WeightView, model: Model, values: np.ndarray, contents: 
     flat[code_of[at]] = new[at].astype(flat.dtype)
     contents.put(codes, None, flat)
     contents.put(scales, None, np.where(changed, steps, held))
-    return scales.name
+    with np.errstate(divide="ignore", invalid="ignore"):
+        growth = np.where(changed, steps.astype(np.float64) / held, 1.0)
+    return scales.name, growth[scale_of]
 
 
-def integer_bias(layer: Layer, model: Model, *, keep: bool) -> Tensor | None:
-    """The bias of a layer that is stored as integers, which runtimes count in steps of the weight's scale, where it is not zero and must become so.
+def integer_bias(layer: Layer, model: Model) -> Tensor | None:
+    """The bias of a layer that is stored as integers, which runtimes count in steps of the weight's scale, where it is not zero.
 
-    Raises FixRefused where it is to be kept, or something else reads it.
+    Raises FixRefused where it cannot be written.
     """
     view = layer.auxiliary.get("bias")
     if view is None or not view.tensors or view.tensors[0].is_floating or not np.asarray(view.array()).any():
         return None
     bias = view.tensors[0]
-    if keep:
-        raise FixRefused(f"its bias {bias.name} counts in steps of the weight's scale, and would change with it")
     with storing(bias, np.zeros(bias.size)):
         if np.asarray(view.array()).any():
             raise FixRefused(f"its bias {bias.name} is stored with a zero point")
     _own(bias, model, "bias")
     return bias
+
+
+def keep_integer_bias(layer: Layer, model: Model, growth: np.ndarray, contents: Contents) -> None:
+    """Codes and scales with which an integer bias stays what it is, to half a step, though each unit's step is multiplied by `growth`.
+
+    Raises FixRefused where it does not say its steps itself, or they do not follow those of the weight.
+    """
+    codes, *others = layer.auxiliary["bias"].tensors
+    steps = growth.mean(axis=layer.weight.input_axes).reshape(-1)
+    if len(others) != 1 or not others[0].is_floating or others[0].size not in (1, steps.size):
+        raise FixRefused(f"its bias {codes.name} counts in steps of the weight's scale, and would change with it")
+    (scales,) = others
+    _own(scales, model, "scale of the bias")
+    held = np.array(scales.array(), np.float64).reshape(-1)
+    if not np.isfinite(steps).all() or (scales.size == 1 and np.ptp(steps) > 0):
+        raise FixRefused(f"the scale of its bias {codes.name} cannot follow that of the weight")
+    new = held * steps[: held.size]
+    counted = np.rint(np.array(codes.array(), np.float64).reshape(-1) * (held / new))
+    low, high = integer_bounds(codes.dtype) or (0, 0)
+    if not ((counted >= low) & (counted <= high)).all():
+        raise FixRefused(f"its bias {codes.name} does not fit into {codes.dtype} in steps of the weight's new scale")
+    contents.put(codes, None, counted)
+    contents.put(scales, None, new)
 
 
 def _stored(view: WeightView, model: Model) -> tuple[Tensor, Tensor, Tensor | None]:

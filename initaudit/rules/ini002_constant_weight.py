@@ -1,4 +1,4 @@
-"""INI002 constant-weight: every weight of the layer has the same value, and it is not zero."""
+"""INI002 constant-weight: every weight of the layer has the same value, and it is not zero; or every row of a table is the same."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from initaudit.findings import Confidence, Finding, Remedy, Severity
 from initaudit.judgement.severity import fatal_to_learning
+from initaudit.judgement.table_rows import rows_are_equal
 from initaudit.kind import Kind
 from initaudit.rule import Rule
 
@@ -22,9 +23,10 @@ MIN_UNITS = 2
 
 
 class ConstantWeight(Rule):
-    """Every weight of the layer has the same value, and it is not zero.
+    """Every weight of the layer has the same value, and it is not zero; or every row of a table is the same.
 
     Why: all units compute the same output and receive the same gradient, so they stay equal for ever: the layer is one unit wide.
+        Equal rows tell nothing of what is looked up; in a fresh network each gets a gradient of its own, and they part.
     Harmless when: the layer is a fixed filter (averaging, upsampling), or its single output is meant to be a sum.
     Fix: draw the weights at random: `initaudit fix --select INI002`; in a trained network load them.
     References: Goodfellow, Bengio & Courville 2016, Deep Learning, section 8.4 (symmetry breaking).
@@ -39,6 +41,8 @@ class ConstantWeight(Rule):
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
         """Norm scales, slopes and what is only added (a bias, a position) start constant by design and are left out."""
         stats, facts = layer.stats, layer.layer
+        if facts.kind is Kind.EMBEDDING and rows_are_equal(layer):
+            yield self._table(layer, audit)
         if not facts.kind.is_mixing or facts.untrainable or stats.count < 2:
             return
         if (
@@ -72,6 +76,20 @@ class ConstantWeight(Rule):
             expected=layer.target.std if layer.target else None,
             severity=Severity.INFO if fixed_filter else fatal_to_learning(audit),
             suggestion="" if fixed_filter else _advice(layer),
+        )
+
+    def _table(self, layer: LayerAudit, audit: ModelAudit) -> Finding:
+        trained = audit.context.has_training
+        later = "" if trained else " before training has moved them apart"
+        return self.finding(
+            layer,
+            f"All {layer.layer.fan_in} rows of the table are equal: what is looked up makes no difference{later}.",
+            measured=0.0,
+            expected=layer.target.std if layer.target else None,
+            severity=fatal_to_learning(audit),
+            suggestion="Load the missing rows: no training leaves them equal."
+            if trained
+            else "Draw the rows from N(0, 0.02) or N(0, 1).",
         )
 
 

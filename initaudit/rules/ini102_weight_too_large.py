@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initaudit.findings import Finding, Remedy, Severity
+from initaudit.judgement.drowned import drowns
+from initaudit.judgement.severity import fatal_to_learning
 from initaudit.rule import Rule, Threshold
 from initaudit.rules.off_scale import scale_findings
 
@@ -22,6 +25,7 @@ class WeightTooLarge(Rule):
 
     Why: each such layer multiplies the signal by more than one: it explodes, or drives sigmoid-like units into their flat ends.
         The offsets of a deformable convolution are too large from half a pixel on: its taps then read at random places.
+        A table drowns what it is added to: beside positions a hundred times as large as the tokens, all tokens look alike.
     Harmless when: a normalisation follows (the scale is then immaterial to the forward signal), or the network is trained and the
         layer reads inputs of small values; then the finding is information. Of trained layers those are named that leave the
         range of all trained ones and drown their own bias.
@@ -40,3 +44,18 @@ class WeightTooLarge(Rule):
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
         """Judged together with what the probe saw."""
         yield from scale_findings(self, layer, audit, self.threshold("ratio"), smaller=False)
+        drowned = drowns(layer, audit)
+        if drowned is not None:
+            size = math.hypot(layer.stats.mean, layer.stats.std)
+            yield self.finding(
+                layer,
+                f"The rows have a root mean square of {size:.3g}, {size / drowned.size:.3g} times that of {drowned.layer.layer.title}, which is added to them "
+                "and drowns.",
+                measured=size,
+                expected=drowned.size,
+                severity=fatal_to_learning(audit),
+                suggestion="Check how the table was loaded and scaled."
+                if layer.trained
+                else f"Draw the rows as large as those of {drowned.layer.layer.title}.",
+                ratio=size / drowned.size,
+            )

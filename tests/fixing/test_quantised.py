@@ -106,11 +106,37 @@ def test_an_integer_bias_is_zero_behind_new_weights(tmp_path: Path) -> None:
     assert ["calibrate" in note for note in result.notes] == [True]
 
 
-def test_an_integer_bias_that_is_to_be_kept_forbids_new_weights(tmp_path: Path) -> None:
-    """It would change with the scale."""
-    path = save(quantised(biases=True), tmp_path / "m.onnx")
+def test_an_integer_bias_that_is_kept_follows_the_weights_scale(tmp_path: Path) -> None:
+    """As many steps of the new size as make the old bias; runtimes count them in the input's scale times the weight's, which the bias's own scale repeats."""
 
-    with pytest.raises(FixRefused, match=r"bias fc1\.bias\.q counts in steps"):
+    def constant(stored: dict[str, np.ndarray]) -> None:
+        zero(stored)
+        stored["fc1.bias.q"] = np.arange(-24000, 24000, 1000, dtype=np.int32)
+
+    path, out = save(quantised(constant, biases=True, calibrated=True), tmp_path / "m.onnx"), tmp_path / "out.onnx"
+
+    initaudit.fix(path, out, config=initaudit.Config(context="trained", probe="none"))
+    before, after = tensors(path), tensors(out)
+    step = after["fc1.bias.s"]
+
+    assert changed(path, out) == {"fc1.weight.q", "fc1.weight.s", "fc1.bias.q", "fc1.bias.s"}
+    assert np.allclose(step, after["fc1.weight.s"] * after["in.scale"], rtol=1e-6)
+    assert (abs(after["fc1.bias.q"] * step - before["fc1.bias.q"] * before["fc1.bias.s"]) <= 0.51 * step).all()
+
+
+def test_a_kept_bias_whose_steps_nothing_tells_forbids_new_weights(tmp_path: Path) -> None:
+    """One scale for all units cannot follow a scale for each."""
+
+    def single(stored: dict[str, np.ndarray]) -> None:
+        stored["fc1.bias.s"] = np.float32(0.01)
+
+    proto = quantised(single, biases=True)
+    for node in proto.graph.node:
+        if node.input[0] == "fc1.bias.q":
+            del node.attribute[:]
+    path = save(proto, tmp_path / "m.onnx")
+
+    with pytest.raises(FixRefused, match=r"bias fc1\.bias\.q cannot follow"):
         initaudit.fix(
             path, tmp_path / "out.onnx", config=initaudit.Config(probe="none"), layers="/fc1/Gemm", bias="keep"
         )

@@ -187,8 +187,9 @@ def test_a_factor_before_the_activation_is_taken_off_the_weights(nodes: str, std
     assert "30" in found.why
 
 
-def test_the_first_of_sines_is_drawn_from_a_law_of_its_own() -> None:
+@pytest.mark.parametrize("nodes", ["k = Constant <value = float {30.0}> () s = Mul(k, h) y = Sin(s)", "y = Sin(h)"])
+def test_the_first_of_sines_is_drawn_from_a_law_of_its_own(nodes: str) -> None:
     """U(+-1/n) where the coordinates enter, whatever the factor behind it (Sitzmann et al. 2020, section 3.2)."""
-    found = target("k = Constant <value = float {30.0}> () s = Mul(k, h) y = Sin(s)")
+    found = target(nodes)
 
     assert found.std == pytest.approx(1 / (math.sqrt(3) * 8), rel=1e-6)

@@ -7,10 +7,12 @@ or equal units, a bias that decides alone, the scale of a norm, a std that stand
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from initaudit.fixing.choose import BIAS_OFF, OF_SCALE, asking, is_asked_for, network_faults
 from initaudit.fixing.rungs.stray import with_strays
+from initaudit.judgement.drowned import size_beside
 from initaudit.judgement.reach import DECISIVE, FAR_BEYOND, reach_of
 from initaudit.judgement.scale import GROSS
 from initaudit.kind import Kind
@@ -41,6 +43,10 @@ def causes(report: Report, options: FixOptions) -> list[Choice]:
         choice
         for audit in layers
         if (choice := strays.get(audit.layer.name) or _cause(audit, named.get(audit.layer.name, ()))) is not None
+    ]
+    found = [
+        replace(c, beside=size_beside(c.audit, report.audit)) if c.audit.layer.kind is Kind.EMBEDDING else c
+        for c in found
     ]
     ails = report.verdict.status == "fail" or network_faults(report.active)
     if not found and not options.select and ails and not report.audit.context.has_training:
@@ -120,8 +126,10 @@ def _choice(
 
 
 def _stands_apart(audit: LayerAudit) -> bool:
-    """Whether the std is so far off that it is a mistake and no scheme."""
-    return bool(audit.ratio) and abs(math.log(audit.ratio or 1.0)) > math.log(GROSS)
+    """Whether the std is so far off that it is a mistake and no scheme; that of a table is blamed for nothing less."""
+    return audit.layer.kind is Kind.EMBEDDING or (
+        bool(audit.ratio) and abs(math.log(audit.ratio or 1.0)) > math.log(GROSS)
+    )
 
 
 def _is_broken(audit: LayerAudit) -> bool:
