@@ -15,9 +15,10 @@ _known: ContextVar[dict[Hashable, Any] | None] = ContextVar("known", default=Non
 
 
 @contextmanager
-def remembering() -> Iterator[None]:
-    """Answers given inside are remembered until its end; outside nothing is."""
-    token = _known.set({})
+def remembering(known: dict[Hashable, Any] | None = None) -> Iterator[None]:
+    """Answers given inside are remembered until its end, with those that are `known`; outside nothing is. Inside another one it changes nothing."""
+    outer = _known.get()
+    token = _known.set(outer if outer is not None else {} if known is None else known)
     try:
         yield
     finally:

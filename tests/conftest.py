@@ -25,6 +25,7 @@ from initaudit import auditor
 from initaudit.engines import auditing, local, process
 from initaudit.probe import isolation, job
 from initaudit.probe.isolation import Child
+from initaudit.remembering import remembering
 from initaudit.rule import Rule
 from initaudit.task import Task, Watch
 
@@ -88,6 +89,22 @@ def _rules_give_the_severities_that_they_declare(_undeclared_severities: list[st
     found = sorted(set(_undeclared_severities))
     _undeclared_severities.clear()
     assert not found
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _answers() -> dict[Any, Any]:
+    """What networks answered, of which many tests audit the same."""
+    return {}
+
+
+@pytest.fixture(autouse=True)
+def _measured_once(request: pytest.FixtureRequest, _answers: dict[Any, Any]) -> Iterator[None]:
+    """A network is measured once for all tests, but for those that change how; tests about measuring have a fixture of this name that does nothing."""
+    if "monkeypatch" in request.fixturenames:
+        yield
+        return
+    with remembering(_answers):
+        yield
 
 
 @pytest.fixture

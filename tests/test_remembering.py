@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from initaudit.remembering import once, remembering
+
+
+@pytest.fixture(autouse=True)
+def _measured_once() -> None:
+    """Outside of what a test remembers, nothing is."""
 
 
 def test_a_question_is_asked_once_as_long_as_answers_are_remembered() -> None:
@@ -28,3 +35,13 @@ def test_an_answer_that_is_not_to_be_kept_is_asked_for_again() -> None:
         third = once(lambda: "q", lambda: 3, keep=lambda answer: answer > 1)
 
     assert (first, second, third) == (1, 2, 2)
+
+
+def test_what_is_remembered_inside_is_remembered_outside() -> None:
+    """A fix within a comparison asks for nothing that the comparison knows."""
+    with remembering():
+        first = once(lambda: "q", lambda: 1)
+        with remembering():
+            second = once(lambda: "q", lambda: 2)
+
+    assert (first, second) == (1, 1)
