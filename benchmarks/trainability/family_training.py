@@ -153,6 +153,8 @@ def train(network: nn.Module, task: Task, optimisers: Sequence[tuple[str, float]
             else:
                 run.end = "diverged"
         stack.keep(finite)
+        if not stack.runs:
+            break
         stack.move(gradient[torch.tensor(finite)], step)
         with torch.no_grad():
             for run, row in zip(stack.runs, stack.parameters, strict=True):

@@ -66,7 +66,7 @@ def test_the_further_off_the_slower() -> None:
     factors = [slow(mlp(WIDTHS, draw=scaled(scale))).factor or 0.0 for scale in (0.5, 0.35, 0.2)]
 
     assert factors == sorted(factors)
-    assert factors[-1] > 2 * factors[0]
+    assert factors[-1] > 1.5 * factors[0]
 
 
 def test_the_model_stays_as_it_is() -> None:
