@@ -129,12 +129,10 @@ class Dask(Engine):
     def client(self) -> Iterator[Any]:
         """A client of the scheduler, with at least one worker. Raises UsageError where it cannot be reached."""
         from distributed import Client
-        from distributed.utils import silence_logging_cmgr
 
         with ExitStack() as stack:
             if not os.environ.get("INITAUDIT_DEBUG"):
-                # what its tracebacks are about is told in one line
-                stack.enter_context(silence_logging_cmgr(logging.CRITICAL))
+                stack.enter_context(_silence())
             try:
                 if self._scheduler is None:
                     cluster = stack.enter_context(local_cluster(self._workers))
@@ -153,6 +151,22 @@ class Dask(Engine):
         given = {name: path for name, path in self._tls.items() if path is not None}
         encrypted = urlsplit(self._scheduler or "").scheme in ENCRYPTED
         return Security(**given, **({"require_encryption": True} if encrypted else {}))
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Without Dask's tracebacks: what they are about is told in one line. After the loss of a scheduler they go on beside whatever follows."""
+    before = [(handler, handler.level) for handler in logging.getLogger("distributed").handlers]
+    for handler, _ in before:
+        handler.setLevel(logging.CRITICAL)
+    try:
+        yield
+    except LostEngine:
+        before.clear()
+        raise
+    finally:
+        for handler, level in before:
+            handler.setLevel(level)
 
 
 _closing = threading.Event()
