@@ -17,10 +17,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-sys.path[:0] = [str(Path(__file__).parent / "trainability")]
-
-from lines import rows_in, write_down
-
 from initaudit.config import Config
 from initaudit.errors import InitauditError, NotTrainable, UsageError
 from initaudit.racing.options import RaceOptions, read_settings
@@ -94,6 +90,9 @@ def told(name: str, rows: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
+    sys.path.insert(0, str(Path(__file__).parent / "trainability"))
+    from lines import rows_in, write_down
+
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("models", type=Path, nargs="*")

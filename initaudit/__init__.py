@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from initaudit.api import audit as audit
     from initaudit.api import compare as compare
     from initaudit.api import fix as fix
+    from initaudit.api import race as race
     from initaudit.config import Config as Config
     from initaudit.errors import ExternalDataError as ExternalDataError
     from initaudit.errors import FixRefused as FixRefused
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from initaudit.errors import LostEngine as LostEngine
     from initaudit.errors import LostWorker as LostWorker
     from initaudit.errors import ModelError as ModelError
+    from initaudit.errors import NotTrainable as NotTrainable
     from initaudit.errors import ProbeError as ProbeError
     from initaudit.errors import UnreadableModel as UnreadableModel
     from initaudit.errors import UnsupportedWeight as UnsupportedWeight
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from initaudit.fixing.fixer import FixResult as FixResult
     from initaudit.model.load import load_model as load_model
     from initaudit.options import Ignore as Ignore
+    from initaudit.racing.race import Race as Race
     from initaudit.report.report import Report as Report
     from initaudit.starts.compare import Comparison as Comparison
 
@@ -45,6 +48,7 @@ _HOMES = {
     "audit": "initaudit.api",
     "compare": "initaudit.api",
     "fix": "initaudit.api",
+    "race": "initaudit.api",
     "Config": "initaudit.config",
     "InitauditError": "initaudit.errors",
     "ModelError": "initaudit.errors",
@@ -54,6 +58,7 @@ _HOMES = {
     "UnsupportedWeight": "initaudit.errors",
     "LostEngine": "initaudit.errors",
     "LostWorker": "initaudit.errors",
+    "NotTrainable": "initaudit.errors",
     "ProbeError": "initaudit.errors",
     "FixRefused": "initaudit.errors",
     "UsageError": "initaudit.errors",
@@ -62,6 +67,7 @@ _HOMES = {
     "FixResult": "initaudit.fixing.fixer",
     "load_model": "initaudit.model.load",
     "Ignore": "initaudit.options",
+    "Race": "initaudit.racing.race",
     "Report": "initaudit.report.report",
     "Comparison": "initaudit.starts.compare",
 }
@@ -79,7 +85,9 @@ __all__ = [
     "LostEngine",
     "LostWorker",
     "ModelError",
+    "NotTrainable",
     "ProbeError",
+    "Race",
     "Report",
     "Severity",
     "UnreadableModel",
@@ -90,6 +98,7 @@ __all__ = [
     "compare",
     "fix",
     "load_model",
+    "race",
 ]
 
 

@@ -17,7 +17,7 @@ from initaudit.racing.data import digits_task, labels_task, task_from_arrays, ta
 from initaudit.racing.document import race_document
 from initaudit.racing.drawing import Draw, draw
 from initaudit.racing.interface import interface_of
-from initaudit.racing.journal import Journal, digest
+from initaudit.racing.journal import Journal, digest, digest_of
 from initaudit.racing.summary import racers_of, target_of
 from initaudit.racing.task import CLASSIFY
 from initaudit.remembering import remembering
@@ -26,6 +26,7 @@ from initaudit.report.run import interruption
 if TYPE_CHECKING:
     from initaudit.config import Config
     from initaudit.model.load import Source
+    from initaudit.racing.curve import Curve
     from initaudit.racing.interface import Interface
     from initaudit.racing.options import RaceOptions, Setting
     from initaudit.racing.task import Task
@@ -91,11 +92,13 @@ class Race:
         return find_format(form).race(self.document, FormatOptions(width=WIDTH))
 
 
-def needs_torch(device: str = "cpu") -> None:
+def needs_torch(device: str = "cpu", *, converter: bool = True) -> None:
     """Raises UsageError where torch, or what turns models into its modules, is missing, or it has no such device."""
     try:
-        import onnx2fx  # noqa: F401
         import torch
+
+        if converter:
+            import onnx2fx  # noqa: F401
     except ImportError as error:
         raise UsageError(f"{error}; races need the extra torch: pip install 'initaudit[torch]'") from error
     try:
@@ -287,6 +290,7 @@ class _Contest:
 
         plan = self._plan()
         begun, values, of = time.monotonic(), dict[str, np.ndarray](), None
+        same: dict[tuple[str, Setting, int], Curve] = {}
         for number, (seed, scheme, setting) in enumerate(plan):
             known = journal.known.get((scheme, setting.optimizer, setting.rate, seed))
             if known is not None:
@@ -294,7 +298,7 @@ class _Contest:
                 continue
             if of != (seed, scheme):
                 values, of = self._values(scheme, seed), (seed, scheme)
-            course.trainee.begin(values)
+            weights = digest_of(values)
             told = f"training {scheme}, {setting}, run {number + 1} of {len(plan)}"
             self.progress(told)
             left = len(plan) - number
@@ -302,7 +306,11 @@ class _Contest:
             if self.options.seconds is not None:
                 now = time.monotonic()
                 deadline = now + max(0.0, begun + self.options.seconds - now) / left
-            curve = train(course, setting, self.config.seed + seed, deadline)
+            curve = same.get((weights, setting, seed))
+            if curve is None:
+                course.trainee.begin(values)
+                curve = train(course, setting, self.config.seed + seed, deadline)
+                same[weights, setting, seed] = curve
             run = Run(scheme=scheme, optimizer=setting.optimizer, rate=setting.rate, seed=seed, curve=curve)
             if curve.end != "time":
                 journal.note(run)
