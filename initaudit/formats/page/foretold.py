@@ -11,13 +11,14 @@ if TYPE_CHECKING:
     Part = Mapping[str, Any]
 
 WIDTH, HEIGHT = 560, 340
-LEFT, RIGHT, TOP, BOTTOM = 96, 530, 34, 286
+LEFT, RIGHT, TOP, BOTTOM = 96, 510, 34, 286
 """Edges of the plot, in pixels; beside it is room for the marks."""
 LAST = 0.84
 """Share of an axis that numbers take; beyond stands what is endless."""
-MARKS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000)
-"""Where axes are marked, and tenths of them."""
-MOST_MARKS = 6
+MOST_MARKS = 7
+"""Numbers on an axis, at most."""
+STEPS = ((1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9), tuple(1 + n / 20 for n in range(180)))
+"""Digits with which axes are marked, the finer ones where the coarser give fewer than three marks."""
 
 
 def picture(starts: Sequence[Part]) -> dict[str, Any] | None:
@@ -69,8 +70,12 @@ class _Axis:
 
     def marks(self, endless: str) -> list[dict[str, Any]]:
         """Numbers that lie on the axis, a few, and what the place at its end means."""
-        numbers = [n / 10 for n in MARKS if n < 10] + [float(n) for n in MARKS]
-        inside = [n for n in numbers if self._low <= math.log(n) <= self._high]
+        inside: list[float] = []
+        for digits in STEPS:
+            numbers = (digit * 10.0**power for power in range(-3, 7) for digit in digits)
+            inside = [n for n in numbers if self._low <= math.log(n) <= self._high]
+            if len(inside) >= 3:
+                break
         inside = inside[:: -(-len(inside) // MOST_MARKS)] if inside else []
-        found: list[dict[str, Any]] = [{"at": self.at(n), "name": f"{n:g}"} for n in inside]
+        found: list[dict[str, Any]] = [{"at": self.at(n), "name": f"{n:.3g}"} for n in inside]
         return [*found, {"at": self._end, "name": endless}] if self._endless else found
