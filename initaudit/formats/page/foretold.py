@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     Part = Mapping[str, Any]
 
 WIDTH, HEIGHT = 560, 340
+"""Of the picture, in pixels. A judgement: as wide as a column of text."""
 LEFT, RIGHT, TOP, BOTTOM = 96, 510, 34, 286
 """Edges of the plot, in pixels; beside it is room for the marks."""
 LAST = 0.84
