@@ -68,7 +68,7 @@ def test_the_sentence_names_the_winner_and_the_network_as_it_is():
 
     assert told.startswith("quick learned fastest: 9 steps to accuracy 0.95 with adam 0.001")
     assert "as it is: 18 steps, 2.0 times as many" in told
-    assert told.endswith("It had been expected to.")
+    assert told.endswith("quick had been expected to be the fastest.")
 
 
 def test_the_document_follows_the_schema():
