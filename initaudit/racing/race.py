@@ -15,7 +15,7 @@ from initaudit.errors import NotTrainable, UsageError
 from initaudit.racing.curve import Run
 from initaudit.racing.data import digits_task, labels_task, task_from_arrays, task_from_file, teacher_task
 from initaudit.racing.document import race_document
-from initaudit.racing.drawing import Draw, draw
+from initaudit.racing.drawing import Draw, draw, lighter
 from initaudit.racing.interface import interface_of
 from initaudit.racing.journal import Journal, digest, digest_of
 from initaudit.racing.summary import racers_of, target_of
@@ -143,17 +143,14 @@ def race(
         assert itself.audit is not None
         examples = MADE if isinstance(data, str) and data in (TEACHER, LABELS) else FEW
         interface = interface_of(itself.audit.model, config, examples=examples, output=options.output)
-        draws = list(
-            draw(
-                itself,
-                options.schemes,
-                config,
-                options.drawn,
-                predict=True,
-                progress=lambda s: progress(f"measuring {s}"),
-            )
-        )
-    base = max((d for d in draws if d.model is not None), key=lambda d: len(d.split), default=None)
+        draws: list[Draw] = []
+        base: Draw | None = None
+        for scheme in options.schemes:
+            progress(f"measuring {scheme}")
+            (one,) = draw(itself, (scheme,), config, options.drawn, predict=True)
+            if one.model is not None and (base is None or len(one.split) > len(base.split)):
+                base = one
+            draws.append(lighter(one, len(options.schemes)))
     if base is None:
         raise NotTrainable(f"{itself.path}: {draws[0].start.why}")
     task = _task(data, interface, itself, config, options)
@@ -279,7 +276,7 @@ class _Contest:
 
     def _plan(self) -> list[tuple[int, str, Setting]]:
         """Every run: draw, scheme, setting. All starts of a draw before the next, so that what ends early has seen all of them."""
-        schemes = [d.start.scheme for d in self.draws if d.model is not None]
+        schemes = [d.start.scheme for d in self.draws if d.start.why is None]
         settings = self.options.settings
         return [
             (seed, scheme, setting) for seed in range(self.options.seeds) for scheme in schemes for setting in settings
@@ -317,9 +314,8 @@ class _Contest:
             yield run
 
     def _values(self, scheme: str, seed: int) -> dict[str, np.ndarray]:
-        if seed == 0:
-            own = next(d for d in self.draws if d.start.scheme == scheme)
-        else:
+        own = next(d for d in self.draws if d.start.scheme == scheme)
+        if seed or own.model is None:
             config = replace(self.config, seed=self.config.seed + seed)
             (own,) = draw(self.itself, (scheme,), config, self.options.drawn, predict=False)
         if own.model is None:

@@ -255,3 +255,15 @@ def test_a_module_is_raced_as_it_is(torch: Any) -> None:
     assert all(torch.equal(before[name], values) for name, values in module.state_dict().items())
     with pytest.raises(UsageError, match="pair"):
         of_torch.race(module, torch.from_numpy(x))
+
+
+@pytest.mark.usefixtures("torch")
+def test_weights_that_are_not_kept_are_drawn_again_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is trained is what was measured, however large the network is."""
+    from initaudit.racing import drawing
+
+    kept = initaudit.race(NETWORK, data(), schemes="he_normal,lsuv", **{**QUICK, "steps": 3}).document
+    monkeypatch.setattr(drawing, "KEPT", 0)
+    again = initaudit.race(NETWORK, data(), schemes="he_normal,lsuv", **{**QUICK, "steps": 3}).document
+
+    assert again["starts"] == kept["starts"]
