@@ -222,6 +222,27 @@ def test_norms_go_by_their_batch_and_dropout_drops_in_training_alone() -> None:
 
 
 @pytest.mark.usefixtures("torch")
+@pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
+def test_a_recurrence_has_the_activation_that_it_names(direction: str) -> None:
+    """In either direction, with a state to begin with: as onnxruntime has it."""
+    from initaudit.model.load import load_model
+    from initaudit.racing.conversion import check, converted
+
+    rng, ways = np.random.default_rng(0), 2 if direction == "bidirectional" else 1
+    shapes = {"w": (ways, 5, 3), "r": (ways, 5, 5), "b": (ways, 10), "h": (ways, 2, 5)}
+    tensors = {name: rng.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
+    node = helper.make_node(
+        "RNN", ["x", "w", "r", "b", "", "h"], ["y"], hidden_size=5, activations=["Relu"] * ways, direction=direction
+    )
+    network = load_model(model([node], {"x": (4, 2, 3)}, ["y"], tensors))
+    trainee, _ = converted(network, "y", classes=False)
+
+    check(trainee, network, "y", {"x": rng.standard_normal((4, 2, 3)).astype(np.float32)}, squashed=None)
+
+    assert len(trainee.trained()) >= 3
+
+
+@pytest.mark.usefixtures("torch")
 def test_weights_that_are_tied_stay_tied_and_all_of_them_move() -> None:
     """One parameter, however often it is read."""
     from initaudit.model.load import load_model
