@@ -107,8 +107,8 @@ def sentence(racers: Sequence[Racer], task: Task, target: float | None) -> str:
     if favourite is None:
         return f"{told}. None had been expected to learn."
     if favourite is best:
-        return f"{told}. It had been expected to."
-    return f"{told}. {favourite.start.scheme} had been expected to: {_behind(favourite, best)}."
+        return f"{told}. {best.start.scheme} had been expected to be the fastest."
+    return f"{told}. {favourite.start.scheme} had been expected to be the fastest: {_behind(favourite, best)}."
 
 
 def _behind(racer: Racer, best: Racer) -> str:

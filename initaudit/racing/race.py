@@ -15,9 +15,9 @@ from initaudit.errors import NotTrainable, UsageError
 from initaudit.racing.curve import Run
 from initaudit.racing.data import digits_task, labels_task, task_from_arrays, task_from_file, teacher_task
 from initaudit.racing.document import race_document
-from initaudit.racing.drawing import Draw, draw
+from initaudit.racing.drawing import Draw, draw, lighter
 from initaudit.racing.interface import interface_of
-from initaudit.racing.journal import Journal, digest
+from initaudit.racing.journal import Journal, digest, digest_of
 from initaudit.racing.summary import racers_of, target_of
 from initaudit.racing.task import CLASSIFY
 from initaudit.remembering import remembering
@@ -26,6 +26,7 @@ from initaudit.report.run import interruption
 if TYPE_CHECKING:
     from initaudit.config import Config
     from initaudit.model.load import Source
+    from initaudit.racing.curve import Curve
     from initaudit.racing.interface import Interface
     from initaudit.racing.options import RaceOptions, Setting
     from initaudit.racing.task import Task
@@ -91,11 +92,13 @@ class Race:
         return find_format(form).race(self.document, FormatOptions(width=WIDTH))
 
 
-def needs_torch(device: str = "cpu") -> None:
+def needs_torch(device: str = "cpu", *, converter: bool = True) -> None:
     """Raises UsageError where torch, or what turns models into its modules, is missing, or it has no such device."""
     try:
-        import onnx2fx  # noqa: F401
         import torch
+
+        if converter:
+            import onnx2fx  # noqa: F401
     except ImportError as error:
         raise UsageError(f"{error}; races need the extra torch: pip install 'initaudit[torch]'") from error
     try:
@@ -140,17 +143,14 @@ def race(
         assert itself.audit is not None
         examples = MADE if isinstance(data, str) and data in (TEACHER, LABELS) else FEW
         interface = interface_of(itself.audit.model, config, examples=examples, output=options.output)
-        draws = list(
-            draw(
-                itself,
-                options.schemes,
-                config,
-                options.drawn,
-                predict=True,
-                progress=lambda s: progress(f"measuring {s}"),
-            )
-        )
-    base = max((d for d in draws if d.model is not None), key=lambda d: len(d.split), default=None)
+        draws: list[Draw] = []
+        base: Draw | None = None
+        for scheme in options.schemes:
+            progress(f"measuring {scheme}")
+            (one,) = draw(itself, (scheme,), config, options.drawn, predict=True)
+            if one.model is not None and (base is None or len(one.split) > len(base.split)):
+                base = one
+            draws.append(lighter(one, len(options.schemes)))
     if base is None:
         raise NotTrainable(f"{itself.path}: {draws[0].start.why}")
     task = _task(data, interface, itself, config, options)
@@ -276,7 +276,7 @@ class _Contest:
 
     def _plan(self) -> list[tuple[int, str, Setting]]:
         """Every run: draw, scheme, setting. All starts of a draw before the next, so that what ends early has seen all of them."""
-        schemes = [d.start.scheme for d in self.draws if d.model is not None]
+        schemes = [d.start.scheme for d in self.draws if d.start.why is None]
         settings = self.options.settings
         return [
             (seed, scheme, setting) for seed in range(self.options.seeds) for scheme in schemes for setting in settings
@@ -287,6 +287,7 @@ class _Contest:
 
         plan = self._plan()
         begun, values, of = time.monotonic(), dict[str, np.ndarray](), None
+        same: dict[tuple[str, Setting, int], Curve] = {}
         for number, (seed, scheme, setting) in enumerate(plan):
             known = journal.known.get((scheme, setting.optimizer, setting.rate, seed))
             if known is not None:
@@ -294,7 +295,7 @@ class _Contest:
                 continue
             if of != (seed, scheme):
                 values, of = self._values(scheme, seed), (seed, scheme)
-            course.trainee.begin(values)
+            weights = digest_of(values)
             told = f"training {scheme}, {setting}, run {number + 1} of {len(plan)}"
             self.progress(told)
             left = len(plan) - number
@@ -302,16 +303,19 @@ class _Contest:
             if self.options.seconds is not None:
                 now = time.monotonic()
                 deadline = now + max(0.0, begun + self.options.seconds - now) / left
-            curve = train(course, setting, self.config.seed + seed, deadline)
+            curve = same.get((weights, setting, seed))
+            if curve is None:
+                course.trainee.begin(values)
+                curve = train(course, setting, self.config.seed + seed, deadline)
+                same[weights, setting, seed] = curve
             run = Run(scheme=scheme, optimizer=setting.optimizer, rate=setting.rate, seed=seed, curve=curve)
             if curve.end != "time":
                 journal.note(run)
             yield run
 
     def _values(self, scheme: str, seed: int) -> dict[str, np.ndarray]:
-        if seed == 0:
-            own = next(d for d in self.draws if d.start.scheme == scheme)
-        else:
+        own = next(d for d in self.draws if d.start.scheme == scheme)
+        if seed or own.model is None:
             config = replace(self.config, seed=self.config.seed + seed)
             (own,) = draw(self.itself, (scheme,), config, self.options.drawn, predict=False)
         if own.model is None:
