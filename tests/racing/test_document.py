@@ -107,6 +107,15 @@ def test_every_output_holds_every_start_and_the_sentence():
     assert all(len(line.split(",")) == 14 for line in rows.splitlines())
 
 
+def test_what_was_interrupted_is_told_in_every_output():
+    """With how much of it there is."""
+    run = {**document()["run"], "interrupted": {"audited": 7, "of": 20, "exit_code": 130}}
+
+    for name in ("text", "html"):
+        assert "Interrupted: 7 of 20 runs" in find_format(name).race({**document(), "run": run}, LOOKS)
+        assert "Interrupted" not in find_format(name).race(document(), LOOKS)
+
+
 def test_formats_that_show_no_race_say_so():
     """All but text, JSON, HTML and CSV."""
     able = {name for name, form in all_formats().items() if form.can_show_races()}
