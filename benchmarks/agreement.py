@@ -51,6 +51,7 @@ def raced(path: Path, options: argparse.Namespace) -> dict[str, Any]:
             "task": document["race"]["task"],
             **document["agreement"],
             "winner": document["winner"],
+            "cut": sum(run["end"] == "time" for s in document["starts"] for o in s["outcomes"] for run in o["runs"]),
             "starts": [
                 {
                     "scheme": s["scheme"],

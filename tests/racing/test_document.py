@@ -10,8 +10,10 @@ import jsonschema
 import pytest
 
 from initaudit.format import Format, FormatOptions, all_formats, find_format
-from initaudit.racing.summary import rank_correlation, target_of
-from tests.racing.races import curve, document, racers, runs, task
+from initaudit.racing.document import agreement
+from initaudit.racing.summary import racers_of, rank_correlation, target_of
+from initaudit.starts.start import Start
+from tests.racing.races import SETTINGS, curve, document, racers, runs, task
 
 LOOKS = FormatOptions(width=140)
 
@@ -50,6 +52,17 @@ def test_equal_values_share_their_rank():
     assert rank_correlation([1, 2, math.inf, math.inf], [5, 6, math.inf, math.inf]) == pytest.approx(1.0)
     assert rank_correlation([1, 2, 2, 4], [1, 3, 2, 4]) == pytest.approx(0.9486833)
     assert rank_correlation([1, 1, 1], [1, 2, 3]) is None
+
+
+def test_what_was_predicted_knows_nothing_of_the_race():
+    """Of starts that are taken for equally good the first that was asked for is the favourite, whichever wins."""
+    twins = [Start(scheme=name, verdict={"trainability": 1.0, "slowness": 1.0}) for name in ("slow", "quick", "as-is")]
+
+    found = racers_of(twins, runs(), SETTINGS, 0.95)
+
+    assert {racer.start.scheme: racer.place for racer in found} == {"slow": 1, "quick": 2, "as-is": 3}
+    assert agreement(found)["favourite"] == "slow"
+    assert agreement(found)["favourite_times"] == 4.0
 
 
 def test_the_document_says_how_well_it_had_been_foretold():
@@ -92,6 +105,15 @@ def test_every_output_holds_every_start_and_the_sentence():
         assert "rank correlation" in told
     assert len(rows.splitlines()) == 1 + 4 * (4 * 100 + 2) + 1
     assert all(len(line.split(",")) == 14 for line in rows.splitlines())
+
+
+def test_what_was_interrupted_is_told_in_every_output():
+    """With how much of it there is."""
+    run = {**document()["run"], "interrupted": {"audited": 7, "of": 20, "exit_code": 130}}
+
+    for name in ("text", "html"):
+        assert "Interrupted: 7 of 20 runs" in find_format(name).race({**document(), "run": run}, LOOKS)
+        assert "Interrupted" not in find_format(name).race(document(), LOOKS)
 
 
 def test_formats_that_show_no_race_say_so():
