@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from initaudit.api import compare as compare
     from initaudit.api import fix as fix
     from initaudit.api import make as make
+    from initaudit.api import race as race
     from initaudit.config import Config as Config
     from initaudit.errors import ExternalDataError as ExternalDataError
     from initaudit.errors import FixRefused as FixRefused
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from initaudit.errors import LostEngine as LostEngine
     from initaudit.errors import LostWorker as LostWorker
     from initaudit.errors import ModelError as ModelError
+    from initaudit.errors import NotTrainable as NotTrainable
     from initaudit.errors import ProbeError as ProbeError
     from initaudit.errors import UnreadableModel as UnreadableModel
     from initaudit.errors import UnsupportedWeight as UnsupportedWeight
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from initaudit.fixing.fixer import FixResult as FixResult
     from initaudit.model.load import load_model as load_model
     from initaudit.options import Ignore as Ignore
+    from initaudit.racing.race import Race as Race
     from initaudit.report.report import Report as Report
     from initaudit.starts.compare import Comparison as Comparison
 
@@ -47,6 +50,7 @@ _HOMES = {
     "compare": "initaudit.api",
     "fix": "initaudit.api",
     "make": "initaudit.api",
+    "race": "initaudit.api",
     "Config": "initaudit.config",
     "InitauditError": "initaudit.errors",
     "ModelError": "initaudit.errors",
@@ -56,6 +60,7 @@ _HOMES = {
     "UnsupportedWeight": "initaudit.errors",
     "LostEngine": "initaudit.errors",
     "LostWorker": "initaudit.errors",
+    "NotTrainable": "initaudit.errors",
     "ProbeError": "initaudit.errors",
     "FixRefused": "initaudit.errors",
     "UsageError": "initaudit.errors",
@@ -64,6 +69,7 @@ _HOMES = {
     "FixResult": "initaudit.fixing.fixer",
     "load_model": "initaudit.model.load",
     "Ignore": "initaudit.options",
+    "Race": "initaudit.racing.race",
     "Report": "initaudit.report.report",
     "Comparison": "initaudit.starts.compare",
 }
@@ -81,7 +87,9 @@ __all__ = [
     "LostEngine",
     "LostWorker",
     "ModelError",
+    "NotTrainable",
     "ProbeError",
+    "Race",
     "Report",
     "Severity",
     "UnreadableModel",
@@ -93,6 +101,7 @@ __all__ = [
     "fix",
     "load_model",
     "make",
+    "race",
 ]
 
 

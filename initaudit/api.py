@@ -1,7 +1,8 @@
-"""The public functions: `initaudit.audit`, `fix`, `compare` and `make`, with options as keyword arguments."""
+"""The public functions: `initaudit.audit`, `fix`, `compare`, `race` and `make`, with options as keyword arguments."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, TypeVar
 
@@ -9,7 +10,7 @@ from initaudit.config import Config
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
     from typing import Any, Literal, TypeAlias, Unpack
 
     from onnx import ModelProto
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from initaudit.fixing.fixer import FixResult
     from initaudit.model.load import Source
     from initaudit.options import Ignore
+    from initaudit.racing.race import Made, Race
     from initaudit.report.report import Report
     from initaudit.starts.compare import Comparison
 
@@ -80,6 +82,24 @@ class MakeKeywords(TypedDict, total=False):
     gain: float
     bias: Literal["auto", "none"] | float
     seed: int
+
+
+class RaceKeywords(TypedDict, total=False):
+    """The fields of `RaceOptions`, which says what each means, with all the types that they may be given as."""
+
+    optimizers: Words
+    rates: float | Iterable[float]
+    steps: int
+    seeds: int
+    batch_size: int
+    target: float | None
+    seconds: float | None
+    device: str
+    output: str | None
+    journal: PathLike | None
+    gain: float
+    bias: Literal["auto", "zero", "keep"]
+    exclude: Words
 
 
 def audit(source: Source, *, config: Config | None = None, **options: Unpack[AuditOptions]) -> Report:
@@ -171,6 +191,53 @@ def make(architecture: str, sizes: str | None = None, **options: Unpack[MakeKeyw
     from initaudit.making.options import MakeOptions
 
     return making.make(architecture, sizes, _with(MakeOptions(), options))
+
+
+def race(
+    source: Source,
+    data: PathLike | Mapping[str, Any],
+    *,
+    schemes: Words | None = None,
+    config: Config | None = None,
+    make: Made | None = None,
+    **options: Unpack[RaceKeywords],
+) -> Race:
+    """Train a network from several initialisations, and hold what the audit predicts of each against what happens; no model is written.
+
+    Args:
+        source: as for `audit`.
+        data: an .npz file with the inputs by name and the targets as `y`, or such arrays; or `digits` (scikit-learn's), `teacher` (what another
+            draw of the network answers) or `labels` (random targets).
+        schemes: as for `compare`.
+        config: options of the audits; its seed is that of the first draw.
+        make: gives the module that is trained; the model converted where None.
+        **options: `optimizers` (sgd, adam) each at all `rates`; `gain`, `bias` and `exclude` as for `compare`; the others are fields of
+            `initaudit.racing.options.RaceOptions`.
+
+    Raises:
+        NotTrainable: it cannot be trained, and why.
+        ModelError: the model cannot be read.
+        UsageError: as for `audit`; torch is missing; or the data does not fit.
+    """
+    from initaudit.fixing.options import FixOptions
+    from initaudit.racing import race as racing
+    from initaudit.racing.options import RaceOptions, read_settings
+    from initaudit.starts.schemes import DEFAULT, read_starts
+
+    given: dict[str, Any] = dict(options)
+    racing.needs_torch(given.get("device", "cpu"), converter=make is None)
+    names, rates = given.pop("optimizers", ()), given.pop("rates", ())
+    drawn: dict[str, Any] = {name: given.pop(name) for name in ("gain", "bias", "exclude") if name in given}
+    how = {
+        "schemes": DEFAULT if schemes is None else read_starts([schemes] if isinstance(schemes, str) else schemes),
+        "settings": read_settings(
+            [names] if isinstance(names, str) else names, [rates] if isinstance(rates, int | float) else rates
+        ),
+        "drawn": _with(FixOptions(), drawn),
+        "journal": Path(path) if (path := given.pop("journal", None)) is not None else None,
+    }
+    arrays = data if isinstance(data, Mapping) else str(data)
+    return racing.race(source, arrays, _checked(config), _with(RaceOptions(), {**how, **given}), make=make)
 
 
 def _checked(config: Config | None) -> Config:

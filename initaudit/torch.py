@@ -1,9 +1,10 @@
-"""PyTorch modules, audited and fixed as they are: nothing is written to a file.
+"""PyTorch modules, audited, fixed and raced as they are: nothing is written to a file.
 
     import initaudit.torch
 
     report = initaudit.torch.audit(model, torch.randn(8, 3, 32, 32))
     initaudit.torch.fix_(model, torch.randn(8, 3, 32, 32))
+    print(initaudit.torch.race(model, (images, labels)))
 
 The module is exported as ONNX without any optimisation, so that every parameter is a tensor of the file under its own name. Needs the extra `torch`.
 """
@@ -23,6 +24,7 @@ from initaudit import api
 from initaudit.errors import FixRefused, UnreadableModel, UsageError
 from initaudit.model.load import load_model
 from initaudit.model.record import read_record
+from initaudit.racing.data import TARGETS as TARGET_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,13 +33,19 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Module
 
-    from initaudit.api import AuditOptions, FixKeywords
+    from initaudit.api import AuditOptions, FixKeywords, RaceKeywords
     from initaudit.config import Config
     from initaudit.fixing.fixer import FixResult
     from initaudit.model.load import Model
+    from initaudit.racing.race import Race
     from initaudit.report.report import Report
 
-__all__ = ["audit", "fix_"]
+__all__ = ["audit", "fix_", "race"]
+
+TARGETS = TARGET_NAMES[0]
+"""Name under which a race finds the targets."""
+EXAMPLES = 8
+"""Of the data, with which a module is exported for a race. A judgement: more than one, so that no size is taken for 1."""
 
 
 def audit(
@@ -90,6 +98,59 @@ def fix_(
     return replace(result, after=after, written=())
 
 
+def race(
+    module: Module,
+    data: Any,
+    *,
+    schemes: str | Sequence[str] | None = None,
+    config: Config | None = None,
+    **options: Unpack[RaceKeywords],
+) -> Race:
+    """Train a module from several initialisations, and hold what the audit predicts of each against what happens; the module itself stays as it is.
+
+    Nothing is converted: a copy of the module is trained, with its own dropout and norms.
+
+    Args:
+        module: as for `audit`; `forward` returns the answer, or a tuple or dict whose first value is trained.
+        data: inputs and targets, `(images, labels)`; the inputs a tensor or array, or a tuple of the positional arguments of `forward`, examples along axis 0. Whole numbers
+            among the targets are classes, others are to be met.
+        schemes: as for `initaudit.compare`.
+        config: options of the audits.
+        **options: as for `initaudit.race`.
+
+    Raises:
+        NotTrainable: it cannot be trained, and why.
+        UsageError, ModelError: as for `audit`, and where the data does not fit.
+    """
+    import copy
+
+    inputs, targets = _pair(data)
+    _needed()
+    import torch
+
+    from initaudit.racing.trainee import trainee_of
+
+    given = tuple(torch.as_tensor(array) for array in _arguments(inputs))
+    own = copy.deepcopy(module).cpu()
+    rows = torch.export.Dim("examples", min=2, max=2**31 - 1)
+    exported = _export(own, tuple(t[:EXAMPLES].cpu() for t in given), dynamic_shapes=tuple({0: rows} for _ in given))
+    names = [info.name for info in exported.model.proto.graph.input]
+    if len(names) != len(given):
+        raise UsageError(f"{exported.model.label}: {len(given)} inputs are given, its forward reads {len(names)}")
+    arrays = {name: tensor.detach().cpu().numpy() for name, tensor in zip(names, given, strict=True)}
+    arrays[TARGETS] = torch.as_tensor(targets).detach().cpu().numpy()
+    trainee = trainee_of(own, names, exported.tensors)
+    return api.race(
+        exported.model, arrays, schemes=schemes, config=config, make=lambda base, interface, task: trainee, **options
+    )
+
+
+def _pair(data: Any) -> tuple[Any, Any]:
+    if not isinstance(data, Sequence) or len(data) != 2:
+        raise UsageError("data is a pair: inputs and targets")
+    return data[0], data[1]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Exported:
     model: Model
@@ -97,18 +158,28 @@ class _Exported:
     """The parameters and buffers of the module, by the names of the initializers that hold their values."""
 
 
-def _export(module: Module, example_inputs: Any) -> _Exported:
+def _needed() -> None:
+    """Raises UsageError where torch, or what its exporter needs, is missing."""
     try:
-        import onnxscript  # noqa: F401  which the exporter needs
-        import torch
+        import onnxscript  # noqa: F401
+        import torch  # noqa: F401
     except ImportError as error:
         raise UsageError(f"{error}; modules need the extra torch: pip install 'initaudit[torch]'") from error
+
+
+def _export(module: Module, example_inputs: Any, *, dynamic_shapes: Any = None) -> _Exported:
+    _needed()
+    import torch
+
     keywords = dict(example_inputs) if isinstance(example_inputs, Mapping) else {}
     arguments = () if keywords else _arguments(example_inputs)
     name = type(module).__name__
     try:
         with _evaluating(module):
-            program = torch.onnx.export(module, arguments, kwargs=keywords, dynamo=True, optimize=False, verbose=False)
+            program = torch.onnx.export(
+                module, arguments, kwargs=keywords, dynamo=True, optimize=False, verbose=False,
+                dynamic_shapes=dynamic_shapes,
+            )  # fmt: skip
         assert program is not None
         proto = program.model_proto
     except Exception as error:

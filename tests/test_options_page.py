@@ -30,6 +30,12 @@ def test_the_example_means_what_the_page_says(tmp_path: Path):
     assert [str(ignore) for ignore in encoder.ignore] == ["INI103", "INI601:backbone.*", "INI602:backbone.*"]
 
 
+OF_RACES = (
+    "data", "digits", "synthetic", "optimizer", "rates", "steps", "seeds", "batch_size", "target", "seconds", "device", "resume",
+)  # fmt: skip
+"""What is asked of one race."""
+
+
 def test_every_option_of_a_command_is_a_setting_or_of_one_run():
     """None is forgotten: what is neither would be missing in files and variables without a word."""
     import importlib
@@ -51,6 +57,7 @@ def test_every_option_of_a_command_is_a_setting_or_of_one_run():
         "undo",
         "export_weights",
         "schemes",
+        *OF_RACES,
     }
     without_settings = {"make"}  # reads no model, and the same command writes the same bytes everywhere
     for name in COMMANDS.keys() - without_settings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,7 +56,11 @@ def with_experiments(
         documents: what they wrote.
     """
     told = [row for e in everything for row in (rows(e, documents) if e.name in done else rows_of(page, e))]
+    counted = Counter(re.split(r" \| ", row)[1] for row in told)
+    sum_of = (
+        f"Of {len(told)} claims {counted['yes']} were seen, {counted['in part']} in part, and {counted['no']} not.\n"
+    )
     sections = "\n".join(section(experiment) for experiment in everything)
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{HEAD}{''.join(told)}\n{sections}\n{END}{after}"
+    return f"{before}{BEGIN}\n{sum_of}\n{HEAD}{''.join(told)}\n{sections}\n{END}{after}"

@@ -89,6 +89,12 @@ def course(document: Part) -> str:
     )
 
 
+def told_interruption(document: Part) -> str | None:
+    """How much of the race is there, where it was ended."""
+    ended = document["run"]["interrupted"]
+    return None if ended is None else f"Interrupted: {ended['audited']} of {ended['of']} runs are shown."
+
+
 def told_agreement(document: Part) -> str | None:
     """How far what was predicted and what was seen agree; None where there is nothing to compare."""
     found = document["agreement"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from initaudit.formats.printing import visible
-from initaudit.formats.race import HEADINGS, NUMBERS, cells, course, fewest_steps, told_agreement
+from initaudit.formats.race import HEADINGS, NUMBERS, cells, course, fewest_steps, told_agreement, told_interruption
 from initaudit.formats.table import layer_table
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ def show(document: Mapping[str, Any], options: FormatOptions, console: Console) 
     if table.note:
         console.print(f"{table.note} -o FILE.html shows them.")
     console.print()
+    if ended := told_interruption(document):
+        console.print(ended)
     console.print(visible(document["sentence"]))
     if told := told_agreement(document):
         console.print(visible(told))

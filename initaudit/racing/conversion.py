@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from initaudit.errors import NotTrainable
-from initaudit.extraction.extract import extract_layers
 from initaudit.probe.session import open_session, run_session
+from initaudit.racing.learned import learned_tensors
 from initaudit.racing.operators import register
 from initaudit.racing.rewriting import DOMAIN, flattened, rewritten
 from initaudit.racing.trainee import trainee_of
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from initaudit.model.load import Model
     from initaudit.racing.trainee import Trainee
 
-FIXED = frozenset(("running_mean", "running_var", "initial_state"))
-"""What belongs to a layer and is not learned by its gradient."""
 CLOSE, CLOSE_HALF = 1e-3, 2e-2
 """Largest difference between the two, over the largest value; of a file in float16 the rounding of onnxruntime adds to it. A judgement: float32
 rounds at 6e-8 and float16 at 5e-4, and tens of layers add that up."""
@@ -64,27 +62,6 @@ def converted(model: Model, answer: str, *, classes: bool) -> tuple[Trainee, tup
     if unknown and len(lost) == len(learned):
         raise NotTrainable(f"{model.label}: none of its weights reaches the output {answer!r} from the main graph")
     return trainee_of(module, [info.name for info in flattened(model).graph.input], tensors), new.squashed
-
-
-def learned_tensors(model: Model) -> set[str]:
-    """Names of the stored tensors that training changes. Raises NotTrainable where a weight is not stored as floats."""
-    found = extract_layers(model)
-    names = {skipped.initializer for skipped in found.skipped if skipped.is_parameter and skipped.stored}
-    for layer in found.layers:
-        if layer.untrainable is not None:
-            continue
-        for tensor in layer.weight.tensors[:1]:
-            if not tensor.is_floating:
-                raise NotTrainable(
-                    f"{model.label}: {layer.title} is stored as {tensor.dtype}: train it before it is quantised"
-                )
-            names.add(tensor.name)
-        if layer.bias is not None:
-            names.add(layer.bias.name)
-        names.update(t.name for role, view in layer.auxiliary.items() if role not in FIXED for t in view.tensors[:1])
-    if not names:
-        raise NotTrainable(f"{model.label}: it stores no weight that could be trained")
-    return names
 
 
 def _refuse_operators(model: Model, proto: ModelProto) -> None:

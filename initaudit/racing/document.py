@@ -50,8 +50,6 @@ def race_document(
     """
     entry = itself.entry()
     every = max(1, -(-steps // POINTS))
-    expected = sorted((r.start for r in racers if r.start.why is None), key=lambda start: start.rank)
-    places = {start.scheme: place for place, start in enumerate(expected, 1)}
     return {
         **head(started=started, command=command),
         "model": entry["model"],
@@ -70,14 +68,14 @@ def race_document(
         "winner": racers[0].start.scheme if racers and math.isfinite(racers[0].steps) else None,
         "sentence": sentence(racers, task, target),
         "agreement": agreement(racers),
-        "starts": [_start(racer, places.get(racer.start.scheme), every) for racer in racers],
+        "starts": [_start(racer, every) for racer in racers],
     }
 
 
 def agreement(racers: Sequence[Racer]) -> dict[str, Any]:
     """How well the steps had been foretold; what is not expected to learn, and what does not, comes last."""
-    both = [racer for racer in racers if racer.best is not None and racer.start.why is None]
-    favourite = min(both, key=lambda racer: racer.start.rank, default=None)
+    both = [racer for racer in racers if racer.best is not None and racer.place is not None]
+    favourite = min(both, key=lambda racer: racer.place or 0, default=None)
     fewest = min((racer.steps for racer in both), default=math.inf)
     times = favourite.steps / fewest if favourite is not None and math.isfinite(fewest) else math.inf
     return {
@@ -107,8 +105,8 @@ def sentence(racers: Sequence[Racer], task: Task, target: float | None) -> str:
     if favourite is None:
         return f"{told}. None had been expected to learn."
     if favourite is best:
-        return f"{told}. It had been expected to."
-    return f"{told}. {favourite.start.scheme} had been expected to: {_behind(favourite, best)}."
+        return f"{told}. {best.start.scheme} had been expected to be the fastest."
+    return f"{told}. {favourite.start.scheme} had been expected to be the fastest: {_behind(favourite, best)}."
 
 
 def _behind(racer: Racer, best: Racer) -> str:
@@ -117,14 +115,14 @@ def _behind(racer: Racer, best: Racer) -> str:
     return f"{racer.steps:.0f} steps, {racer.steps / best.steps:.1f} times as many"
 
 
-def _start(racer: Racer, place: int | None, every: int) -> dict[str, Any]:
+def _start(racer: Racer, every: int) -> dict[str, Any]:
     start = racer.start
     score = start.trainability
     return {
         "scheme": start.scheme,
         "why": start.why,
         "predicted": {
-            "place": place,
+            "place": racer.place,
             "status": start.verdict.get("status"),
             "trainability": score,
             "slowness": start.slowness,

@@ -9,16 +9,20 @@ import numpy as np
 
 from initaudit.fixing.candidate import Candidate, tensors
 from initaudit.starts.measure import draw_starts
-from initaudit.starts.schemes import AS_IS, AUTO
+from initaudit.starts.schemes import AUTO
 from initaudit.starts.start import Start, start_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from initaudit.config import Config
     from initaudit.fixing.options import FixOptions
     from initaudit.model.load import Model
     from initaudit.report.report import Report
+
+
+KEPT = 512 << 20
+"""Bytes that the first draws of all starts may take together; beyond, each is drawn again when it is trained. A judgement: a part of what one training takes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +32,7 @@ class Draw:
     start: Start
     """What is predicted of it."""
     model: Model | None
-    """With these weights; None where it could not be drawn."""
+    """With these weights; None where it could not be drawn, or is not kept."""
     split: Mapping[str, str]
     """Copies that have tensors of their own in the model, each with the name under which the file stores it."""
 
@@ -47,26 +51,31 @@ def draw(
     drawn: FixOptions,
     *,
     predict: bool,
-    progress: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Draw]:
     """The network under each scheme.
 
     Args:
         itself: audit of the network as it is.
-        schemes: as for `initaudit.starts.measure.draw_starts`, which draws them, and so `drawn` and `progress`.
+        schemes: as for `initaudit.starts.measure.draw_starts`, which draws them, and so `drawn`.
         config: options of the audits; its seed decides about the draw.
         drawn: gain, biases and spared layers.
         predict: whether the signal of each is measured; where not, it is so only as far as a scheme needs it.
-        progress: called with the scheme that is drawn.
     """
     for scheme in schemes:
         own = config if predict or scheme == AUTO else replace(config, probe="none")
-        for _, there in draw_starts(itself, (scheme,), own, drawn, progress if scheme != AS_IS else lambda _: None):
+        for _, there in draw_starts(itself, (scheme,), own, drawn, lambda _: None):
             if isinstance(there, Candidate):
                 start = start_of(scheme, there.report, changes=there.changes, refusals=there.refusals)
                 yield Draw(start=start, model=there.model, split=there.split)
             else:
                 yield Draw(start=Start(scheme=scheme, why=there), model=None, split={})
+
+
+def lighter(draw: Draw, count: int) -> Draw:
+    """Without its model, where so many of that size would be too much."""
+    if draw.model is None or draw.model.bytes_on_disk * count <= KEPT:
+        return draw
+    return replace(draw, model=None)
 
 
 def _plain(array: np.ndarray) -> np.ndarray:

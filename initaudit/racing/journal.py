@@ -59,8 +59,14 @@ class Journal:
 
 def digest(task: Task, facts: Mapping[str, Any]) -> str:
     """What tells races apart: their data, and whatever else decides."""
-    sha = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
-    for name, array in sorted({**task.inputs, "": task.targets}.items()):
+    told = json.dumps([facts, digest_of({**task.inputs, "": task.targets})], sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def digest_of(arrays: Mapping[str, np.ndarray]) -> str:
+    """Of arrays with their names, types and shapes."""
+    sha = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
         sha.update(f"{name} {array.dtype} {array.shape}".encode())
         sha.update(np.ascontiguousarray(array).tobytes())
     return sha.hexdigest()

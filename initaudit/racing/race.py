@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -12,25 +11,21 @@ import numpy as np
 
 from initaudit.auditor import audit
 from initaudit.errors import NotTrainable, UsageError
-from initaudit.racing.curve import Run
+from initaudit.racing.contest import Contest
 from initaudit.racing.data import digits_task, labels_task, task_from_arrays, task_from_file, teacher_task
-from initaudit.racing.document import race_document
-from initaudit.racing.drawing import Draw, draw
+from initaudit.racing.drawing import Draw, draw, lighter
 from initaudit.racing.interface import interface_of
-from initaudit.racing.journal import Journal, digest
-from initaudit.racing.summary import racers_of, target_of
 from initaudit.racing.task import CLASSIFY
 from initaudit.remembering import remembering
-from initaudit.report.run import interruption
 
 if TYPE_CHECKING:
     from initaudit.config import Config
     from initaudit.model.load import Source
+    from initaudit.racing.contest import Until
     from initaudit.racing.interface import Interface
-    from initaudit.racing.options import RaceOptions, Setting
+    from initaudit.racing.options import RaceOptions
     from initaudit.racing.task import Task
     from initaudit.racing.trainee import Trainee
-    from initaudit.racing.training import Course
     from initaudit.report.report import Report
 
 WIDTH = 120
@@ -44,7 +39,6 @@ DIGITS, TEACHER, LABELS = "digits", "teacher", "labels"
 EVERY_TARGET = "*=auto"
 """The scheme of a teacher: every layer by what is recommended for it."""
 
-Until: TypeAlias = "Callable[[Iterable[Run]], Iterator[Run]]"
 Made: TypeAlias = "Callable[[Draw, Interface, Task], Trainee]"
 
 
@@ -91,11 +85,13 @@ class Race:
         return find_format(form).race(self.document, FormatOptions(width=WIDTH))
 
 
-def needs_torch(device: str = "cpu") -> None:
+def needs_torch(device: str = "cpu", *, converter: bool = True) -> None:
     """Raises UsageError where torch, or what turns models into its modules, is missing, or it has no such device."""
     try:
-        import onnx2fx  # noqa: F401
         import torch
+
+        if converter:
+            import onnx2fx  # noqa: F401
     except ImportError as error:
         raise UsageError(f"{error}; races need the extra torch: pip install 'initaudit[torch]'") from error
     try:
@@ -140,25 +136,22 @@ def race(
         assert itself.audit is not None
         examples = MADE if isinstance(data, str) and data in (TEACHER, LABELS) else FEW
         interface = interface_of(itself.audit.model, config, examples=examples, output=options.output)
-        draws = list(
-            draw(
-                itself,
-                options.schemes,
-                config,
-                options.drawn,
-                predict=True,
-                progress=lambda s: progress(f"measuring {s}"),
-            )
-        )
-    base = max((d for d in draws if d.model is not None), key=lambda d: len(d.split), default=None)
+        draws: list[Draw] = []
+        base: Draw | None = None
+        for scheme in options.schemes:
+            progress(f"measuring {scheme}")
+            (one,) = draw(itself, (scheme,), config, options.drawn, predict=True)
+            if one.model is not None and (base is None or len(one.split) > len(base.split)):
+                base = one
+            draws.append(lighter(one, len(options.schemes)))
     if base is None:
         raise NotTrainable(f"{itself.path}: {draws[0].start.why}")
     task = _task(data, interface, itself, config, options)
-    contest = _Contest(
+    contest = Contest(
         itself=itself, draws=draws, base=base, trainee=(make or _converted)(base, interface, task), config=config,
         options=options, task=task, interface=interface, progress=progress,
     )  # fmt: skip
-    return contest.hold(until or _until_interrupted, started, command)
+    return Race(document=contest.hold(until, started, command))
 
 
 def _task(
@@ -214,122 +207,3 @@ def _converted(base: Draw, interface: Interface, task: Task) -> Trainee:
     size = interface.fixed or FEW
     check(trainee, base.model, interface.answer, batch_of(interface, 0, size), squashed=squashed)
     return trainee
-
-
-def _until_interrupted(runs: Iterable[Run]) -> Iterator[Run]:
-    iterator = iter(runs)
-    while True:
-        try:
-            run = next(iterator)
-        except (StopIteration, KeyboardInterrupt):
-            return
-        yield run
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Contest:
-    itself: Report
-    draws: Sequence[Draw]
-    """One a scheme, the first of its draws, with what is predicted."""
-    base: Draw
-    """The one that the module's tensors are named after."""
-    trainee: Trainee
-    config: Config
-    options: RaceOptions
-    task: Task
-    interface: Interface
-    progress: Callable[[str], None]
-
-    def hold(self, until: Until, started: datetime, command: Sequence[str] | None) -> Race:
-        from initaudit.racing.training import course_of, deterministic
-
-        options, batch = self.options, self.interface.fixed or self.options.batch_size
-        course = course_of(
-            self.trainee, self.task, batch=batch, answer_axis=self.interface.axis, steps=options.steps,
-            seed=self.config.seed, device=options.device,
-        )  # fmt: skip
-        kept = Journal(options.journal, self._digest(batch))
-        begun = time.monotonic()
-        with deterministic(course, options.device):
-            runs = list(until(self._runs(course, kept)))
-        if not runs:
-            raise KeyboardInterrupt
-        target = target_of(runs, self.task, options.target)
-        racers = racers_of([d.start for d in self.draws], runs, options.settings, target)
-        document = race_document(
-            racers, self.itself, self.task, steps=options.steps, target=target, started=started, command=command,
-            conditions={
-                "held_out": len(course.held_out),
-                "batch": batch,
-                "seeds": options.seeds,
-                "settings": [{"optimizer": s.optimizer, "rate": s.rate} for s in options.settings],
-                "target_given": options.target is not None,
-                "device": options.device,
-                "budget": options.seconds,
-                "seconds": round(time.monotonic() - begun, 3),
-            },
-        )  # fmt: skip
-        planned = len(self._plan())
-        if len(runs) < planned:
-            document["run"]["interrupted"] = interruption(audited=len(runs), of=planned, exit_code=130)
-        return Race(document=document)
-
-    def _plan(self) -> list[tuple[int, str, Setting]]:
-        """Every run: draw, scheme, setting. All starts of a draw before the next, so that what ends early has seen all of them."""
-        schemes = [d.start.scheme for d in self.draws if d.model is not None]
-        settings = self.options.settings
-        return [
-            (seed, scheme, setting) for seed in range(self.options.seeds) for scheme in schemes for setting in settings
-        ]
-
-    def _runs(self, course: Course, journal: Journal) -> Iterator[Run]:
-        from initaudit.racing.training import train
-
-        plan = self._plan()
-        begun, values, of = time.monotonic(), dict[str, np.ndarray](), None
-        for number, (seed, scheme, setting) in enumerate(plan):
-            known = journal.known.get((scheme, setting.optimizer, setting.rate, seed))
-            if known is not None:
-                yield known
-                continue
-            if of != (seed, scheme):
-                values, of = self._values(scheme, seed), (seed, scheme)
-            course.trainee.begin(values)
-            told = f"training {scheme}, {setting}, run {number + 1} of {len(plan)}"
-            self.progress(told)
-            left = len(plan) - number
-            deadline = None
-            if self.options.seconds is not None:
-                now = time.monotonic()
-                deadline = now + max(0.0, begun + self.options.seconds - now) / left
-            curve = train(course, setting, self.config.seed + seed, deadline)
-            run = Run(scheme=scheme, optimizer=setting.optimizer, rate=setting.rate, seed=seed, curve=curve)
-            if curve.end != "time":
-                journal.note(run)
-            yield run
-
-    def _values(self, scheme: str, seed: int) -> dict[str, np.ndarray]:
-        if seed == 0:
-            own = next(d for d in self.draws if d.start.scheme == scheme)
-        else:
-            config = replace(self.config, seed=self.config.seed + seed)
-            (own,) = draw(self.itself, (scheme,), config, self.options.drawn, predict=False)
-        if own.model is None:
-            raise NotTrainable(f"{self.itself.path}: {scheme}, draw {seed + 1}: {own.start.why}")
-        return own.values(self.trainee.tensors, self.base.split)
-
-    def _digest(self, batch: int) -> str:
-        """Of all that decides about a run beside its scheme, setting and draw."""
-        assert self.itself.audit is not None
-        return digest(
-            self.task,
-            {
-                "model": self.itself.audit.model.sha256,
-                "output": self.interface.answer,
-                "batch": batch,
-                "steps": self.options.steps,
-                "seed": self.config.seed,
-                "device": self.options.device,
-                "drawn": [self.options.drawn.gain, self.options.drawn.bias, list(self.options.drawn.exclude)],
-            },
-        )

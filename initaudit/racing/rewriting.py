@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 DOMAIN = "initaudit"
 """Of operators that are done here rather than by the converter (`initaudit.racing.operators`)."""
 OWN = ("BatchNormalization", "Dropout", "Gather")
-"""Those operators."""
+"""Those operators, and RNN where it has other activations than tanh."""
+RECURRENCES = ("Relu", "Tanh", "Sigmoid")
+"""Activations that such an RNN may have."""
 SQUASHING = ("Softmax", "LogSoftmax", "Sigmoid")
 """What a network for classes may end with; the loss begins before it."""
 WIDER = (TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
@@ -146,9 +148,18 @@ def _real(tensor: TensorProto) -> np.ndarray:
 
 def _own_domain(model: ModelProto) -> None:
     for node in walk_nodes(model.graph.node):
-        if node.op_type in OWN and not node.domain:
+        if not node.domain and (node.op_type in OWN or _is_recurrence(node)):
             node.domain = DOMAIN
     model.opset_import.append(helper.make_opsetid(DOMAIN, 1))
+
+
+def _is_recurrence(node: NodeProto) -> bool:
+    """Whether it is an RNN that the converter would take for another: sequences of one length, no clipping."""
+    given = {attribute.name: attribute for attribute in node.attribute}
+    if node.op_type != "RNN" or "activations" not in given or {"clip", "layout"} & given.keys():
+        return False
+    names = [name.decode() for name in given["activations"].strings]
+    return set(names) <= set(RECURRENCES) and set(names) != {"Tanh"} and not "".join(node.input[4:5])
 
 
 def _rename(graph: GraphProto) -> dict[str, str]:

@@ -74,6 +74,8 @@ class Racer:
     """A start, what was predicted of it, and what became of it."""
 
     start: Start
+    place: int | None
+    """Among the starts by what was predicted, from 1; None where nothing was."""
     outcomes: Sequence[Outcome]
     """One a setting, the best first; none where it was not trained."""
 
@@ -107,8 +109,13 @@ def target_of(runs: Sequence[Run], task: Task, given: float | None) -> float | N
 def racers_of(
     starts: Sequence[Start], runs: Sequence[Run], settings: Sequence[Setting], target: float | None
 ) -> list[Racer]:
-    """All starts, the fastest first, then those that do not get there, by how far they come."""
+    """All starts, the fastest first, then those that do not get there, by how far they come.
+
+    Their places by prediction are those that `compare` has: what is taken for equal stays in the order of `starts`.
+    """
     found = []
+    expected = sorted((start for start in starts if start.why is None), key=lambda start: start.rank)
+    places = {start.scheme: place for place, start in enumerate(expected, 1)}
     for start in starts:
         outcomes = []
         for setting in settings:
@@ -117,7 +124,8 @@ def racers_of(
             ]
             if own:
                 outcomes.append(Outcome(setting=setting, runs=own, target=target))
-        found.append(Racer(start=start, outcomes=sorted(outcomes, key=lambda outcome: outcome.rank)))
+        outcomes.sort(key=lambda outcome: outcome.rank)
+        found.append(Racer(start=start, place=places.get(start.scheme), outcomes=outcomes))
     return sorted(found, key=lambda racer: racer.best.rank if racer.best else (math.inf, math.inf, math.inf))
 
 

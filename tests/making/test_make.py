@@ -69,6 +69,13 @@ def test_the_weights_are_those_that_fix_would_draw(name: str, tmp_path):
     assert any(not np.array_equal(value, weights(model)[key]) for key, value in made.items())
 
 
+def test_tables_that_fix_leaves_start_as_in_gpt2():
+    """N(0, 0.02) (Radford et al. 2019), whatever the scheme of the layers."""
+    made = weights(initaudit.make("transformer", "9x60,16,2", scheme="normal:1"))
+
+    assert made["transformer.wpe.weight"].std() == pytest.approx(0.02, rel=0.1)
+
+
 def test_every_activation_computes_its_closed_form():
     """All that reports have names for, in one graph, within float32."""
     names = [*ACTIVATIONS, *WITH_NUMBER]

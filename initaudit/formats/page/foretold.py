@@ -11,13 +11,19 @@ if TYPE_CHECKING:
     Part = Mapping[str, Any]
 
 WIDTH, HEIGHT = 560, 340
-LEFT, RIGHT, TOP, BOTTOM = 96, 530, 34, 286
+"""Of the picture, in pixels. A judgement: as wide as a column of text."""
+LEFT, RIGHT, TOP, BOTTOM = 96, 490, 40, 286
 """Edges of the plot, in pixels; beside it is room for the marks."""
 LAST = 0.84
 """Share of an axis that numbers take; beyond stands what is endless."""
-MARKS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000)
-"""Where axes are marked, and tenths of them."""
-MOST_MARKS = 6
+SHORTEST = 1.2
+"""Least natural logarithm of what the ends of an axis differ by. A judgement: a factor of three, so that small differences look small."""
+DIGITS = (1, 1.5, 2, 3, 5, 7)
+"""With which numbers on an axis begin."""
+APART = 38
+"""Pixels between two of them, at least: the width of four digits."""
+TOGETHER = 24
+"""Pixels within which points share their label: the width of one."""
 
 
 def picture(starts: Sequence[Part]) -> dict[str, Any] | None:
@@ -27,6 +33,7 @@ def picture(starts: Sequence[Part]) -> dict[str, Any] | None:
         return None
     across = _Axis([_slowness(start) for _, start in known], LEFT, RIGHT)
     up = _Axis([start["steps"] for _, start in known], BOTTOM, TOP)
+    points = [(across.at(_slowness(start)), up.at(start["steps"]), number) for number, start in known]
     return {
         "width": WIDTH,
         "height": HEIGHT,
@@ -36,11 +43,24 @@ def picture(starts: Sequence[Part]) -> dict[str, Any] | None:
         "bottom": BOTTOM,
         "across": across.marks("not to learn"),
         "up": up.marks("not reached"),
-        "points": [
-            {"x": across.at(_slowness(start)), "y": up.at(start["steps"]), "place": number, "name": start["scheme"]}
-            for number, start in known
-        ],
+        "points": [{"x": x, "y": y} for x, y, _ in points],
+        "labels": [{"x": x, "y": y, "places": _told(places)} for (x, y), places in _together(points).items()],
     }
+
+
+def _together(points: Sequence[tuple[float, float, int]]) -> dict[tuple[float, float], list[int]]:
+    """Places in the table of the points that lie about one another, by the position of the first."""
+    groups: dict[tuple[float, float], list[int]] = {}
+    for x, y, place in points:
+        near = next((spot for spot in groups if math.dist(spot, (x, y)) <= TOGETHER), (x, y))
+        groups.setdefault(near, []).append(place)
+    return groups
+
+
+def _told(places: Sequence[int]) -> str:
+    """`1`, `2, 5` or `8-14`."""
+    first, last = places[0], places[-1]
+    return f"{first}-{last}" if last - first == len(places) - 1 > 1 else ", ".join(map(str, places))
 
 
 def _slowness(start: Part) -> float | None:
@@ -55,8 +75,9 @@ class _Axis:
 
     def __init__(self, values: Sequence[float | None], start: float, end: float) -> None:
         numbers = [value for value in values if value is not None] or [1.0]
-        low, high = math.log(min(numbers) * 0.9), math.log(max(numbers) * 1.1)
-        self._low, self._high = (low, high) if high - low > 0.5 else ((low + high) / 2 - 0.25, (low + high) / 2 + 0.25)
+        low, high = math.log(min(numbers)), math.log(max(numbers))
+        wanting = max(0.2, SHORTEST - (high - low)) / 2
+        self._low, self._high = low - wanting, high + wanting
         self._endless = len(values) > sum(value is not None for value in values)
         self._start, self._end = start, end
 
@@ -68,9 +89,11 @@ class _Axis:
         return round(self._start + share * (LAST if self._endless else 1.0) * (self._end - self._start), 1)
 
     def marks(self, endless: str) -> list[dict[str, Any]]:
-        """Numbers that lie on the axis, a few, and what the place at its end means."""
-        numbers = [n / 10 for n in MARKS if n < 10] + [float(n) for n in MARKS]
-        inside = [n for n in numbers if self._low <= math.log(n) <= self._high]
-        inside = inside[:: -(-len(inside) // MOST_MARKS)] if inside else []
-        found: list[dict[str, Any]] = [{"at": self.at(n), "name": f"{n:g}"} for n in inside]
+        """Numbers that lie on the axis, as many as there is room for, and what the place at its end means."""
+        found: list[dict[str, Any]] = []
+        for number in (digit * 10.0**power for power in range(-3, 7) for digit in DIGITS):
+            if self._low <= math.log(number) <= self._high:
+                at = self.at(number)
+                if not found or abs(at - found[-1]["at"]) >= APART:
+                    found.append({"at": at, "name": f"{number:g}"})
         return [*found, {"at": self._end, "name": endless}] if self._endless else found

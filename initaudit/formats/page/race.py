@@ -14,7 +14,16 @@ from initaudit.formats.page.foretold import picture
 from initaudit.formats.page.page import rendered
 from initaudit.formats.page.words import visible
 from initaudit.formats.printing import NOTHING
-from initaudit.formats.race import HEADINGS, cells, course, fewest_steps, setting, steps, told_agreement
+from initaudit.formats.race import (
+    HEADINGS,
+    cells,
+    course,
+    fewest_steps,
+    setting,
+    steps,
+    told_agreement,
+    told_interruption,
+)
 from initaudit.formats.starts import AS_IS
 
 if TYPE_CHECKING:
@@ -55,7 +64,7 @@ def race_page(document: Part) -> str:
         styles=STYLES,
         tool=document["tool"],
         run=document["run"],
-        interrupted=document["run"]["interrupted"],
+        interrupted=told_interruption(document),
         model=document["model"],
         metric=race["metric"],
         sentence=document["sentence"],

@@ -1,0 +1,124 @@
+"""What the runs of a race come to, in every form."""
+
+from __future__ import annotations
+
+import json
+import math
+from importlib.resources import files
+
+import jsonschema
+import pytest
+
+from initaudit.format import Format, FormatOptions, all_formats, find_format
+from initaudit.racing.document import agreement
+from initaudit.racing.summary import racers_of, rank_correlation, target_of
+from initaudit.starts.start import Start
+from tests.racing.races import SETTINGS, curve, document, racers, runs, task
+
+LOOKS = FormatOptions(width=140)
+
+
+def test_steps_are_counted_to_most_of_the_way_from_chance_to_the_best():
+    """0.95 of accuracy where chance is 0.5 and the best 1; a target that is given stands."""
+    assert target_of(runs(), task(), None) == pytest.approx(0.95)
+    assert target_of(runs(), task(), 0.7) == 0.7
+    assert curve(10.0).steps_to(0.95) == 9
+
+
+def test_where_nothing_is_learned_there_is_no_target():
+    """And nobody wins."""
+    stuck = [run for run in runs() if run.scheme == "never"]
+
+    assert target_of(stuck, task(), None) is None
+
+
+def test_the_fastest_stands_first_each_under_the_setting_that_suits_it():
+    """Those that do not get there come last, those that were not trained at the very end."""
+    found = racers()
+
+    assert [racer.start.scheme for racer in found] == ["quick", "as-is", "slow", "never", "wild", "missing"]
+    assert [racer.steps for racer in found[:3]] == [9.0, 18.0, 36.0]
+    assert found[0].best is not None
+    assert found[0].best.setting.rate == 0.001
+    assert found[3].steps == math.inf
+    assert found[4].best is not None
+    assert found[4].best.diverged == 2
+
+
+def test_equal_values_share_their_rank():
+    """Spearman's coefficient as it is defined; without an order there is none."""
+    assert rank_correlation([1, 2, 3, 4], [10, 20, 30, 40]) == pytest.approx(1.0)
+    assert rank_correlation([1, 2, 3], [3, 2, 1]) == pytest.approx(-1.0)
+    assert rank_correlation([1, 2, math.inf, math.inf], [5, 6, math.inf, math.inf]) == pytest.approx(1.0)
+    assert rank_correlation([1, 2, 2, 4], [1, 3, 2, 4]) == pytest.approx(0.9486833)
+    assert rank_correlation([1, 1, 1], [1, 2, 3]) is None
+
+
+def test_what_was_predicted_knows_nothing_of_the_race():
+    """Of starts that are taken for equally good the first that was asked for is the favourite, whichever wins."""
+    twins = [Start(scheme=name, verdict={"trainability": 1.0, "slowness": 1.0}) for name in ("slow", "quick", "as-is")]
+
+    found = racers_of(twins, runs(), SETTINGS, 0.95)
+
+    assert {racer.start.scheme: racer.place for racer in found} == {"slow": 1, "quick": 2, "as-is": 3}
+    assert agreement(found)["favourite"] == "slow"
+    assert agreement(found)["favourite_times"] == 4.0
+
+
+def test_the_document_says_how_well_it_had_been_foretold():
+    """Of four starts with a prediction: the one that is taken to be the fastest is it, and the order is right but for two."""
+    found = document()["agreement"]
+
+    assert found["starts"] == 5
+    assert found["favourite"] == "quick"
+    assert found["favourite_times"] == 1.0
+    assert 0.5 < found["rank_correlation"] < 1
+
+
+def test_the_sentence_names_the_winner_and_the_network_as_it_is():
+    """With steps, and what had been expected."""
+    told = document()["sentence"]
+
+    assert told.startswith("quick learned fastest: 9 steps to accuracy 0.95 with adam 0.001")
+    assert "as it is: 18 steps, 2.0 times as many" in told
+    assert told.endswith("quick had been expected to be the fastest.")
+
+
+def test_the_document_follows_the_schema():
+    """Which is published."""
+    schema = json.loads(files("initaudit").joinpath("schema.json").read_text())
+
+    jsonschema.validate(json.loads(find_format("json").race(document(), LOOKS)), schema)
+
+
+def test_every_output_holds_every_start_and_the_sentence():
+    """Terminal, page without its script, and table of points say the same."""
+    table, page, rows = (find_format(name).race(document(), LOOKS) for name in ("text", "html", "csv"))
+    cut = page[: page.index('<script type="application/json"')]
+
+    for start in document()["starts"]:
+        assert start["scheme"] in table
+        assert start["scheme"] in cut
+        assert f",{start['scheme']}," in rows
+    for told in (table, cut):
+        assert "quick learned fastest" in told
+        assert "rank correlation" in told
+    assert len(rows.splitlines()) == 1 + 4 * (4 * 100 + 2) + 1
+    assert all(len(line.split(",")) == 14 for line in rows.splitlines())
+
+
+def test_what_was_interrupted_is_told_in_every_output():
+    """With how much of it there is."""
+    run = {**document()["run"], "interrupted": {"audited": 7, "of": 20, "exit_code": 130}}
+
+    for name in ("text", "html"):
+        assert "Interrupted: 7 of 20 runs" in find_format(name).race({**document(), "run": run}, LOOKS)
+        assert "Interrupted" not in find_format(name).race(document(), LOOKS)
+
+
+def test_formats_that_show_no_race_say_so():
+    """All but text, JSON, HTML and CSV."""
+    able = {name for name, form in all_formats().items() if form.can_show_races()}
+
+    assert able == {"text", "json", "html", "csv"}
+    assert not Format.can_show_races(find_format("sarif"))
