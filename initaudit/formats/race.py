@@ -83,8 +83,9 @@ def course(document: Part) -> str:
     race = document["race"]
     settings = ", ".join(f"{s['optimizer']} {s['rate']:g}" for s in race["settings"])
     chosen = "" if race["target_given"] or race["target"] is None else ", 90 % of the way from chance to the best run"
+    draws = "1 draw" if race["seeds"] == 1 else f"{race['seeds']} draws"
     return (
-        f"{race['task']}: {race['examples']} examples, {race['held_out']} of them held out; {race['seeds']} draws of each start, "
+        f"{race['task']}: {race['examples']} examples, {race['held_out']} of them held out; {draws} of each start, "
         f"{race['steps']} steps of {race['batch']} examples with each of {settings}. Steps are counted to {goal(document)}{chosen}."
     )
 
