@@ -4,7 +4,7 @@
 
 Each network is raced from the usual starts: on scikit-learn's digits, or on what another draw of it answers where it takes no digits. `OUT/agreement.jsonl` gets one line
 a network, so that a run that was ended goes on where it stopped. `--families N` makes N networks by the generators of `trainability/label_families.py`, from a group on that no
-constant was fitted to (`--group`), and takes the recommended start of each as the file. Needs the extra torch.
+constant was fitted to (`--group`), and takes the recommended start of each as the file. Networks of which `--time` cut a run short are not counted. Needs the extra torch.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def main() -> None:
             done[path.stem] = raced(path, options)
             write_down(file, done[path.stem])
             print(json.dumps({k: v for k, v in done[path.stem].items() if k != "starts"}), flush=True)
-    rows = [done[path.stem] for path in paths if done[path.stem]["why"] is None]
+    rows = [row for path in paths if (row := done[path.stem])["why"] is None and not row["cut"]]
     print(told("all", rows))
     print(told("given", [r for r in rows if not r["id"].startswith("family")]))
     print(told("families", [r for r in rows if r["id"].startswith("family")]))
