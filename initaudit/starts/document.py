@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from initaudit.report.report import Report
     from initaudit.starts.start import Start
 
+ALIKE = 1.1
+"""Factor between the steps of starts that are as fast as each other. A judgement: two draws of one scheme differ by as much."""
 WAS_TRAINED = "But the file holds what training found: the other starts are those of fresh networks, and have lost it."
 
 
@@ -79,6 +81,8 @@ def _how(start: Start) -> str:
         return f"{score}, not expected to learn"
     if start.slowness is None:
         return score
-    if start.slowness < 1.1:
+    if start.slowness < 1 / ALIKE:
+        return f"{score}, {1 / start.slowness:.1f} times as fast as the recommended start"
+    if start.slowness < ALIKE:
         return f"{score}, as fast as the recommended start"
     return f"{score}, {start.slowness:.1f} times as slow as the recommended start"

@@ -52,13 +52,13 @@ class Start:
 
     @property
     def rank(self) -> tuple[float, ...]:
-        """By which starts are ordered, best first: those that learn by their steps, then by how surely; the others by how nearly they would."""
+        """By which starts are ordered, best first: those that learn by their steps to a tenth, then by how surely; the others by how nearly they would."""
         score = -1.0 if self.trainability is None else self.trainability
         if score < TRAINABLE:
             return (1.0, -score)
         return (
             0.0,
-            2.0 if self.slowness is None else max(1.0, round(self.slowness, 1)),
+            2.0 if self.slowness is None else round(self.slowness, 1),
             -round(score / TRAINABILITY_STEP),
             sum(self.findings.values()),
         )

@@ -71,6 +71,7 @@ def test_starts_are_ranked_by_steps_then_by_how_surely_they_learn():
         return Start(scheme=name, verdict={"trainability": score, "slowness": slowness}, findings={"INI101": findings})
 
     ranked = (
+        made("faster than recommended", 0.95, 0.8, 3),
         made("fast", 0.99, 1.02, 0),
         made("as fast, with findings", 1.0, 0.98, 2),
         made("as fast, less sure", 0.7, 1.0),
