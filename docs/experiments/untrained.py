@@ -165,7 +165,7 @@ EXPERIMENTS = (
         what="100 inputs, five layers of 50 tanh units: too small, too large, and Xavier's weights (Glorot & Bengio 2010).",
         commands=(
             "initaudit make --mlp 100,50x5,10 --activation tanh -o tanh.onnx",
-            "initaudit compare tanh.onnx --schemes normal:0.01,normal:1,xavier_normal --batch 256 -o tanh.html",
+            "initaudit compare tanh.onnx --schemes normal:0.01,normal:1,xavier_normal --batch 64 -o tanh.html",
         ),
         claims=(
             Claim(told="With 0.01 N(0, 1) the activations collapse to zero layer by layer.", judge=_small_tanh),
@@ -186,7 +186,7 @@ EXPERIMENTS = (
         what="As many inputs as a picture of 28 x 28 has, 30 sigmoid units, weights N(0, 1) and Xavier's.",
         commands=(
             "initaudit make --mlp 784,30,10 --activation sigmoid -o sigmoid.onnx",
-            "initaudit compare sigmoid.onnx --schemes normal:1,xavier_normal --batch 256 -o sigmoid.html",
+            "initaudit compare sigmoid.onnx --schemes normal:1,xavier_normal --batch 64 -o sigmoid.html",
         ),
         claims=(
             Claim(told="With N(0, 1) weights the pre-activations have std 28.", judge=_sum_of_784),
@@ -206,7 +206,7 @@ EXPERIMENTS = (
         what="The same network, fed with values of variance 0.094, which is that of the pixels of handwritten digits scaled to 0..1.",
         commands=(
             "python -c \"import numpy as np; np.save('pixels.npy', np.random.default_rng(1).normal(0, 0.094 ** 0.5, (256, 784)).astype('float32'))\"",
-            "initaudit compare sigmoid.onnx --schemes normal:1 --input-data pixels.npy --batch 256 -o images.html",
+            "initaudit compare sigmoid.onnx --schemes normal:1 --input-data pixels.npy --batch 64 -o images.html",
         ),
         claims=(Claim(told="With inputs of variance 0.094 the pre-activations have std 74.", judge=_images),),
     ),
@@ -216,7 +216,7 @@ EXPERIMENTS = (
         what="Two layers of 50 tanh units whose weights are all 0, or all 0.1.",
         commands=(
             "initaudit make --mlp 64,50x2,10 --activation tanh -o symmetry.onnx",
-            "initaudit compare symmetry.onnx --schemes zeros,constant:0.1,xavier_normal --batch 256 -o symmetry.html",
+            "initaudit compare symmetry.onnx --schemes zeros,constant:0.1,xavier_normal --batch 64 -o symmetry.html",
         ),
         claims=(
             Claim(told="With zero weights no signal passes, and no gradient reaches the hidden layers.", judge=_zeros),
@@ -238,7 +238,7 @@ EXPERIMENTS = (
         what="100 inputs, six layers of 100 ReLU units (He et al. 2015).",
         commands=(
             "initaudit make --mlp 100,100x6,10 --activation relu -o relu.onnx",
-            "initaudit compare relu.onnx --schemes normal:0.01,xavier_normal,he_normal --batch 256 -o relu.html",
+            "initaudit compare relu.onnx --schemes normal:0.01,xavier_normal,he_normal --batch 64 -o relu.html",
         ),
         claims=(
             Claim(told="With 0.01 N(0, 1) the signal dies.", judge=_relu_naive),
@@ -257,7 +257,7 @@ EXPERIMENTS = (
         what="The same with a slope of 0.2 below zero, and He's scheme without and with that slope (He et al. 2015, equation 15).",
         commands=(
             "initaudit make --mlp 100,100x6,10 --activation leaky_relu:0.2 -o leaky.onnx",
-            "initaudit compare leaky.onnx --schemes he_normal,he_normal:fan_in,0.2 --batch 256 -o leaky.html",
+            "initaudit compare leaky.onnx --schemes he_normal,he_normal:fan_in,0.2 --batch 64 -o leaky.html",
         ),
         claims=(
             Claim(told="With the slope in the scheme the signal keeps its size.", judge=_leaky_slope),
@@ -270,7 +270,7 @@ EXPERIMENTS = (
         what="The network of the first experiment with sigmoids: Xavier's derivation asks for a slope of 1 at zero, and the sigmoid's is 1/4.",
         commands=(
             "initaudit make --mlp 100,50x5,10 --activation sigmoid -o sigmoids.onnx",
-            "initaudit compare sigmoids.onnx --schemes xavier_normal,auto --batch 256 -o sigmoids.html",
+            "initaudit compare sigmoids.onnx --schemes xavier_normal,auto --batch 64 -o sigmoids.html",
         ),
         claims=(
             Claim(told="Xavier's weights suit sigmoids too.", judge=_deep_sigmoid),

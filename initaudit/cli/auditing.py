@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import click
 
 from initaudit.cli.models import STDIN, label
 from initaudit.cli.stdin import read_stdin
 from initaudit.engines.auditing import Subject, audit_task, lost, refused
 from initaudit.errors import InitauditError
+from initaudit.formats.printing import visible
 from initaudit.registry import faults
 from initaudit.settings.given import COMMAND_LINE
 
@@ -24,6 +27,12 @@ def inputs_with_shapes(settings: Settings) -> frozenset[str]:
     """Inputs that the command line gives a shape."""
     given = [g.value for g in settings.given if g.name == "input_shapes" and g.source.kind == COMMAND_LINE]
     return frozenset(name for shapes in given for name in shapes)
+
+
+def tell_unused(names: Collection[str]) -> None:
+    """Say of inputs that the command line gives a shape that no model has them."""
+    for name in sorted(names):
+        click.echo(f"initaudit: error: --input-shape: no model has an input {visible(name)!r} of this shape", err=True)
 
 
 def audit_all(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from initaudit.cli.auditing import audit_all, inputs_with_shapes
+from initaudit.cli.auditing import audit_all, inputs_with_shapes, tell_unused
 from initaudit.cli.models import expand, left_out
 from initaudit.cli.options import audit_options, gate_options, run_options, take_settings
 from initaudit.formats.printing import visible
@@ -57,9 +57,8 @@ def command(models: tuple[str, ...], **options: Any) -> int:
         click.echo(interrupted({"run": {"interrupted": ended}}), err=True)
         return ended["exit_code"]
     fitted = {name for report in reports for name in report.shapes.used}
-    unused = sorted(inputs_with_shapes(settings) - fitted) if len(paths) > 1 else []
-    for name in unused:
-        click.echo(f"initaudit: error: --input-shape: no model has an input {visible(name)!r} of this shape", err=True)
+    unused = inputs_with_shapes(settings) - fitted if len(paths) > 1 else frozenset()
+    tell_unused(unused)
     if not run.quiet:
         click.echo(summary(reports), err=True)
         accepted = cache(load_baseline)

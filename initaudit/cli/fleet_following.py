@@ -66,7 +66,8 @@ def followed(rows: Iterator[Row], record: RunRecord, shard: Shard, *, quiet: boo
         click.echo(f"initaudit: error: {visible(str(broken))}", err=True)
     is_whole = tally.rows == planned
     if not quiet or not is_whole:
-        click.echo(f"run {record.id}: {tally.rows:,} of {planned:,} models: {tally.text()}", err=True)
+        counted = f"{tally.rows:,} of {planned:,} models"
+        click.echo(": ".join(filter(None, (f"run {record.id}", counted, tally.text()))), err=True)
     if is_whole and broken is None:
         return tally.exit_code
     click.echo("initaudit: not finished; the same command goes on from here", err=True)

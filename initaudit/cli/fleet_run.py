@@ -25,11 +25,13 @@ def command(sources: tuple[str, ...], store: str, **options: Any) -> int:
 
     Exit codes: as of `check`, once every planned model has its row; 3 before that; 130 and 143 interrupted.
     """
+    from initaudit.cli.auditing import inputs_with_shapes, tell_unused
     from initaudit.cli.fleet_following import EXIT_UNFINISHED, followed
     from initaudit.cli.output import command_line
     from initaudit.engines.local import Local
+    from initaudit.errors import UsageError
     from initaudit.fleet.place import StoreError
-    from initaudit.fleet.planning import Request, planned_run
+    from initaudit.fleet.planning import Request, planned_run, unfitted
     from initaudit.fleet.run import Run
     from initaudit.fleet.store import Store
     from initaudit.formats.printing import visible
@@ -41,6 +43,10 @@ def command(sources: tuple[str, ...], store: str, **options: Any) -> int:
     load_baseline(settings.config().baseline)  # what is wrong with it is told before the work
     try:
         kept = Store(store)
+        if not kept.is_lasting:
+            raise UsageError(
+                f"store {store}: would be gone with this process; give a folder, or the URL of what outlives it"
+            )
         request = Request(
             sources=sources, settings=settings, shard=shard, name=name, fresh=fresh, command=command_line()
         )
@@ -51,4 +57,8 @@ def command(sources: tuple[str, ...], store: str, **options: Any) -> int:
     if isinstance(engine, Local):  # workers without a model of their own read for the others
         care = replace(care, readers=max(1, engine.workers // max(1, shard.size(record.planned))))
     rows = Run(kept, record, shard, care).rows(engine)
-    return followed(rows, record, shard, quiet=settings.run.quiet)
+    code = followed(rows, record, shard, quiet=settings.run.quiet)
+    if code >= EXIT_UNFINISHED or not (unused := unfitted(kept, record, inputs_with_shapes(settings))):
+        return code
+    tell_unused(unused)
+    return 2

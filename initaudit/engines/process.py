@@ -112,7 +112,7 @@ class Worker(Process):
             if private_memory(self.pid) > limits.memory:
                 raise self._too_much(limits)
         if now > begun + allowed:
-            text = f"took more than {allowed:.0f} s (while {self._doing}); raise {limits.seconds_option}"
+            text = f"took more than {allowed:{'.0f' if allowed >= 10 else '.3g'}} s (while {self._doing}); raise {limits.seconds_option}"
             raise LostWorker(text, cause=LostWorker.TIMEOUT)
 
     def _too_much(self, limits: Limits) -> LostWorker:

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from initaudit.fleet.file_system import file_system, protocols
+from initaudit.fleet.file_system import Unreachable, file_system, protocols
 from initaudit.fleet.place import PARTIAL, Place, StoreError
 
 WHOLE = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "az", "abfss", "memory"})
@@ -19,9 +19,13 @@ class Bucket(Place):
     """Objects below a URL."""
 
     def __init__(self, url: str) -> None:
-        """Raises UsageError where fsspec, or what it needs for this protocol, is not installed."""
+        """Raises UsageError where fsspec, or what it needs for this protocol, is not installed, and StoreError where nothing answers."""
         self.address = url.rstrip("/")
-        self._fs, self._root = file_system(url)
+        try:
+            self._fs, self._root = file_system(url)
+        except Unreachable as error:
+            raise StoreError(f"store {error}") from error
+        self.is_lasting = "memory" not in protocols(self._fs)
 
     def read(self, name: str) -> bytes | None:
         """See `Place.read`."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from initaudit.errors import UnreadableModel
-from initaudit.fleet.file_system import file_system
+from initaudit.fleet.file_system import file_system, info_of
 
 SECOND = 1_000_000_000
 """Nanoseconds."""
@@ -69,9 +69,8 @@ class RemoteOrigin(Origin):
     def state(self, location: str = "") -> State | None:
         """See `Origin.state`."""
         path = posixpath.join(posixpath.dirname(self._path), location) if location else self._path
-        self._fs.invalidate_cache()  # what it listed a while ago may be another now
         try:
-            info = self._fs.info(path)
+            info = info_of(self._fs, path)
         except FileNotFoundError:
             return None
         except Exception as error:  # each protocol raises its own

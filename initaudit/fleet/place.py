@@ -28,6 +28,8 @@ class Place(abc.ABC):
 
     address: str
     """As given: what finds it again from another process."""
+    is_lasting: bool = True
+    """Whether another process finds anything there."""
 
     @abc.abstractmethod
     def read(self, name: str) -> bytes | None:

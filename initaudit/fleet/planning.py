@@ -7,7 +7,7 @@ import json
 import re
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -117,6 +117,16 @@ def _free_name(store: Store, draft: RunRecord, request: Request) -> str:
 def is_finished(store: Store, record: RunRecord, shard: Shard) -> bool:
     """Whether each line of the shard has its row."""
     return sum(1 for _ in store.rows(record.id, shard)) == shard.size(record.planned)
+
+
+def unfitted(store: Store, record: RunRecord, inputs: Collection[str]) -> set[str]:
+    """Those of some inputs that no model of a finished run has in the shape which its options give them; none where it is not finished."""
+    left = {name for options in record.options for name in options["input_shapes"]}.intersection(inputs)
+    rows = 0
+    for row in store.rows(record.id) if left else ():
+        rows += 1
+        left.difference_update(row.input_shapes)
+    return left if rows == record.planned else set()
 
 
 def _same(store: Store, record: RunRecord, request: Request) -> RunRecord:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from initaudit.errors import ExternalDataError, ModelError, UnreadableModel
-from initaudit.fleet.file_system import file_system, protocols
+from initaudit.fleet.file_system import HTTP, file_system, protocols
 from initaudit.fleet.remote_object import RemoteObject
 from initaudit.fleet.segments import Shelf, segments
 
@@ -114,7 +114,7 @@ def _beside(head: RemoteObject, file: Path) -> dict[Path, tuple[RemoteObject, li
         if target.exists() or "://" in location:  # the file itself holds some of a large model
             continue
         with suppress(FileNotFoundError):
-            where = quote(location) if protocols(head.system) & {"http", "https"} else location
+            where = quote(location) if protocols(head.system) & HTTP else location
             remote = RemoteObject.find(
                 posixpath.join(posixpath.dirname(head.url), location),
                 head.system,

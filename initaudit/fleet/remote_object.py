@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from initaudit.errors import ExternalDataError, ModelError, UnreadableModel
+from initaudit.fleet.file_system import info_of
 from initaudit.fleet.origin import remote_stamp
 from initaudit.process import size_in_words
 
@@ -69,8 +70,7 @@ class RemoteObject:
 
 def _state(url: str, system: Any, path: str) -> tuple[int, str | None]:
     """Size and stamp of an object as it is now."""
-    system.invalidate_cache()
-    info = system.info(path)
+    info = info_of(system, path)
     if info.get("size") is None:
         raise UnreadableModel(f"{url}: the server does not say how many bytes it has")
     return int(info["size"]), remote_stamp(info)

@@ -53,6 +53,8 @@ class Row:
     empty where there is none (`initaudit.fleet.noting`)."""
     failed_rules: Sequence[str] = ()
     """Rules that raised instead of judging, each with its error in one line."""
+    input_shapes: Sequence[str] = ()
+    """Inputs that have the shape which the options give them."""
     probe: str | None = None
     """How far the signal was measured: complete, partial, skipped or failed; None where there is no report."""
     parameters: int = 0

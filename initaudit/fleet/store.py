@@ -48,6 +48,11 @@ class Store:
         """What finds it again from another process."""
         return self.place.address
 
+    @property
+    def is_lasting(self) -> bool:
+        """Whether another process finds anything there."""
+        return self.place.is_lasting
+
     # Runs
 
     def runs(self) -> list[RunRecord]:

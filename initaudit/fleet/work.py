@@ -175,6 +175,7 @@ def _row(order: Order, result: Mapping[str, Any], blank: Row) -> Row:
         exit_code=entry["gate"]["exit_code"],
         findings=row_findings(found),
         failed_rules=entry["failed_rules"],
+        input_shapes=list(result["input_shapes"]),
         probe=entry["probe"]["status"],
         parameters=coverage["parameters"],
         audited=coverage["audited"],

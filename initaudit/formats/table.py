@@ -40,7 +40,8 @@ class LayerTable:
     @property
     def note(self) -> str:
         """A line on what is left out; nothing where nothing is."""
-        return f"Too narrow for {', '.join(self.dropped)}." if self.dropped else ""
+        several = "s" if len(self.dropped) > 1 else ""
+        return f"No room for the column{several} {', '.join(self.dropped)}." if self.dropped else ""
 
 
 def layer_table(

@@ -42,6 +42,58 @@ def test_a_store_that_cannot_be_written_leaves_every_model_without_a_row(models:
     assert run(["fleet", "run", str(models), "--store", str(tmp_path / "file" / "store"), "--isolated"]) == 3
 
 
+def test_a_store_that_cannot_be_reached_is_told_in_one_line(models: Path, capsys: pytest.CaptureFixture[str]):
+    """Of a protocol that connects at once: exit code 3, and 2 from what reads it."""
+    store = "ftp://127.0.0.1:1/audits"
+    codes = [run(["fleet", "run", str(models), "--store", store, "--isolated"]), run(["fleet", "status", store])]
+
+    lines = capsys.readouterr().err.splitlines()
+    assert codes == [3, 2]
+    assert len(lines) == 2
+    assert all(line.startswith(f"initaudit: error: store {store}: ConnectionRefusedError: ") for line in lines)
+
+
+def test_a_server_that_does_not_answer_is_told_of_its_model(store: Store, capsys: pytest.CaptureFixture[str]):
+    """That nobody answers is not that the object is missing."""
+    assert fleet_run(store, "http://127.0.0.1:1/m.onnx") == 2
+
+    assert "http://127.0.0.1:1/m.onnx: ClientConnectorError: Cannot connect" in capsys.readouterr().err
+
+
+def test_a_store_that_ends_with_the_process_is_refused(models: Path, capsys: pytest.CaptureFixture[str]):
+    """What is kept there would be lost without a word."""
+    assert run(["fleet", "run", str(models), "--store", "memory://audits", "--isolated"]) == 2
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("initaudit: error: store memory://audits: would be gone with this process")
+
+
+def test_an_input_shape_must_fit_a_model_of_the_run(models: Path, store: Store, capsys: pytest.CaptureFixture[str]):
+    """One model is enough, whichever shard it is in; where none is, it is told when the last shard is finished, and once more of results that were there."""
+    shaped = [str(models / "a.onnx"), str(models / "b.onnx"), "--input-shape"]
+
+    codes = [
+        fleet_run(store, *shaped, "x:4x8"),
+        *(fleet_run(store, *shaped, "none:3", "--run", "shards", "--shard", f"{part}/2") for part in (1, 2)),
+        fleet_run(store, *shaped, "none:3"),
+    ]
+
+    told = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
+    assert codes == [0, 0, 2, 2]
+    assert told == ["initaudit: error: --input-shape: no model has an input 'none' of this shape"] * 2
+
+
+def test_a_run_without_a_row_has_nothing_to_count(
+    models: Path, store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """The line ends with what is known."""
+    monkeypatch.setattr("initaudit.fleet.work.begin", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+
+    fleet_run(store, models)
+
+    assert " 0 of 5 models\n" in capsys.readouterr().err
+
+
 def test_a_name_that_is_no_text_costs_nothing(models: Path, store: Store, tmp_path: Path):
     """Names of files are bytes: such a model has its row and its line in the tables."""
     folder = tmp_path / "strange"

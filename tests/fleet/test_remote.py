@@ -237,6 +237,13 @@ def test_what_cannot_be_had_is_told_in_one_line(bucket: Any) -> None:
             pass
 
 
+def test_a_server_that_does_not_answer_has_not_said_that_the_object_is_missing(server: tuple[str, Traffic]) -> None:
+    """fsspec tells every failure over HTTP as a missing file."""
+    for url, why in (("http://127.0.0.1:1/m.onnx", "Cannot connect"), (f"{server[0]}/none/m.onnx", "no such object$")):
+        with pytest.raises(UnreadableModel, match=why), fetched(url, PLENTY):
+            pass
+
+
 def test_segments_hold_every_tensor_once() -> None:
     """Neighbours together up to a size; tensors are never cut, and what overlaps is read once."""
     parts = [range(4096 * i, 4096 * i + 100) for i in range(5000)]

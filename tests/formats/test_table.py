@@ -36,8 +36,8 @@ def test_no_number_is_cut_in_a_terminal_of_40_columns_or_more(width: int):
 def test_columns_go_in_the_order_that_is_asked_for():
     """The last of them stays as long as there is room for the names' ends."""
     assert shown(BLOCKS, 80)[1] == ""
-    assert shown(BLOCKS, 40)[1] == "Too narrow for fan_in."
-    assert shown(BLOCKS, 30)[1] == "Too narrow for fan_in, std."
+    assert shown(BLOCKS, 40)[1] == "No room for the column fan_in."
+    assert shown(BLOCKS, 30)[1] == "No room for the columns fan_in, std."
 
 
 def test_a_column_without_values_goes_first():
