@@ -91,7 +91,7 @@ def _why(finding: Finding, report: Report, refused: Mapping[str, str], spared: s
     if draws and is_mild([finding], report, options):
         return "the network learns well with it"
     if finding.remedy is Remedy.DRAW_NETWORK and (gates := _bare_gates(report)):
-        return f"{WHY[finding.remedy]}: {gates}"
+        return f"{WHY[finding.remedy]}; {gates}"
     return WHY[finding.remedy]
 
 

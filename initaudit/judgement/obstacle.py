@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from initaudit.errors import InitauditError
+from initaudit.judgement.calm_head import head_factors
 from initaudit.judgement.dynamics import dynamics_of, log10
 from initaudit.judgement.optimisers import SGD
 from initaudit.judgement.outlook import STEEP_SQUARE, outlook_of
@@ -60,6 +61,8 @@ class Obstacle:
     """Trainability of the network drawn as recommended; None where it was not measured."""
     fix_helps: bool = True
     """Whether drawing the weights anew can be expected to help."""
+    shaping_alone: bool = False
+    """Whether nothing but shaping all layers together helps: to draw some of them as recommended does not."""
     is_everywhere: bool = False
     """Whether all layers share in it alike, so that none is to blame."""
     interrupted: str | None = None
@@ -116,18 +119,31 @@ def obstacle_to(
         advice=f"{advice}{TOGETHER if shaping_helps else CENTRED if drawing_helps and centred else ''}.",
         redrawn=redrawn,
         fix_helps=fix_helps,
+        shaping_alone=shaping_helps,
         is_everywhere=_is_uniform(outlook.layers),
         interrupted=str(failure) if isinstance(failure, Aborted) else None,
     )
 
 
 def _shaped(model: Model, layers: Sequence[LayerAudit], options: ProbeOptions, deadline: float) -> float | None:
-    """Trainability of the network whose chain is shaped as a whole; None where it cannot be measured."""
-    try:
-        twin = trainability(shaped_twin(model, layers, options, deadline=deadline))
-    except (InitauditError, MemoryError):
-        return None
-    return None if twin is None else twin.score
+    """Trainability of the network whose chain is shaped as a whole, with a calmer head where that takes it on; None where it cannot be measured."""
+    best, heads, plain = None, dict[str, float](), None
+    for whole in (None, False, True):
+        if plain is not None and whole is not None:
+            heads = head_factors(plain, whole=whole)
+            if all(factor == 1.0 for factor in heads.values()):
+                continue
+        try:
+            twin = shaped_twin(model, layers, options, heads, deadline=deadline)
+            found = trainability(twin)
+        except (InitauditError, MemoryError):
+            return best
+        plain = plain or twin
+        if found is not None:
+            best = max(found.score, best or 0.0)
+        if best is None or best >= TRAINABLE:
+            return best
+    return best
 
 
 def _doubt(outlook: Outlook, layers: Sequence[LayerAudit]) -> str | None:
