@@ -219,6 +219,9 @@ def race(
         ModelError: the model cannot be read.
         UsageError: as for `audit`; torch is missing; or the data does not fit.
     """
+    import os
+
+    from initaudit.errors import UsageError
     from initaudit.fixing.options import FixOptions
     from initaudit.racing import race as racing
     from initaudit.racing.options import RaceOptions, read_settings
@@ -236,6 +239,8 @@ def race(
         "drawn": _with(FixOptions(), drawn),
         "journal": Path(path) if (path := given.pop("journal", None)) is not None else None,
     }
+    if not isinstance(data, (str, os.PathLike, Mapping)):
+        raise UsageError(f"data is the path of a file, or arrays by name, not a {type(data).__name__}")
     arrays = data if isinstance(data, Mapping) else str(data)
     return racing.race(source, arrays, _checked(config), _with(RaceOptions(), {**how, **given}), make=make)
 

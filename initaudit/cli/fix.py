@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     "--undo",
     type=click.Path(),
     metavar="ORIGINAL",
-    help="Instead, restore what fixes changed in MODEL. A fix records what it did, not what was there: that comes from ORIGINAL, the model that was fixed.",
+    help="Instead, restore what fixes changed in MODEL. A fix records what it did, not what was there: that comes from ORIGINAL, the model before its first fix.",
 )
 @click.option(
     "--export-weights",
@@ -78,8 +78,9 @@ if TYPE_CHECKING:
 def command(model: str, output: Path | None, **options: Any) -> int:
     """Write a copy of MODEL (a file, or - for stdin) in which the flagged weights are drawn anew; everything else stays as it is.
 
-    Exit code 0: written, or nothing to fix (OUT is then an unchanged copy); 1: findings remain, or would: where errors do, nothing is written
-    without --keep-going; 2: refused, nothing written.
+    Exit code 0: written, or nothing to fix; 1: findings remain, or would; 2: refused, nothing written. A changed model that would still fail is not
+    written without --keep-going, unless --scheme, --mode, --gain or --bias says how to draw; where nothing is to be changed, OUT is an unchanged copy,
+    whatever remains.
     --select chooses what is fixed, by rule. With -q nothing is printed but errors, and what --output-format asks for.
     """
     from initaudit.cli.auditing import subject_of
@@ -95,7 +96,8 @@ def command(model: str, output: Path | None, **options: Any) -> int:
     select, options["select"] = read_words(options["select"]), ()
     layers, every = options.pop("layers"), options.pop("every")
     original, weights = options.pop("undo"), options.pop("export_weights")
-    pairs = pair_outputs(options.pop("formats"), [Output(file=file) for file in options.pop("reports")])
+    formats, reports = options.pop("formats"), options.pop("reports")
+    pairs = pair_outputs(formats, [Output(file=file) for file in reports])
     settings = take_settings(options)
     run = settings.run
     if in_place:
@@ -113,8 +115,16 @@ def command(model: str, output: Path | None, **options: Any) -> int:
     if original is not None:
         from initaudit.cli.undoing import run_undo
 
-        if pairs or layers or every or select or weights:
-            raise UsageError("--undo restores all that was fixed, and nothing else")
+        given = {
+            "--report": reports,
+            "--output-format": formats,
+            "--layers": layers,
+            "--all": every,
+            "--select": select,
+            "--export-weights": weights,
+        }
+        if unwanted := [name for name, value in given.items() if value]:
+            raise UsageError(f"--undo restores all that was fixed, and nothing else; leave out {', '.join(unwanted)}")
         return run_undo(model, original, None if dry_run else output, force=force, quiet=run.quiet)
     fix_options = FixOptions(
         scheme=run.scheme,

@@ -82,6 +82,8 @@ def command(model: str, **options: Any) -> int:
     pairs = pair_outputs(options.pop("formats"), outputs, able=Format.can_show_races)
     data, resume = _data(options), options.pop("resume")
     keep_apart([model, *([data] if data not in (*SYNTHETIC, "digits") else [])], [*(path for _, path in pairs), resume])
+    if resume is not None and any(path is not None and resume.resolve() == path.resolve() for _, path in pairs):
+        raise UsageError(f"{resume}: --resume keeps the runs in it; write the report to another file")
     schemes = read_starts(options.pop("schemes") or DEFAULT)
     pace = read_settings(options.pop("optimizer"), options.pop("rates"))
     given = {

@@ -73,7 +73,7 @@ class Candidate:
         named = tuple(
             _as_it_is(replace(change, rung=rung), held)
             for change in changes
-            if {change.initializer, change.bias} & held
+            if {change.initializer, change.bias, change.scale} & held
         )
         again = {change.layer for change in named}
         changes = (*(c for c in self.changes if c.layer not in again), *_since(self.changes, named))

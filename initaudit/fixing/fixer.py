@@ -17,7 +17,7 @@ from initaudit.fixing.choose import check_options, is_asked_for
 from initaudit.fixing.ladder import Step, climb
 from initaudit.fixing.lazily import Lazily
 from initaudit.fixing.left import Left, is_to_be_trained, left_by
-from initaudit.fixing.notes import notes_of
+from initaudit.fixing.notes import notes_of, notes_of_context
 from initaudit.fixing.options import FixOptions
 from initaudit.fixing.patching import copy_unchanged
 from initaudit.fixing.record import write_recorded
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from initaudit.report.report import Report
 
 __all__ = ["Change", "FixOptions", "FixResult", "Refusal", "Step", "exit_code", "fix"]
+
+JUDGED = ("fresh", "trained")
+"""Contexts of a model that all audits of its fix share."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -92,6 +95,9 @@ def fix(
     stands = output is not None and not options.dry_run and (result.written or not result.changes)
     weights = options.export_weights if stands else None
     exported = None if weights is None or output is None else export_weights(Path(output), weights)
+    if result.after is not None and config.context == "auto":
+        notes += notes_of_context(result.after)
+        result = replace(result, after=_judged_before(result.after, result.before))
     left = left_by(result.now, result.refusals, options)
     return replace(result, left=left, notes=notes, exported=exported)
 
@@ -105,7 +111,7 @@ def _fix(
     before = audit(source, config)
     assert before.audit is not None
     check_options(before, options)
-    judged_as = before.verdict.context if before.verdict.context in ("fresh", "trained") else config.context
+    judged_as = before.verdict.context if before.verdict.context in JUDGED else config.context
     config = replace(config, context=judged_as)
     found, steps = climb(Candidate(model=before.audit.model, report=before, begins=begins), config, options)
     if found.refusals and not found.changes:
@@ -132,6 +138,18 @@ def _fix(
     begins()
     written = _write(source, found, target, config, options)
     return replace(result, written=written, after=audit(target, config))
+
+
+def _judged_before(after: Report, before: Report) -> Report:
+    """The audit behind the fix, saying where its context comes from: that of the model before, which nobody gave."""
+    assert after.audit is not None
+    if before.verdict.context not in JUDGED:
+        return after
+    evidence = (f"{before.verdict.context} as before the fix",)
+    context = replace(after.audit.context, evidence=evidence)
+    return replace(
+        after, audit=replace(after.audit, context=context), verdict=replace(after.verdict, evidence=evidence)
+    )
 
 
 def _write(source: Source, found: Candidate, target: Path, config: Config, options: FixOptions) -> tuple[Path, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from initaudit.judgement.context import infer_context
 from initaudit.model.load import LARGEST_MESSAGE
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
     from initaudit.redrawing.choice import Change
+    from initaudit.report.report import Report
 
 CALIBRATED = frozenset(("QuantizeLinear", "QLinearConv", "QLinearMatMul", "QGemm"))
 """Operators that quantise activations by a scale in the file."""
@@ -21,6 +23,15 @@ CALIBRATED = frozenset(("QuantizeLinear", "QLinearConv", "QLinearMatMul", "QGemm
 def notes_of(model: ModelProto, changes: Sequence[Change], written: Sequence[Path]) -> tuple[str, ...]:
     """A sentence each."""
     return (*_training(model, changes), *_calibration(model, changes), *_size(written))
+
+
+def notes_of_context(report: Report) -> tuple[str, ...]:
+    """What an audit that is not told so takes a fresh network for, where that is something else."""
+    assert report.audit is not None
+    own = infer_context(report.audit.layers).name
+    if report.audit.context.name != "fresh" or own == "fresh":
+        return ()
+    return (f"the values alone do not tell that the network is fresh (context {own}): audit it with --context fresh",)
 
 
 def _training(model: ModelProto, changes: Sequence[Change]) -> Iterator[str]:

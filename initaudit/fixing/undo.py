@@ -41,7 +41,7 @@ def undo(fixed: Source, original: Source, output: Path | None, *, force: bool = 
 
     Args:
         fixed: the model with a record.
-        original: the model that was fixed.
+        original: the model that was fixed, as it was before the first fix.
         output: file to write; None to write nothing and only see whether it can be done.
         force: also restore tensors that were changed since they were fixed.
 
@@ -110,9 +110,12 @@ def _value(source: Model, tensor: Tensor, before: str) -> np.ndarray:
             continue
         if digest(values) == before:
             return values
-    raise FixRefused(
-        f"{source.label}: does not hold what tensor {tensor.name!r:.100} held before it was fixed; it is not the model that was fixed"
+    why = (
+        "it was itself written by a fix, and the model before the first one is needed"
+        if read_record(source.proto) is not None
+        else "it is not the model that was fixed"
     )
+    raise FixRefused(f"{source.label}: does not hold what tensor {tensor.name!r:.100} held before it was fixed; {why}")
 
 
 def _tensors(model: Model) -> Iterator[Tensor]:

@@ -15,6 +15,8 @@ RUNGS = {
     "chain": "{} shaped together, so that the chain as a whole passes signal and gradient",
 }
 """What each rung of the plan does."""
+RESCALED = "{} rescaled, so that their weights keep their direction"
+"""The same of layers that are not drawn."""
 HOW = {
     "ones": "set to 1",
     "zeros": "set to 0",
@@ -58,9 +60,10 @@ def how(change: Part) -> str:
     return HOW.get(scheme, scheme) + scale
 
 
-def rung(step: Part) -> str:
+def rung(step: Part, fix: Part) -> str:
     """What a rung of the plan did."""
-    return RUNGS[step["rung"]].format(plural(step["layers"], "layer"))
+    rescales = any(c["rung"] == step["rung"] and c["scheme"].startswith("rescaled") for c in fix["changes"])
+    return (RESCALED if rescales else RUNGS[step["rung"]]).format(plural(step["layers"], "layer"))
 
 
 def taken_back(step: Part) -> str:
@@ -152,7 +155,7 @@ def _lines(fix: Part, after: Part) -> Iterator[str]:
         told.add((change["rung"], change["reason"]))
     for step in fix["rungs"]:
         back = taken_back(step)
-        yield f"{rung(step)}: {step['status']}{_score(step['trainability'])}{'; ' + back if back else ''}"
+        yield f"{rung(step, fix)}: {step['status']}{_score(step['trainability'])}{'; ' + back if back else ''}"
     yield outcome(fix)
     if fix["changes"]:
         yield f"before:  {verdict(fix['before'])}"

@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from initaudit.initialisation.targets import SINE
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -84,8 +82,6 @@ class Dynamics:
     """Whether all that was measured is a finite number."""
     by_batch: bool = False
     """Whether a BatchNorm stands behind most of the layers."""
-    by_phase: bool = False
-    """Whether most of the activations are sines: what moves their phases by a period loses what they told of the input."""
 
     @property
     def drawn(self) -> tuple[MeasuredLayer, ...]:
@@ -175,7 +171,6 @@ def dynamics_of(layers: Sequence[LayerAudit]) -> Dynamics | None:
     probed = _gates_together(measured, [_probed(audit, signal, outputs) for audit, signal in measured])
     finite = math.isfinite(head.mean_square) and all(math.isfinite(layer.kernel) for layer in probed)
     audits = [audit for audit, _ in drawn]
-    activations = [audit.layer.activation for audit in audits if audit.layer.activation is not None]
     return Dynamics(
         layers=probed,
         answer_scale=max(1.0, math.sqrt(head.mean_square)) if finite else math.inf,
@@ -184,7 +179,6 @@ def dynamics_of(layers: Sequence[LayerAudit]) -> Dynamics | None:
         tied=_tied_share(audits),
         finite=finite and not any(signal.nonfinite for _, signal in drawn),
         by_batch=2 * sum(is_scale_free(a.layer) for a in audits) > len(audits),
-        by_phase=2 * activations.count(SINE) > len(activations),
     )
 
 

@@ -28,9 +28,6 @@ class Tolerance:
     motion_steepness: float
     change_stood: float
     """Of `Optimiser.change`."""
-    phase_change_stood: float
-    """The same of a network of sines, which does not find its way back, magnified by the root of its roughness: where those of 2 to 8 layers part whose
-    weights start as published, at factors of 1 to 30 in front of the sine (24 networks of width 32 and 64 on digits, five rates)."""
     change_steepness: float
     kick_stood: float
     """Of `Optimiser.kick`."""
@@ -77,10 +74,7 @@ class Optimiser(ABC):
 
     def keeps(self, dynamics: Dynamics, rate: float) -> float:
         """Probability that the network keeps what it is in a step at `rate`."""
-        left = self.tolerance.change_stood - self.change(dynamics, rate)
-        if dynamics.by_phase:
-            left = self.tolerance.phase_change_stood - self.change(dynamics, rate) - 0.5 * log10(dynamics.roughness)
-        return logistic(self.tolerance.change_steepness * left)
+        return logistic(self.tolerance.change_steepness * (self.tolerance.change_stood - self.change(dynamics, rate)))
 
     def stays(self, dynamics: Dynamics, rate: float) -> float:
         """Probability that the answers do not run away in the first steps at `rate`."""
@@ -100,7 +94,6 @@ class MomentumDescent(Optimiser):
         motion_needed=-5.54,
         motion_steepness=2.78,
         change_stood=0.42,
-        phase_change_stood=-0.4,
         change_steepness=3.76,
         kick_stood=4.0,
         kick_steepness=1.5,
@@ -141,7 +134,6 @@ class Adam(Optimiser):
         motion_needed=-3.84,
         motion_steepness=1.48,
         change_stood=3.91,
-        phase_change_stood=0.2,
         change_steepness=2.85,
         kick_stood=6.18,
         kick_steepness=1.47,

@@ -23,15 +23,17 @@ class Curve:
     """steps (all were done), diverged (the loss left the finite numbers), or time (it was ended)."""
     held_out: float | None = None
     """The metric of examples that were not trained on; None where there are none, or the run did not come to its end."""
+    full: int = 1
+    """The first step whose means are of WINDOW examples: those of fewer are noise, and say of nothing that it was learned."""
 
     def steps_to(self, target: float) -> int | None:
         """The first step whose running metric is at least the target; None where none is."""
-        return next((step for step, value in enumerate(self.metric, 1) if value >= target), None)
+        return next((step for step, value in enumerate(self.metric, 1) if step >= self.full and value >= target), None)
 
     @property
     def best(self) -> float | None:
         """The largest metric on the way."""
-        return max(self.metric, default=None)
+        return max(self.metric[self.full - 1 :], default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -102,6 +102,8 @@ def sentence(racers: Sequence[Racer], task: Task, target: float | None) -> str:
         told += f"; as it is: {_behind(itself, best)}"
     found = agreement(racers)
     favourite = next((r for r in racers if r.start.scheme == found["favourite"]), None)
+    if not found["starts"]:
+        return f"{told}. Nothing had been predicted."
     if favourite is None:
         return f"{told}. None had been expected to learn."
     if favourite is best:

@@ -102,7 +102,8 @@ def target_of(runs: Sequence[Run], task: Task, given: float | None) -> float | N
     """What steps are counted to; None where no run learned anything."""
     if given is not None:
         return given
-    best = max((run.curve.best for run in runs if run.curve.best is not None), default=-math.inf)
+    ends = [run.curve.best for run in runs if run.curve.best is not None and run.curve.end != "diverged"]
+    best = max(ends, default=-math.inf)
     return task.chance + WAY * (best - task.chance) if best - task.chance >= LEARNED else None
 
 
@@ -114,7 +115,7 @@ def racers_of(
     Their places by prediction are those that `compare` has: what is taken for equal stays in the order of `starts`.
     """
     found = []
-    expected = sorted((start for start in starts if start.why is None), key=lambda start: start.rank)
+    expected = sorted((start for start in starts if start.trainability is not None), key=lambda start: start.rank)
     places = {start.scheme: place for place, start in enumerate(expected, 1)}
     for start in starts:
         outcomes = []

@@ -85,6 +85,8 @@ def task_of(
         raise UsageError(
             f"{name}: {' and '.join(map(str, sorted(counts)))} examples; inputs and targets are not as many"
         )
+    if counts == {0}:
+        raise UsageError(f"{name}: holds no example")
     if targets.dtype.kind not in "biuf":
         raise UsageError(f"{name}: the targets are {targets.dtype}, neither classes nor numbers")
     if targets.dtype.kind == "f" and not np.isfinite(targets).all():

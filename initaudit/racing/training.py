@@ -135,7 +135,7 @@ def train(
     held_out = None
     if end == "steps" and len(course.held_out):
         held_out = _held_out(course)
-    return Curve(loss=running(losses, window), metric=running(metrics, window), end=end, held_out=held_out)
+    return Curve(loss=running(losses, window), metric=running(metrics, window), end=end, held_out=held_out, full=window)
 
 
 def running(values: Sequence[float], window: int) -> list[float]:

@@ -87,16 +87,23 @@ def values_of(scheme: Scheme, layer: Layer, seed: int, *, gain: float = 1.0) -> 
 def new_bias(known: LayerAudit, recipe: Recipe) -> float | None:
     """What the bias of a layer that is drawn anew, or the shift of a norm, should be: zero, or one for the input weights of an LSTM's forget gate.
 
-    None leaves it, as rescaling does, and in front of a sine, where biases shift the phases that make its functions more than odd ones.
+    None leaves it.
     """
     layer = known.layer
-    if recipe.bias == "keep" or not (layer.kind.is_mixing or layer.kind is Kind.NORM) or known.bias is None:
+    if leaves_bias(layer, recipe) or not (layer.kind.is_mixing or layer.kind is Kind.NORM) or known.bias is None:
         return None
-    if recipe.bias == "zero":
-        return 0.0
-    if recipe.mode == "rescale" or layer.activation == SINE:
-        return None
-    return FORGET_BIAS if layer.is_forget_gate and layer.role == "W" else 0.0
+    forgets = recipe.bias == "auto" and layer.is_forget_gate and layer.role == "W"
+    return FORGET_BIAS if forgets else 0.0
+
+
+def leaves_bias(layer: Layer, recipe: Recipe) -> bool:
+    """Whether the bias stays beside new weights.
+
+    So it does where they are rescaled, and in front of a sine, where biases shift the phases that make its functions more than odd ones.
+    """
+    if recipe.bias != "auto":
+        return recipe.bias == "keep"
+    return recipe.mode == "rescale" or layer.activation == SINE
 
 
 def _recommended(choice: Choice, layer: Layer, seed: int, recipe: Recipe) -> tuple[np.ndarray, str]:

@@ -24,6 +24,8 @@ class Placed:
     """Name of the scale."""
     bias: str | None = None
     """Name of an integer bias, which is zero then."""
+    bias_before: float | None = None
+    """Mean of the integer bias that was there, in real units."""
 
 
 def place(layer: Layer, model: Model, weights: np.ndarray, contents: Contents, *, keep_bias: bool = False) -> Placed:
@@ -42,4 +44,6 @@ def place(layer: Layer, model: Model, weights: np.ndarray, contents: Contents, *
     elif bias is not None:
         fresh.put(bias, None, np.zeros(bias.size))
     contents.take(fresh)
-    return Placed(scale=scale, bias=None if bias is None or keep_bias else bias.name)
+    if bias is None or keep_bias:
+        return Placed(scale=scale)
+    return Placed(scale=scale, bias=bias.name, bias_before=float(np.mean(layer.auxiliary["bias"].array())))

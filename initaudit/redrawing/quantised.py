@@ -80,26 +80,34 @@ def integer_bias(layer: Layer, model: Model) -> Tensor | None:
 
 
 def keep_integer_bias(layer: Layer, model: Model, growth: np.ndarray, contents: Contents) -> None:
-    """Codes and scales with which an integer bias stays what it is, to half a step, though each unit's step is multiplied by `growth`.
+    """Codes, and scales where it has its own, with which an integer bias stays what it is, to half a step, though each unit's step is multiplied by `growth`.
 
-    Raises FixRefused where it does not say its steps itself, or they do not follow those of the weight.
+    Its zero points are zero (see `integer_bias`). Raises FixRefused where its steps do not follow those of the weight.
     """
     codes, *others = layer.auxiliary["bias"].tensors
     steps = growth.mean(axis=layer.weight.input_axes).reshape(-1)
-    if len(others) != 1 or not others[0].is_floating or others[0].size not in (1, steps.size):
-        raise FixRefused(f"its bias {codes.name} counts in steps of the weight's scale, and would change with it")
-    (scales,) = others
-    _own(scales, model, "scale of the bias")
-    held = np.array(scales.array(), np.float64).reshape(-1)
-    if not np.isfinite(steps).all() or (scales.size == 1 and np.ptp(steps) > 0):
+    scales = [tensor for tensor in others if tensor.is_floating]
+    one_step = any(scale.size == 1 for scale in scales) and np.ptp(steps) > 0
+    fit = codes.size == steps.size and all(scale.size in (1, steps.size) for scale in scales)
+    follows = len(scales) == 1 or (not scales and _counts_in_steps_of_weight(layer))
+    if not (fit and follows) or one_step or not np.isfinite(steps).all():
         raise FixRefused(f"the scale of its bias {codes.name} cannot follow that of the weight")
-    new = held * steps[: held.size]
-    counted = np.rint(np.array(codes.array(), np.float64).reshape(-1) * (held / new))
+    counted = np.rint(np.array(codes.array(), np.float64).reshape(-1) / steps)
     low, high = integer_bounds(codes.dtype) or (0, 0)
     if not ((counted >= low) & (counted <= high)).all():
         raise FixRefused(f"its bias {codes.name} does not fit into {codes.dtype} in steps of the weight's new scale")
     contents.put(codes, None, counted)
-    contents.put(scales, None, new)
+    for scale in scales:
+        _own(scale, model, "scale of the bias")
+        contents.put(scale, None, np.array(scale.array(), np.float64).reshape(-1) * steps[: scale.size])
+
+
+def _counts_in_steps_of_weight(layer: Layer) -> bool:
+    """Whether the integers of the bias mean twice as much where the weight's scale is twice as large, as in QLinearConv and QGemm."""
+    view, scales = layer.auxiliary["bias"], layer.weight.tensors[1]
+    before = np.array(view.array(), np.float64)
+    with storing(scales, 2 * np.array(scales.array(), np.float64)):
+        return np.allclose(view.array(), 2 * before, rtol=1e-3, atol=0.0)
 
 
 def _stored(view: WeightView, model: Model) -> tuple[Tensor, Tensor, Tensor | None]:

@@ -14,7 +14,7 @@ from initaudit.probe.plan import ProbeOptions
 from initaudit.redrawing.biases import reset_bias, size_of_bias
 from initaudit.redrawing.choice import Change, Refusal
 from initaudit.redrawing.contents import Contents
-from initaudit.redrawing.draw import KEPT, new_bias, new_weights
+from initaudit.redrawing.draw import KEPT, leaves_bias, new_bias, new_weights
 from initaudit.redrawing.fitting import ToFit, fit, own_bias
 from initaudit.redrawing.placing import Placed, place
 from initaudit.redrawing.positions import positions
@@ -99,7 +99,7 @@ def _changed(  # noqa: PLR0917  what a change is made from
             fresh, scheme = new_weights(choice, layer, seed, recipe)
         if not fresh.size:
             raise FixRefused("it has no values")
-        keep_bias = choice.keeps_bias or choice.repair or recipe.bias == "keep"
+        keep_bias = choice.keeps_bias or choice.repair or leaves_bias(layer, recipe)
         placed = place(layer, model, fresh, contents, keep_bias=keep_bias)
         name, (mean, std) = layer.weight.tensors[0].name, spread(fresh)
     if choice.repair:
@@ -124,6 +124,6 @@ def _changed(  # noqa: PLR0917  what a change is made from
         repaired="; ".join(done),
         scale=placed.scale,
         bias=bias,
-        bias_before=choice.audit.bias.mean if bias and choice.audit.bias is not None else None,
+        bias_before=choice.audit.bias.mean if bias and choice.audit.bias is not None else placed.bias_before,
         bias_after=0.0 if placed.bias else size_of_bias(layer, contents) if bias else None,
     )

@@ -57,7 +57,9 @@ def shape_chain(
         if link.has_bias:
             set_bias(layer, link.bias(layer, weights), contents)
         change = _change(link.audit, layer, weights, contents, bias=link.has_bias)
-        changes.append(replace(change, scale=placed.scale, bias=placed.bias or change.bias))
+        if placed.bias is not None:
+            change = replace(change, bias=placed.bias, bias_before=placed.bias_before, bias_after=0.0)
+        changes.append(replace(change, scale=placed.scale))
         if link.norm is not None:
             norm = layers[link.norm.layer.depth]
             changes.append(_set_norm(link, norm, contents))

@@ -78,7 +78,7 @@ function axes(y, title, along) {
     { ...base, ...label, label: along, grid: { show: false }, size: 30, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000], space: 36 },
     {
       ...base, ...label, label: title, size: 58, filter: (_, splits) => splits,
-      incrs: (u, _, low, high) => [high - low], // one that always fits: where the library finds none in its list, it asks for no splits
+      incrs: (u, _, low, high) => [10 ** Math.max(0, Math.ceil(Math.log10(high - low)))], // one that fits: the library asks for no splits where it finds none in its list
       splits: (u, _, low, high) => GRIDS[y](low, high),
       values: (_, splits) => splits.map(y === "share" ? (v) => `${Math.round(v * 100)} %` : showPower),
     },

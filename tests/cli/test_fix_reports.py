@@ -14,7 +14,7 @@ import pytest
 
 import initaudit
 from initaudit.cli import run
-from tests.networks import mlp, save
+from tests.networks import he, mlp, save, trained_like
 
 ZERO = {"fc0.weight": np.zeros_like}
 QUICK = ("--isolated", "--probe", "none", "--context", "fresh")
@@ -41,6 +41,18 @@ def test_the_document_says_what_was_changed(zero: Path, capfd: pytest.CaptureFix
     assert document["fix"]["changes"][0]["std_before"] == 0
     assert "INI003" in [f["code"] for f in document["fix"]["before"]["findings"]]
     assert "INI003" not in [f["code"] for f in document["reports"][0]["findings"]]
+
+
+def test_what_no_draw_mends_is_copied_with_the_code_of_what_remains(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    """A layer that training should have reached, say: nothing is to be changed, so that OUT is what there was."""
+    change = {"fc1.weight": lambda w: he(w.shape, np.random.default_rng(1))}
+    path, out = save(mlp([64, 64, 64, 8], draw=trained_like, change=change), tmp_path / "m.onnx"), tmp_path / "out.onnx"
+
+    code = run(["fix", "--isolated", "--probe", "none", path, "-o", str(out)])
+
+    assert code == 1
+    assert "INI601 untrained-layer remains); " in capfd.readouterr().out
+    assert out.read_bytes() == Path(path).read_bytes()
 
 
 def test_reports_go_to_files(zero: Path, capfd: pytest.CaptureFixture[str]):

@@ -12,6 +12,8 @@ from onnx import helper, numpy_helper
 import initaudit
 from initaudit.cli import run
 from initaudit.errors import FixRefused
+from initaudit.redrawing.chain import links
+from initaudit.redrawing.shaped import shape_chain
 from tests.networks import mlp, save
 
 if TYPE_CHECKING:
@@ -102,8 +104,21 @@ def test_an_integer_bias_is_zero_behind_new_weights(tmp_path: Path) -> None:
 
     assert changed(path, out) == {"fc1.weight.q", "fc1.weight.s", "fc1.bias.q"}
     assert not tensors(out)["fc1.bias.q"].any()
+    held = 7 * float(tensors(path)["fc1.bias.s"].mean())
     assert [(c.bias, c.bias_after) for c in result.changes] == [("fc1.bias.q", 0.0)]
+    assert result.changes[0].bias_before == pytest.approx(held, rel=1e-5)
     assert ["calibrate" in note for note in result.notes] == [True]
+
+
+def test_an_integer_bias_is_zero_in_a_shaped_chain() -> None:
+    """It is told from what to what."""
+    report = initaudit.audit(quantised(biases=True), config=initaudit.Config(context="fresh", probe="none"))
+    assert report.audit is not None
+
+    changes, _, _ = shape_chain(report.audit.model, links(report.audit.layers), 0)
+
+    assert [(c.bias, c.bias_after) for c in changes] == [(f"fc{k}.bias.q", 0.0) for k in range(3)]
+    assert all(c.bias_before for c in changes)
 
 
 def test_an_integer_bias_that_is_kept_follows_the_weights_scale(tmp_path: Path) -> None:
@@ -122,6 +137,29 @@ def test_an_integer_bias_that_is_kept_follows_the_weights_scale(tmp_path: Path) 
     assert changed(path, out) == {"fc1.weight.q", "fc1.weight.s", "fc1.bias.q", "fc1.bias.s"}
     assert np.allclose(step, after["fc1.weight.s"] * after["in.scale"], rtol=1e-6)
     assert (abs(after["fc1.bias.q"] * step - before["fc1.bias.q"] * before["fc1.bias.s"]) <= 0.51 * step).all()
+
+
+def test_rescaled_integers_keep_their_biases(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """To half a step of theirs, with zero points or without. Where only scales become others, they are told."""
+
+    def with_zero_points(stored: dict[str, np.ndarray]) -> None:
+        stored["fc0.bias.z"] = np.zeros(WIDTHS[1], np.int32)
+
+    proto = quantised(with_zero_points, biases=True)
+    next(node for node in proto.graph.node if node.input[0] == "fc0.bias.q").input.append("fc0.bias.z")
+    path, out = save(proto, tmp_path / "m.onnx"), tmp_path / "out.onnx"
+
+    run(["fix", "--isolated", "--probe", "none", "--mode", "rescale", "--all", "--gain", "0.5", path, "-o", str(out)])
+    told = capfd.readouterr().out
+    before, after = tensors(path), tensors(out)
+
+    assert "3 layers rescaled" in told
+    assert "drawn" not in told
+    for k in range(3):
+        held, step = (a[f"fc{k}.bias.q"] * a[f"fc{k}.bias.s"] for a in (before, after)), after[f"fc{k}.bias.s"]
+        assert f"the scale fc{k}.weight.s" in told
+        assert (abs(np.subtract(*held)) <= 0.51 * step).all()
+        assert not np.array_equal(before[f"fc{k}.weight.s"], after[f"fc{k}.weight.s"])
 
 
 def test_a_kept_bias_whose_steps_nothing_tells_forbids_new_weights(tmp_path: Path) -> None:

@@ -75,6 +75,15 @@ def test_undo_of_two_fixes_goes_back_to_the_first(original: str, fixed: Path, tm
     assert (tmp_path / "back.onnx").read_bytes() == Path(original).read_bytes()
 
 
+def test_undo_of_two_fixes_needs_the_model_before_the_first(fixed: Path, tmp_path: Path) -> None:
+    """What the second was made of was fixed itself."""
+    twice = tmp_path / "twice.onnx"
+    initaudit.fix(fixed, twice, config=initaudit.Config(probe="none", context="fresh", seed=1), every=True)
+
+    with pytest.raises(FixRefused, match="the model before the first one is needed"):
+        undo(twice, fixed, None)
+
+
 def test_what_else_was_changed_since_stays(original: str, fixed: Path, tmp_path: Path) -> None:
     """Another layer, trained in the meantime, say."""
     proto = onnx.load(fixed)
@@ -146,10 +155,13 @@ def test_a_copy_that_got_a_tensor_of_its_own_is_restored_too(tmp_path: Path) -> 
     assert np.array_equal(back["fc0.bias"], back["fc1.bias"])
 
 
-@pytest.mark.parametrize("more", [["--all"], ["--layers", "fc0"], ["--output-format", "json"]])
-def test_undo_goes_with_nothing_else(original: str, fixed: Path, tmp_path: Path, more: list[str]) -> None:
-    """It restores all."""
+@pytest.mark.parametrize("more", [["--all"], ["--layers", "fc0"], ["--report", "r.json"]])
+def test_undo_goes_with_nothing_else(
+    original: str, fixed: Path, tmp_path: Path, more: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It restores all, and names what it does not take."""
     assert run(["fix", str(fixed), "--undo", original, "-o", str(tmp_path / "back.onnx"), *more]) == 2
+    assert f"leave out {more[0]}\n" in capfd.readouterr().err
 
 
 def test_a_dry_run_of_undo_writes_nothing(

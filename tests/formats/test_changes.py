@@ -84,7 +84,7 @@ def test_text_and_page_say_what_the_document_says(reports: tuple[dict[str, Any],
         for said in (change["title"], changes.how(change), change["reason"]):
             assert said in text
             assert said in page
-    for line in (changes.outcome(fix), *map(changes.rung, fix["rungs"])):
+    for line in (changes.outcome(fix), *(changes.rung(step, fix) for step in fix["rungs"])):
         assert line in text
         assert line in page
     for verdict in (fix["before"]["verdict"], now["verdict"]):

@@ -60,13 +60,3 @@ def test_a_zero_layer_is_heard() -> None:
 
     assert SGD.kick(explosive, 1e-3) == pytest.approx(11.0, abs=0.01)
     assert SGD.learns(explosive) < 0.05
-
-
-def test_sines_do_not_stand_what_rectifiers_do() -> None:
-    """A step as large as the weights turns phases round and round; a rectifier's answers grow and shrink again."""
-    bent = network(*[layer(kernel=1e3, weight_square=1e-2) for _ in range(8)])
-    folded = replace(bent, by_phase=True)
-
-    assert SGD.keeps(bent, 1e-3) > 0.4
-    assert SGD.keeps(folded, 1e-3) < 0.1
-    assert ADAM.keeps(folded, 1e-2) < 0.1 < ADAM.keeps(bent, 1e-2)

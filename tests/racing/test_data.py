@@ -46,6 +46,7 @@ def test_real_targets_are_to_be_met():
         ({"x": np.ones((20, 5)), "y": np.zeros(20, int)}, "'x' has 5 an example, the network takes 6"),
         ({"a": np.ones((20, 6)), "b": np.zeros(20, int)}, "no array for input 'x'; it holds a, b"),
         ({"x": np.ones((20, 6)), "y": np.zeros(19, int)}, "19 and 20 examples"),
+        ({"x": np.ones((0, 6)), "y": np.zeros(0, int)}, "holds no example"),
         ({"x": np.ones((20, 6)), "y": np.full(20, 3)}, "the network tells 3 apart"),
         ({"x": np.ones((20, 6)), "y": np.ones((20, 2))}, "targets of shape 2 for answers of shape 3"),
         ({"x": np.full((20, 6), np.nan), "y": np.zeros(20, int)}, "NaN"),

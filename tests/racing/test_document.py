@@ -10,7 +10,8 @@ import jsonschema
 import pytest
 
 from initaudit.format import Format, FormatOptions, all_formats, find_format
-from initaudit.racing.document import agreement
+from initaudit.racing.curve import Curve
+from initaudit.racing.document import agreement, sentence
 from initaudit.racing.summary import racers_of, rank_correlation, target_of
 from initaudit.starts.start import Start
 from tests.racing.races import SETTINGS, curve, document, racers, runs, task
@@ -23,6 +24,25 @@ def test_steps_are_counted_to_most_of_the_way_from_chance_to_the_best():
     assert target_of(runs(), task(), None) == pytest.approx(0.95)
     assert target_of(runs(), task(), 0.7) == 0.7
     assert curve(10.0).steps_to(0.95) == 9
+
+
+def test_the_first_examples_say_of_nothing_that_it_was_learned():
+    """Means of a few of them are noise: steps are counted from where the window is full."""
+    lucky = Curve(loss=[1.0] * 4, metric=[0.9, 0.5, 0.5, 0.6], end="steps", full=3)
+
+    assert lucky.steps_to(0.6) == 4
+    assert lucky.best == 0.6
+
+
+def test_of_what_was_not_predicted_nothing_is_told():
+    """As without a probe: there is neither a place nor a favourite."""
+    blind = [Start(scheme=name) for name in ("quick", "as-is")]
+
+    found = racers_of(blind, runs(), SETTINGS, 0.95)
+
+    assert [racer.place for racer in found] == [None, None]
+    assert agreement(found)["favourite_times"] is None
+    assert sentence(found, task(), 0.95).endswith("Nothing had been predicted.")
 
 
 def test_where_nothing_is_learned_there_is_no_target():

@@ -80,7 +80,7 @@ def test_gates_that_nothing_holds_constant_are_told() -> None:
 
 def test_where_a_small_head_makes_a_shaped_chain_learn_nothing_else_is_said_of_it() -> None:
     """Neither that no initialisation helps, nor to draw single layers, which does not."""
-    report = audit(sines(6, 30.0), Config(context="fresh"))
+    report = audit(sines(4, 300.0), Config(context="fresh"))
     obstacle = report.verdict.obstacle
 
     assert obstacle is not None

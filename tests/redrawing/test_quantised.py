@@ -96,6 +96,29 @@ def test_a_scale_that_shares_nothing_with_what_changes_keeps_its_codes() -> None
     assert np.flatnonzero(now["s"] != ONES / 64).tolist() == [2]
 
 
+def test_a_kept_bias_of_an_integer_operator_is_counted_in_the_new_steps() -> None:
+    """It has no scale of its own: its steps are those of the input times those of the weight."""
+    names = ["x.q", "x.s", "x.z", "q", "s", "z", "b"]
+    stored = {"x.s": np.float32(0.1), "x.z": np.int8(0), "q": CODES.T, "s": ONES, "z": np.zeros(UNITS, np.int8)}
+    stored["b"] = np.arange(-250, 350, 100, dtype=np.int32)
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "x.s", "x.z"], ["x.q"]),
+        helper.make_node("QGemm", names, ["y"], "fc", domain="com.microsoft"),
+    ]
+    held = load_model(model(nodes, {"x": ["N", INPUTS]}, ["y"], stored))
+    layer, contents = extract_layers(held).layers[0], Contents()
+    bias = layer.auxiliary["bias"]
+    before = np.array(bias.array(), np.float64)
+
+    place(layer, held, np.random.default_rng(0).normal(0, 0.1, (INPUTS, UNITS)), contents, keep_bias=True)
+    for key, new in contents.values.items():
+        set_values(contents.tensors[key], new)
+    now = {t.name: t.array() for _, t in held.graph.tensors()}
+
+    assert (now["s"] < 0.01).all()
+    assert (abs(bias.array() - before) <= 0.51 * now["s"] * stored["x.s"]).all()
+
+
 def shared_scale() -> ModelProto:
     proto = dequantised({"q": CODES.T, "s": np.float32(1)})
     proto.graph.node.insert(0, helper.make_node("DequantizeLinear", ["other", "s"], ["o"]))

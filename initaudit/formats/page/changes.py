@@ -41,7 +41,7 @@ def fix_view(fix: Part, after: Part, anchors: Mapping[str, str]) -> dict[str, An
         "shown": rows[:SHOWN],
         "folded": rows[SHOWN:],
         "rungs": [
-            {**step, "what": changes.rung(step), "taken_back": changes.taken_back(step)} for step in fix["rungs"]
+            {**step, "what": changes.rung(step, fix), "taken_back": changes.taken_back(step)} for step in fix["rungs"]
         ],
         "verdicts": [("before", fix["before"]["verdict"])]
         + ([(changes.then(fix), after["verdict"])] if fix["changes"] else []),
