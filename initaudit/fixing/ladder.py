@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 from initaudit.fixing.choose import ENOUGH, allowed, choose
 from initaudit.fixing.left import is_to_be_trained
 from initaudit.fixing.rungs.cause import causes
-from initaudit.fixing.rungs.chain import chain, departs
-from initaudit.judgement.calm_head import head_factors
+from initaudit.fixing.rungs.chain import chain, departs, head_factors
 from initaudit.probe import ProbeOptions
 from initaudit.redrawing.choice import Choice
 from initaudit.redrawing.redraw import redraw
@@ -104,9 +103,8 @@ def _chain(here: Candidate, config: Config, options: FixOptions) -> Candidate | 
     if best is None:
         return None
     plain = best.report
-    assert plain.audit is not None
     for whole in (False, True):
-        heads, learning = head_factors(plain.audit.layers, whole=whole), best.report.verdict.trainability
+        heads, learning = head_factors(plain, whole=whole), best.report.verdict.trainability
         if all(factor == 1.0 for factor in heads.values()) or (whole and learning is not None and learning >= ENOUGH):
             continue
         calm = shaped(heads)

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from initaudit.errors import InitauditError
-from initaudit.judgement.calm_head import head_factors
 from initaudit.judgement.dynamics import dynamics_of, log10
 from initaudit.judgement.optimisers import SGD
 from initaudit.judgement.outlook import STEEP_SQUARE, outlook_of
@@ -37,7 +36,7 @@ HOPELESS = 1 - SUFFICES
 """Trainability with the recommended start below which that start is not offered: four such networks in five would not learn either."""
 CHANCE = 3.0
 """Standard errors by which a layer's std may differ from that of the others: one in 400 does."""
-HOPELESSLY = " No initialisation mends that."
+HOPELESSLY = " No initialisation that was tried mends that."
 DRAWN = "Drawn as recommended"
 DRAWN_CENTRED = "With weights that sum to zero over the inputs of each unit"
 SHAPED = "With all layers shaped together"
@@ -126,24 +125,12 @@ def obstacle_to(
 
 
 def _shaped(model: Model, layers: Sequence[LayerAudit], options: ProbeOptions, deadline: float) -> float | None:
-    """Trainability of the network whose chain is shaped as a whole, with a calmer head where that takes it on; None where it cannot be measured."""
-    best, heads, plain = None, dict[str, float](), None
-    for whole in (None, False, True):
-        if plain is not None and whole is not None:
-            heads = head_factors(plain, whole=whole)
-            if all(factor == 1.0 for factor in heads.values()):
-                continue
-        try:
-            twin = shaped_twin(model, layers, options, heads, deadline=deadline)
-            found = trainability(twin)
-        except (InitauditError, MemoryError):
-            return best
-        plain = plain or twin
-        if found is not None:
-            best = max(found.score, best or 0.0)
-        if best is None or best >= TRAINABLE:
-            return best
-    return best
+    """Trainability of the network whose chain is shaped as a whole; None where it cannot be measured."""
+    try:
+        twin = trainability(shaped_twin(model, layers, options, deadline=deadline))
+    except (InitauditError, MemoryError):
+        return None
+    return None if twin is None else twin.score
 
 
 def _doubt(outlook: Outlook, layers: Sequence[LayerAudit]) -> str | None:

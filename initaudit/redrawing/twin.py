@@ -21,7 +21,7 @@ from initaudit.redrawing.shaped import shape_chain
 from initaudit.redrawing.split import split_copies
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from initaudit.measuring.layer_audit import LayerAudit
     from initaudit.model.load import Model
@@ -54,17 +54,12 @@ def twin_of(
 
 
 def shaped_twin(
-    model: Model,
-    layers: Sequence[LayerAudit],
-    options: ProbeOptions,
-    heads: Mapping[str, float] | None = None,
-    *,
-    deadline: float | None = None,
+    model: Model, layers: Sequence[LayerAudit], options: ProbeOptions, *, deadline: float | None = None
 ) -> tuple[LayerAudit, ...]:
-    """The same of the network whose chain is shaped as a whole, with its `heads` as in `shape_chain`."""
+    """The same of the network whose chain is shaped as a whole."""
     found = links(layers)
     chosen = [Choice(audit=a, reason="twin") for link in found for a in (link.audit, link.norm) if a is not None]
-    return _twin(model, chosen, lambda copy: shape_chain(copy, found, options.seed, heads), options, deadline)
+    return _twin(model, chosen, lambda copy: shape_chain(copy, found, options.seed), options, deadline)
 
 
 def _twin(

@@ -14,7 +14,7 @@ from initaudit.auditor import audit
 from initaudit.config import Config
 from initaudit.extraction.extract import extract_layers
 from initaudit.findings import Reader
-from initaudit.judgement.calm_head import head_factors
+from initaudit.fixing.rungs.chain import head_factors
 from initaudit.measuring.measure import measure
 from initaudit.model.load import load_model
 from initaudit.redrawing.chain import gates_without_bias, links
@@ -58,10 +58,10 @@ def test_a_factor_in_front_of_the_activation_is_taken_off_the_weights() -> None:
 def test_a_head_is_small_where_a_step_would_move_all_before_it_too_far() -> None:
     """A factor of 30 in front of each sine multiplies its gradients by 30: trained at 0.001, eight such layers learn behind a small head alone."""
     report = audit(sines(2, 30.0), Config(context="fresh"))
-    (factor,) = head_factors(report.audit.layers, whole=True).values()
+    (factor,) = head_factors(report, whole=True).values()
 
     assert factor < 0.1
-    assert head_factors(report.audit.layers) != {"/fc2/Gemm": factor}
+    assert head_factors(report) != {"/fc2/Gemm": factor}
 
 
 def test_gates_that_nothing_holds_constant_are_told() -> None:
@@ -78,7 +78,7 @@ def test_gates_that_nothing_holds_constant_are_told() -> None:
     assert names == [["gate0", "gate1"], []]
 
 
-def test_where_a_small_head_makes_a_shaped_chain_learn_nothing_else_is_said_of_it() -> None:
+def test_where_nothing_but_a_shaped_chain_learns_nothing_else_is_advised() -> None:
     """Neither that no initialisation helps, nor to draw single layers, which does not."""
     report = audit(sines(4, 300.0), Config(context="fresh"))
     obstacle = report.verdict.obstacle

@@ -6,9 +6,11 @@ A ladder and no habit: on shallow networks at high learning rates a shaped chain
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from initaudit.fixing.choose import ENOUGH
+from initaudit.judgement.dynamics import dynamics_of
 from initaudit.redrawing.chain import links
 from initaudit.rules.ini409_heavy_tailed_inputs import DEPARTURE
 
@@ -43,3 +45,22 @@ def departs(report: Report) -> bool:
     """Whether values grow out of all proportion where the inputs have heavy tails, as products of signals make them."""
     assert report.audit is not None
     return any(times > DEPARTURE for times in report.audit.probe.tails.values())
+
+
+def head_factors(report: Report, *, whole: bool = False) -> dict[str, float]:
+    """By name of the last layer: what makes its own share of what all answers have in common as large as that of all layers before it.
+
+    min(1, sqrt(K_head / sum of K_l)), K_l the kernel of a layer's weights and bias between two inputs as far as they are alike; with `whole` all of
+    it, so that a step moves the layers before the head no faster than the head itself.
+    """
+    assert report.audit is not None
+    dynamics = dynamics_of(report.audit.layers)
+    if dynamics is None or not dynamics.finite:
+        return {}
+    *before, head = dynamics.drawn
+    if not head.is_head:
+        return {}
+    shared = [layer.kernel * (1.0 if whole else 1.0 - layer.contrast) for layer in before]
+    own = head.kernel * (1.0 if whole else 1.0 - head.contrast)
+    total = math.fsum(shared)
+    return {head.name: min(1.0, math.sqrt(own / total))} if own > 0 and total > 0 else {}
