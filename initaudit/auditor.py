@@ -24,6 +24,7 @@ from initaudit.judgement.lost import first_lost
 from initaudit.judgement.model_audit import ModelAudit
 from initaudit.judgement.obstacle import obstacle_to
 from initaudit.judgement.pixels import with_pixels
+from initaudit.judgement.recorded import with_records
 from initaudit.judgement.slowness import Slowness, slowness
 from initaudit.judgement.stepped import why_stepped
 from initaudit.judgement.trainability import trainability
@@ -113,7 +114,8 @@ def examine(
         probed = probing()
     context = infer_context(layers, config.context)
     probed = with_pixels(model, layers, context, probed, options, progress, deadline=deadline)
-    layers = with_fits(with_training(with_theory(model.graph, layers, probed.signals), context), model.proto)
+    layers = with_training(with_theory(model.graph, layers, probed.signals), context)
+    layers = with_fits(with_records(layers, model.proto) if context.has_training else layers, model.proto)
     unjudged = (
         why_unjudged(layers, context, probed)
         or why_unreached(model.graph, layers, probed)

@@ -68,7 +68,9 @@ class Adviser:
             if start is not None:
                 yield from self._drawing([(layer, start)], fix=self._fix_layer(finding))
         elif finding.remedy is Remedy.DRAW_NETWORK:
-            yield from self._drawing(self._network, fix=self._fix_network())
+            obstacle = self.audit.obstacle
+            started = [] if obstacle is not None and obstacle.shaping_alone else self._network
+            yield from self._drawing(started, fix=self._fix_network())
         elif finding.remedy in (Remedy.RESTORE_LAYER, Remedy.LOAD_VALUES):
             yield from self._loading(layer, finding.initializer)
         elif finding.remedy is Remedy.TRAIN_LAYER and layer is not None:

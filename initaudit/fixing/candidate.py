@@ -9,8 +9,11 @@ import numpy as np
 
 from initaudit.auditor import audit
 from initaudit.fixing.lazily import Lazily
+from initaudit.fixing.record import fix_of, write_record
 from initaudit.memory import give_back
+from initaudit.model.digest import digest
 from initaudit.model.load import private_copy
+from initaudit.model.record import FixedTensor, read_record
 from initaudit.redrawing.positions import set_values
 from initaudit.redrawing.split import copies, split
 
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from initaudit.config import Config
     from initaudit.model.load import Model
     from initaudit.model.tensors import Tensor
-    from initaudit.redrawing.choice import Change, Choice, Refusal
+    from initaudit.redrawing.choice import Change, Choice, Recipe, Refusal
     from initaudit.redrawing.contents import Contents
     from initaudit.report.report import Report
 
@@ -50,11 +53,11 @@ class Candidate:
     """Called where something begins that has the time limit of an audit for itself."""
 
     def changed(
-        self, chosen: Sequence[Choice], config: Config, draw: Callable[[Model], Drawn], *, rung: str
+        self, chosen: Sequence[Choice], config: Config, draw: Callable[[Model], Drawn], *, rung: str, recipe: Recipe
     ) -> Candidate | None:
         """The candidate with what `draw` makes of a copy of it, audited; None where that changes nothing.
 
-        `chosen` are the layers whose copies must not change with them.
+        `chosen` are the layers whose copies must not change with them, `recipe` is what the record in the model says of how they were drawn.
         """
         names = copies(self.model, chosen)
         model = split(replace(private_copy(self.model), name=self.model.label), names)
@@ -73,16 +76,34 @@ class Candidate:
             if {change.initializer, change.bias, change.scale} & held
         )
         again = {change.layer for change in named}
+        changes = (*(c for c in self.changes if c.layer not in again), *_since(self.changes, named))
+        self._record(model, changes, touched, config.seed, recipe)
         self.begins()
         return replace(
             self,
             model=model,
             report=audit(model, config),
-            changes=(*(c for c in self.changes if c.layer not in again), *_since(self.changes, named)),
+            changes=changes,
             refusals=tuple(r for r in _together(self.refusals, refusals) if r.layer not in again),
             split={**self.split, **names},
             touched=self.touched | touched,
         )
+
+    def _record(
+        self, model: Model, changes: Sequence[Change], touched: Collection[Key], seed: int, recipe: Recipe
+    ) -> None:
+        """Record in `model`, as in the file, one fix for all rungs: an audit goes by it."""
+        record = read_record(self.model.proto)
+        fixes = record.fixes if record is not None else ()
+        earlier = len(fixes) - bool(self.changes)  # the last is of the rungs before this one
+        held, known = dict(tensors(self.model)), {t.name: t for fix in fixes[earlier:] for t in fix.tensors}
+        for key, tensor in tensors(model):
+            if key in touched:
+                name = key[1]
+                before = known[name].before if name in known else digest(held[key].array()) if key in held else ""
+                known[name] = FixedTensor(name=name, before=before, after=digest(tensor.array()))
+        fix = fix_of(model, changes, list(known.values()), seed=seed, recipe=recipe)
+        write_record(model.proto, (*fixes[:earlier], fix))
 
     @property
     def needed(self) -> frozenset[str]:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from initaudit.errors import InvalidModel
-
-if TYPE_CHECKING:
-    import numpy as np
 
 BLOCK: Final = 4096
 """Bytes of a block of the usual file systems: what is shared begins and ends at a multiple of it."""
@@ -58,11 +55,3 @@ def put(target: int, data: bytes | memoryview, offset: int) -> None:
     while rest:
         written = os.pwrite(target, rest, offset)
         rest, offset = rest[written:], offset + written
-
-
-def raw(values: np.ndarray) -> memoryview:
-    """The bytes of an array as ONNX stores them: row by row, little-endian; no copy where they lie so."""
-    import numpy as np
-
-    little = values if np.little_endian else values.byteswap()
-    return np.ascontiguousarray(little).reshape(-1).view(np.uint8).data

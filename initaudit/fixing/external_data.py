@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 
 from initaudit.errors import InvalidModel
 from initaudit.files import atomic_file
-from initaudit.fixing.copying import BLOCK, copy_range, put, raw
+from initaudit.fixing.copying import BLOCK, copy_range, put
 from initaudit.fixing.generations import ALIGNMENT, first_line
+from initaudit.model.digest import raw
 from initaudit.model.tensors import tensor_from_proto
 
 if TYPE_CHECKING:

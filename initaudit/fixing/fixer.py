@@ -16,7 +16,7 @@ from initaudit.fixing.candidate import Candidate, nothing, tensors
 from initaudit.fixing.choose import check_options, is_asked_for
 from initaudit.fixing.ladder import Step, climb
 from initaudit.fixing.lazily import Lazily
-from initaudit.fixing.left import Left, left_by
+from initaudit.fixing.left import Left, is_to_be_trained, left_by
 from initaudit.fixing.notes import notes_of, notes_of_context
 from initaudit.fixing.options import FixOptions
 from initaudit.fixing.patching import copy_unchanged
@@ -193,7 +193,10 @@ def _fails(result: FixResult, options: FixOptions) -> bool:
         return True
     asked = {a.layer.name for a in result.after.audit.layers if is_asked_for(a, options)}
     return any(
-        f.severity is Severity.ERROR and options.follows(f) and (f.layer is None or f.layer in asked)
+        f.severity is Severity.ERROR
+        and options.follows(f)
+        and (f.layer is None or f.layer in asked)
+        and not is_to_be_trained(f, result.after)
         for f in result.after.active
     )
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from initaudit.fixing.choose import ENOUGH, allowed, choose
+from initaudit.fixing.left import is_to_be_trained
 from initaudit.fixing.rungs.cause import causes
 from initaudit.fixing.rungs.chain import chain, departs, head_factors
 from initaudit.probe import ProbeOptions
@@ -94,7 +95,9 @@ def _chain(here: Candidate, config: Config, options: FixOptions) -> Candidate | 
         return None
 
     def shaped(heads: Mapping[str, float]) -> Candidate | None:
-        return here.changed(chosen, config, lambda model: shape_chain(model, found, config.seed, heads), rung="chain")
+        return here.changed(
+            chosen, config, lambda model: shape_chain(model, found, config.seed, heads), rung="chain", recipe=options
+        )
 
     best = shaped({})
     if best is None:
@@ -118,7 +121,11 @@ def _redrawn(
     known = {refusal.layer for refusal in here.refusals}
     here = replace(here, refusals=(*here.refusals, *(r for r in refused if r.layer not in known)))
     there = here.changed(
-        free, config, lambda model: redraw(model, free, config.seed, options, inputs=ProbeOptions.of(config)), rung=rung
+        free,
+        config,
+        lambda model: redraw(model, free, config.seed, options, inputs=ProbeOptions.of(config)),
+        rung=rung,
+        recipe=options,
     )
     return there or (here if refused else None)
 
@@ -139,7 +146,7 @@ def _is_no_worse(there: Report, here: Report, *, harm: float) -> bool:
 
 
 def _errors(report: Report) -> int:
-    return sum(f.severity.value == "error" for f in report.active)
+    return sum(f.severity.value == "error" and not is_to_be_trained(f, report) for f in report.active)
 
 
 def _step(name: str, here: Candidate, there: Candidate, *, kept: bool) -> Step:

@@ -18,14 +18,17 @@ if TYPE_CHECKING:
     from initaudit.report.report import Report
 
 WHY: Final[Mapping[Remedy, str]] = {
-    Remedy.DRAW_LAYER: "a new draw does not take it away",
-    Remedy.DRAW_NETWORK: "a new draw does not take it away",
+    Remedy.DRAW_LAYER: "no draw that was tried takes it away; `initaudit compare` shows what other schemes come to",
+    Remedy.DRAW_NETWORK: "no draw that was tried takes it away; `initaudit compare` shows what other schemes come to",
     Remedy.RESTORE_LAYER: "the layer was trained: its values are to be loaded again; --force draws new ones",
     Remedy.LOAD_VALUES: "values are to be loaded that only training has",
     Remedy.TRAIN_LAYER: "training is to reach it, which is nothing that the file holds",
     Remedy.CHECK: "new random values mend nothing here",
     Remedy.NONE: "nothing is to be done to the model",
 }
+
+DRAWN = "its new values are random: train the layer, or load the values that it is to have"
+"""Why a layer that was drawn in a trained network is not done with."""
 
 SEVERAL = 2
 """Gates one behind the other from which the size of the input is raised to the fourth power. A judgement."""
@@ -63,6 +66,14 @@ def left_by(report: Report, refusals: Sequence[Refusal], options: FixOptions) ->
     )
 
 
+def is_to_be_trained(finding: Finding, report: Report) -> bool:
+    """Whether it says of a layer that a fix drew that this is what a fix can do for it, and training is to follow."""
+    assert report.audit is not None
+    return finding.remedy is Remedy.TRAIN_LAYER and any(
+        a.drawn_by_fix is not None and a.layer.name == finding.layer for a in report.audit.layers
+    )
+
+
 def _why(finding: Finding, report: Report, refused: Mapping[str, str], spared: set[str], options: FixOptions) -> str:
     draws = finding.remedy in (Remedy.DRAW_LAYER, Remedy.DRAW_NETWORK)
     if not options.follows(finding):
@@ -71,6 +82,8 @@ def _why(finding: Finding, report: Report, refused: Mapping[str, str], spared: s
         return "the layer is not among those that may be changed"
     if finding.layer is not None and finding.layer in refused and (draws or finding.remedy is Remedy.RESTORE_LAYER):
         return refused[finding.layer]
+    if is_to_be_trained(finding, report):
+        return DRAWN
     if finding.severity is Severity.INFO and not options.select:
         return "it is worth knowing and needs no action" + (
             f"; --select {finding.code} asks for a new draw" if draws else ""
@@ -78,7 +91,7 @@ def _why(finding: Finding, report: Report, refused: Mapping[str, str], spared: s
     if draws and is_mild([finding], report, options):
         return "the network learns well with it"
     if finding.remedy is Remedy.DRAW_NETWORK and (gates := _bare_gates(report)):
-        return f"{WHY[finding.remedy]}: {gates}"
+        return f"{WHY[finding.remedy]}; {gates}"
     return WHY[finding.remedy]
 
 

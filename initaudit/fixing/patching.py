@@ -22,11 +22,12 @@ from onnx import TensorProto
 
 from initaudit.errors import FixRefused, InvalidModel
 from initaudit.files import atomic_file
-from initaudit.fixing.copying import copy_range, put, raw
+from initaudit.fixing.copying import copy_range, put
 from initaudit.fixing.external_data import places_of, write_data
 from initaudit.fixing.generations import free_name, is_data_of, remove_earlier
 from initaudit.fixing.lazily import Lazily
 from initaudit.fixing.splicing import WITHIN, Range, length_of, pieces_of
+from initaudit.model.digest import raw
 from initaudit.model.load import version_of
 from initaudit.model.outline import MalformedError
 from initaudit.model.stored import stored_tensors

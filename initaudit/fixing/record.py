@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from typing import TYPE_CHECKING
 
-from initaudit.fixing.copying import raw
 from initaudit.fixing.patching import stored, write_model
-from initaudit.memory import give_back
+from initaudit.model.digest import digest
 from initaudit.model.record import KEY, Fix, FixedLayer, FixedTensor, Record, read_record
 from initaudit.version import __version__
 
@@ -22,16 +20,6 @@ if TYPE_CHECKING:
     from initaudit.model.load import Model
     from initaudit.model.tensors import Tensor
     from initaudit.redrawing.choice import Change, Recipe
-
-DIGITS = 32
-"""Hexadecimal digits of a digest, 128 bits: two tensors with one are the same, and a record of many tensors stays short."""
-
-
-def digest(values: np.ndarray) -> str:
-    """The first DIGITS of the SHA-256 of the values as ONNX stores them raw: row by row, little-endian."""
-    found = hashlib.sha256(raw(values)).hexdigest()[:DIGITS]
-    give_back(values)
-    return found
 
 
 def write_recorded(

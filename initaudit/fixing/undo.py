@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from initaudit.errors import FixRefused, UnsupportedWeight
 from initaudit.fixing.patching import write_model
-from initaudit.fixing.record import digest, write_record
+from initaudit.fixing.record import write_record
+from initaudit.model.digest import digest
 from initaudit.model.load import load_model
 from initaudit.model.record import read_record
 

@@ -36,7 +36,7 @@ HOPELESS = 1 - SUFFICES
 """Trainability with the recommended start below which that start is not offered: four such networks in five would not learn either."""
 CHANCE = 3.0
 """Standard errors by which a layer's std may differ from that of the others: one in 400 does."""
-HOPELESSLY = " No initialisation mends that."
+HOPELESSLY = " No initialisation that was tried mends that."
 DRAWN = "Drawn as recommended"
 DRAWN_CENTRED = "With weights that sum to zero over the inputs of each unit"
 SHAPED = "With all layers shaped together"
@@ -60,6 +60,8 @@ class Obstacle:
     """Trainability of the network drawn as recommended; None where it was not measured."""
     fix_helps: bool = True
     """Whether drawing the weights anew can be expected to help."""
+    shaping_alone: bool = False
+    """Whether nothing but shaping all layers together helps: to draw some of them as recommended does not."""
     is_everywhere: bool = False
     """Whether all layers share in it alike, so that none is to blame."""
     interrupted: str | None = None
@@ -116,6 +118,7 @@ def obstacle_to(
         advice=f"{advice}{TOGETHER if shaping_helps else CENTRED if drawing_helps and centred else ''}.",
         redrawn=redrawn,
         fix_helps=fix_helps,
+        shaping_alone=shaping_helps,
         is_everywhere=_is_uniform(outlook.layers),
         interrupted=str(failure) if isinstance(failure, Aborted) else None,
     )

@@ -34,6 +34,8 @@ class LayerAudit:
     """The mean of its input that its bias takes out, unit by unit; None where the bias says nothing of the kind."""
     trained: bool = False
     """Whether it holds what training taught it: the network was trained, and this layer is not known to be at its initialisation."""
+    drawn_by_fix: str | None = None
+    """In a network that was trained: the scheme from which a recorded fix drew its weights, where nothing has changed them since."""
 
     @property
     def probed(self) -> Signal | None:

@@ -57,7 +57,17 @@ class UntrainedLayer(Rule):
         yield from super().check(audit)
 
     def check_layer(self, layer: LayerAudit, audit: ModelAudit) -> Iterator[Finding]:
-        """Provenance decides; a constant or zero layer is named by INI002 and INI003."""
+        """What the file records decides, then provenance; a constant or zero layer is named by INI002 and INI003."""
+        if layer.drawn_by_fix is not None:
+            yield self.finding(
+                layer,
+                f"Its {layer.stats.count} weights are still as `initaudit fix` drew them ({layer.drawn_by_fix}), by the record of that; "
+                "the rest of the network was trained.",
+                measured=layer.stats.std,
+                suggestion="Train the layer, or load the values that it is to have; if it is meant to be random, ignore it with that reason.",
+                remedy=Remedy.TRAIN_LAYER,
+            )
+            return
         origin = layer.provenance
         if origin is None or origin.distribution == "constant":
             return

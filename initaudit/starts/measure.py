@@ -87,6 +87,10 @@ def _drawn(here: Candidate, scheme: str, config: Config, drawn: FixOptions) -> C
         options, inputs = _all_by(scheme, drawn), ProbeOptions.of(config)
         chosen = choose(here.report, options)
         there = here.changed(
-            chosen, config, lambda model: redraw(model, chosen, config.seed, options, inputs=inputs), rung="layers"
+            chosen,
+            config,
+            lambda model: redraw(model, chosen, config.seed, options, inputs=inputs),
+            rung="layers",
+            recipe=options,
         )
     return there or here

@@ -317,3 +317,12 @@ def test_each_finding_that_stays_is_told_with_the_reason(select: tuple[str, ...]
     assert {left.reason.partition(";")[0] for left in result.left} == {
         "--select asks for others" if select else "it is worth knowing and needs no action"
     }
+
+
+def test_of_a_fault_that_stays_no_more_is_said_than_was_tried() -> None:
+    """Another scheme may take it away."""
+    result = initaudit.fix(mlp([64, 64, 8]), config=FRESH, scheme="normal:0.001", every=True)
+
+    reasons = {left.reason for left in result.left if left.severity.value != "info"}
+    assert reasons
+    assert all("that was tried" in reason and "initaudit compare" in reason for reason in reasons)

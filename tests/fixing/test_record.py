@@ -12,7 +12,8 @@ import pytest
 
 import initaudit
 from initaudit.cli import run
-from initaudit.fixing.record import add_fix, digest, write_record
+from initaudit.fixing.record import add_fix, write_record
+from initaudit.model.digest import digest
 from initaudit.model.record import KEY, Fix, FixedLayer, FixedTensor, read_record
 from tests.networks import mlp, save
 

@@ -13,6 +13,7 @@ from onnx import helper, numpy_helper
 from initaudit.auditor import audit
 from initaudit.config import Config
 from initaudit.extraction.extract import extract_layers
+from initaudit.findings import Reader
 from initaudit.fixing.rungs.chain import head_factors
 from initaudit.measuring.measure import measure
 from initaudit.model.load import load_model
@@ -75,3 +76,14 @@ def test_gates_that_nothing_holds_constant_are_told() -> None:
     names = [[a.layer.name for a in gates_without_bias(weighed(proto))] for proto in (bare, held)]
 
     assert names == [["gate0", "gate1"], []]
+
+
+def test_where_nothing_but_a_shaped_chain_learns_nothing_else_is_advised() -> None:
+    """Neither that no initialisation helps, nor to draw single layers, which does not."""
+    report = audit(sines(4, 300.0), Config(context="fresh"))
+    obstacle = report.verdict.obstacle
+
+    assert obstacle is not None
+    assert obstacle.shaping_alone
+    assert "No initialisation" not in obstacle.message
+    assert not {a.reader for f in report.active for a in f.advice if f.code.startswith("INI5")} - {Reader.ONNX}
