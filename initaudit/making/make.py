@@ -23,7 +23,6 @@ from initaudit.making.sizes import read_sizes
 from initaudit.making.style import Style
 from initaudit.making.values import Shape, Values
 from initaudit.model.load import load_model, private_copy
-from initaudit.probe.plan import ProbeOptions
 from initaudit.redrawing.draw import TABLE
 from initaudit.redrawing.positions import set_values
 from initaudit.redrawing.redraw import redraw
@@ -74,8 +73,7 @@ def drawn(proto: ModelProto, options: MakeOptions) -> ModelProto:
     assert report.audit is not None
     check_layers(report, recipe)
     model = private_copy(load_model(proto))
-    inputs = ProbeOptions(mode="forward", seed=options.seed)
-    _, refusals, contents = redraw(model, choose(report, recipe), options.seed, recipe, inputs=inputs)
+    _, refusals, contents = redraw(model, choose(report, recipe), options.seed, recipe)
     for refusal in refusals:
         raise UsageError(f"scheme: {refusal.layer} cannot be drawn by it: {refusal.reason}")
     for identity, tensor in contents.tensors.items():
