@@ -172,3 +172,12 @@ def test_links_are_led_to_where_the_pages_are_on_the_site():
         f"[a](method.md#fans) [b]({home.REPOSITORY}/blob/main/tests/plugin/acme_audit.py) "
         "[c](https://x.example/docs/method.md) ![d](images/report.png)"
     )
+
+
+def test_links_of_a_page_in_a_folder_start_there():
+    """On the site as in the repository: up to the others, and down to its own pictures."""
+    text = "[a](../racing.md) [b](../../CHANGELOG.md) ![c](images/tanh.png)"
+
+    turned = build.turned(text, "docs/experiments/index.md", build.sources())
+
+    assert turned == "[a](../racing.md) [b](../changelog.md) ![c](images/tanh.png)"

@@ -38,6 +38,18 @@ def test_the_table_has_the_figures_that_the_commands_give(tmp_path: Path, monkey
             assert same(one, other), f"the page says\n{one}\nand it is\n{other}"
 
 
+def test_experiments_can_be_made_again_in_the_same_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A model that an earlier run wrote is no obstacle, and a command that fails is named."""
+    monkeypatch.chdir(tmp_path)
+    Path("tanh.onnx").touch()
+    experiment = UNTRAINED[0]
+
+    with pytest.raises(SystemExit, match=f"^tanh: failed: {experiment.commands[0]}$"):
+        list(run.perform([experiment], lambda words: 2))
+
+    assert not Path("tanh.onnx").exists()
+
+
 def test_the_sections_are_those_of_the_experiments():
     """Their commands and pictures; the pictures are there, and small."""
     pictures = {picture.name: picture.stat().st_size for picture in page.IMAGES.iterdir()}

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -140,12 +140,7 @@ def decades(constants: np.ndarray, side: np.ndarray) -> np.ndarray:
 
 def cross_validated(rows: Rows, used: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
     """Decimal logarithms of `steps_of` for each network and its reference, by constants fitted without its family."""
-    some = Rows(
-        *(
-            getattr(rows, name)[:, used] if name in ("own", "recommended") else getattr(rows, name)
-            for name in rows.__slots__
-        )
-    )
+    some = replace(rows, own=rows.own[:, used], recommended=rows.recommended[:, used])
     own, recommended = np.zeros(len(rows.name)), np.zeros(len(rows.name))
     for family in np.unique(rows.family):
         left_out = rows.family == family

@@ -22,7 +22,7 @@ from family_parts import Architecture
 from family_starts import Start, initialise
 from family_training import train
 from label import digits
-from label_families import REACHED, task_of
+from label_families import REACHED, count_steps, task_of
 
 import initaudit.torch
 from initaudit.errors import FixRefused
@@ -55,8 +55,9 @@ def network_of(architecture: Architecture, start: Start, seed: int) -> nn.Module
 
 def steps_of(network: nn.Module, task: Task) -> list[int | None]:
     """Of each run; None where it does not get there."""
-    curves = [run["curve"] for run in train(network, task, RUNS).values()]
-    return [next((step for step, mean in enumerate(curve, 1) if mean >= REACHED), None) for curve in curves]
+    runs = train(network, task, RUNS)
+    count_steps(runs, REACHED)
+    return [run["steps"] for run in runs.values()]
 
 
 def main() -> None:

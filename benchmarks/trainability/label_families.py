@@ -108,15 +108,20 @@ def label(recipe: Recipe, task: Task, reference: dict[str, Any] | None) -> dict[
     whole = 1.0
     if not task.classifies:
         whole = reference["whole"] if reference else max(0.05, *finals.values())
-    for run in runs.values():
-        curve = run["curve"]
-        run["steps"] = next((step for step, mean in enumerate(curve, 1) if mean >= REACHED * whole), None)
-        run["curve"] = [round(mean, 3) for mean in curve[9::10]]
+    count_steps(runs, REACHED * whole)
     best = {
         f"best_{kind}": round(min(1.0, max(v for k, v in finals.items() if k.startswith(kind)) / whole), 4)
         for kind in ("sgd", "adam")
     }
     return {**recipe.row(), **best, "whole": whole, "runs": runs, "seconds": round(time.perf_counter() - begin, 1)}
+
+
+def count_steps(runs: dict[str, dict[str, Any]], level: float) -> None:
+    """Write into each run its `steps` to a level of the running mean, None where it is not reached; of the `curve` every tenth step stays."""
+    for run in runs.values():
+        curve = run["curve"]
+        run["steps"] = next((step for step, mean in enumerate(curve, 1) if mean >= level), None)
+        run["curve"] = [round(mean, 3) for mean in curve[9::10]]
 
 
 def export(recipe: Recipe, path: Path) -> None:

@@ -20,7 +20,7 @@ from family_draws import draw_architecture, draw_start, has_norm, schemes_for
 from family_starts import Start
 from family_training import train
 from label import digits
-from label_families import REACHED, Recipe, build, export, task_of
+from label_families import REACHED, Recipe, build, count_steps, export, task_of
 from lines import rows_in, write_down
 
 RUNS = (("sgd", 1e-2), ("adam", 1e-3))
@@ -80,10 +80,7 @@ def main() -> None:
                 begin = time.perf_counter()
                 export(recipe, options.out / f"{recipe.id}.onnx")
                 runs = train(build(recipe), task_of(recipe.architecture, images, classes), RUNS)
-                for run in runs.values():
-                    curve = run["curve"]
-                    run["steps"] = next((step for step, mean in enumerate(curve, 1) if mean >= REACHED), None)
-                    run["curve"] = [round(mean, 3) for mean in curve[9::10]]
+                count_steps(runs, REACHED)
                 done[recipe.id] = {**recipe.row(), "whole": 1.0, "runs": runs, "seconds": round(time.perf_counter() - begin, 1)}  # fmt: skip
                 write_down(file, done[recipe.id])
             if recipe.reference and all(run["steps"] is None for run in done[recipe.id]["runs"].values()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -114,19 +115,22 @@ def _leaky_slope(documents: Documents) -> tuple[Seen, str]:
     return seen(own < plain / 1.25), f"{own:.0f} steps with the slope of 0.2 in the scheme, {plain:.0f} without"
 
 
+def _depths(documents: Documents) -> dict[int, tuple[float, float]]:
+    """The steps of N(0, 1) and those of Xavier, by number of layers."""
+    return {
+        n: (_steps(documents, f"depth{n}", "normal:1"), _steps(documents, f"depth{n}", "xavier_normal")) for n in DEPTHS
+    }
+
+
 def _depth(documents: Documents) -> tuple[Seen, str]:
-    naive = [_steps(documents, f"depth{n}", "normal:1") for n in DEPTHS]
-    xavier = [_steps(documents, f"depth{n}", "xavier_normal") for n in DEPTHS]
-    pairs = [f"{n}: {_shown(a)} to {_shown(b)}" for n, a, b in zip(DEPTHS, naive, xavier, strict=True)]
-    return seen(
-        all(a > 1.5 * b for a, b in zip(naive, xavier, strict=True))
-    ), f"layers: steps of N(0, 1) to steps of Xavier; {', '.join(pairs)}"
+    pairs = _depths(documents)
+    text = ", ".join(f"{n}: {_shown(naive)} to {_shown(xavier)}" for n, (naive, xavier) in pairs.items())
+    slower = all(naive > 1.5 * xavier for naive, xavier in pairs.values())
+    return seen(slower), f"layers: steps of N(0, 1) to steps of Xavier; {text}"
 
 
 def _depth_more(documents: Documents) -> tuple[Seen, str]:
-    times = [
-        _steps(documents, f"depth{n}", "normal:1") / _steps(documents, f"depth{n}", "xavier_normal") for n in DEPTHS
-    ]
+    times = [naive / xavier for naive, xavier in _depths(documents).values()]
     grows = all(a <= b for a, b in pairwise(times))
     return (
         seen(grows, times[0] < times[-1]),
@@ -138,7 +142,7 @@ def _shown(value: float, digits: int = 0) -> str:
     return f"{value:.{digits}f}" if math.isfinite(value) else "never"
 
 
-def _kind(name: str) -> Any:
+def _kind(name: str) -> Callable[[Documents], tuple[Seen, str]]:
     def judge(documents: Documents) -> tuple[Seen, str]:
         naive = _steps(documents, name, "normal:0.05")
         recommended = {

@@ -27,6 +27,11 @@ def _saturated(documents: Documents, name: str, scheme: str) -> list[float]:
     return [signal["saturated"] for signal in signals(documents, name, scheme)[:-1]]
 
 
+def _growth(documents: Documents, name: str, scheme: str) -> float:
+    """Of the mean square of the pre-activations a layer, from the second hidden layer to the last."""
+    return growth([signal["mean_square"] for signal in signals(documents, name, scheme)[1:-1]])
+
+
 def _small_tanh(documents: Documents) -> tuple[Seen, str]:
     stds = _stds(documents, "tanh", "normal:0.01")
     return seen(stds[-1] < 1e-3 * stds[0]), f"std {stds[0]:.2g} in the first layer, {stds[-1]:.2g} in the fifth"
@@ -110,27 +115,24 @@ def _constant_scale(documents: Documents) -> tuple[Seen, str]:
 
 
 def _relu_naive(documents: Documents) -> tuple[Seen, str]:
-    factor = growth([s["mean_square"] for s in signals(documents, "relu", "normal:0.01")[1:-1]])
+    factor = _growth(documents, "relu", "normal:0.01")
     return seen(
         factor < 0.1
     ), f"the mean square is multiplied by {factor:.2g} a layer, as 100 x 0.01² / 2 = 0.005 foretells"
 
 
 def _relu_xavier(documents: Documents) -> tuple[Seen, str]:
-    factor = growth([s["mean_square"] for s in signals(documents, "relu", "xavier_normal")[1:-1]])
+    factor = _growth(documents, "relu", "xavier_normal")
     return seen(abs(factor - 0.5) < 0.1), f"the mean square is multiplied by {factor:.2g} a layer"
 
 
 def _relu_he(documents: Documents) -> tuple[Seen, str]:
-    factor = growth([s["mean_square"] for s in signals(documents, "relu", "he_normal")[1:-1]])
+    factor = _growth(documents, "relu", "he_normal")
     return seen(abs(factor - 1) < 0.15), f"by {factor:.2g} a layer"
 
 
 def _leaky_slope(documents: Documents) -> tuple[Seen, str]:
-    plain, own = (
-        growth([s["mean_square"] for s in signals(documents, "leaky", scheme)[1:-1]])
-        for scheme in ("he_normal", "he_normal:fan_in,0.2")
-    )
+    plain, own = (_growth(documents, "leaky", scheme) for scheme in ("he_normal", "he_normal:fan_in,0.2"))
     return seen(
         own < plain and abs(own - 1) < 0.15, own < plain
     ), f"by {own:.2g} a layer; without the slope by {plain:.2g}"

@@ -34,7 +34,7 @@ def _residual(net: Net, sizes: Sizes, style: Style, values: Values) -> ModelProt
 
 
 def _lstm(net: Net, sizes: Sizes, style: Style, values: Values) -> ModelProto:
-    return lstm(net, (sizes.first[0], sizes.first[1]), sizes.widths, sizes.last, values, style)
+    return lstm(net, (sizes.first[0], sizes.first[1]), sizes.widths, sizes.last, style, values)
 
 
 def _transformer(net: Net, sizes: Sizes, style: Style, values: Values) -> ModelProto:

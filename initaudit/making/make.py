@@ -23,7 +23,6 @@ from initaudit.making.sizes import read_sizes
 from initaudit.making.style import Style
 from initaudit.making.values import Shape, Values
 from initaudit.model.load import load_model, private_copy
-from initaudit.probe.plan import ProbeOptions
 from initaudit.redrawing.draw import TABLE
 from initaudit.redrawing.positions import set_values
 from initaudit.redrawing.redraw import redraw
@@ -70,20 +69,20 @@ def drawn(proto: ModelProto, options: MakeOptions) -> ModelProto:
         every=True,
         force=True,
     )
-    report = audit(proto, Config(probe="none", context="fresh", seed=options.seed))
+    model = load_model(proto)
+    report = audit(model, Config(probe="none", context="fresh", seed=options.seed))
     assert report.audit is not None
     check_layers(report, recipe)
-    model = private_copy(load_model(proto))
-    inputs = ProbeOptions(mode="forward", seed=options.seed)
-    _, refusals, contents = redraw(model, choose(report, recipe), options.seed, recipe, inputs=inputs)
-    for refusal in refusals:
-        raise UsageError(f"scheme: {refusal.layer} cannot be drawn by it: {refusal.reason}")
+    made = private_copy(model)
+    _, refusals, contents = redraw(made, choose(report, recipe), options.seed, recipe)
+    if refusals:
+        raise UsageError(f"scheme: {refusals[0].layer} cannot be drawn by it: {refusals[0].reason}")
     for identity, tensor in contents.tensors.items():
         values = contents.values[identity]
         if not (np.abs(values) <= np.finfo(np.float32).max).all():
             raise UsageError(f"scheme: {tensor.name} would not fit float32")
         set_values(tensor, values)
-    return model.proto
+    return made.proto
 
 
 def _style(kind: Architecture, options: MakeOptions) -> Style:

@@ -24,8 +24,8 @@ def lstm(
     sequence: tuple[int | str, int],
     hidden: Sequence[int],
     classes: int,
+    style: Style,
     values: Values,
-    style: Style | None = None,
 ) -> ModelProto:
     """Gates stand in the order i, o, f, c; of the biases first those of the inputs, then the recurrent ones.
 
@@ -34,9 +34,9 @@ def lstm(
         sequence: steps (text leaves them free) and features of each.
         hidden: units of each layer.
         classes: of the dense layer at the end.
+        style: whose dropout stands in front of the last layer; the cells have activations of their own, whatever it says.
         values: of the weights, asked for the inputs' (`rnn.0.W`), the recurrent ones (`rnn.0.R`) and the dense layer's (`fc`); the bias of
             `rnn.0.B` has eight values a unit.
-        style: whose dropout stands in front of the last layer.
     """
     features = sequence[1]
     x = net.op("Transpose", net.input("input", ["batch", *sequence]), perm=[1, 0, 2])
@@ -50,6 +50,6 @@ def lstm(
         axis = net.constant([0 if last else 1], np.int64)
         x = net.op("Squeeze", final if last else states, axis, scope=where)
         features = units
-    x = x if style is None else style.dropped(net, x, "/drop")
+    x = style.dropped(net, x, "/drop")
     weight = values.weight("fc", (classes, features))
     return net.model(net.linear(x, "fc", weight, values.bias("fc", weight.shape)), ["batch", classes])

@@ -62,8 +62,8 @@ def residual(
     return classifier(net, x, head, values.bias("fc", head.shape), style)
 
 
-def classifier(net: Net, x: str, weight: Array, bias: Array | None, style: Style | None = None) -> ModelProto:
-    """Global average pooling and a linear head."""
+def classifier(net: Net, x: str, weight: Array, bias: Array | None, style: Style) -> ModelProto:
+    """Global average pooling and a linear head, with the dropout of the style between them."""
     x = net.op("Flatten", net.op("GlobalAveragePool", x, scope="/pool"), scope="", axis=1)
-    x = x if style is None else style.dropped(net, x, "/drop")
+    x = style.dropped(net, x, "/drop")
     return net.model(net.linear(x, "fc", weight, bias), ["batch", len(weight)])

@@ -33,6 +33,7 @@ CHANNELS, BLOCKS = 16, 3  # of the residual networks
 FEATURES, HIDDEN = 32, 48  # of the recurrent networks
 VOCABULARY, TOKENS, WIDTH, HEADS = 120, 16, 48, 4  # of the transformers
 RELU = Style(activate=read_activation("relu"))
+CELLS = Style(activate=read_activation("linear"))  # nothing stands behind the cells of a recurrent layer
 BERT_STD = 0.02  # Devlin et al. 2019 and Radford et al. 2019: N(0, 0.02) everywhere
 
 
@@ -78,7 +79,7 @@ def resnet_fixup(name: str) -> ModelProto:
         y = net.conv(shifted(y, prefix, "2a"), f"{prefix}.conv2", np.zeros(shape), pads=[1, 1, 1, 1])
         y = net.op("Mul", y, net.weight(f"{prefix}.scale", np.ones(1)), scope=scope)
         x = net.op("Relu", net.op("Add", shifted(y, prefix, "2b"), x, scope=scope), scope=f"{scope}/relu")
-    return classifier(net, x, np.zeros((10, CHANNELS)), np.zeros(10))
+    return classifier(net, x, np.zeros((10, CHANNELS)), np.zeros(10), RELU)
 
 
 def autoencoder(name: str) -> ModelProto:
@@ -130,7 +131,7 @@ def sequence_classifier(name: str, *, careful: bool) -> ModelProto:
         values[2 * HIDDEN : 3 * HIDDEN] = 1.0  # gates stand in the order i, o, f, c
         return values
 
-    return lstm(Net(name), ("time", FEATURES), [HIDDEN], 10, Values(weight=weight, bias=bias))
+    return lstm(Net(name), ("time", FEATURES), [HIDDEN], 10, CELLS, Values(weight=weight, bias=bias))
 
 
 def bert_block(name: str) -> ModelProto:

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from initaudit.judgement.pace import LARGEST, factor_between, quantities, steps_of
+from initaudit.judgement.pace import (
+    ANSWERS,
+    CHAOS,
+    GROWTH,
+    LARGEST,
+    SIZE,
+    SUFFICES,
+    factor_between,
+    quantities,
+    steps_of,
+)
 from tests.judgement.test_dynamics import layer, network
 
 HEALTHY = network(*[layer(kernel=10.0, weight_square=10.0, count=1000) for _ in range(4)])
@@ -27,6 +38,21 @@ def test_the_quantities_are_logarithms_and_sizes() -> None:
     )
 
     assert quantities(start) == pytest.approx((math.log(136 / 36), 1.0, 5.0, 0.2))
+
+
+def test_the_size_of_weights_is_a_geometric_mean() -> None:
+    """One layer with rms 10 and one with 0.1 are as large as two with 1; those of zeros are left out."""
+    start = network(*[layer(weight_square=size, count=1000) for size in (1e5, 10.0, 0.0)])
+
+    assert quantities(start)[-1] == pytest.approx(1.0)
+
+
+def test_the_page_on_the_method_has_the_constants() -> None:
+    """As they are in use."""
+    page = Path(__file__).parents[2] / "docs" / "method.md"
+    terms = f"{GROWTH:g} ln(1 + {SUFFICES:g} / contrast kernel) + {CHAOS:g} ln(roughness) + {ANSWERS:g} rms(answers) + {SIZE:g} rms(W)"
+
+    assert f"    1 + {terms}\n" in page.read_text("utf-8")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from pathlib import Path
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -14,7 +17,7 @@ from initaudit.activations.named import closed_form
 from initaudit.config import Config
 from initaudit.errors import UsageError
 from initaudit.making.activation import ACTIVATIONS, WITH_NUMBER, read_activation
-from initaudit.making.architectures import ARCHITECTURES
+from initaudit.making.architectures import ARCHITECTURES, Architecture
 from initaudit.making.net import Net
 
 SMALL = {
@@ -53,6 +56,57 @@ def test_a_network_is_valid_runs_and_is_the_same_every_time(name: str):
         name, SMALL[name], norm=norm, dropout=0.5
     ).SerializeToString(deterministic=True)
     assert made != initaudit.make(name, SMALL[name], norm=norm, dropout=0.5, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "norm", "operators"),
+    [
+        ("mlp", "layer", {"Gemm": 3, "LayerNormalization": 2, "Relu": 2, "Dropout": 2}),
+        ("conv", "batch", {"Conv": 3, "BatchNormalization": 3, "Relu": 3, "MaxPool": 1, "Dropout": 1, "Gemm": 1}),
+        ("residual", "batch", {"Conv": 8, "BatchNormalization": 7, "Relu": 7, "Add": 3, "Dropout": 1, "Gemm": 1}),
+        ("residual", "none", {"Conv": 8, "BatchNormalization": 0, "Relu": 7, "Add": 3, "Dropout": 1, "Gemm": 1}),
+        ("lstm", "none", {"LSTM": 2, "Dropout": 1, "Gemm": 1}),
+        ("transformer", "layer", {"LayerNormalization": 5, "Erf": 2, "Softmax": 2, "Dropout": 4}),
+    ],
+)
+def test_norm_activation_and_dropout_stand_where_they_belong(name: str, norm: str, operators: dict[str, int]):
+    """Behind every hidden layer norm and activation; the skip connection that changes the width has neither."""
+    made = initaudit.make(name, SMALL[name], norm=norm, dropout=0.5)
+
+    counted = Counter(node.op_type for node in made.graph.node)
+    assert {operator: counted[operator] for operator in operators} == operators
+
+
+def test_a_convolution_has_no_bias_in_front_of_a_norm():
+    """That would take it out, and adds its own."""
+    normed, plain = (weights(initaudit.make("residual", SMALL["residual"], norm=norm)) for norm in ("batch", "none"))
+
+    assert [name for name in normed if name.endswith(("conv1.bias", "conv2.bias", "downsample.bias"))] == []
+    assert len([name for name in plain if name.endswith("bias")]) == 8 + 1
+
+
+def test_residual_groups_of_one_width_are_halved_too():
+    """The skip connection has a convolution wherever either the width or the sides change."""
+    made = initaudit.make("residual", "2x8x8,4x2,4,3")
+
+    assert np.isfinite(run(made)).all()
+    assert [name for name in weights(made) if "downsample" in name] == ["blocks.2.downsample.weight"]
+
+
+def test_the_weights_of_all_layers_together_are_bounded(monkeypatch: pytest.MonkeyPatch):
+    """12 x 8 and 8 x 8 are more than 150, neither alone is."""
+    monkeypatch.setattr("initaudit.making.make.LARGEST", 150)
+
+    with pytest.raises(UsageError, match="more than 150 weights"):
+        initaudit.make("mlp", SMALL["mlp"])
+
+
+@pytest.mark.parametrize("kind", ARCHITECTURES.values(), ids=ARCHITECTURES)
+def test_the_page_says_how_the_sizes_are_written(kind: Architecture):
+    """Those of each architecture, and the usual ones."""
+    page = Path(__file__).parents[2] / "docs" / "making.md"
+
+    assert f"| `--{kind.name}` | `{kind.form}` | `{kind.sizes}` |" in page.read_text("utf-8")
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
@@ -135,6 +189,7 @@ def test_schemes_hold_for_the_layers_that_they_name():
         ("mlp", "99999,99999,9", {}, "more than 67108864 weights"),
         ("mlp", "9,9,9", {"activation": "rellu"}, "did you mean relu?"),
         ("mlp", "9,9,9", {"activation": "elu:-1"}, "must be above 0"),
+        ("mlp", "9,9,9", {"activation": "elu:1e7"}, "at most 1e+06 in size"),
         ("lstm", "4x3,2,2", {"activation": "tanh"}, "activations of their own"),
         ("lstm", "4x3,2,2", {"norm": "batch"}, "norm of lstm is none"),
         ("lstm", "4x3,2,2", {"scheme": "*W*=pca"}, "cannot be drawn by it"),
@@ -142,6 +197,7 @@ def test_schemes_hold_for_the_layers_that_they_name():
         ("mlp", "9,9,9", {"scheme": "foo*=zeros"}, "has no layer 'foo*'"),
         ("mlp", "9,9,9", {"scheme": "normal:1e39"}, "would not fit float32"),
         ("mlp", "9,9,9", {"bias": "keep"}, "neither auto nor none nor a number"),
+        ("mlp", "9,9,9", {"bias": 1e31}, "at most 1e+30 in size"),
         ("mlp", "9,9,9", {"dropout": 1}, "below 1"),
         ("mlp", "9,9,9", {"seed": -1}, "at least 0"),
     ],
