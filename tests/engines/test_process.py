@@ -38,6 +38,15 @@ def test_a_worker_serves_one_task_after_another():
     assert told == ["counting"]
 
 
+def test_a_worker_that_ended_while_it_waited_costs_no_task():
+    """Whatever ended it: the next task has another."""
+    waiting = do(task(deeds.number))
+    os.kill(waiting, signal.SIGKILL)
+    os.waitid(os.P_PID, waiting, os.WEXITED | os.WNOWAIT)
+
+    assert do(task(deeds.number)) != waiting
+
+
 def test_an_error_of_the_documented_tree_is_raised_as_it_is():
     """The worker goes on."""
     before = do(task(deeds.number))
