@@ -112,6 +112,15 @@ def test_memory_is_limited():
 
 
 @LINUX
+def test_memory_is_limited_together_with_what_the_worker_held_before():
+    """Then no allocation fails, and the worker is ended by whoever looks at it while it works."""
+    discard()
+
+    with pytest.raises(LostWorker, match="needed more than 48 MiB of memory while holding; raise --max-memory"):
+        do(task(deeds.hold, 42 << 20, memory=48 << 20, seconds=10.0))
+
+
+@LINUX
 def test_a_limit_holds_for_its_task_alone():
     """The next one may have more."""
     with pytest.raises(LostWorker):
