@@ -91,7 +91,15 @@ def peak(command: Sequence[str]) -> int:
     return most
 
 
-def cost(models: int, probes: Sequence[str], repeats: int) -> None:
+def make_folder(folder: Path, models: int) -> Path:
+    """A folder of so many networks."""
+    folder.mkdir()
+    for i in range(models):
+        make(folder / f"{i}.onnx", i)
+    return folder
+
+
+def cost(models: int, probe: str, repeats: int) -> None:
     """Print the table."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
     ways = {
@@ -99,32 +107,23 @@ def cost(models: int, probes: Sequence[str], repeats: int) -> None:
         "local": lambda folder, store: ["fleet", "run", folder, "--store", str(store)],
         "dask": lambda folder, store: ["fleet", "run", folder, "--store", str(store), "--engine", "dask"],
     }
+    sizes = (models // 4, models)
+    used: dict[str, list[float]] = {way: [float("inf"), float("inf")] for way in ways}
     with tempfile.TemporaryDirectory() as made:
-        for probe in probes:
-            count = models if probe == "none" else models // 5
-            folders = []
-            for size in (count // 4, count):
-                folders.append(Path(made, f"{probe}-{size}"))
-                folders[-1].mkdir()
-                for i in range(size):
-                    make(folders[-1] / f"{i}.onnx", i)
-            used: dict[str, list[float]] = {way: [float("inf"), float("inf")] for way in ways}
-            for repeat in range(repeats):
-                for way, command in ways.items():
-                    for i, folder in enumerate(folders):
-                        store = Path(made, f"store-{way}-{repeat}-{i}-{probe}")
-                        words = [*command(str(folder), store), "-q", "--isolated", "--probe", probe]
-                        used[way][i] = min(used[way][i], processor_time(words))
-                        shutil.rmtree(store, ignore_errors=True)
-            sizes = (count // 4, count)
-            each = {way: (most - few) / (sizes[1] - sizes[0]) for way, (few, most) in used.items()}
-            print(f"probe {probe}, {count} models (bar {COST[probe]})")
-            for way, (_, most) in used.items():
-                start = most - each[way] * count
-                ratios = f"{each[way] / each['check']:.2f} x check a model, {most / used['check'][1]:.2f} x in all"
-                print(
-                    f"  {way:6} {1000 * each[way]:7.1f} ms a model, {start:5.2f} s to start, {most:7.2f} s in all: {ratios}"
-                )
+        folders = [make_folder(Path(made, f"{size}"), size) for size in sizes]
+        for repeat in range(repeats):
+            for way, command in ways.items():
+                for i, folder in enumerate(folders):
+                    store = Path(made, f"store-{way}-{repeat}-{i}")
+                    words = [*command(str(folder), store), "-q", "--isolated", "--probe", probe]
+                    used[way][i] = min(used[way][i], processor_time(words))
+                    shutil.rmtree(store, ignore_errors=True)
+    each = {way: (most - few) / (sizes[1] - sizes[0]) for way, (few, most) in used.items()}
+    print(f"probe {probe}, {models} models (bar {COST[probe]})")
+    for way, (_, most) in used.items():
+        start = most - each[way] * models
+        ratios = f"{each[way] / each['check']:.2f} x check a model, {most / used['check'][1]:.2f} x in all"
+        print(f"  {way:6} {1000 * each[way]:7.1f} ms a model, {start:5.2f} s to start, {most:7.2f} s in all: {ratios}")
 
 
 def machine() -> float:
@@ -144,10 +143,7 @@ def speed(models: int, probe: str, repeats: int, engine: str) -> None:
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
     best = 0.0
     with tempfile.TemporaryDirectory() as made:
-        folder = Path(made, "models")
-        folder.mkdir()
-        for i in range(models):
-            make(folder / f"{i}.onnx", i)
+        folder = make_folder(Path(made, "models"), models)
         for repeat in range(repeats):
             room = machine()
             walls, processor = [], []
@@ -203,19 +199,21 @@ def main() -> None:
     """What the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("cost", "speed", "memory"))
-    parser.add_argument("--models", type=int, default=200, help="of the cost without a probe; a fifth of it with")
+    parser.add_argument("--models", type=int, default=200, help="without a probe; a fifth of them with")
     parser.add_argument("--engine", default="local", help="of the speed")
     parser.add_argument("--probe", choices=tuple(COST), action="append", help="default: both")
     parser.add_argument("--repeats", type=int, default=REPEATS, help="the least time of so many counts")
     parser.add_argument("--rows", type=int, default=300)
     given = parser.parse_args()
-    if given.what == "cost":
-        cost(given.models, given.probe or list(COST), given.repeats)
-    elif given.what == "speed":
-        for probe in given.probe or list(COST):
-            speed(given.models if probe == "none" else given.models // 5, probe, given.repeats, given.engine)
-    else:
+    if given.what == "memory":
         memory(given.rows)
+        return
+    for probe in given.probe or list(COST):
+        models = given.models if probe == "none" else given.models // 5
+        if given.what == "cost":
+            cost(models, probe, given.repeats)
+        else:
+            speed(models, probe, given.repeats, given.engine)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ def command(sources: tuple[str, ...], store: str, **options: Any) -> int:
     """
     from initaudit.cli.auditing import inputs_with_shapes, tell_unused
     from initaudit.cli.fleet_following import EXIT_UNFINISHED, followed
+    from initaudit.cli.gate import EXIT_ERROR
     from initaudit.cli.output import command_line
     from initaudit.engines.local import Local
     from initaudit.errors import UsageError
@@ -61,4 +62,4 @@ def command(sources: tuple[str, ...], store: str, **options: Any) -> int:
     if code >= EXIT_UNFINISHED or not (unused := unfitted(kept, record, inputs_with_shapes(settings))):
         return code
     tell_unused(unused)
-    return 2
+    return EXIT_ERROR

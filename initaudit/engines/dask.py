@@ -245,15 +245,12 @@ def _results(future: Any, bundled: int) -> list[Any]:
 
     if future.status == "cancelled":
         raise LostEngine(GONE)
-    lost: InitauditError
     try:
-        found: list[Any] = future.result()
-    except KilledWorker as error:
-        lost = LostWorker(f"its Dask worker was lost: {error}")
+        return list(future.result())
     except UsageError:
         raise
+    except KilledWorker as error:
+        lost = LostWorker(f"its Dask worker was lost: {error}")
     except Exception as error:  # noqa: BLE001  whatever Dask, or its serialisation, raises
         lost = LostWorker(f"its Dask worker failed: {type(error).__name__}: {error}")
-    else:
-        return found
     return [lost] * bundled

@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
-
 from initaudit.errors import UnsupportedWeight
+from initaudit.model.digest import raw
 from initaudit.model.stored import VALUE_FIELDS, clear_values, stored_tensors
 from initaudit.model.tensors import tensor_from_proto
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    import numpy as np
     from google.protobuf.message import Message
     from onnx import ModelProto
 
@@ -52,5 +52,5 @@ def _without(message: M, names: Collection[str]) -> M:
 def digest_of(values: np.ndarray) -> bytes:
     """The SHA-256 of an array's type, shape and values."""
     digest = hashlib.sha256(f"{values.dtype.name} {values.shape}".encode())
-    digest.update(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
+    digest.update(raw(values))
     return digest.digest()

@@ -64,6 +64,14 @@ def allocate(size: int, watch: Watch) -> int:
     return len(bytearray(size))
 
 
+def hold(size: int, watch: Watch) -> None:
+    """Fill memory, and keep it for a minute."""
+    watch.doing("holding")
+    held = bytearray(b"1") * size
+    time.sleep(60)
+    del held
+
+
 def die(number: int, watch: Watch) -> None:
     """As a crash of native code."""
     watch.doing("dying")

@@ -14,6 +14,7 @@ from initaudit.engine import in_order
 from initaudit.engines import dask
 from initaudit.engines.dask import Dask
 from initaudit.errors import InvalidModel, LostWorker
+from initaudit.version import __version__
 from tests.engines import deeds
 from tests.engines.test_local import task
 
@@ -61,6 +62,23 @@ def test_what_a_bundle_has_no_time_for_is_given_back(bundles: list[int], monkeyp
 
     assert results == list(range(20))
     assert max(bundles) == 2
+
+
+def test_a_bundle_goes_no_further_once_the_engine_is_left(monkeypatch: pytest.MonkeyPatch):
+    """What is begun then would have a process that nobody ends."""
+    closing, begun = threading.Event(), []
+
+    def leave(task: Task[Any]) -> None:
+        begun.append(task)
+        closing.set()
+
+    monkeypatch.setattr(dask, "_closing", closing)
+    monkeypatch.setattr(dask, "do", leave)
+    bundle = [task(deeds.number) for _ in range(3)]
+
+    assert dask._attempt(bundle, __version__) == [None]
+    assert dask._attempt(bundle, __version__) == []
+    assert begun == bundle[:1]
 
 
 def test_leaving_in_the_middle_waits_for_no_task():

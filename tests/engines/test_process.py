@@ -38,6 +38,15 @@ def test_a_worker_serves_one_task_after_another():
     assert told == ["counting"]
 
 
+def test_a_worker_that_ended_while_it_waited_costs_no_task():
+    """Whatever ended it: the next task has another."""
+    waiting = do(task(deeds.number))
+    os.kill(waiting, signal.SIGKILL)
+    os.waitid(os.P_PID, waiting, os.WEXITED | os.WNOWAIT)
+
+    assert do(task(deeds.number)) != waiting
+
+
 def test_an_error_of_the_documented_tree_is_raised_as_it_is():
     """The worker goes on."""
     before = do(task(deeds.number))
@@ -100,6 +109,15 @@ def test_memory_is_limited():
     """One allocation beyond the limit fails, and the reason names the option."""
     with pytest.raises(LostWorker, match="needed more than 128 MiB of memory while filling; raise --max-memory"):
         do(task(deeds.allocate, 300 << 20, memory=128 << 20))
+
+
+@LINUX
+def test_memory_is_limited_together_with_what_the_worker_held_before():
+    """Then no allocation fails, and the worker is ended by whoever looks at it while it works."""
+    discard()
+
+    with pytest.raises(LostWorker, match="needed more than 48 MiB of memory while holding; raise --max-memory"):
+        do(task(deeds.hold, 42 << 20, memory=48 << 20, seconds=10.0))
 
 
 @LINUX

@@ -7,7 +7,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,15 @@ import pytest
 
 from initaudit.auditor import examine
 from initaudit.cli import run as command
+from initaudit.engine import Engine
 from initaudit.engines.local import Local
-from initaudit.errors import UsageError
+from initaudit.errors import LostWorker, UsageError
 from initaudit.fleet import planning
+from initaudit.fleet.attempts import begin
 from initaudit.fleet.order import Care
 from initaudit.fleet.place import StoreError
 from initaudit.fleet.plan import Shard
-from initaudit.fleet.run import Run
+from initaudit.fleet.run import MOST_LOSSES, Run
 from initaudit.fleet.store import Store
 from tests.fleet.running import CLOCK_TICKS, fleet, planned, report, statuses, without_times
 from tests.opened import Watch
@@ -318,6 +320,36 @@ def test_two_processes_do_not_write_one_index(models: Path, store: Store):
     with pytest.raises(UsageError, match="another process is at work"):
         next(Run(store, record, Shard(), Care()).rows(Local()))
     first.close()
+
+
+class Losing(Engine):
+    """Whose workers are lost, each after it has begun its task or before."""
+
+    name = "losing"
+
+    def __init__(self, store: Store, *, begun: bool) -> None:
+        self.store, self.begun, self.lost = store, begun, 0
+
+    def run(self, tasks: Iterable[Any], watch: Any = None) -> Iterator[tuple[int, Any]]:
+        """See `Engine.run`."""
+        del watch
+        for i, task in enumerate(tasks):
+            (order,) = task.arguments
+            if self.begun:
+                begin(self.store.place, order.run_id, order.planned.number, "worker", order.care.retries + 1)
+            self.lost += 1
+            yield i, LostWorker("its worker was lost")
+
+
+@pytest.mark.parametrize(("begun", "times"), [(True, 16), (False, MOST_LOSSES)])
+def test_a_model_is_begun_again_as_often_as_is_asked_for(models: Path, store: Store, begun: bool, times: int):
+    """What bounds the losses before any beginning does not count those after one."""
+    engine = Losing(store, begun=begun)
+
+    (row,) = fleet([models / "a.onnx"], store, engine, care=Care(retries=15))
+
+    assert (row.status, row.attempts, engine.lost) == ("crashed", times, times)
+    assert not store.place.names(f"attempts/{store.run().id}")
 
 
 def test_a_model_that_was_begun_too_often_and_never_ended_is_given_up(models: Path, store: Store, examined: list[str]):

@@ -96,6 +96,34 @@ def test_the_version_of_the_operator_set_counts():
     assert load_model(network(unknown, opset=17)).graph.nodes
 
 
+def test_an_input_may_be_left_out_where_one_version_of_the_operator_allows_it():
+    """Scan has its lengths first up to opset 8; the bias of Gemm can be omitted from opset 11 on."""
+    step = helper.make_graph(
+        [helper.make_node("Identity", ["a"], ["b"])],
+        "step",
+        [helper.make_tensor_value_info("a", TensorProto.FLOAT, None)],
+        [helper.make_tensor_value_info("b", TensorProto.FLOAT, None)],
+    )
+    scan = helper.make_node("Scan", ["", "x"], ["y"], num_scan_inputs=1, body=step)
+    gemm = helper.make_node("Gemm", ["x", "w", ""], ["y"])
+
+    assert load_model(network(scan, opset=8)).graph.nodes
+    assert load_model(network(gemm, opset=9)).graph.nodes
+
+
+def test_a_tensor_beside_the_model_has_a_shape_too(tmp_path):
+    """Whatever the file holds, there are not less than no values along an axis."""
+    tensor = TensorProto(name="e", data_type=TensorProto.FLOAT, dims=[-4, -4], data_location=TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value="weights")
+    (tmp_path / "weights").write_bytes(bytes(64))
+    proto = network(helper.make_node("MatMul", ["x", "w"], ["y"]))
+    proto.graph.initializer.append(tensor)
+    (tmp_path / "m.onnx").write_bytes(proto.SerializeToString())
+
+    with pytest.raises(InvalidModel, match=r"tensor 'e': negative dimension in shape \[-4, -4\]"):
+        load_model(tmp_path / "m.onnx")
+
+
 def test_a_function_of_the_model_is_not_judged_as_the_operator_of_its_name():
     """A function may be called like an operator of its domain and take what it likes."""
     call = helper.make_node("Where", ["x"], ["y"], domain="mine")
