@@ -44,10 +44,7 @@ def causes(report: Report, options: FixOptions) -> list[Choice]:
         for audit in layers
         if (choice := strays.get(audit.layer.name) or _cause(audit, named.get(audit.layer.name, ()))) is not None
     ]
-    found = [
-        replace(c, beside=size_beside(c.audit, report.audit)) if c.audit.layer.kind is Kind.EMBEDDING else c
-        for c in found
-    ]
+    found = [replace(choice, beside=size_beside(choice.audit, report.audit)) for choice in found]
     ails = report.verdict.status == "fail" or network_faults(report.active)
     if not found and not options.select and ails and not report.audit.context.has_training:
         found = [choice for audit in layers if (choice := _suspected(audit, report))]
