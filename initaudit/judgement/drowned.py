@@ -58,7 +58,7 @@ def size_beside(layer: LayerAudit, audit: ModelAudit) -> float | None:
     if layer.layer.kind is not Kind.EMBEDDING:
         return None
     sizes = [
-        math.hypot(term.layer.stats.mean, term.layer.stats.std)
+        term.layer.stats.root_mean_square
         for term in _terms(audit).get(layer.layer.name, [])
         if term.layer is not layer
         and _is_table(term.layer)
@@ -88,7 +88,7 @@ def _is_table(layer: LayerAudit) -> bool:
 
 def _size(layer: LayerAudit) -> float | None:
     if _is_table(layer):
-        return math.hypot(layer.stats.mean, layer.stats.std)
+        return layer.stats.root_mean_square
     return None if layer.signal is None else math.sqrt(layer.signal.mean_square)
 
 

@@ -91,7 +91,7 @@ def _drowned(audit: LayerAudit) -> int:
 def _reach(audit: LayerAudit) -> float:
     """What is added to the bias of a layer, or to the shift of a norm, hardly ever exceeds it; 0 where that is not known."""
     if audit.layer.kind is Kind.NORM:
-        return DECISIVE * math.hypot(audit.stats.mean, audit.stats.std)
+        return DECISIVE * audit.stats.root_mean_square
     return reach_of(audit) if audit.layer.kind.is_drawn else 0.0
 
 
