@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from initaudit.auditor import audit
-from initaudit.fixing.lazily import Lazily
 from initaudit.fixing.record import fix_of, write_record
 from initaudit.memory import give_back
 from initaudit.model.digest import digest
@@ -111,9 +110,10 @@ class Candidate:
         held = {name for _, name in self.touched}
         return frozenset(copy for copy, stored in self.split.items() if copy in held or stored in held)
 
-    def values(self) -> Mapping[Key, np.ndarray]:
-        """The new values of every touched tensor, in its own type."""
-        return Lazily({key: tensor.array for key, tensor in tensors(self.model) if key in self.touched})
+    @property
+    def renewed(self) -> dict[Key, Tensor]:
+        """Every touched tensor, with its new values."""
+        return {key: tensor for key, tensor in tensors(self.model) if key in self.touched}
 
 
 def tensors(model: Model) -> Iterator[tuple[Key, Tensor]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from initaudit.findings import Remedy, Severity, fix_acts_on
 from initaudit.fixing.named import check_layers
 from initaudit.initialisation.spelling import AUTO
-from initaudit.judgement.drowned import drowns, size_beside
+from initaudit.judgement.drowned import drowning, size_beside
 from initaudit.judgement.score import SUFFICES
 from initaudit.judgement.table_rows import rows_are_equal
 from initaudit.kind import Kind
@@ -65,7 +65,7 @@ def choose(report: Report, options: FixOptions) -> list[Choice]:
                     centred_gain=gain,
                     bias_alone=codes == {BIAS_OFF} and not (options.every or options.asks_for(facts)),
                     keeps_bias=facts.kind is Kind.NORM and not (layer.bias is not None and layer.bias.nonfinite),
-                    beside=size_beside(layer, report.audit) if facts.kind is Kind.EMBEDDING else None,
+                    beside=size_beside(layer, report.audit),
                 )
             )
         elif options.every or (options.layers and not options.select):
@@ -82,11 +82,9 @@ def is_mild(findings: Sequence[Finding], report: Report, options: FixOptions) ->
     """Whether all that is held against a layer is a scale which the network learns well with; a table that drowns another is more than that."""
     assert report.audit is not None
     learning = report.audit.trainability
-    by_name = {a.layer.name: a for a in report.audit.layers}
-    if any(f.layer in by_name and drowns(by_name[f.layer], report.audit) is not None for f in findings):
-        return False
     well = learning is not None and learning.score >= ENOUGH and not options.select
-    return well and all(f.code in OF_SCALE and f.severity is not Severity.ERROR for f in findings)
+    of_scale = all(f.code in OF_SCALE and f.severity is not Severity.ERROR for f in findings)
+    return well and of_scale and not any(f.layer in drowning(report.audit) for f in findings)
 
 
 def allowed(chosen: Sequence[Choice], report: Report, options: FixOptions) -> tuple[list[Choice], list[Refusal]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -155,10 +154,10 @@ def _judged_before(after: Report, before: Report) -> Report:
 def _write(source: Source, found: Candidate, target: Path, config: Config, options: FixOptions) -> tuple[Path, ...]:
     """Put the new values of the candidate into what it came from."""
     model = split(load_model(_private_copy(source)), found.needed)
-    values = found.values()
-    touched = {key: tensor for key, tensor in tensors(model) if key in values}
-    assert touched.keys() == values.keys()
-    changed = Lazily({id(tensor): partial(values.__getitem__, key) for key, tensor in touched.items()})
+    new = found.renewed
+    touched = {key: tensor for key, tensor in tensors(model) if key in new}
+    assert touched.keys() == new.keys()
+    changed = Lazily({id(tensor): new[key].array for key, tensor in touched.items()})
     own = {id(tensor): tensor for tensor in touched.values()}
     return tuple(write_recorded(model, target, changed, own, found.changes, seed=config.seed, recipe=options))
 

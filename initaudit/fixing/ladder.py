@@ -104,14 +104,13 @@ def _chain(here: Candidate, config: Config, options: FixOptions) -> Candidate | 
         return None
     plain = best.report
     for whole in (False, True):
-        heads, learning = head_factors(plain, whole=whole), best.report.verdict.trainability
-        if all(factor == 1.0 for factor in heads.values()) or (whole and learning is not None and learning >= ENOUGH):
+        heads = head_factors(plain, whole=whole)
+        if all(factor == 1.0 for factor in heads.values()) or (whole and _learns_well(best.report)):
             continue
         calm = shaped(heads)
         if calm is not None and _is_no_worse(calm.report, best.report, harm=-HARM if whole else HARM):
             best = calm
-    learning = here.report.verdict.trainability
-    return None if learning is not None and learning >= ENOUGH and departs(best.report) else best
+    return None if _learns_well(here.report) and departs(best.report) else best
 
 
 def _redrawn(
@@ -143,6 +142,11 @@ def _is_no_worse(there: Report, here: Report, *, harm: float) -> bool:
     if after is None or before is None or _errors(there) < _errors(here):
         return True
     return after >= min(before - harm, ENOUGH)
+
+
+def _learns_well(report: Report) -> bool:
+    learning = report.verdict.trainability
+    return learning is not None and learning >= ENOUGH
 
 
 def _errors(report: Report) -> int:

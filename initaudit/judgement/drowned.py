@@ -47,10 +47,18 @@ def drowns(layer: LayerAudit, audit: ModelAudit) -> Term | None:
     return largest if own > DROWNING * largest.size > 0 else None
 
 
+@once_per_audit
+def drowning(audit: ModelAudit) -> frozenset[str]:
+    """Names of the tables that drown what they are added to."""
+    return frozenset(layer.layer.name for layer in audit.layers if drowns(layer, audit) is not None)
+
+
 def size_beside(layer: LayerAudit, audit: ModelAudit) -> float | None:
-    """Root mean square of the largest sound table that is added to the rows of this one; None where there is none."""
+    """Root mean square of the largest sound table that is added to the rows of this one; None where there is none, and of what is no table."""
+    if layer.layer.kind is not Kind.EMBEDDING:
+        return None
     sizes = [
-        math.hypot(term.layer.stats.mean, term.layer.stats.std)
+        term.layer.stats.root_mean_square
         for term in _terms(audit).get(layer.layer.name, [])
         if term.layer is not layer
         and _is_table(term.layer)
@@ -80,7 +88,7 @@ def _is_table(layer: LayerAudit) -> bool:
 
 def _size(layer: LayerAudit) -> float | None:
     if _is_table(layer):
-        return math.hypot(layer.stats.mean, layer.stats.std)
+        return layer.stats.root_mean_square
     return None if layer.signal is None else math.sqrt(layer.signal.mean_square)
 
 

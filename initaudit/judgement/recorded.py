@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from initaudit.errors import UnsupportedWeight
@@ -29,10 +30,11 @@ def with_records(layers: Sequence[LayerAudit], model: ModelProto) -> tuple[Layer
     record = read_record(model)
     drawn = {} if record is None else _drawn(record)
     places: dict[tuple[int, str | None], str] = {}
+    digest_now = cache(_digest)  # a recurrent layer's gates are parts of one tensor
     for audit in layers:
         weight, (name, said, scheme) = audit.layer.weight, drawn.get(audit.layer.name, ("", "", ""))
         tensor = weight.tensors[0] if weight.tensors else None
-        if tensor is not None and tensor.name == name and audit.stats.std > 0 and _digest(tensor) == said:
+        if tensor is not None and tensor.name == name and audit.stats.std > 0 and digest_now(tensor) == said:
             places[id(tensor), weight.part] = scheme
     return tuple(_untrained(audit, places) for audit in layers)
 

@@ -61,7 +61,7 @@ def at_start(audit: LayerAudit) -> bool:
 def is_shut(audit: LayerAudit) -> bool:
     """Whether next to nothing passes the factor, and no start of a gain has made it so small."""
     stats = audit.stats
-    small = not stats.nonfinite and math.hypot(stats.mean, stats.std) < NEGLIGIBLE
+    small = not stats.nonfinite and stats.root_mean_square < NEGLIGIBLE
     return small and (not at_start(audit) or stats.min == 0)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,11 +39,11 @@ def place(layer: Layer, model: Model, weights: np.ndarray, contents: Contents, *
     bias = integer_bias(layer, model)
     fresh = Contents()
     scale, growth = put_quantised(layer.weight, model, weights, fresh)
+    placed = Placed(scale=scale)
     if bias is not None and keep_bias:
         keep_integer_bias(layer, model, growth, fresh)
     elif bias is not None:
         fresh.put(bias, None, np.zeros(bias.size))
+        placed = replace(placed, bias=bias.name, bias_before=float(np.mean(layer.auxiliary["bias"].array())))
     contents.take(fresh)
-    if bias is None or keep_bias:
-        return Placed(scale=scale)
-    return Placed(scale=scale, bias=bias.name, bias_before=float(np.mean(layer.auxiliary["bias"].array())))
+    return placed

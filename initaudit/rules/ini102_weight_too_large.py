@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -46,7 +45,7 @@ class WeightTooLarge(Rule):
         yield from scale_findings(self, layer, audit, self.threshold("ratio"), smaller=False)
         drowned = drowns(layer, audit)
         if drowned is not None:
-            size = math.hypot(layer.stats.mean, layer.stats.std)
+            size = layer.stats.root_mean_square
             yield self.finding(
                 layer,
                 f"The rows have a root mean square of {size:.3g}, {size / drowned.size:.3g} times that of {drowned.layer.layer.title}, which is added to them "

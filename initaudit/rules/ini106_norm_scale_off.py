@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -45,7 +44,7 @@ class NormScaleOff(Rule):
             return
         if facts.input is None or facts.input.is_static:  # weights are normalised (NFNet), to 1 / sqrt(fan_in)
             return
-        size = math.hypot(stats.mean, stats.std)
+        size = stats.root_mean_square
         off = self.threshold("factor")
         smaller = size < 1 / off
         if 1 / off <= size <= off or (smaller and facts.ends_residual_branch):

@@ -140,7 +140,7 @@ def _and_others(together: Sequence[LayerAudit], factors: Sequence[LayerAudit]) -
 def _state(layer: LayerAudit) -> str:
     """What all its values are."""
     stats, norm = layer.stats, layer.layer.kind is Kind.NORM
-    size = stats.min if stats.min == stats.max else math.hypot(stats.mean, stats.std)
+    size = stats.min if stats.min == stats.max else stats.root_mean_square
     what = f"{'norm' if norm else 'gain'}'s {'scale' if norm else 'value'}{'' if stats.min == stats.max else ' (root mean square)'}"
     bias = " and its bias 0" if norm and layer.bias is not None and layer.bias.min == 0 == layer.bias.max else ""
     return f"The {what} is {size:.3g}{bias}" + (f" in all {stats.count} channels" if stats.count > 1 else "")

@@ -80,6 +80,11 @@ class WeightStats:
     """Sum of squares of the weights leaving each input, float64 [copies, inputs]."""
 
     @property
+    def root_mean_square(self) -> float:
+        """Of the finite values."""
+        return math.hypot(self.mean, self.std)
+
+    @property
     def complete(self) -> bool:
         """Whether the block holds the whole tensor."""
         return self.block.size == self.count

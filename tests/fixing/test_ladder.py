@@ -14,9 +14,11 @@ from onnx import helper, numpy_helper
 import initaudit
 from initaudit.cli import run
 from initaudit.errors import FixRefused
-from initaudit.fixing import candidate, fixer
+from initaudit.fixing import candidate, fixer, ladder
 from initaudit.fixing.options import FixOptions
+from initaudit.fixing.rungs import chain
 from initaudit.redrawing import redraw
+from initaudit.redrawing.choice import Choice, Refusal
 from initaudit.redrawing.shaping import LARGEST_SHIFT
 from tests.networks import gated, he, mlp, model, normal, save, trained_like, xavier
 
@@ -326,3 +328,33 @@ def test_of_a_fault_that_stays_no_more_is_said_than_was_tried() -> None:
     reasons = {left.reason for left in result.left if left.severity.value != "info"}
     assert reasons
     assert all("that was tried" in reason and "initaudit compare" in reason for reason in reasons)
+
+
+def test_a_chain_is_not_shaped_in_vain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where layers learn well and rare large inputs alone speak for shaping them, they stay as they are if these make another network of it all the same."""
+    for module in (ladder, chain):
+        monkeypatch.setattr(module, "departs", lambda _: True)
+
+    result, _ = mended(mlp(DEEP, "Tanh", normal(1e-3)), tmp_path)
+
+    assert [step.rung for step in result.steps] == ["layers"]
+
+
+def test_what_a_later_rung_draws_is_refused_no_more() -> None:
+    """A refusal of the rung before was of another change."""
+    report = initaudit.audit(mlp(DEEP), config=initaudit.Config(context="fresh", probe="none"))
+    assert report.audit is not None
+    refusals = tuple(Refusal(layer=f"/fc{k}/Gemm", reason="") for k in (1, 2))
+    start = candidate.Candidate(model=report.audit.model, report=report, refusals=refusals)
+    chosen = [Choice(audit=report.audit.layers[1], reason="")]
+
+    found = start.changed(
+        chosen,
+        initaudit.Config(probe="none"),
+        lambda model: redraw.redraw(model, chosen, 1, FixOptions()),
+        rung="layers",
+        recipe=FixOptions(),
+    )
+
+    assert found is not None
+    assert [refusal.layer for refusal in found.refusals] == ["/fc2/Gemm"]

@@ -180,6 +180,18 @@ def test_a_kept_bias_whose_steps_nothing_tells_forbids_new_weights(tmp_path: Pat
         )
 
 
+def test_a_kept_bias_whose_scale_another_bias_shares_forbids_new_weights(tmp_path: Path) -> None:
+    """The other one would change with it."""
+    proto = quantised(biases=True)
+    next(node for node in proto.graph.node if node.input[0] == "fc1.bias.q").input[1] = "fc0.bias.s"
+    path = save(proto, tmp_path / "m.onnx")
+
+    with pytest.raises(FixRefused, match=r"scale of the bias fc0\.bias\.s is read in 2 places"):
+        initaudit.fix(
+            path, tmp_path / "out.onnx", config=initaudit.Config(probe="none"), layers="/fc1/Gemm", bias="keep"
+        )
+
+
 def test_a_network_of_integers_is_redrawn_as_a_whole(tmp_path: Path) -> None:
     """Scales a hundred times too small: every layer gets its target, within what 127 steps can tell."""
 

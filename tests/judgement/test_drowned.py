@@ -24,9 +24,13 @@ UNPROBED = {context: Config(context=context, probe="none") for context in ("fres
 
 
 def embedded(
-    edit: Callable[[dict[str, np.ndarray]], None] = lambda _: None, *, added: bool = False, factor: float = 1.0
+    edit: Callable[[dict[str, np.ndarray]], None] = lambda _: None,
+    *,
+    added: bool = False,
+    factor: float = 1.0,
+    scaling: str = "Mul",
 ) -> onnx.ModelProto:
-    """factor * token + position in front of a norm and a layer; positions are looked up, or `added` as they are."""
+    """token * factor + position (token / factor where the scaling is a Div) in front of a norm and a layer; positions are looked up, or `added` as they are."""
     rng = np.random.default_rng(0)
     tensors = {
         "tok.weight": rng.normal(0, 0.02, (TOKENS, WIDTH)),
@@ -41,7 +45,7 @@ def embedded(
     stored.append(numpy_helper.from_array(np.arange(LENGTH), "places"))
     nodes = [
         helper.make_node("Gather", ["tok.weight", "ids"], ["tokens"], "tok"),
-        helper.make_node("Mul", ["tokens", "factor"], ["scaled"]),
+        helper.make_node(scaling, ["tokens", "factor"], ["scaled"]),
         helper.make_node("Gather", ["pos.weight", "places"], ["positions"], "pos"),
         helper.make_node("Add", ["scaled", "pos.weight" if added else "positions"], ["sum"], "pos_add"),
         helper.make_node("LayerNormalization", ["sum", "ln.weight", "ln.bias"], ["normed"], "ln"),
@@ -98,6 +102,29 @@ def test_positions_that_drown_the_tokens_are_an_error(context: str, added: bool)
 def test_starts_in_use_drown_nothing(edit: Callable[[dict[str, np.ndarray]], None], factor: float) -> None:
     """N(0, 1) beside N(0, 0.02), and tokens multiplied by the root of the width."""
     assert codes(embedded(edit, factor=factor), "fresh") == set()
+
+
+def test_a_divisor_in_front_of_the_sum_counts() -> None:
+    """Tokens divided by a thousandth are as large as positions a thousand times theirs."""
+    divided = embedded(times("pos.weight", 1000.0), factor=0.001, scaling="Div")
+
+    assert codes(divided, "fresh") == set()
+    assert codes(embedded(times("pos.weight", 1000.0), factor=0.001), "fresh") == {("INI102", "error", "pos.weight")}
+
+
+def test_a_norm_that_adds_its_inputs_itself_is_a_sum() -> None:
+    """Optimised transformers hold the Add in it."""
+    proto = embedded(times("pos.weight", 1000.0))
+    (added,) = (node for node in proto.graph.node if node.op_type == "Add")
+    (norm,) = (node for node in proto.graph.node if node.op_type == "LayerNormalization")
+    fused = helper.make_node(
+        "SkipLayerNormalization", [*added.input, *norm.input[1:]], norm.output, "ln", domain="com.microsoft"
+    )
+    proto.graph.node.remove(added)
+    norm.CopyFrom(fused)
+    proto.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+
+    assert codes(proto) == {("INI102", "error", "pos.weight")}
 
 
 @pytest.mark.parametrize("rows", [constant, same_rows])

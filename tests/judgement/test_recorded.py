@@ -84,6 +84,17 @@ def test_the_record_counts_as_long_as_nothing_else_changed_the_values(
     assert bool(untrained(recorded(trained(), *fixes))) is expected
 
 
+def test_what_shares_its_weights_with_a_drawn_layer_is_as_untrained() -> None:
+    """A record names a tied weight once."""
+    tied = mlp([40, 40, 40, 10], draw=trained_like, bias=normal(0.3))
+    tied.graph.node[0].input[1] = "fc1.weight"
+
+    assert untrained(recorded(tied, ("he_normal", "resample", "a", "now"))) == {
+        ("/fc0/Gemm", "train-layer"),
+        ("/fc1/Gemm", "train-layer"),
+    }
+
+
 def test_in_a_fresh_network_a_drawn_layer_is_no_fault() -> None:
     """All are drawn there."""
     report = initaudit.audit(recorded(mlp(WIDTHS), ("he_normal", "resample", "a", "now")), config=STATIC)

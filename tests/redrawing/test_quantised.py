@@ -96,16 +96,20 @@ def test_a_scale_that_shares_nothing_with_what_changes_keeps_its_codes() -> None
     assert np.flatnonzero(now["s"] != ONES / 64).tolist() == [2]
 
 
-def test_a_kept_bias_of_an_integer_operator_is_counted_in_the_new_steps() -> None:
-    """It has no scale of its own: its steps are those of the input times those of the weight."""
+def integer_operator(bias: np.ndarray) -> ModelProto:
+    """A QGemm, whose bias counts in steps of the input's scale, 0.1, times the weight's, 1."""
     names = ["x.q", "x.s", "x.z", "q", "s", "z", "b"]
     stored = {"x.s": np.float32(0.1), "x.z": np.int8(0), "q": CODES.T, "s": ONES, "z": np.zeros(UNITS, np.int8)}
-    stored["b"] = np.arange(-250, 350, 100, dtype=np.int32)
     nodes = [
         helper.make_node("QuantizeLinear", ["x", "x.s", "x.z"], ["x.q"]),
         helper.make_node("QGemm", names, ["y"], "fc", domain="com.microsoft"),
     ]
-    held = load_model(model(nodes, {"x": ["N", INPUTS]}, ["y"], stored))
+    return model(nodes, {"x": ["N", INPUTS]}, ["y"], {**stored, "b": bias.astype(np.int32)})
+
+
+def test_a_kept_bias_of_an_integer_operator_is_counted_in_the_new_steps() -> None:
+    """It has no scale of its own: its steps are those of the input times those of the weight."""
+    held = load_model(integer_operator(np.arange(-250, 350, 100)))
     layer, contents = extract_layers(held).layers[0], Contents()
     bias = layer.auxiliary["bias"]
     before = np.array(bias.array(), np.float64)
@@ -116,7 +120,18 @@ def test_a_kept_bias_of_an_integer_operator_is_counted_in_the_new_steps() -> Non
     now = {t.name: t.array() for _, t in held.graph.tensors()}
 
     assert (now["s"] < 0.01).all()
-    assert (abs(bias.array() - before) <= 0.51 * now["s"] * stored["x.s"]).all()
+    assert (abs(bias.array() - before) <= 0.51 * now["s"] * now["x.s"]).all()
+
+
+def test_a_kept_bias_that_leaves_its_type_forbids_new_weights() -> None:
+    """Steps a thousand times smaller take more of them than 32 bits count."""
+    held = load_model(integer_operator(np.full(UNITS, 10**8)))
+    layer, contents = extract_layers(held).layers[0], Contents()
+
+    with pytest.raises(FixRefused, match="its bias b does not fit into int32"):
+        place(layer, held, np.random.default_rng(0).normal(0, 0.1, (INPUTS, UNITS)), contents, keep_bias=True)
+
+    assert not contents.values
 
 
 def shared_scale() -> ModelProto:

@@ -44,10 +44,7 @@ def causes(report: Report, options: FixOptions) -> list[Choice]:
         for audit in layers
         if (choice := strays.get(audit.layer.name) or _cause(audit, named.get(audit.layer.name, ()))) is not None
     ]
-    found = [
-        replace(c, beside=size_beside(c.audit, report.audit)) if c.audit.layer.kind is Kind.EMBEDDING else c
-        for c in found
-    ]
+    found = [replace(choice, beside=size_beside(choice.audit, report.audit)) for choice in found]
     ails = report.verdict.status == "fail" or network_faults(report.active)
     if not found and not options.select and ails and not report.audit.context.has_training:
         found = [choice for audit in layers if (choice := _suspected(audit, report))]
@@ -94,7 +91,7 @@ def _drowned(audit: LayerAudit) -> int:
 def _reach(audit: LayerAudit) -> float:
     """What is added to the bias of a layer, or to the shift of a norm, hardly ever exceeds it; 0 where that is not known."""
     if audit.layer.kind is Kind.NORM:
-        return DECISIVE * math.hypot(audit.stats.mean, audit.stats.std)
+        return DECISIVE * audit.stats.root_mean_square
     return reach_of(audit) if audit.layer.kind.is_drawn else 0.0
 
 
