@@ -140,7 +140,7 @@ def race(
         base: Draw | None = None
         for scheme in options.schemes:
             progress(f"measuring {scheme}")
-            (one,) = draw(itself, (scheme,), config, options.drawn, predict=True)
+            one = draw(itself, scheme, config, options.drawn, predict=True)
             if one.model is not None and (base is None or len(one.split) > len(base.split)):
                 base = one
             draws.append(lighter(one, len(options.schemes)))
@@ -178,7 +178,7 @@ def _teacher(interface: Interface, itself: Report, config: Config, options: Race
     from initaudit.racing.rewriting import flattened
 
     own = replace(config, seed=config.seed + options.seeds)
-    (teacher,) = draw(itself, (EVERY_TARGET,), own, options.drawn, predict=False)
+    teacher = draw(itself, EVERY_TARGET, own, options.drawn, predict=False)
     if teacher.model is None:
         raise NotTrainable(f"{itself.path}: no teacher can be drawn: {teacher.start.why}")
     session = open_session(flattened(teacher.model), teacher.model.folder)
