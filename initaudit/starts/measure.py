@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from initaudit.config import Config
     from initaudit.fixing.options import FixOptions
     from initaudit.report.report import Report
+
+LARGE = 1 << 24
+"""Bytes of a model from which the weights of one start are given back before the next is drawn. A judgement: it takes some 60 ms, which small ones would feel."""
 
 
 def measure_starts(
@@ -76,6 +80,8 @@ def draw_start(itself: Report, scheme: str, config: Config, drawn: FixOptions) -
     here = Candidate(model=itself.audit.model, report=itself)
     if scheme == AS_IS:
         return here
+    if here.model.bytes_on_disk >= LARGE:
+        gc.collect()  # the start before: nodes and values of its graph hold each other, and with them its weights
     try:
         return _drawn(here, scheme, replace(config, context="fresh"), drawn)
     except UsageError:
