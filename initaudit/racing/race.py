@@ -148,9 +148,8 @@ def _teacher(interface: Interface, itself: Report, config: Config, options: Race
         raise NotTrainable(f"{itself.path}: no teacher can be drawn: {teacher.start.why}")
     session = open_session(flattened(teacher.model), teacher.model.folder)
     size = interface.fixed or FEW
-    count = next(len(a) for n, a in interface.inputs.items() if interface.axes[n] is not None)
     pieces = []
-    for first in range(0, count - count % size, size):
+    for first in range(0, interface.examples // size * size, size):
         batch = batch_of(interface, first, size)
         pieces.append(np.moveaxis(run_session(session, [interface.answer], batch)[0], interface.axis, 0))
     return np.concatenate(pieces)
