@@ -40,7 +40,7 @@ def command(model: str, **options: Any) -> int:
     from initaudit.fixing.options import FixOptions
     from initaudit.format import Format, FormatOptions
     from initaudit.settings.run import Output
-    from initaudit.starts.compare import WIDTH
+    from initaudit.starts.ranking import WIDTH
     from initaudit.starts.schemes import DEFAULT, read_starts
 
     outputs = [Output(file=file) for file in options.pop("files")]

@@ -72,8 +72,9 @@ def command(model: str, **options: Any) -> int:
     from initaudit.format import Format, FormatOptions
     from initaudit.model.load import load_model
     from initaudit.racing.options import RaceOptions, read_settings
-    from initaudit.racing.race import WIDTH, needs_torch, race
+    from initaudit.racing.race import needs_torch, race
     from initaudit.settings.run import Output
+    from initaudit.starts.ranking import WIDTH
     from initaudit.starts.schemes import DEFAULT, read_starts
 
     if model == STDIN:

@@ -81,7 +81,7 @@ def goal(document: Part) -> str:
 def course(document: Part) -> str:
     """How it was trained, in one sentence."""
     race = document["race"]
-    settings = ", ".join(f"{s['optimizer']} {s['rate']:g}" for s in race["settings"])
+    settings = ", ".join(map(setting, race["settings"]))
     chosen = "" if race["target_given"] or race["target"] is None else ", 90 % of the way from chance to the best run"
     draws = "1 draw" if race["seeds"] == 1 else f"{race['seeds']} draws"
     return (
@@ -115,10 +115,9 @@ def _range(outcome: Part) -> str:
     """Fewest and most steps over the draws."""
     if outcome["least"] is None:
         return NOTHING
-    most = (
-        f"{outcome['most']:.0f}" if outcome["most"] is not None else f"({outcome['reached']} of {len(outcome['runs'])})"
-    )
-    return f"{outcome['least']:.0f}-{most}" if outcome["most"] is not None else f"{outcome['least']:.0f} {most}"
+    if outcome["most"] is None:
+        return f"{outcome['least']:.0f} ({outcome['reached']} of {len(outcome['runs'])})"
+    return f"{outcome['least']:.0f}-{outcome['most']:.0f}"
 
 
 def _metric(value: float | None) -> str:

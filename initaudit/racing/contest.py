@@ -136,7 +136,7 @@ class Contest:
         own = next(d for d in self.draws if d.start.scheme == scheme)
         if seed or own.model is None:
             config = replace(self.config, seed=self.config.seed + seed)
-            (own,) = draw(self.itself, (scheme,), config, self.options.drawn, predict=False)
+            own = draw(self.itself, scheme, config, self.options.drawn, predict=False)
         if own.model is None:
             raise NotTrainable(f"{self.itself.path}: {scheme}, draw {seed + 1}: {own.start.why}")
         return own.values(self.trainee.tensors, self.base.split)

@@ -87,21 +87,25 @@ def digits_task(interface: Interface) -> Task:
         values = resized(images, example.shape[1:]).round().clip(0, max(1, int(example.max()))).astype(example.dtype)
     else:
         values = resized((images - images.mean()) / images.std(), example.shape[1:]).astype(example.dtype)
-    count = _classes_of(interface.shape)
     targets: np.ndarray
     if interface.shape == example.shape[1:] and example.dtype.kind not in "iu":
         targets = values
     elif math.prod(interface.shape) == 1:
         targets = ((labels - labels.mean()) / labels.std()).astype(np.float32)
     else:
-        kept = labels < min(count, DIGITS)
+        kept = labels < min(_classes_of(interface.shape), DIGITS)
         values, targets = values[kept], labels[kept]
     return task_of("digits", {name: values}, interface.axes, targets, interface.shape)
 
 
 def _classes_of(shape: tuple[int, ...]) -> int:
     """How many classes an answer of this shape tells apart."""
-    return shape[-1] if len(shape) <= 2 else shape[0]
+    return shape[_class_axis(shape)]
+
+
+def _class_axis(shape: tuple[int, ...]) -> int:
+    """Which axis of an answer counts its classes: behind a line of places, in front of a plane of them."""
+    return len(shape) - 1 if len(shape) <= 2 else 0
 
 
 def resized(images: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -145,7 +149,7 @@ def _along(values: np.ndarray, axis: int, size: int) -> np.ndarray:
 def labels_task(interface: Interface, seed: int) -> Task:
     """Random classes, or random numbers where the network answers with one, for the synthetic inputs: what can only be learned by heart."""
     rng = np.random.default_rng([seed, 1])
-    count, shape = _examples(interface), interface.shape
+    count, shape = interface.examples, interface.shape
     if math.prod(shape) == 1:
         targets: np.ndarray = rng.standard_normal((count, *shape)).astype(np.float32)
     else:
@@ -166,20 +170,10 @@ def teacher_task(interface: Interface, answers: np.ndarray) -> Task:
     values = (answers - answers.mean(0)) / np.where(spread > 0, spread, 1.0)
     targets: Any = values.astype(np.float32)
     if math.prod(interface.shape) > 1 and interface.shape not in _shapes(interface):
-        pooled = (
-            values
-            if values.ndim == 2
-            else values.mean(tuple(range(1, values.ndim - 1)))
-            if values.ndim == 3
-            else values.mean(tuple(range(2, values.ndim)))
-        )
-        targets = pooled.argmax(1)
+        places = set(range(1, values.ndim)) - {1 + _class_axis(interface.shape)}
+        targets = values.mean(tuple(places)).argmax(1)
     return task_of("a teacher network", interface.inputs, interface.axes, targets, interface.shape)
 
 
 def _shapes(interface: Interface) -> set[tuple[int, ...]]:
     return {a.shape[1:] for n, a in interface.inputs.items() if interface.axes[n] is not None}
-
-
-def _examples(interface: Interface) -> int:
-    return next(len(array) for name, array in interface.inputs.items() if interface.axes[name] is not None)

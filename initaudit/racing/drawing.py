@@ -7,19 +7,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from initaudit.fixing.candidate import Candidate, tensors
-from initaudit.starts.measure import draw_starts
+from initaudit.fixing.candidate import tensors
+from initaudit.starts.measure import check_starts, draw_start, start_under
 from initaudit.starts.schemes import AUTO
-from initaudit.starts.start import Start, start_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Mapping
 
     from initaudit.config import Config
     from initaudit.fixing.options import FixOptions
     from initaudit.model.load import Model
     from initaudit.report.report import Report
-
+    from initaudit.starts.start import Start
 
 KEPT = 512 << 20
 """Bytes that the first draws of all starts may take together; beyond, each is drawn again when it is trained. A judgement: a part of what one training takes."""
@@ -44,31 +43,26 @@ class Draw:
         return {name: _plain(held[own].array()) for name, own in stored.items() if own in held}
 
 
-def draw(
-    itself: Report,
-    schemes: Sequence[str],
-    config: Config,
-    drawn: FixOptions,
-    *,
-    predict: bool,
-) -> Iterator[Draw]:
-    """The network under each scheme.
+def draw(itself: Report, scheme: str, config: Config, drawn: FixOptions, *, predict: bool) -> Draw:
+    """The network under a scheme.
 
     Args:
         itself: audit of the network as it is.
-        schemes: as for `initaudit.starts.measure.draw_starts`, which draws them, and so `drawn`.
-        config: options of the audits; its seed decides about the draw.
+        scheme: as for `initaudit.starts.measure.draw_start`, which draws it, and so `drawn`.
+        config: options of the audit; its seed decides about the draw.
         drawn: gain, biases and spared layers.
-        predict: whether the signal of each is measured; where not, it is so only as far as a scheme needs it.
+        predict: whether the signal is measured; where not, it is so only as far as the scheme needs it.
+
+    Raises:
+        UsageError, ProbeError: as for `initaudit.starts.measure.check_starts`.
     """
-    for scheme in schemes:
-        own = config if predict or scheme == AUTO else replace(config, probe="none")
-        for _, there in draw_starts(itself, (scheme,), own, drawn, lambda _: None):
-            if isinstance(there, Candidate):
-                start = start_of(scheme, there.report, changes=there.changes, refusals=there.refusals)
-                yield Draw(start=start, model=there.model, split=there.split)
-            else:
-                yield Draw(start=Start(scheme=scheme, why=there), model=None, split={})
+    check_starts(itself, (scheme,), drawn)
+    own = config if predict or scheme == AUTO else replace(config, probe="none")
+    there = draw_start(itself, scheme, own, drawn)
+    start = start_under(scheme, there)
+    if isinstance(there, str):
+        return Draw(start=start, model=None, split={})
+    return Draw(start=start, model=there.model, split=there.split)
 
 
 def lighter(draw: Draw, count: int) -> Draw:

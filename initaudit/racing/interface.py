@@ -40,6 +40,11 @@ class Interface:
     axis: int
     """Of the answer, that counts examples."""
 
+    @property
+    def examples(self) -> int:
+        """How many the inputs are."""
+        return next(len(array) for name, array in self.inputs.items() if self.axes[name] is not None)
+
 
 def interface_of(model: Model, config: Config, *, examples: int, output: str | None = None) -> Interface:
     """Try the network; arguments and errors as for `_interface`, with the name of the model in front of every message."""

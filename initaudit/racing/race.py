@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -17,9 +17,11 @@ from initaudit.racing.drawing import Draw, draw, lighter
 from initaudit.racing.interface import interface_of
 from initaudit.racing.task import CLASSIFY
 from initaudit.remembering import remembering
+from initaudit.starts.ranking import Ranking
 
 if TYPE_CHECKING:
     from initaudit.config import Config
+    from initaudit.format import Format, FormatOptions
     from initaudit.model.load import Source
     from initaudit.racing.contest import Until
     from initaudit.racing.interface import Interface
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
     from initaudit.racing.trainee import Trainee
     from initaudit.report.report import Report
 
-WIDTH = 120
-"""Columns of the text of `str`. A judgement: all columns of the table fit."""
 MADE = 1024
 """Examples that are made where none are given. A judgement: some batches more than a short race sees, a few megabytes."""
 FEW = 8
@@ -43,46 +43,11 @@ Made: TypeAlias = "Callable[[Draw, Interface, Task], Trainee]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Race:
-    """A network raced from several starts, the fastest first."""
+class Race(Ranking):
+    """A network raced from several starts, the fastest first; `winner` is None where none reached the target."""
 
-    document: Mapping[str, Any]
-    """As `initaudit race --output-format json` prints it."""
-
-    @property
-    def winner(self) -> str | None:
-        """The scheme of the fastest start; None where none reached the target."""
-        scheme: str | None = self.document["winner"]
-        return scheme
-
-    @property
-    def sentence(self) -> str:
-        """Who was the fastest, and who had been expected to be."""
-        told: str = self.document["sentence"]
-        return told
-
-    def to_html(self) -> str:
-        """One self-contained page."""
-        return self._as("html")
-
-    def to_csv(self) -> str:
-        """A row a point of each curve."""
-        return self._as("csv")
-
-    def _repr_html_(self) -> str:
-        """In a notebook: the page, in a frame of its own, so that its styles stay in it."""
-        from html import escape
-
-        return f'<iframe srcdoc="{escape(self.to_html())}" style="width:100%;height:80vh;border:0"></iframe>'
-
-    def __str__(self) -> str:
-        """The table, the fastest first, and who won."""
-        return self._as("text")
-
-    def _as(self, form: str) -> str:
-        from initaudit.format import FormatOptions, find_format
-
-        return find_format(form).race(self.document, FormatOptions(width=WIDTH))
+    def _shown(self, form: Format, looks: FormatOptions) -> str:
+        return form.race(self.document, looks)
 
 
 def needs_torch(device: str = "cpu", *, converter: bool = True) -> None:
@@ -140,7 +105,7 @@ def race(
         base: Draw | None = None
         for scheme in options.schemes:
             progress(f"measuring {scheme}")
-            (one,) = draw(itself, (scheme,), config, options.drawn, predict=True)
+            one = draw(itself, scheme, config, options.drawn, predict=True)
             if one.model is not None and (base is None or len(one.split) > len(base.split)):
                 base = one
             draws.append(lighter(one, len(options.schemes)))
@@ -178,14 +143,13 @@ def _teacher(interface: Interface, itself: Report, config: Config, options: Race
     from initaudit.racing.rewriting import flattened
 
     own = replace(config, seed=config.seed + options.seeds)
-    (teacher,) = draw(itself, (EVERY_TARGET,), own, options.drawn, predict=False)
+    teacher = draw(itself, EVERY_TARGET, own, options.drawn, predict=False)
     if teacher.model is None:
         raise NotTrainable(f"{itself.path}: no teacher can be drawn: {teacher.start.why}")
     session = open_session(flattened(teacher.model), teacher.model.folder)
     size = interface.fixed or FEW
-    count = next(len(a) for n, a in interface.inputs.items() if interface.axes[n] is not None)
     pieces = []
-    for first in range(0, count - count % size, size):
+    for first in range(0, interface.examples // size * size, size):
         batch = batch_of(interface, first, size)
         pieces.append(np.moveaxis(run_session(session, [interface.answer], batch)[0], interface.axis, 0))
     return np.concatenate(pieces)

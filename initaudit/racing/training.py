@@ -16,7 +16,7 @@ from initaudit.racing.curve import WINDOW, Curve
 from initaudit.racing.task import CLASSIFY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from torch import Tensor
 
@@ -96,9 +96,7 @@ def _single(array: np.ndarray) -> np.ndarray:
     return array if array.dtype.kind in "iub" else array.astype(np.float32)
 
 
-def train(
-    course: Course, setting: Setting, seed: int, deadline: float | None, tick: Callable[[int], None] = lambda _: None
-) -> Curve:
+def train(course: Course, setting: Setting, seed: int, deadline: float | None) -> Curve:
     """Train the module as it stands; it is left as training leaves it.
 
     Args:
@@ -106,7 +104,6 @@ def train(
         setting: how.
         seed: of the order of the examples and of dropout.
         deadline: on `time.monotonic`'s clock, when the run is ended.
-        tick: called with the number of each step that is done.
     """
     torch.manual_seed(seed)
     parameters = course.trainee.trained()
@@ -128,7 +125,6 @@ def train(
         metrics.append(float(metric))
         loss.backward()
         optimizer.step()
-        tick(step)
         if deadline is not None and time.monotonic() >= deadline and step < course.steps:
             end = "time"
             break

@@ -75,8 +75,8 @@ def _twin(
     changes, refusals, contents = draw(copy)
     if not changes:
         raise ProbeError(refusals[0].reason if refusals else "no layer can be drawn anew")
-    for key, values in contents.values.items():
-        set_values(contents.tensors[key], values)
+    for key in tuple(contents.values):
+        set_values(contents.tensors[key], contents.values.pop(key))
     extraction = extract_layers(copy)
     probed = probe(copy, extraction.layers, options, deadline=deadline)
     if probed.interrupted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -22,32 +23,34 @@ if TYPE_CHECKING:
     from initaudit.fixing.options import FixOptions
     from initaudit.report.report import Report
 
+LARGE = 1 << 24
+"""Bytes of a model from which the weights of one start are given back before the next is drawn. A judgement: it takes some 60 ms, which small ones would feel."""
+
 
 def measure_starts(
     itself: Report, schemes: Sequence[str], config: Config, drawn: FixOptions, progress: Callable[[str], None]
 ) -> Iterator[Start]:
-    """Each start, in the order of the schemes; see `draw_starts`."""
-    for scheme, there in draw_starts(itself, schemes, config, drawn, progress):
-        if isinstance(there, Candidate):
-            yield start_of(scheme, there.report, changes=there.changes, refusals=there.refusals)
-        else:
-            yield Start(scheme=scheme, why=there)
-
-
-def draw_starts(
-    itself: Report, schemes: Sequence[str], config: Config, drawn: FixOptions, progress: Callable[[str], None]
-) -> Iterator[tuple[str, Candidate | str]]:
-    """Each scheme, and the network drawn by it with its audit, or why there is none.
-
-    The model stays as it is; one copy of it at a time is drawn anew, and no more than that is held.
+    """Each start, in the order of the schemes; one network at a time is drawn anew, and no more than that is held.
 
     Args:
         itself: audit of the network as it is.
-        schemes: `as-is`, `auto` (what `fix` would write; of a network that is not fresh, every layer by its target) or what `fix --scheme`
-            takes, of which several with blanks between count together.
-        config: options of all audits; drawn networks are judged as fresh ones.
-        drawn: gain, biases and spared layers of those that are drawn.
+        schemes: as for `draw_start`, and so `config` and `drawn`.
+        config: options of all audits.
+        drawn: gain, biases and spared layers.
         progress: called with the scheme that is being measured.
+
+    Raises:
+        UsageError, ProbeError: as for `check_starts`.
+    """
+    check_starts(itself, schemes, drawn)
+    for scheme in schemes:
+        if scheme != AS_IS:
+            progress(scheme)
+        yield start_under(scheme, draw_start(itself, scheme, config, drawn))
+
+
+def check_starts(itself: Report, schemes: Sequence[str], drawn: FixOptions) -> None:
+    """Whether the network can be drawn and measured.
 
     Raises:
         UsageError: a scheme names a layer that there is not.
@@ -59,20 +62,39 @@ def draw_starts(
     for scheme in schemes:
         if scheme not in (AS_IS, AUTO):
             check_layers(itself, _all_by(scheme, drawn))
+
+
+def draw_start(itself: Report, scheme: str, config: Config, drawn: FixOptions) -> Candidate | str:
+    """The network drawn by a scheme, with its audit, or why there is none; the model stays as it is.
+
+    Args:
+        itself: audit of the network as it is.
+        scheme: `as-is`, `auto` (what `fix` would write; of a network that is not fresh, every layer by its target) or what `fix --scheme`
+            takes, of which several with blanks between count together; `check_starts` knows nothing against it.
+        config: options of the audit; a drawn network is judged as a fresh one.
+        drawn: gain, biases and spared layers.
+
+    Raises UsageError where an option cannot be followed.
+    """
+    assert itself.audit is not None
     here = Candidate(model=itself.audit.model, report=itself)
-    fresh = replace(config, context="fresh")
-    for scheme in schemes:
-        if scheme == AS_IS:
-            yield AS_IS, here
-            continue
-        progress(scheme)
-        try:
-            there: Candidate | str = _drawn(here, scheme, fresh, drawn)
-        except UsageError:
-            raise
-        except (InitauditError, MemoryError) as error:
-            there = str(error) or "out of memory"
-        yield scheme, there
+    if scheme == AS_IS:
+        return here
+    if here.model.bytes_on_disk >= LARGE:
+        gc.collect()  # the start before: nodes and values of its graph hold each other, and with them its weights
+    try:
+        return _drawn(here, scheme, replace(config, context="fresh"), drawn)
+    except UsageError:
+        raise
+    except (InitauditError, MemoryError) as error:
+        return str(error) or "out of memory"
+
+
+def start_under(scheme: str, there: Candidate | str) -> Start:
+    """What is kept of what `draw_start` gives."""
+    if isinstance(there, str):
+        return Start(scheme=scheme, why=there)
+    return start_of(scheme, there.report, changes=there.changes, refusals=there.refusals)
 
 
 def _all_by(scheme: str, drawn: FixOptions) -> FixOptions:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -114,17 +115,19 @@ def test_images_are_resized_between_their_pixels():
 
 
 def test_digits_fit_the_network():
-    """As many classes as it tells apart; a network that answers with what it is given is to give it back."""
+    """As many classes as it tells apart; a network that answers with what it is given is to give it back, one that answers with a number to say which digit it is."""
     pytest.importorskip("sklearn", reason="scikit-learn is not installed")
     back = Interface(
         inputs={"x": np.zeros((8, 64), np.float32)}, axes={"x": 0}, fixed=None, answer="y", shape=(64,), axis=0
     )
 
     three, same = digits_task(FLAT), digits_task(back)
+    number = digits_task(replace(back, shape=()))
 
     assert set(np.unique(three.targets)) == {0, 1, 2}
     assert (same.kind, same.inputs["x"].shape) == ("regress", (1797, 64))
     assert (same.targets == same.inputs["x"]).all()
+    assert (number.kind, number.targets.shape) == ("regress", (1797,))
 
 
 def test_a_teacher_gives_each_class_its_share():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from importlib.resources import files
 
 import jsonschema
@@ -93,6 +94,18 @@ def test_the_document_says_how_well_it_had_been_foretold():
     assert found["favourite"] == "quick"
     assert found["favourite_times"] == 1.0
     assert 0.5 < found["rank_correlation"] < 1
+
+
+def test_where_none_was_expected_to_learn_there_is_no_favourite():
+    """The first of those that fail is none."""
+    dull = [
+        replace(racer, start=replace(racer.start, verdict={"trainability": 0.1, "slowness": None}))
+        for racer in racers()
+        if racer.start.why is None
+    ]
+
+    assert agreement(dull)["favourite"] is None
+    assert sentence(dull, task(), 0.9).endswith("None had been expected to learn.")
 
 
 def test_the_sentence_names_the_winner_and_the_network_as_it_is():

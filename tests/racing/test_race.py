@@ -134,14 +134,16 @@ def test_what_is_interrupted_shows_the_runs_that_are_finished(monkeypatch: pytes
 
 
 @pytest.mark.usefixtures("torch")
-def test_the_time_is_shared_by_all_runs() -> None:
-    """Every start is seen, however little time there is."""
+def test_the_time_is_shared_by_all_runs(tmp_path: Path) -> None:
+    """Every start is seen, however little time there is; what was cut is not kept as finished."""
+    journal = tmp_path / "journal"
     found = initaudit.race(
-        NETWORK, data(), schemes="as-is,he_normal", seconds=0.05, **{**QUICK, "steps": 100_000}
+        NETWORK, data(), schemes="as-is,he_normal", seconds=0.05, journal=journal, **{**QUICK, "steps": 100_000}
     ).document
     ends = [run["end"] for start in found["starts"] for run in start["outcomes"][0]["runs"]]
 
     assert ends == ["time", "time"]
+    assert len(journal.read_text().splitlines()) == 1
     assert found["race"]["seconds"] < 20
 
 

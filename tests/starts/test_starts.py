@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import numpy as np
@@ -14,10 +16,13 @@ import pytest
 from onnx import numpy_helper
 
 import initaudit
+from initaudit.auditor import audit
 from initaudit.config import Config
 from initaudit.errors import ProbeError, UsageError
 from initaudit.fixing.options import FixOptions
 from initaudit.format import FormatOptions, find_format
+from initaudit.model.graph import Graph
+from initaudit.starts import measure
 from initaudit.starts.compare import Comparison, compare
 from initaudit.starts.schemes import DEFAULT, read_starts
 from initaudit.starts.start import Start
@@ -42,6 +47,13 @@ def start(compared: Comparison, scheme: str):
 def variances(compared: Comparison, scheme: str) -> list[float]:
     """Of the signal at each layer."""
     return [layer["signal"]["variance"] for layer in start(compared, scheme)["layers"]]
+
+
+def graphs() -> list[Graph]:
+    """All that there are."""
+    return [
+        thing for thing in gc.get_objects() if type(thing) is Graph
+    ]  # `isinstance` wakes lazy things of other packages
 
 
 def test_the_textbook_is_confirmed(compared: Comparison):
@@ -156,6 +168,28 @@ def test_a_layer_that_is_not_there_is_a_usage_error(drawn: FixOptions):
     """Instead of a comparison of what was not asked for."""
     with pytest.raises(UsageError, match="no layer 'hed'"):
         compare(NETWORK, ("as-is", "he_normal hed=zeros"), Config(probe="none"), drawn)
+
+
+def test_no_more_than_one_drawn_network_is_held_at_a_time(monkeypatch: pytest.MonkeyPatch):
+    """Twelve schemes take the memory of one: what was drawn before is gone when the next is drawn."""
+    others = graphs()
+    held: list[int] = []
+
+    def drawn(*arguments: Any) -> Any:
+        held.append(len(graphs()))
+        return drawing(*arguments)
+
+    drawing = measure._drawn
+    monkeypatch.setattr(measure, "_drawn", drawn)
+    monkeypatch.setattr(measure, "LARGE", 0)
+    weights_only = Config(probe="none")
+    list(
+        measure.measure_starts(
+            audit(NETWORK, weights_only), ("zeros", "pca", "normal:1"), weights_only, FixOptions(), print
+        )
+    )
+
+    assert held == [len(others) + 1] * 3
 
 
 def test_layers_can_be_left_out(compared: Comparison):

@@ -12,6 +12,7 @@ from jinja2.utils import htmlsafe_json_dumps
 
 from initaudit.formats.page.foretold import picture
 from initaudit.formats.page.page import rendered
+from initaudit.formats.page.starts import MOST_LINES
 from initaudit.formats.page.words import visible
 from initaudit.formats.printing import NOTHING
 from initaudit.formats.race import (
@@ -48,9 +49,6 @@ STYLES = (
     "page/race.css",
     "page/print.css",
 )
-
-MOST_LINES = 16
-"""Starts that are drawn as lines at first; further ones wait behind their buttons. A judgement: more lines are not told apart."""
 
 
 def race_page(document: Part) -> str:
