@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from time import process_time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -144,3 +145,20 @@ def test_values_are_stored_in_the_tensors_own_type(stored: int, field: str) -> N
     assert list(tensor.proto.dims) == [2, 3]
     np.testing.assert_array_equal(numpy_helper.to_array(tensor.proto), new.reshape(2, 3).astype(old.dtype))
     assert not any(len(getattr(tensor.proto, name)) for name in ("float_data", "int32_data", "double_data"))
+
+
+def test_a_value_that_is_read_twice_cannot_be_written() -> None:
+    rows = helper.make_node("Gather", ["w", "rows"], ["W"], axis=0)
+
+    with pytest.raises(FixRefused, match="one stored value stands for several weights"):
+        positions(seen_through(rows, rows=ints(0, 1, 1)))
+
+
+def test_positions_of_a_million_values_take_no_more_than_a_copy_of_some() -> None:
+    """Told by a set of its indices, each of them would cost a microsecond: 17 s of an audit of ViT-B/16."""
+    view = seen_through(*MOVING["transpose"][0], columns=1000, weight=np.ones((1000, 1000), np.float32))
+
+    begin = process_time()
+    positions(view)
+
+    assert process_time() - begin < 0.3
