@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 MAGIC = b"IAP\x01"
@@ -29,7 +29,8 @@ class Frame:
     """`job` from the parent; `progress`, `partial`, `result`, `usage`, `error` or (when it can take another job) `ready` from the child."""
     body: Any
     """Whatever JSON holds; NaN and infinities included."""
-    blobs: tuple[bytes, ...] = ()
+    blobs: list[bytes] = field(default_factory=list)
+    """Whoever has no more need of one takes it out: a model of some size is not held where it is read already."""
 
 
 def write_frame(stream: BinaryIO, frame: Frame) -> None:
@@ -53,7 +54,7 @@ def read_frame(stream: BinaryIO) -> Frame | None:
     raw = _exactly(stream, length)
     try:
         header = json.loads(raw)
-        blobs = tuple(_exactly(stream, size) for size in header["blobs"])
+        blobs = [_exactly(stream, size) for size in header["blobs"]]
         frame = Frame(kind=header["kind"], body=header["body"], blobs=blobs)
     except (ValueError, LookupError, TypeError) as error:
         raise GarbledFrameError from error

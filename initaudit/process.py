@@ -126,6 +126,7 @@ class Process:
         stream: Any = self._process.stdin
         with contextlib.suppress(OSError, ValueError):  # a process that is gone shows itself where it is listened to
             write_frame(stream, frame)
+        frame.blobs.clear()
 
     def _next_frame(self, seconds: float) -> Frame | GarbledFrameError | None:
         """What it said, or None where that was nothing for so long."""

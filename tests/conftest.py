@@ -10,7 +10,7 @@ import json
 import os
 import pickle
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 # Before numpy reads it: the workers share the cores, and idle threads of OpenBLAS spin.
@@ -113,14 +113,16 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def serve(
         body: dict[str, Any],
-        blobs: Sequence[bytes] = (),
+        blobs: list[bytes] | None = None,
         *,
         timeout: float,
         max_memory: int,
         progress: Callable[[str], None] | None = None,
         stop: threading.Event | None = None,
     ) -> dict[str, Any]:
-        answer = job.run_job({**body, "max_memory": max_memory}, blobs, progress or (lambda _: None), lambda _: None)
+        answer = job.run_job(
+            {**body, "max_memory": max_memory}, blobs or [], progress or (lambda _: None), lambda _: None
+        )
         return json.loads(json.dumps(answer))  # as it comes through the pipe
 
     def do(task: Task[Any], progress: Callable[[str], None] | None = None) -> Any:

@@ -75,7 +75,7 @@ class Worker(Process):
     def _done(self, task: Task[T], progress: Callable[[str], None] | None) -> Any:
         self._doing = "starting"
         begun, allowed = time.monotonic(), SLOWEST_START
-        job = Frame(kind="task", body=None, blobs=(pickle.dumps(task, protocol=pickle.HIGHEST_PROTOCOL),))
+        job = Frame(kind="task", body=None, blobs=[pickle.dumps(task, protocol=pickle.HIGHEST_PROTOCOL)])
         self._sender(job).start()
         while True:
             frame = self._next_frame(POLL_SECONDS)

@@ -70,9 +70,9 @@ def _answer(frame: Frame, answers: BinaryIO) -> Frame:
             importlib.import_module(task.imports)
         send("begun", None)
         result = task.work(*task.arguments, watch=watch)
-        return Frame(kind="result", body=None, blobs=(pickle.dumps(result, protocol=pickle.HIGHEST_PROTOCOL),))
+        return Frame(kind="result", body=None, blobs=[pickle.dumps(result, protocol=pickle.HIGHEST_PROTOCOL)])
     except InitauditError as error:
-        return Frame(kind="error", body=None, blobs=(pickle.dumps(error),))
+        return Frame(kind="error", body=None, blobs=[pickle.dumps(error)])
     except MemoryError:
         return Frame(kind="memory", body=None)
     except Exception as error:  # noqa: BLE001  a bug, told in one line by the parent

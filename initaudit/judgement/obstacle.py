@@ -14,6 +14,7 @@ from initaudit.errors import InitauditError
 from initaudit.judgement.dynamics import dynamics_of, log10
 from initaudit.judgement.optimisers import SGD
 from initaudit.judgement.outlook import STEEP_SQUARE, outlook_of
+from initaudit.judgement.recommended import keep, known, way_of
 from initaudit.judgement.score import SUFFICES, TRAINABLE, score_of
 from initaudit.judgement.trainability import trainability
 from initaudit.probe.process import Aborted
@@ -21,10 +22,11 @@ from initaudit.redrawing.misfit import FITS, is_misfit
 from initaudit.redrawing.twin import shaped_twin, to_redraw, twin_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from initaudit.judgement.context import Context
     from initaudit.judgement.outlook import Outlook
+    from initaudit.judgement.recommended import Way
     from initaudit.judgement.slowness import Slowness
     from initaudit.judgement.trainability import Trainability
     from initaudit.measuring.layer_audit import LayerAudit
@@ -101,7 +103,10 @@ def obstacle_to(
     centred = any(choice.centred_gain is not None for choice in chosen)
     failure: InitauditError | MemoryError | None = None
     try:
-        redrawn = _redrawn(model, chosen, learning, slow, options, deadline)
+        if slow.compared is not None:
+            redrawn: float | None = score_of(slow.compared[1])
+        else:
+            redrawn = _redrawn(model, layers, chosen, learning, options, deadline)
     except (InitauditError, MemoryError) as error:
         redrawn, failure = None, error
     if redrawn is not None and redrawn >= TRAINABLE and not (doubt == "activation" and centred):
@@ -127,10 +132,20 @@ def obstacle_to(
 def _shaped(model: Model, layers: Sequence[LayerAudit], options: ProbeOptions, deadline: float) -> float | None:
     """Trainability of the network whose chain is shaped as a whole; None where it cannot be measured."""
     try:
-        twin = trainability(shaped_twin(model, layers, options, deadline=deadline))
+        return _learns("shaped", layers, lambda: shaped_twin(model, layers, options, deadline=deadline))
     except (InitauditError, MemoryError):
         return None
-    return None if twin is None else twin.score
+
+
+def _learns(way: Way, layers: Sequence[LayerAudit], measure: Callable[[], Sequence[LayerAudit]]) -> float | None:
+    """Trainability of a recommended start: of the one that is known for all draws of the network, else of what `measure` gives."""
+    there = known(way, layers)
+    if there is not None and there.dynamics is not None:
+        return score_of(there.dynamics)
+    twin = measure()
+    keep(way, twin)
+    learning = trainability(twin)
+    return None if learning is None else learning.score
 
 
 def _doubt(outlook: Outlook, layers: Sequence[LayerAudit]) -> str | None:
@@ -151,19 +166,16 @@ def _doubt(outlook: Outlook, layers: Sequence[LayerAudit]) -> str | None:
 
 def _redrawn(
     model: Model,
+    layers: Sequence[LayerAudit],
     chosen: Sequence[Choice],
     learning: Trainability,
-    slow: Slowness,
     options: ProbeOptions,
     deadline: float,
 ) -> float | None:
     """Trainability of the recommended start; None where it is the network itself. Raises InitauditError or MemoryError where it cannot be measured."""
-    if slow.compared is not None:
-        return score_of(slow.compared[1])
     if not chosen or learning.score >= TRAINABLE:
         return None
-    twin = trainability(twin_of(model, chosen, options, deadline=deadline))
-    return None if twin is None else twin.score
+    return _learns(way_of(chosen), layers, lambda: twin_of(model, chosen, options, deadline=deadline))
 
 
 def _scale(layers: Sequence[LayerAudit], outlook: Outlook | None, *, redrawn: float | None) -> Obstacle | None:

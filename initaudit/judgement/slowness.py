@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from initaudit.errors import InitauditError
 from initaudit.judgement.dynamics import dynamics_of
 from initaudit.judgement.pace import factor_between
+from initaudit.judgement.recommended import keep, known, measured, way_of
 from initaudit.judgement.score import SUFFICES, TRAINABLE
 from initaudit.probe.process import Aborted
 from initaudit.redrawing.twin import to_redraw, twin_of
@@ -72,15 +73,21 @@ def slowness(
         return Slowness(factor=None, why="the network is not expected to learn at all")
     chosen = to_redraw(layers, centre=learning.score < SUFFICES)
     if not chosen:
+        keep("drawn", layers)
         return Slowness(factor=1.0, why="every drawn layer starts as recommended")
-    try:
-        twin = twin_of(model, chosen, options, deadline=deadline)
-    except (InitauditError, MemoryError) as error:
-        interrupted = str(error) if isinstance(error, Aborted) else None
-        why = f"the recommended start could not be measured: {error or 'out of memory'}"
-        return Slowness(factor=None, why=why, interrupted=interrupted)
-    both = _perturbed(layers) & _perturbed(twin)
-    own, recommended = (dynamics_of([a for a in some if a.layer.name in both]) for some in (layers, twin))
+    there = known(way_of(chosen), layers)
+    if there is not None:
+        own, recommended = dynamics_of(layers), there.dynamics
+    else:
+        try:
+            twin = twin_of(model, chosen, options, deadline=deadline)
+        except (InitauditError, MemoryError) as error:
+            interrupted = str(error) if isinstance(error, Aborted) else None
+            why = f"the recommended start could not be measured: {error or 'out of memory'}"
+            return Slowness(factor=None, why=why, interrupted=interrupted)
+        keep(way_of(chosen), twin)
+        both = measured(layers) & measured(twin)
+        own, recommended = (dynamics_of([a for a in some if a.layer.name in both]) for some in (layers, twin))
     if own is None or recommended is None or not recommended.finite:
         return Slowness(factor=None, why="the recommended start leaves the finite numbers")
     schemes = Counter(choice.audit.target.scheme for choice in chosen if choice.audit.target is not None)
@@ -95,7 +102,3 @@ def slowness(
 
 def _counted(chosen: Sequence[Choice]) -> str:
     return "one layer drawn anew," if len(chosen) == 1 else f"{len(chosen)} layers drawn anew, most"
-
-
-def _perturbed(layers: Sequence[LayerAudit]) -> set[str]:
-    return {a.layer.name for a in layers if a.probed is not None and a.probed.weight_gradient is not None}

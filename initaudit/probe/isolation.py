@@ -17,7 +17,7 @@ from initaudit.probe.process import Aborted, Child
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
 __all__ = ["Aborted", "Child", "discard_spare", "prestart", "run_child"]
 
@@ -55,7 +55,7 @@ def discard_spare() -> None:
 
 def run_child(
     job: dict[str, Any],
-    blobs: Sequence[bytes] = (),
+    blobs: list[bytes] | None = None,
     *,
     timeout: float,
     max_memory: int,

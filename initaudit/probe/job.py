@@ -36,7 +36,7 @@ thread that allocates."""
 
 def run_job(
     job: dict[str, Any],
-    blobs: Sequence[bytes],
+    blobs: list[bytes],
     progress: Callable[[str], None],
     checkpoint: Callable[[dict[str, Any]], None],
 ) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def run_job(
 
     Args:
         job: see above.
-        blobs: the model, where it has no path; an .npz or .npy file, where inputs have none.
+        blobs: the model, where it has no path, which is not kept there once it is read; an .npz or .npy file, where inputs have none.
         progress: called with what is being done.
         checkpoint: called with the forward measurements before the way back is tried.
 
@@ -55,12 +55,12 @@ def run_job(
     if "fit" in job:
         return _fitted(job, blobs, progress)
     layers = job["plan"]["layers"]
-    try:
+    outside = [layer for layer in layers if not layer["in_loop"]]
+    if len(outside) in (0, len(layers)):
         return _measured(job, blobs, layers, progress, checkpoint)
+    try:
+        return _measured(job, list(blobs), layers, progress, checkpoint)
     except ProbeError as error:
-        outside = [layer for layer in layers if not layer["in_loop"]]
-        if len(outside) in (0, len(layers)):
-            raise
         answer = _measured(job, blobs, outside, progress, checkpoint)
         inside = {layer["name"]: f"it lies in a loop: {error}" for layer in layers if layer["in_loop"]}
         return {**answer, "skipped": {**answer["skipped"], **inside}}
@@ -68,7 +68,7 @@ def run_job(
 
 def _measured(
     job: dict[str, Any],
-    blobs: Sequence[bytes],
+    blobs: list[bytes],
     layers: Sequence[dict[str, Any]],
     progress: Callable[[str], None],
     checkpoint: Callable[[dict[str, Any]], None],
@@ -121,7 +121,7 @@ def _measured(
     return complete(measure(model, folder, feeds, plan, job["options"], forward_done, half=half))
 
 
-def _fitted(job: dict[str, Any], blobs: Sequence[bytes], progress: Callable[[str], None]) -> dict[str, Any]:
+def _fitted(job: dict[str, Any], blobs: list[bytes], progress: Callable[[str], None]) -> dict[str, Any]:
     """The weights of some layers, fitted to inputs. Raises as `run_job`."""
     import numpy as np
 
@@ -192,8 +192,8 @@ def _fed(model: ModelProto, folder: Path | None, options: InputOptions) -> tuple
     return model, make_feeds(model, folder, options)
 
 
-def read_model(job: dict[str, Any], blobs: Sequence[bytes]) -> ModelProto:
-    """The model of the job; of a file, the larger weights stay where they are (see `initaudit.model.outline`).
+def read_model(job: dict[str, Any], blobs: list[bytes]) -> ModelProto:
+    """The model of the job, which `blobs` no longer hold then; of a file, the larger weights stay where they are (see `initaudit.model.outline`).
 
     Raises ProbeError where the file has changed since the parent read it.
     """
@@ -204,7 +204,8 @@ def read_model(job: dict[str, Any], blobs: Sequence[bytes]) -> ModelProto:
     from initaudit.model.outline import read_outline
 
     if job.get("path") is None:
-        return ModelProto.FromString(blobs[0])
+        held, blobs[0] = blobs[0], b""
+        return ModelProto.FromString(held)
     path = Path(job["path"])
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as raw:

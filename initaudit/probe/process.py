@@ -83,7 +83,7 @@ class Child(Process):
     def submit(
         self,
         job: dict[str, Any],
-        blobs: Sequence[bytes] = (),
+        blobs: list[bytes] | None = None,
         *,
         timeout: float,
         max_memory: int,
@@ -94,7 +94,7 @@ class Child(Process):
 
         Args:
             job: what JSON can hold; see `initaudit.probe.child`.
-            blobs: bytes that go with it, such as a serialised model.
+            blobs: bytes that go with it, such as a serialised model; they are gone from the list once they are handed over.
             timeout: seconds from now.
             max_memory: bytes of private memory.
             progress: called with a phrase for what is being done, such as "measuring the forward signal".
@@ -112,7 +112,7 @@ class Child(Process):
         deadline = time.monotonic() + timeout
         self._doing, self._partial = "starting", None
         self._stderr.clear()
-        frame = Frame(kind="job", body={**job, "max_memory": max_memory}, blobs=tuple(blobs))
+        frame = Frame(kind="job", body={**job, "max_memory": max_memory}, blobs=[] if blobs is None else blobs)
         sender = self._sender(frame)
         answer: Frame | None = None
         try:

@@ -11,6 +11,7 @@ import numpy as np
 
 from initaudit.auditor import audit
 from initaudit.errors import NotTrainable, UsageError
+from initaudit.judgement.recommended import one_for_all
 from initaudit.racing.contest import Contest
 from initaudit.racing.data import digits_task, labels_task, task_from_arrays, task_from_file, teacher_task
 from initaudit.racing.drawing import Draw, draw, lighter
@@ -95,7 +96,7 @@ def race(
         KeyboardInterrupt: before any run was finished.
     """
     started = datetime.now(UTC)
-    with remembering():
+    with remembering(), one_for_all():
         progress("measuring as-is")
         itself = audit(source, config)
         assert itself.audit is not None

@@ -10,6 +10,7 @@ import numpy as np
 
 from initaudit.auditor import audit
 from initaudit.fixing.options import FixOptions
+from initaudit.judgement.recommended import one_for_all
 from initaudit.remembering import remembering
 from initaudit.starts.document import starts_document
 from initaudit.starts.measure import measure_starts
@@ -55,7 +56,7 @@ def compare(
         ModelError, UsageError, ProbeError: as for `audit` and `measure_starts`.
     """
     started = datetime.now(UTC)
-    with remembering():
+    with remembering(), one_for_all():
         progress(AS_IS)
         itself = audit(source, config)
         starts = list(measure_starts(itself, schemes, config, drawn or FixOptions(), progress))

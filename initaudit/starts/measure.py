@@ -11,6 +11,7 @@ from initaudit.fixing.candidate import Candidate
 from initaudit.fixing.choose import choose
 from initaudit.fixing.ladder import climb
 from initaudit.fixing.named import check_layers
+from initaudit.judgement.recommended import each_its_own
 from initaudit.probe import ProbeOptions
 from initaudit.redrawing.redraw import redraw
 from initaudit.starts.schemes import AS_IS, AUTO
@@ -104,7 +105,8 @@ def _all_by(scheme: str, drawn: FixOptions) -> FixOptions:
 def _drawn(here: Candidate, scheme: str, config: Config, drawn: FixOptions) -> Candidate:
     if scheme == AUTO:
         is_fresh = here.report.verdict.context == "fresh"
-        there: Candidate | None = climb(here, config, drawn if is_fresh else _all_by(AUTO, drawn))[0]
+        with each_its_own():  # as in `fix`, which goes by these audits
+            there: Candidate | None = climb(here, config, drawn if is_fresh else _all_by(AUTO, drawn))[0]
     else:
         options, inputs = _all_by(scheme, drawn), ProbeOptions.of(config)
         chosen = choose(here.report, options)

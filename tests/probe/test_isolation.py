@@ -22,6 +22,7 @@ from initaudit.frames import Frame, GarbledFrameError, read_frame, write_frame
 from initaudit.memory import private_memory
 from initaudit.probe import isolation, process
 from initaudit.probe.isolation import MOST_KEPT_BYTES, Aborted, Child, discard_spare, prestart, run_child
+from initaudit.probe.job import read_model
 
 ROOT = Path(__file__).resolve().parents[2]
 GIB = 1 << 30
@@ -475,15 +476,26 @@ def test_private_memory_is_that_of_the_process():
         assert after - before > 0.9 * block.nbytes
 
 
+def test_a_model_that_was_handed_over_is_held_by_neither_side():
+    """Its bytes would add its size twice to what the probe of a drawn network takes."""
+    raw = model([helper.make_node("Relu", ["x"], ["y"])], [floats("x", 1, 2)])
+    sent, received = [raw], [raw]
+    run_child(job(), sent, timeout=60, max_memory=GIB)
+    read_model(job(), received)
+
+    assert sent == []
+    assert received == [b""]
+
+
 def test_frames_survive_the_pipe():
     """Header, blobs and non-finite numbers come through; a torn or foreign stream is recognised."""
     import io
 
     stream = io.BytesIO()
-    write_frame(stream, Frame(kind="job", body={"a": [1, float("inf")]}, blobs=(b"xyz", b"")))
+    write_frame(stream, Frame(kind="job", body={"a": [1, float("inf")]}, blobs=[b"xyz", b""]))
     raw = stream.getvalue()
 
-    assert read_frame(io.BytesIO(raw)) == Frame(kind="job", body={"a": [1, float("inf")]}, blobs=(b"xyz", b""))
+    assert read_frame(io.BytesIO(raw)) == Frame(kind="job", body={"a": [1, float("inf")]}, blobs=[b"xyz", b""])
     assert read_frame(io.BytesIO(b"")) is None
     for garbage in (raw[:-1], raw[:7], b"hello, world, this is no frame", raw[:4] + b"\xff" * 8):
         with pytest.raises(GarbledFrameError):

@@ -192,6 +192,26 @@ def test_no_more_than_one_drawn_network_is_held_at_a_time(monkeypatch: pytest.Mo
     assert held == [len(others) + 1] * 3
 
 
+@pytest.mark.usefixtures("in_process")
+def test_all_starts_are_measured_against_one_recommended_start(monkeypatch: pytest.MonkeyPatch):
+    """So that none costs more than its own probe, and each slowness is a multiple of the same steps; the file's own is what its audit says."""
+    probes: list[int] = []
+
+    def probed(*arguments: Any) -> Any:
+        probes.append(1)
+        return probing(*arguments)
+
+    probing = initaudit.probe._probe_plan
+    monkeypatch.setattr(initaudit.probe, "_probe_plan", probed)
+    schemes = ("as-is", "normal:0.1", "normal:0.2", "normal:0.3")
+    slow = mlp([64, 32, 32, 10], draw=normal(0.05))
+    found = compare(slow, schemes, Config())
+    verdict = audit(slow, Config()).verdict
+
+    assert len(probes) == len(schemes) + 1 + 2  # the last two are of the audit
+    assert start(found, "as-is")["verdict"]["slowness"] == pytest.approx(verdict.slowness.factor)
+
+
 def test_layers_can_be_left_out(compared: Comparison):
     """They hold what the file holds under every scheme."""
     found = compare(NETWORK, ("as-is", "zeros"), Config(probe="none"), FixOptions(exclude=("fc0",)))
