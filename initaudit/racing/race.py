@@ -16,6 +16,7 @@ from initaudit.racing.contest import Contest
 from initaudit.racing.data import digits_task, labels_task, task_from_arrays, task_from_file, teacher_task
 from initaudit.racing.drawing import Draw, draw, lighter
 from initaudit.racing.interface import interface_of
+from initaudit.racing.norms import with_norms
 from initaudit.racing.task import CLASSIFY
 from initaudit.remembering import remembering
 from initaudit.starts.ranking import Ranking
@@ -168,7 +169,8 @@ def _converted(base: Draw, interface: Interface, task: Task) -> Trainee:
     from initaudit.racing.conversion import check, converted
 
     assert base.model is not None
-    trainee, squashed = converted(base.model, interface.answer, classes=task.kind == CLASSIFY)
+    model = with_norms(base.model)
+    trainee, squashed = converted(model, interface.answer, classes=task.kind == CLASSIFY)
     size = interface.fixed or FEW
-    check(trainee, base.model, interface.answer, batch_of(interface, 0, size), squashed=squashed)
+    check(trainee, model, interface.answer, batch_of(interface, 0, size), squashed=squashed)
     return trainee
