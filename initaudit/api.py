@@ -92,6 +92,7 @@ class RaceKeywords(TypedDict, total=False):
     steps: int
     seeds: int
     batch_size: int
+    patience: int | None
     target: float | None
     seconds: float | None
     device: str

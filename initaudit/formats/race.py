@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from initaudit.formats.printing import NOTHING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     Part = Mapping[str, Any]
 
@@ -27,6 +27,8 @@ HEADINGS = (
 """Columns of the table, a row a start. The first ones were predicted: place, trainability, slowness. The others were seen."""
 NUMBERS = HEADINGS[1:-1]
 """Those to the right."""
+CUT = {"time": "The time of {budget:g} s ended", "chance": "No better than chance, and so ended, were"}
+"""What may end a run before its last step."""
 
 
 def cells(start: Part, fewest: float | None) -> list[str]:
@@ -84,10 +86,24 @@ def course(document: Part) -> str:
     settings = ", ".join(map(setting, race["settings"]))
     chosen = "" if race["target_given"] or race["target"] is None else ", 90 % of the way from chance to the best run"
     draws = "1 draw" if race["seeds"] == 1 else f"{race['seeds']} draws"
+    most = "at most " if any(run["end"] in CUT for run in _runs(document)) else ""
     return (
         f"{race['task']}: {race['examples']} examples, {race['held_out']} of them held out; {draws} of each start, "
-        f"{race['steps']} steps of {race['batch']} examples with each of {settings}. Steps are counted to {goal(document)}{chosen}."
+        f"{most}{race['steps']} steps of {race['batch']} examples{_batch(race)} with each of {settings}. Steps are counted to {goal(document)}{chosen}."
     )
+
+
+def told_ends(document: Part) -> list[str]:
+    """What ended runs before their last step, and after how many."""
+    race, runs, found = document["race"], list(_runs(document)), []
+    for end, cause in CUT.items():
+        done = [run["done"] for run in runs if run["end"] == end]
+        if done:
+            after = f"{min(done)}" if min(done) == max(done) else f"{min(done)} to {max(done)}"
+            found.append(
+                f"{cause.format(**race)} {len(done)} of {len(runs)} runs, after {after} of {race['steps']} steps."
+            )
+    return found
 
 
 def told_interruption(document: Part) -> str | None:
@@ -106,9 +122,25 @@ def told_agreement(document: Part) -> str | None:
         )
     if found["favourite_times"] is not None:
         parts.append(
-            f"the best by prediction, {found['favourite']}, took {found['favourite_times']:.2f} times the fewest steps"
+            f"the first by prediction, {found['favourite']}, took {found['favourite_times']:.2f} times the fewest steps"
         )
     return f"Prediction and race: {'; '.join(parts)}." if parts else None
+
+
+def _runs(document: Part) -> Iterator[Part]:
+    return (run for start in document["starts"] for outcome in start["outcomes"] for run in outcome["runs"])
+
+
+def _batch(race: Part) -> str:
+    """Why it is as large as it is, where nobody asked for that."""
+    if race["batch_from"] == "examples":
+        return " (all that there are to train on)"
+    if race["batch_from"] == "model":
+        trained = race["examples"] - race["held_out"]
+        return " (as the model fixes them" + (
+            f", drawn from {trained} with repetition)" if trained < race["batch"] else ")"
+        )
+    return ""
 
 
 def _range(outcome: Part) -> str:

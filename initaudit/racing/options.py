@@ -47,6 +47,8 @@ class RaceOptions:
     """Draws of the weights, and orders of the examples, for each start and setting."""
     batch_size: int = 32
     """Examples in a step, where the model does not fix it."""
+    patience: int | None = None
+    """Steps after which a run is ended that never was better than chance by `initaudit.racing.curve.LEARNED`; None for no such end."""
     target: float | None = None
     """Accuracy, or R2, to which steps are counted; None for 90 % of the way from chance to the best that any run reached."""
     seconds: float | None = None
@@ -58,8 +60,8 @@ class RaceOptions:
 
     def __post_init__(self) -> None:
         """Raises UsageError."""
-        for name in ("steps", "seeds", "batch_size"):
-            if getattr(self, name) < 1:
+        for name in ("steps", "seeds", "batch_size", "patience"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise UsageError(f"{name.replace('_', ' ')}: {getattr(self, name)} is not 1 or more")
         if self.seconds is not None and not self.seconds > 0:
             raise UsageError(f"time: {self.seconds:g} is not more than 0 seconds")
@@ -75,19 +77,22 @@ def read_settings(optimizers: Iterable[str], rates: Iterable[str | float]) -> tu
         rates: numbers, or texts of some with commas between.
 
     Raises:
-        UsageError: an optimiser that there is not, or what is no learning rate.
+        UsageError: an optimiser that there is not, what is no learning rate, or a text without any.
     """
-    names = _words(optimizers) or list(RATES)
+    names = _words(optimizers, "optimiser") or list(RATES)
     for name in names:
         if name not in RATES:
             raise UsageError(f"no optimiser is called {name!r}{similar(name, RATES)}; there are {', '.join(RATES)}")
-    given = [_rate(word) for word in _words(map(str, rates))]
+    given = [_rate(word) for word in _words(map(str, rates), "learning rate")]
     pairs = [(name, rate) for name in names for rate in given or RATES[name]]
     return tuple(Setting(optimizer=name, rate=rate) for name, rate in dict.fromkeys(pairs))
 
 
-def _words(texts: Iterable[str]) -> list[str]:
-    return [word.strip() for text in texts for word in text.split(",") if word.strip()]
+def _words(texts: Iterable[str], what: str) -> list[str]:
+    found = [[word.strip() for word in text.split(",") if word.strip()] for text in texts]
+    if not all(found):
+        raise UsageError(f"an {what} is empty" if what[0] in "aeiou" else f"a {what} is empty")
+    return [word for words in found for word in words]
 
 
 def _rate(word: str) -> float:

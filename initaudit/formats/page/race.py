@@ -23,6 +23,7 @@ from initaudit.formats.race import (
     setting,
     steps,
     told_agreement,
+    told_ends,
     told_interruption,
 )
 from initaudit.formats.starts import AS_IS
@@ -62,7 +63,7 @@ def race_page(document: Part) -> str:
         styles=STYLES,
         tool=document["tool"],
         run=document["run"],
-        interrupted=told_interruption(document),
+        ended=[told for told in (told_interruption(document), *told_ends(document)) if told],
         model=document["model"],
         metric=race["metric"],
         sentence=document["sentence"],
