@@ -149,7 +149,7 @@ class Contest:
             own = draw(self.itself, scheme, config, self.options.drawn, predict=False)
         if own.model is None:
             raise NotTrainable(f"{self.itself.path}: {scheme}, draw {seed + 1}: {own.start.why}")
-        return own.values(self.trainee.tensors, self.base.split)
+        return own.values(self.trainee.places, self.base.split)
 
     def _digest(self, batch: int) -> str:
         """Of all that decides about a run beside its scheme, setting and draw."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import TYPE_CHECKING
 
 from initaudit.errors import UsageError, similar
@@ -61,8 +62,9 @@ class RaceOptions:
     def __post_init__(self) -> None:
         """Raises UsageError."""
         for name in ("steps", "seeds", "batch_size", "patience"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise UsageError(f"{name.replace('_', ' ')}: {getattr(self, name)} is not 1 or more")
+            value = getattr(self, name)
+            if not ((isinstance(value, Integral) and value >= 1) or (value is None and name == "patience")):
+                raise UsageError(f"{name.replace('_', ' ')}: {value!r} is no whole number of 1 or more")
         if self.seconds is not None and not self.seconds > 0:
             raise UsageError(f"time: {self.seconds:g} is not more than 0 seconds")
         if self.target is not None and not (math.isfinite(self.target) and self.target <= 1):

@@ -60,7 +60,7 @@ def needs_torch(device: str = "cpu", *, converter: bool = True) -> None:
     except ImportError as error:
         raise UsageError(f"{error}; races need the extra torch: pip install 'initaudit[torch]'") from error
     try:
-        torch.zeros(1, device=device)
+        torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise UsageError(f"device {device!r}: {str(error).strip().splitlines()[0]:.200}") from error
 

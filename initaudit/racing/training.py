@@ -121,6 +121,8 @@ def train(course: Course, setting: Setting, seed: int, deadline: float | None) -
     end = "steps"
     for step in range(1, course.steps + 1):
         loss, metric = course.measured(next(batches))
+        if not loss.requires_grad:
+            raise RuntimeError("none of its parameters has a part in the answer")
         optimizer.zero_grad(set_to_none=True)
         value = float(loss.detach())
         if not math.isfinite(value):
