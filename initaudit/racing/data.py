@@ -56,7 +56,10 @@ def task_from_arrays(name: str, arrays: Mapping[str, np.ndarray], interface: Int
         (known,) = left
     if known is None:
         raise UsageError(f"{name}: which array holds the targets? Call it y, or as the output: {interface.answer!r}")
-    return task_of(name, inputs, interface.axes, left[known], interface.shape)
+    task = task_of(name, inputs, interface.axes, left[known], interface.shape)
+    if (task.targets == task.targets[:1]).all():
+        raise UsageError(f"{name}: all examples have the same target: there is nothing to learn")
+    return task
 
 
 def _check(name: str, wanted: str, array: np.ndarray, example: np.ndarray, axis: int | None) -> None:

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from initaudit.judgement.score import TRAINABLE
+from initaudit.racing.curve import LEARNED
 from initaudit.racing.summary import fastest, rank_correlation
 from initaudit.report.document import head
 from initaudit.starts.schemes import AS_IS
@@ -96,7 +97,7 @@ def sentence(racers: Sequence[Racer], task: Task, target: float | None) -> str:
     if best is None or best.best is None:
         return "Nothing was trained."
     if target is None:
-        return f"No start learned anything: {task.metric} stayed near chance ({task.chance:.2f}) in all runs."
+        return _nothing(racers, task)
     goal = f"{task.metric} {target:.2f}"
     if not math.isfinite(best.steps):
         return f"No start reached {goal}; {best.start.scheme} came nearest ({best.best.metric or 0.0:.2f} with {best.best.setting})."
@@ -118,6 +119,17 @@ def sentence(racers: Sequence[Racer], task: Task, target: float | None) -> str:
     return (
         f"{expected}." if all(racer in winners for racer in favourites) else f"{expected}: {_behind(favourites, best)}."
     )
+
+
+def _nothing(racers: Sequence[Racer], task: Task) -> str:
+    """Why there is no target."""
+    if task.chance > 1 - LEARNED:
+        return f"Always the same answer has {task.metric} {task.chance:.2f}, above which nothing is seen to be learned: --target names what is to be reached."
+    gone = [run.curve.end == "diverged" for racer in racers for outcome in racer.outcomes for run in outcome.runs]
+    if all(gone):
+        return "No start learned anything: all runs diverged."
+    which = "all runs that did not diverge" if any(gone) else "all runs"
+    return f"No start learned anything: {task.metric} stayed near chance ({task.chance:.2f}) in {which}."
 
 
 def _names(racers: Sequence[Racer]) -> str:

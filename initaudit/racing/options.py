@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from numbers import Integral
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from initaudit.errors import UsageError, similar
 from initaudit.fixing.options import FixOptions
@@ -63,8 +64,11 @@ class RaceOptions:
         """Raises UsageError."""
         for name in ("steps", "seeds", "batch_size", "patience"):
             value = getattr(self, name)
-            if not ((isinstance(value, Integral) and value >= 1) or (value is None and name == "patience")):
+            if value is None and name == "patience":
+                continue
+            if not (isinstance(value, int | np.integer) and value >= 1):
                 raise UsageError(f"{name.replace('_', ' ')}: {value!r} is no whole number of 1 or more")
+            object.__setattr__(self, name, int(value))  # as JSON has it
         if self.seconds is not None and not self.seconds > 0:
             raise UsageError(f"time: {self.seconds:g} is not more than 0 seconds")
         if self.target is not None and not (math.isfinite(self.target) and self.target <= 1):

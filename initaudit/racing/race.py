@@ -112,6 +112,8 @@ def race(
     if base is None:
         raise NotTrainable(f"{itself.path}: {draws[0].start.why}")
     task = _task(data, interface, itself, config, options)
+    if options.target is not None and options.target <= task.chance:
+        raise UsageError(f"target: {options.target:g} is not above chance ({task.chance:.2f}), which needs no learning")
     contest = Contest(
         itself=itself, draws=draws, base=base, trainee=(make or _converted)(base, interface, task), config=config,
         options=options, task=task, interface=interface, progress=progress,

@@ -195,7 +195,7 @@ def deterministic(course: Course, device: str) -> Iterator[None]:
     """On a CPU the same run gives the same curve to the last bit; afterwards torch is as it was."""
     threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     state = torch.random.get_rng_state()
-    if device == "cpu":
+    if torch.device(device).type == "cpu":
         torch.use_deterministic_algorithms(True, warn_only=True)
     if sum(parameter.numel() for parameter in course.trainee.trained()) < SHARED_FROM:
         torch.set_num_threads(1)

@@ -20,6 +20,7 @@ from initaudit.formats.race import (
     cells,
     course,
     fewest_steps,
+    metric,
     setting,
     steps,
     told_agreement,
@@ -96,7 +97,7 @@ def _cell(outcome: Part | None) -> str:
         return steps(outcome["steps"])
     if outcome["diverged"] == len(outcome["runs"]):
         return "diverged"
-    return NOTHING if outcome["metric"] is None else f"({outcome['metric']:.2f})"
+    return NOTHING if outcome["metric"] is None else f"({metric(outcome['metric'])})"
 
 
 def _island(document: Part, raced: Sequence[Part]) -> dict[str, Any]:
