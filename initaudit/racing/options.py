@@ -69,6 +69,9 @@ class RaceOptions:
             if not (isinstance(value, int | np.integer) and value >= 1):
                 raise UsageError(f"{name.replace('_', ' ')}: {value!r} is no whole number of 1 or more")
             object.__setattr__(self, name, int(value))  # as JSON has it
+        for name, value in (("time", self.seconds), ("target", self.target)):
+            if value is not None and not isinstance(value, int | float | np.number):
+                raise UsageError(f"{name}: {value!r} is no number")
         if self.seconds is not None and not self.seconds > 0:
             raise UsageError(f"time: {self.seconds:g} is not more than 0 seconds")
         if self.target is not None and not (math.isfinite(self.target) and self.target <= 1):

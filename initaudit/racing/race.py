@@ -61,7 +61,7 @@ def needs_torch(device: str = "cpu", *, converter: bool = True) -> None:
         raise UsageError(f"{error}; races need the extra torch: pip install 'initaudit[torch]'") from error
     try:
         torch.zeros(1, device=device).item()
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
         raise UsageError(f"device {device!r}: {str(error).strip().splitlines()[0]:.200}") from error
 
 

@@ -51,6 +51,9 @@ def test_real_targets_are_to_be_met():
         ({"x": np.ones((20, 6)), "y": np.full(20, 3)}, "the network tells 3 apart"),
         ({"x": np.ones((20, 6)), "y": np.ones((20, 2))}, "targets of shape 2 for answers of shape 3"),
         ({"x": np.ones((20, 6)), "y": np.full(20, 2)}, "same target"),
+        ({"x": np.ones((20, 6)), "y": np.arange(20.0) % 3}, "stored as int64 they are classes"),
+        ({"x": np.ones((20, 6)), "y": np.eye(3, dtype=int)[np.arange(20) % 3]}, "not a row with a 1"),
+        ({"x": [[1.0], [1.0, 2.0]], "y": np.arange(2)}, "'x' is no array"),
         ({"x": np.full((20, 6), np.nan), "y": np.zeros(20, int)}, "NaN"),
         ({"x": np.ones((20, 6)), "y": np.full((20, 3), np.inf)}, "NaN or infinity"),
     ],
@@ -168,7 +171,16 @@ def test_learning_rates_and_optimisers_make_a_grid():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"steps": 0}, {"seeds": 0}, {"batch_size": 0}, {"seconds": 0.0}, {"target": 2.0}, {"patience": 0}, {"steps": "3"}],
+    [
+        {"steps": 0},
+        {"seeds": 0},
+        {"batch_size": 0},
+        {"seconds": 0.0},
+        {"target": 2.0},
+        {"patience": 0},
+        {"steps": "3"},
+        {"seconds": "3"},
+    ],
 )
 def test_options_that_cannot_be_followed_are_refused(wrong: dict[str, float]):
     """Before any work."""

@@ -157,6 +157,8 @@ def test_a_step_takes_all_examples_where_they_are_fewer_than_was_asked_for() -> 
     assert (found["race"]["batch"], found["race"]["batch_from"]) == (160, "examples")
     assert learns["held_out"] > 0.5
     assert [learns["end"], stuck["end"], stuck["done"]] == ["steps", "chance", 4]
+    with pytest.raises(UsageError, match="an optimiser is empty"):
+        initaudit.race(NETWORK, data(), optimizers="")
     with pytest.raises(UsageError, match="not above chance"):
         initaudit.race(NETWORK, data(), schemes="zeros", target=0.5, **QUICK)
 
