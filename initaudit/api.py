@@ -92,6 +92,7 @@ class RaceKeywords(TypedDict, total=False):
     steps: int
     seeds: int
     batch_size: int
+    patience: int | None
     target: float | None
     seconds: float | None
     device: str
@@ -227,14 +228,15 @@ def race(
     from initaudit.racing.options import RaceOptions, read_settings
     from initaudit.starts.schemes import DEFAULT, read_starts
 
-    given: dict[str, Any] = dict(options)
-    racing.needs_torch(given.get("device", "cpu"), converter=make is None)
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    given["device"] = str(given.get("device", "cpu"))
+    racing.needs_torch(given["device"], converter=make is None)
     names, rates = given.pop("optimizers", ()), given.pop("rates", ())
     drawn: dict[str, Any] = {name: given.pop(name) for name in ("gain", "bias", "exclude") if name in given}
     how = {
         "schemes": DEFAULT if schemes is None else read_starts([schemes] if isinstance(schemes, str) else schemes),
         "settings": read_settings(
-            [names] if isinstance(names, str) else names, [rates] if isinstance(rates, int | float) else rates
+            [names] if isinstance(names, str) else names, [rates] if isinstance(rates, int | float | str) else rates
         ),
         "drawn": _with(FixOptions(), drawn),
         "journal": Path(path) if (path := given.pop("journal", None)) is not None else None,

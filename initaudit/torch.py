@@ -11,8 +11,10 @@ The module is exported as ONNX without any optimisation, so that every parameter
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from initaudit import api
-from initaudit.errors import FixRefused, UnreadableModel, UsageError
+from initaudit.errors import FixRefused, NotTrainable, UnreadableModel, UsageError
 from initaudit.model.load import load_model
 from initaudit.model.record import read_record
 from initaudit.racing.data import TARGETS as TARGET_NAMES
@@ -44,6 +46,8 @@ __all__ = ["audit", "fix_", "race"]
 
 TARGETS = TARGET_NAMES[0]
 """Name under which a race finds the targets."""
+FEWEST = 2
+"""Examples of a race: the exporter takes an axis of one for one that is never longer."""
 EXAMPLES = 8
 """Of the data, with which a module is exported for a race. A judgement: more than one, so that no size is taken for 1."""
 
@@ -124,31 +128,50 @@ def race(
     """
     import copy
 
-    inputs, targets = _pair(data)
-    _needed()
+    _needed(module)
     import torch
 
     from initaudit.racing.trainee import trainee_of
 
-    given = tuple(torch.as_tensor(array) for array in _arguments(inputs))
-    own = copy.deepcopy(module).cpu()
-    rows = torch.export.Dim("examples", min=2, max=2**31 - 1)
-    exported = _export(own, tuple(t[:EXAMPLES].cpu() for t in given), dynamic_shapes=tuple({0: rows} for _ in given))
+    given, wanted = _pair(data)
+    try:
+        own = copy.deepcopy(module).cpu().float()
+    except Exception as error:  # whatever its parts raise
+        why = f"it cannot be copied, and a copy is what is trained: {_reason(error)}"
+        raise NotTrainable(f"{type(module).__name__}: {why}") from error
+    rows = torch.export.Dim("examples", min=FEWEST, max=2**31 - 1)
+    exported = _export(own, tuple(t[:EXAMPLES] for t in given), dynamic_shapes=tuple({0: rows} for _ in given))
     names = [info.name for info in exported.model.proto.graph.input]
     if len(names) != len(given):
         raise UsageError(f"{exported.model.label}: {len(given)} inputs are given, its forward reads {len(names)}")
-    arrays = {name: tensor.detach().cpu().numpy() for name, tensor in zip(names, given, strict=True)}
-    arrays[TARGETS] = torch.as_tensor(targets).detach().cpu().numpy()
+    arrays = {name: tensor.numpy() for name, tensor in zip(names, given, strict=True)}
+    arrays[TARGETS] = wanted.numpy()
     trainee = trainee_of(own, names, exported.tensors)
+    if not trainee.trained():
+        raise NotTrainable(f"{exported.model.label}: none of its parameters requires a gradient")
     return api.race(
         exported.model, arrays, schemes=schemes, config=config, make=lambda base, interface, task: trainee, **options
     )
 
 
-def _pair(data: Any) -> tuple[Any, Any]:
+def _pair(data: Any) -> tuple[tuple[Tensor, ...], Tensor]:
+    """Inputs and targets, on the CPU and in single precision. Raises UsageError."""
     if not isinstance(data, Sequence) or len(data) != 2:
         raise UsageError("data is a pair: inputs and targets")
-    return data[0], data[1]
+    given = tuple(_tensor(array, "input") for array in _arguments(data[0]))
+    if any(not tensor.dim() or len(tensor) < FEWEST for tensor in given):
+        raise UsageError(f"data: an input has fewer than {FEWEST} examples along axis 0")
+    return given, _tensor(data[1], "target")
+
+
+def _tensor(values: Any, what: str) -> Tensor:
+    import torch
+
+    try:
+        tensor = torch.as_tensor(values).detach().cpu()
+    except Exception as error:  # of whatever type, and of what it is made of
+        raise UsageError(f"data: the {what} is no tensor: {_reason(error)}") from error
+    return tensor.float() if tensor.is_floating_point() else tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,24 +181,27 @@ class _Exported:
     """The parameters and buffers of the module, by the names of the initializers that hold their values."""
 
 
-def _needed() -> None:
-    """Raises UsageError where torch, or what its exporter needs, is missing."""
+def _needed(module: Module) -> None:
+    """Raises UsageError where torch, or what its exporter needs, is missing, or it is no module of torch."""
     try:
         import onnxscript  # noqa: F401
-        import torch  # noqa: F401
+        import torch
     except ImportError as error:
         raise UsageError(f"{error}; modules need the extra torch: pip install 'initaudit[torch]'") from error
+    if not isinstance(module, torch.nn.Module):
+        raise UsageError(f"a torch.nn.Module is wanted, not a {type(module).__name__}")
 
 
 def _export(module: Module, example_inputs: Any, *, dynamic_shapes: Any = None) -> _Exported:
-    _needed()
+    _needed(module)
     import torch
 
     keywords = dict(example_inputs) if isinstance(example_inputs, Mapping) else {}
     arguments = () if keywords else _arguments(example_inputs)
     name = type(module).__name__
+    told = io.StringIO()  # tracebacks and graphs of an export that fails: what they are about is told in one line
     try:
-        with _evaluating(module):
+        with _evaluating(module), redirect_stderr(told):
             program = torch.onnx.export(
                 module, arguments, kwargs=keywords, dynamo=True, optimize=False, verbose=False,
                 dynamic_shapes=dynamic_shapes,
@@ -183,8 +209,8 @@ def _export(module: Module, example_inputs: Any, *, dynamic_shapes: Any = None) 
         assert program is not None
         proto = program.model_proto
     except Exception as error:
-        reason = str(error).strip().split("\n")[0]
-        raise UnreadableModel(f"{name}: torch.onnx.export cannot export it: {reason:.300}") from error
+        raise UnreadableModel(f"{name}: torch.onnx.export cannot export it: {_reason(error)}") from error
+    sys.stderr.write(told.getvalue())
     own = {(t.data_ptr(), t.shape): t for t in module.state_dict(keep_vars=True).values() if t.numel()}
     held = {key: getattr(v.const_value, "raw", None) for key, v in program.model.graph.initializers.items()}
     places = {key: (raw.data_ptr(), raw.shape) for key, raw in held.items() if isinstance(raw, torch.Tensor)}
@@ -207,6 +233,13 @@ def _evaluating(module: Module) -> Iterator[None]:
     finally:
         for part, training in modes:
             part.training = training
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of what it was raised for: the exporter's own message is advice that fits all."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return f"{str(error).strip().splitlines()[0]:.300}" if str(error).strip() else type(error).__name__
 
 
 def _changed(path: Path) -> dict[str, np.ndarray]:

@@ -31,7 +31,7 @@ def test_the_example_means_what_the_page_says(tmp_path: Path):
 
 
 OF_RACES = (
-    "data", "digits", "synthetic", "optimizer", "rates", "steps", "seeds", "batch_size", "target", "seconds", "device", "resume",
+    "data", "digits", "synthetic", "optimizer", "rates", "steps", "seeds", "batch_size", "patience", "target", "seconds", "device", "resume",
 )  # fmt: skip
 """What is asked of one race."""
 

@@ -64,6 +64,23 @@ def test_a_module_that_cannot_learn_is_fixed_in_place(torch: Any) -> None:
     assert of_torch.audit(module, torch.randn(4, 32)).verdict.status != "fail"
 
 
+def test_why_a_module_cannot_be_exported_is_told_in_one_line(torch: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    """By its name, with what the exporter failed at instead of its advice; its traceback is kept away."""
+
+    class Branching(torch.nn.Linear):  # type: ignore[misc, name-defined]
+        def forward(self, x: Any) -> Any:
+            return super().forward(x) if x.sum() > 0 else x
+
+    module = Branching(4, 4)
+    with pytest.raises(
+        UnreadableModel, match=r"^Branching: torch.onnx.export cannot export it: [^\n\x1b]*data-dependent"
+    ):
+        of_torch.audit(module, torch.randn(2, 4), config=STATIC)
+    assert "Traceback" not in capfd.readouterr().err
+    with pytest.raises(UsageError, match=r"a torch\.nn\.Module is wanted, not a str"):
+        of_torch.audit("net", torch.randn(2, 4))  # type: ignore[arg-type]
+
+
 def test_the_module_is_left_in_its_mode(torch: Any) -> None:
     """Part by part."""
     module = deep(torch)

@@ -32,7 +32,8 @@ _TRAINING = (
     click.option("--lr", "rates", multiple=True, metavar="X[,X]", help="Learning rates, each with each optimiser (default: sgd 0.01 and 0.1, adam 0.001 and 0.01). Repeatable."),
     click.option("--steps", type=int, default=300, metavar="N", help="Steps of each run (default 300)."),
     click.option("--seeds", type=int, default=3, metavar="N", help="Draws of each start (default 3), the first with --seed."),
-    click.option("--batch-size", type=int, default=32, metavar="N", help="Examples in a step (default 32), where the model does not fix them."),
+    click.option("--batch-size", type=int, default=32, metavar="N", help="Examples in a step (default 32), where the model does not fix them; all that there are where they are fewer."),
+    click.option("--patience", type=int, metavar="N", help="End a run that is no better than chance after N steps (default: none)."),
     click.option("--target", type=float, metavar="X", help="Accuracy or R2 to which steps are counted (default: 90 % of the way from chance to the best of all runs)."),
     click.option("--time", "seconds", type=float, metavar="SECONDS", help="Time for all training, shared by the runs (default: as long as it takes)."),
     click.option("--device", default="cpu", metavar="DEVICE", help="cpu (default), cuda or another device of torch."),
@@ -88,7 +89,8 @@ def command(model: str, **options: Any) -> int:
     schemes = read_starts(options.pop("schemes") or DEFAULT)
     pace = read_settings(options.pop("optimizer"), options.pop("rates"))
     given = {
-        name: options.pop(name) for name in ("output", "steps", "seeds", "batch_size", "target", "seconds", "device")
+        name: options.pop(name)
+        for name in ("output", "steps", "seeds", "batch_size", "patience", "target", "seconds", "device")
     }
     needs_torch(given["device"])
     settings = take_settings(options)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from initaudit.formats.printing import NOTHING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     Part = Mapping[str, Any]
 
@@ -27,6 +27,10 @@ HEADINGS = (
 """Columns of the table, a row a start. The first ones were predicted: place, trainability, slowness. The others were seen."""
 NUMBERS = HEADINGS[1:-1]
 """Those to the right."""
+FAR = 1000
+"""From where the places of a metric say nothing. A judgement: as many digits as fit the column."""
+CUT = {"time": "the time of {budget:g} s was over", "chance": "no better than chance until then"}
+"""What may end a run before its last step."""
 
 
 def cells(start: Part, fewest: float | None) -> list[str]:
@@ -50,8 +54,8 @@ def cells(start: Part, fewest: float | None) -> list[str]:
         steps(best["steps"]),
         _range(best),
         NOTHING if best["steps"] is None or not fewest else f"{best['steps'] / fewest:.1f}x",
-        _metric(best["metric"]),
-        _metric(best["held_out"]),
+        metric(best["metric"]),
+        metric(best["held_out"]),
         f"{best['diverged']} of {len(best['runs'])}" if best["diverged"] else NOTHING,
         setting(best),
     ]
@@ -81,13 +85,28 @@ def goal(document: Part) -> str:
 def course(document: Part) -> str:
     """How it was trained, in one sentence."""
     race = document["race"]
-    settings = ", ".join(map(setting, race["settings"]))
+    settings = ("each of " if len(race["settings"]) > 1 else "") + ", ".join(map(setting, race["settings"]))
     chosen = "" if race["target_given"] or race["target"] is None else ", 90 % of the way from chance to the best run"
     draws = "1 draw" if race["seeds"] == 1 else f"{race['seeds']} draws"
+    most = "at most " if any(run["end"] in CUT for run in _runs(document)) else ""
     return (
-        f"{race['task']}: {race['examples']} examples, {race['held_out']} of them held out; {draws} of each start, "
-        f"{race['steps']} steps of {race['batch']} examples with each of {settings}. Steps are counted to {goal(document)}{chosen}."
+        f"{race['task']}: {race['examples']} examples, {race['held_out'] or 'none'} of them held out; {draws} of each start, "
+        f"{most}{race['steps']} steps of {race['batch']} examples{_batch(race)} with {settings}. Steps are counted to {goal(document)}{chosen}."
     )
+
+
+def told_ends(document: Part) -> list[str]:
+    """What ended runs before their last step, and after how many."""
+    race, runs, found = document["race"], list(_runs(document)), []
+    for end, cause in CUT.items():
+        done = [run["done"] for run in runs if run["end"] == end]
+        if done:
+            after = f"{min(done)}" if min(done) == max(done) else f"{min(done)} to {max(done)}"
+            were = "was" if len(done) == 1 else "were"
+            found.append(
+                f"{len(done)} of {len(runs)} runs {were} ended after {after} of {race['steps']} steps: {cause.format(**race)}."
+            )
+    return found
 
 
 def told_interruption(document: Part) -> str | None:
@@ -106,9 +125,25 @@ def told_agreement(document: Part) -> str | None:
         )
     if found["favourite_times"] is not None:
         parts.append(
-            f"the best by prediction, {found['favourite']}, took {found['favourite_times']:.2f} times the fewest steps"
+            f"the first by prediction, {found['favourite']}, took {found['favourite_times']:.2f} times the fewest steps"
         )
     return f"Prediction and race: {'; '.join(parts)}." if parts else None
+
+
+def _runs(document: Part) -> Iterator[Part]:
+    return (run for start in document["starts"] for outcome in start["outcomes"] for run in outcome["runs"])
+
+
+def _batch(race: Part) -> str:
+    """Why it is as large as it is, where nobody asked for that."""
+    if race["batch_from"] == "examples":
+        return " (all that there are to train on)"
+    if race["batch_from"] == "model":
+        trained = race["examples"] - race["held_out"]
+        return " (as the model fixes them" + (
+            f", drawn from {trained} with repetition)" if trained < race["batch"] else ")"
+        )
+    return ""
 
 
 def _range(outcome: Part) -> str:
@@ -120,5 +155,6 @@ def _range(outcome: Part) -> str:
     return f"{outcome['least']:.0f}-{outcome['most']:.0f}"
 
 
-def _metric(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:.2f}"
+def metric(value: float | None) -> str:
+    """With two places; a R2 far below 0, as before a divergence, in powers of ten."""
+    return NOTHING if value is None else f"{value:.2f}" if abs(value) < FAR else f"{value:.0e}"

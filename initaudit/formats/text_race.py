@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from initaudit.formats.printing import visible
-from initaudit.formats.race import HEADINGS, NUMBERS, cells, course, fewest_steps, told_agreement, told_interruption
+from initaudit.formats.race import (
+    HEADINGS,
+    NUMBERS,
+    cells,
+    course,
+    fewest_steps,
+    told_agreement,
+    told_ends,
+    told_interruption,
+)
 from initaudit.formats.table import layer_table
 
 if TYPE_CHECKING:
@@ -32,7 +41,7 @@ def show(document: Mapping[str, Any], options: FormatOptions, console: Console) 
     if table.note:
         console.print(f"{table.note} -o FILE.html shows them.")
     console.print()
-    if ended := told_interruption(document):
+    for ended in filter(None, (told_interruption(document), *told_ends(document))):
         console.print(ended)
     console.print(visible(document["sentence"]))
     if told := told_agreement(document):

@@ -58,10 +58,11 @@ class Contest:
         """The document. Raises NotTrainable, UsageError of the journal, and KeyboardInterrupt where no run was finished."""
         from initaudit.racing.training import course_of, deterministic
 
-        options, batch = self.options, self.interface.fixed or self.options.batch_size
+        options = self.options
+        batch, batch_from = self._batch()
         course = course_of(
-            self.trainee, self.task, batch=batch, answer_axis=self.interface.axis, steps=options.steps,
-            seed=self.config.seed, device=options.device,
+            self.trainee, self.task, options, batch=batch, fixed=batch_from == "model",
+            answer_axis=self.interface.axis, seed=self.config.seed,
         )  # fmt: skip
         kept = Journal(options.journal, self._digest(batch))
         begun = time.monotonic()
@@ -76,6 +77,8 @@ class Contest:
             conditions={
                 "held_out": len(course.held_out),
                 "batch": batch,
+                "batch_from": batch_from,
+                "patience": options.patience,
                 "seeds": options.seeds,
                 "settings": [{"optimizer": s.optimizer, "rate": s.rate} for s in options.settings],
                 "target_given": options.target is not None,
@@ -88,6 +91,13 @@ class Contest:
         if len(runs) < planned:
             document["run"]["interrupted"] = interruption(audited=len(runs), of=planned, exit_code=130)
         return document
+
+    def _batch(self) -> tuple[int, str]:
+        """Examples in a step, and who says so: the model, the option, or the examples, where they are fewer."""
+        if self.interface.fixed is not None:
+            return self.interface.fixed, "model"
+        asked, there = self.options.batch_size, len(self.task.parts(self.config.seed)[0])
+        return (asked, "option") if asked <= there else (there, "examples")
 
     def _plan(self) -> list[tuple[int, str, Setting]]:
         """Every run: draw, scheme, setting. All starts of a draw before the next, so that what ends early has seen all of them."""
@@ -139,7 +149,7 @@ class Contest:
             own = draw(self.itself, scheme, config, self.options.drawn, predict=False)
         if own.model is None:
             raise NotTrainable(f"{self.itself.path}: {scheme}, draw {seed + 1}: {own.start.why}")
-        return own.values(self.trainee.tensors, self.base.split)
+        return own.values(self.trainee.places, self.base.split)
 
     def _digest(self, batch: int) -> str:
         """Of all that decides about a run beside its scheme, setting and draw."""
@@ -151,6 +161,7 @@ class Contest:
                 "output": self.interface.answer,
                 "batch": batch,
                 "steps": self.options.steps,
+                "patience": self.options.patience,
                 "seed": self.config.seed,
                 "device": self.options.device,
                 "drawn": [self.options.drawn.gain, self.options.drawn.bias, list(self.options.drawn.exclude)],

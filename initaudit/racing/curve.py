@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 WINDOW = 320
 """Examples in the running mean of loss and metric: ten batches of 32. A judgement: single batches are noise."""
+LEARNED = 0.05
+"""How far above chance a run must come for anything to have been learned. A judgement: less is within the noise of a few hundred examples."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +22,7 @@ class Curve:
     metric: Sequence[float]
     """Accuracy or R2."""
     end: str
-    """steps (all were done), diverged (the loss left the finite numbers), or time (it was ended)."""
+    """steps (all were done), diverged (the loss left the finite numbers), or what ended it: time, or chance (it was no better, as long as it was waited for)."""
     held_out: float | None = None
     """The metric of examples that were not trained on; None where there are none, or the run did not come to its end."""
     full: int = 1

@@ -39,7 +39,7 @@ def task_from_file(path: str, interface: Interface) -> Task:
 
 def task_from_arrays(name: str, arrays: Mapping[str, np.ndarray], interface: Interface) -> Task:
     """The same from arrays by name; `name` begins messages. Raises UsageError."""
-    left = dict(arrays)
+    left = {own: _array(name, own, values) for own, values in arrays.items()}
     inputs: dict[str, np.ndarray] = {}
     for wanted, example in interface.inputs.items():
         names = (wanted, *INPUTS) if len(interface.inputs) == 1 else (wanted,)
@@ -56,7 +56,18 @@ def task_from_arrays(name: str, arrays: Mapping[str, np.ndarray], interface: Int
         (known,) = left
     if known is None:
         raise UsageError(f"{name}: which array holds the targets? Call it y, or as the output: {interface.answer!r}")
-    return task_of(name, inputs, interface.axes, left[known], interface.shape)
+    task = task_of(name, inputs, interface.axes, left[known], interface.shape)
+    if (task.targets == task.targets[:1]).all():
+        raise UsageError(f"{name}: all examples have the same target: there is nothing to learn")
+    return task
+
+
+def _array(name: str, own: str, values: Any) -> np.ndarray:
+    """Of an array, nested lists, or a tensor of torch on the CPU."""
+    try:
+        return np.asarray(values)
+    except Exception as error:  # of whatever they are made of
+        raise UsageError(f"{name}: {own!r} is no array: {str(error).splitlines()[0]:.200}") from error
 
 
 def _check(name: str, wanted: str, array: np.ndarray, example: np.ndarray, axis: int | None) -> None:

@@ -6,9 +6,11 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from initaudit.judgement.score import TRAINABLE
-from initaudit.racing.summary import rank_correlation
+from initaudit.racing.curve import LEARNED
+from initaudit.racing.summary import fastest, rank_correlation
 from initaudit.report.document import head
 from initaudit.starts.schemes import AS_IS
+from initaudit.starts.ties import best_starts, together
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,6 +52,7 @@ def race_document(
     """
     entry = itself.entry()
     every = max(1, -(-steps // POINTS))
+    winners = [racer.start.scheme for racer in fastest(racers)]
     return {
         **head(started=started, command=command),
         "model": entry["model"],
@@ -65,7 +68,8 @@ def race_document(
             "target": target,
             **conditions,
         },
-        "winner": racers[0].start.scheme if racers and math.isfinite(racers[0].steps) else None,
+        "winner": winners[0] if winners else None,
+        "winners": winners,
         "sentence": sentence(racers, task, target),
         "agreement": agreement(racers),
         "starts": [_start(racer, every) for racer in racers],
@@ -74,14 +78,15 @@ def race_document(
 
 def agreement(racers: Sequence[Racer]) -> dict[str, Any]:
     """How well the steps had been foretold; what is not expected to learn, and what does not, comes last."""
-    both = [racer for racer in racers if racer.best is not None and racer.place is not None]
-    favourite = min(both, key=lambda racer: racer.place or 0, default=None)
+    both = sorted((r for r in racers if r.best is not None and r.place is not None), key=lambda racer: racer.place or 0)
+    favourite = both[0] if both else None
     fewest = min((racer.steps for racer in both), default=math.inf)
     times = favourite.steps / fewest if favourite is not None and math.isfinite(fewest) else math.inf
     return {
         "starts": len(both),
         "rank_correlation": rank_correlation([r.foretold for r in both], [r.steps for r in both]),
         "favourite": None if favourite is None or favourite.foretold == math.inf else favourite.start.scheme,
+        "favourites": [start.scheme for start in best_starts([racer.start for racer in both])],
         "favourite_times": times if math.isfinite(times) else None,
     }
 
@@ -92,29 +97,72 @@ def sentence(racers: Sequence[Racer], task: Task, target: float | None) -> str:
     if best is None or best.best is None:
         return "Nothing was trained."
     if target is None:
-        return f"No start learned anything: {task.metric} stayed near chance ({task.chance:.2f}) in all runs."
+        return _nothing(racers, task)
     goal = f"{task.metric} {target:.2f}"
     if not math.isfinite(best.steps):
         return f"No start reached {goal}; {best.start.scheme} came nearest ({best.best.metric or 0.0:.2f} with {best.best.setting})."
-    told = f"{best.start.scheme} learned fastest: {best.steps:.0f} steps to {goal} with {best.best.setting}"
+    winners = fastest(racers)
+    told = f"{_who(winners)}: {_count(winners)} to {goal}{_with(winners)}"
     itself = next((racer for racer in racers if racer.start.scheme == AS_IS), None)
-    if itself is not None and itself is not best:
-        told += f"; as it is: {_behind(itself, best)}"
+    if itself is not None and itself not in winners:
+        told += f"; as it is: {_behind([itself], best)}"
     found = agreement(racers)
-    favourite = next((r for r in racers if r.start.scheme == found["favourite"]), None)
+    favourites = [racer for racer in racers if racer.start.scheme in found["favourites"]]
     if not found["starts"]:
         return f"{told}. Nothing had been predicted."
-    if favourite is None:
+    if not favourites:
         return f"{told}. None had been expected to learn."
-    if favourite is best:
-        return f"{told}. {best.start.scheme} had been expected to be the fastest."
-    return f"{told}. {favourite.start.scheme} had been expected to be the fastest: {_behind(favourite, best)}."
+    if favourites == winners:
+        names = best.start.scheme if len(winners) == 1 else "These"
+        return f"{told}. {names} had been expected to be the fastest."
+    expected = f"{told}. {_names(favourites)} had been expected to be the fastest"
+    return (
+        f"{expected}." if all(racer in winners for racer in favourites) else f"{expected}: {_behind(favourites, best)}."
+    )
 
 
-def _behind(racer: Racer, best: Racer) -> str:
-    if not math.isfinite(racer.steps):
+def _nothing(racers: Sequence[Racer], task: Task) -> str:
+    """Why there is no target."""
+    if task.chance > 1 - LEARNED:
+        return f"Always the same answer has {task.metric} {task.chance:.2f}, above which nothing is seen to be learned: --target names what is to be reached."
+    gone = [run.curve.end == "diverged" for racer in racers for outcome in racer.outcomes for run in outcome.runs]
+    if all(gone):
+        return "No start learned anything: all runs diverged."
+    which = "all runs that did not diverge" if any(gone) else "all runs"
+    return f"No start learned anything: {task.metric} stayed near chance ({task.chance:.2f}) in {which}."
+
+
+def _names(racers: Sequence[Racer]) -> str:
+    return together([racer.start.scheme for racer in racers])
+
+
+def _who(winners: Sequence[Racer]) -> str:
+    return f"{_names(winners)} learned {'fastest' if len(winners) == 1 else 'equally fast'}"
+
+
+def _with(racers: Sequence[Racer]) -> str:
+    """The setting that suits all of them best."""
+    settings = {str(racer.best.setting) for racer in racers if racer.best is not None}
+    return f" with {settings.pop()}" if len(settings) == 1 else ", each with what suits it best"
+
+
+def _behind(racers: Sequence[Racer], best: Racer) -> str:
+    """Steps of those that got there, and who did not."""
+    there = [racer for racer in racers if math.isfinite(racer.steps)]
+    if not there:
         return "did not get there"
-    return f"{racer.steps:.0f} steps, {racer.steps / best.steps:.1f} times as many"
+    told = f"{_count(there)}, {_range([f'{racer.steps / best.steps:.1f}' for racer in there])} times as many"
+    missing = [racer for racer in racers if racer not in there]
+    return f"{told}; {_names(missing)} did not get there" if missing else told
+
+
+def _count(racers: Sequence[Racer]) -> str:
+    """`33 to 47 steps`; of racers in order."""
+    return f"{_range([f'{racer.steps:.0f}' for racer in racers])} steps"
+
+
+def _range(numbers: Sequence[str]) -> str:
+    return numbers[0] if numbers[0] == numbers[-1] else f"{numbers[0]} to {numbers[-1]}"
 
 
 def _start(racer: Racer, every: int) -> dict[str, Any]:

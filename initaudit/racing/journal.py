@@ -37,7 +37,9 @@ class Journal:
         if lines and (_read(lines[0]) or {}).get("race") != race:
             known = "race" in (_read(lines[0]) or {})
             why = (
-                "is of another race: model, data, batch, steps or draws differ" if known else "is no journal of a race"
+                "is of another race: model, data, batch, steps, patience or draws differ"
+                if known
+                else "is no journal of a race"
             )
             raise UsageError(f"{path}: {why}; give --resume another file")
         for line in lines[1:]:

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from initaudit.errors import UsageError, similar
 from initaudit.fixing.options import FixOptions
 from initaudit.starts.schemes import DEFAULT
@@ -47,6 +49,8 @@ class RaceOptions:
     """Draws of the weights, and orders of the examples, for each start and setting."""
     batch_size: int = 32
     """Examples in a step, where the model does not fix it."""
+    patience: int | None = None
+    """Steps after which a run is ended that never was better than chance by `initaudit.racing.curve.LEARNED`; None for no such end."""
     target: float | None = None
     """Accuracy, or R2, to which steps are counted; None for 90 % of the way from chance to the best that any run reached."""
     seconds: float | None = None
@@ -58,9 +62,16 @@ class RaceOptions:
 
     def __post_init__(self) -> None:
         """Raises UsageError."""
-        for name in ("steps", "seeds", "batch_size"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name.replace('_', ' ')}: {getattr(self, name)} is not 1 or more")
+        for name in ("steps", "seeds", "batch_size", "patience"):
+            value = getattr(self, name)
+            if value is None and name == "patience":
+                continue
+            if not (isinstance(value, int | np.integer) and value >= 1):
+                raise UsageError(f"{name.replace('_', ' ')}: {value!r} is no whole number of 1 or more")
+            object.__setattr__(self, name, int(value))  # as JSON has it
+        for name, value in (("time", self.seconds), ("target", self.target)):
+            if value is not None and not isinstance(value, int | float | np.number):
+                raise UsageError(f"{name}: {value!r} is no number")
         if self.seconds is not None and not self.seconds > 0:
             raise UsageError(f"time: {self.seconds:g} is not more than 0 seconds")
         if self.target is not None and not (math.isfinite(self.target) and self.target <= 1):
@@ -75,19 +86,22 @@ def read_settings(optimizers: Iterable[str], rates: Iterable[str | float]) -> tu
         rates: numbers, or texts of some with commas between.
 
     Raises:
-        UsageError: an optimiser that there is not, or what is no learning rate.
+        UsageError: an optimiser that there is not, what is no learning rate, or a text without any.
     """
-    names = _words(optimizers) or list(RATES)
+    names = _words(optimizers, "optimiser") or list(RATES)
     for name in names:
         if name not in RATES:
             raise UsageError(f"no optimiser is called {name!r}{similar(name, RATES)}; there are {', '.join(RATES)}")
-    given = [_rate(word) for word in _words(map(str, rates))]
+    given = [_rate(word) for word in _words(map(str, rates), "learning rate")]
     pairs = [(name, rate) for name in names for rate in given or RATES[name]]
     return tuple(Setting(optimizer=name, rate=rate) for name, rate in dict.fromkeys(pairs))
 
 
-def _words(texts: Iterable[str]) -> list[str]:
-    return [word.strip() for text in texts for word in text.split(",") if word.strip()]
+def _words(texts: Iterable[str], what: str) -> list[str]:
+    found = [[word.strip() for word in text.split(",") if word.strip()] for text in texts]
+    if not all(found):
+        raise UsageError(f"an {what} is empty" if what[0] in "aeiou" else f"a {what} is empty")
+    return [word for words in found for word in words]
 
 
 def _rate(word: str) -> float:

@@ -62,8 +62,8 @@ def needs_torch(device: str = "cpu", *, converter: bool = True) -> None:
     except ImportError as error:
         raise UsageError(f"{error}; races need the extra torch: pip install 'initaudit[torch]'") from error
     try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
         raise UsageError(f"device {device!r}: {str(error).strip().splitlines()[0]:.200}") from error
 
 
@@ -114,6 +114,8 @@ def race(
     if base is None:
         raise NotTrainable(f"{itself.path}: {draws[0].start.why}")
     task = _task(data, interface, itself, config, options)
+    if options.target is not None and options.target <= task.chance:
+        raise UsageError(f"target: {options.target:g} is not above chance ({task.chance:.2f}), which needs no learning")
     contest = Contest(
         itself=itself, draws=draws, base=base, trainee=(make or _converted)(base, interface, task), config=config,
         options=options, task=task, interface=interface, progress=progress,

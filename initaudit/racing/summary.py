@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from initaudit.judgement.score import TRAINABLE
+from initaudit.racing.curve import LEARNED
+from initaudit.starts.ties import ALIKE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
 
 WAY = 0.9
 """Share of the way from chance to the best that any run reached, at which a start has learned. The share that `benchmarks/trainability` counts to."""
-LEARNED = 0.05
-"""How far above chance the best run must come for anything to have been learned. A judgement: less is within the noise of a few hundred examples."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +128,15 @@ def racers_of(
         outcomes.sort(key=lambda outcome: outcome.rank)
         found.append(Racer(start=start, place=places.get(start.scheme), outcomes=outcomes))
     return sorted(found, key=lambda racer: racer.best.rank if racer.best else (math.inf, math.inf, math.inf))
+
+
+def fastest(racers: Sequence[Racer]) -> list[Racer]:
+    """The first, and those whose steps differ from its own by no more than its own draws do, or than two draws may (`ALIKE`); none where it does not get there."""
+    best = racers[0].best if racers else None
+    if best is None or not math.isfinite(best.middle):
+        return []
+    slowest = max(steps for steps in best.steps if math.isfinite(steps))
+    return [racer for racer in racers if racer.steps < ALIKE * best.middle or racer.steps <= slowest]
 
 
 def rank_correlation(one: Sequence[float], other: Sequence[float]) -> float | None:

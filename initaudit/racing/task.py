@@ -95,13 +95,24 @@ def task_of(
         if targets.shape[1:] != shape and targets.size == len(targets) * int(np.prod(shape)):
             targets = targets.reshape(len(targets), *shape)
         if targets.shape[1:] != shape:
-            raise UsageError(f"{name}: targets of shape {_told(targets.shape[1:])} for answers of shape {_told(shape)}")
+            whole = (targets == targets.round()).all() and _classes(targets.shape[1:], shape)[1] is not None
+            hint = (
+                f"; they are whole numbers, stored as {targets.dtype}: stored as int64 they are classes"
+                if whole
+                else ""
+            )
+            raise UsageError(
+                f"{name}: targets of shape {_told(targets.shape[1:])} for answers of shape {_told(shape)}{hint}"
+            )
         return Task(name=name, kind=REGRESS, inputs=inputs, axes=axes, targets=targets.astype(np.float32))
     if targets.ndim > 1 and targets.shape[1:] == (1,):
         targets = targets[:, 0]
     axis, classes = _classes(targets.shape[1:], shape)
     if classes is None:
-        raise UsageError(f"{name}: classes of shape {_told(targets.shape[1:])} for answers of shape {_told(shape)}")
+        hint = "; a class is one number, from 0 on, not a row with a 1" if targets.shape[1:] == shape else ""
+        raise UsageError(
+            f"{name}: classes of shape {_told(targets.shape[1:])} for answers of shape {_told(shape)}{hint}"
+        )
     if targets.size and not (targets.min() >= 0 and targets.max() < classes):
         raise UsageError(
             f"{name}: classes from {targets.min()} to {targets.max()}; the network tells {classes} apart, from 0 on"

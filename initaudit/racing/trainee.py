@@ -22,18 +22,20 @@ class Trainee:
     module: nn.Module
     inputs: Sequence[str]
     """Names of the model's inputs, in the order of the module's arguments."""
-    tensors: Mapping[str, Tensor]
-    """Parameters and buffers by the names of the tensors of the model that hold their values."""
+    places: Mapping[str, str]
+    """Names in the module's state by those of the tensors of the model that hold the values; a module on another device has other tensors."""
     start: Mapping[str, Tensor]
     """State of the module as it came, for what no scheme draws."""
 
     def begin(self, values: Mapping[str, np.ndarray]) -> None:
         """Set it back to how it came, but for these tensors of the model."""
         self.module.load_state_dict(self.start)
+        held = self.module.state_dict()
         with torch.no_grad():
             for name, array in values.items():
-                if name in self.tensors:
-                    self.tensors[name].copy_(torch.from_numpy(array).reshape(self.tensors[name].shape))
+                if name in self.places:
+                    tensor = held[self.places[name]]
+                    tensor.copy_(torch.from_numpy(array).reshape(tensor.shape))
 
     def trained(self) -> list[Tensor]:
         """Its parameters, each once."""
@@ -59,6 +61,11 @@ class Trainee:
 
 
 def trainee_of(module: nn.Module, inputs: Sequence[str], tensors: Mapping[str, Tensor]) -> Trainee:
-    """The module as it is now."""
+    """The module as it is now.
+
+    `tensors` are its parameters and buffers by the names of the tensors of the model that hold their values.
+    """
+    own = {id(tensor): name for name, tensor in module.state_dict(keep_vars=True).items()}
+    places = {name: own[id(tensor)] for name, tensor in tensors.items()}
     start = {name: value.detach().clone() for name, value in module.state_dict().items()}
-    return Trainee(module=module, inputs=inputs, tensors=tensors, start=start)
+    return Trainee(module=module, inputs=inputs, places=places, start=start)

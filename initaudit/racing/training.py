@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from initaudit.racing.curve import WINDOW, Curve
+from initaudit.racing.curve import LEARNED, WINDOW, Curve
 from initaudit.racing.task import CLASSIFY
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from initaudit.racing.options import Setting
+    from initaudit.racing.options import RaceOptions, Setting
     from initaudit.racing.task import Task
     from initaudit.racing.trainee import Trainee
 
@@ -46,10 +46,14 @@ class Course:
     """Of an answer, that counts examples."""
     batch: int
     """Examples in a step."""
+    fixed: bool
+    """Whether the model takes no other number of them."""
     trained: np.ndarray
     """Numbers of the examples that are trained on."""
     held_out: np.ndarray
     steps: int
+    patience: int | None
+    """Steps after which a run that is no better than chance is ended; None for all."""
 
     def measured(self, places: np.ndarray) -> tuple[Tensor, Tensor]:
         """Loss and metric over some examples."""
@@ -78,17 +82,18 @@ class Course:
 
 
 def course_of(
-    trainee: Trainee, task: Task, *, batch: int, answer_axis: int, steps: int, seed: int, device: str
+    trainee: Trainee, task: Task, options: RaceOptions, *, batch: int, fixed: bool, answer_axis: int, seed: int
 ) -> Course:
     """Everything on its device; `seed` decides which examples are held out."""
     trained, held_out = task.parts(seed)
+    device = options.device
     trainee.module.to(device)
     inputs = {name: torch.from_numpy(np.ascontiguousarray(_single(a))).to(device) for name, a in task.inputs.items()}
     targets = torch.from_numpy(np.ascontiguousarray(task.targets)).to(device)
     spread = max(float(task.targets.var(0).mean()), 1e-30) if task.kind != CLASSIFY else 1.0
     return Course(
         trainee=trainee, task=task, inputs=inputs, targets=targets, spread=spread, answer_axis=answer_axis,
-        batch=batch, trained=trained, held_out=held_out, steps=steps,
+        batch=batch, fixed=fixed, trained=trained, held_out=held_out, steps=options.steps, patience=options.patience,
     )  # fmt: skip
 
 
@@ -116,6 +121,8 @@ def train(course: Course, setting: Setting, seed: int, deadline: float | None) -
     end = "steps"
     for step in range(1, course.steps + 1):
         loss, metric = course.measured(next(batches))
+        if not loss.requires_grad:
+            raise RuntimeError("none of its parameters has a part in the answer")
         optimizer.zero_grad(set_to_none=True)
         value = float(loss.detach())
         if not math.isfinite(value):
@@ -125,6 +132,9 @@ def train(course: Course, setting: Setting, seed: int, deadline: float | None) -
         metrics.append(float(metric))
         loss.backward()
         optimizer.step()
+        if step < course.steps and _is_lost(course, metrics, window):
+            end = "chance"
+            break
         if deadline is not None and time.monotonic() >= deadline and step < course.steps:
             end = "time"
             break
@@ -132,6 +142,13 @@ def train(course: Course, setting: Setting, seed: int, deadline: float | None) -
     if end == "steps" and len(course.held_out):
         held_out = _held_out(course)
     return Curve(loss=running(losses, window), metric=running(metrics, window), end=end, held_out=held_out, full=window)
+
+
+def _is_lost(course: Course, metrics: Sequence[float], window: int) -> bool:
+    """Whether it was waited long enough for the run to be better than chance; asked once, after those steps."""
+    if course.patience is None or len(metrics) != max(course.patience, window):
+        return False
+    return max(running(metrics, window)[window - 1 :]) < course.task.chance + LEARNED
 
 
 def running(values: Sequence[float], window: int) -> list[float]:
@@ -152,7 +169,7 @@ def _batches(course: Course, seed: int) -> Iterator[np.ndarray]:
     """Whole batches without end, each example once before any again; the same for every start."""
     rng = np.random.default_rng([seed, 2])
     count = len(course.trained)
-    if count < course.batch:
+    if count < course.batch:  # which the model fixes
         while True:
             yield rng.choice(course.trained, course.batch)
     while True:
@@ -163,7 +180,8 @@ def _batches(course: Course, seed: int) -> Iterator[np.ndarray]:
 
 def _held_out(course: Course) -> float | None:
     """The metric of the examples that were held out; None where it is not finite."""
-    places, size = course.held_out, course.batch
+    places = course.held_out
+    size = course.batch if course.fixed else min(course.batch, len(places))
     pieces = [places[i : i + size] for i in range(0, len(places) - size + 1, size)]
     if not pieces:
         return None
@@ -177,7 +195,7 @@ def deterministic(course: Course, device: str) -> Iterator[None]:
     """On a CPU the same run gives the same curve to the last bit; afterwards torch is as it was."""
     threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     state = torch.random.get_rng_state()
-    if device == "cpu":
+    if torch.device(device).type == "cpu":
         torch.use_deterministic_algorithms(True, warn_only=True)
     if sum(parameter.numel() for parameter in course.trainee.trained()) < SHARED_FROM:
         torch.set_num_threads(1)

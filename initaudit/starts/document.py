@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from initaudit.judgement.score import TRAINABLE
 from initaudit.report.document import head
 from initaudit.starts.schemes import AS_IS
+from initaudit.starts.ties import ALIKE, best_starts, learns, together
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from initaudit.report.report import Report
     from initaudit.starts.start import Start
 
-ALIKE = 1.1
-"""Factor between the steps of starts that are as fast as each other. A judgement: two draws of one scheme differ by as much."""
 WAS_TRAINED = "But the file holds what training found: the other starts are those of fresh networks, and have lost it."
 
 
@@ -33,51 +31,49 @@ def starts_document(
     """
     entry = itself.entry()
     ranked = sorted(starts, key=lambda start: start.rank)
+    winners = [start.scheme for start in best_starts(ranked)]
     return {
         **head(started=started, command=command),
         "model": entry["model"],
         "probe": entry["probe"],
         "options": entry["options"],
-        "winner": ranked[0].scheme if _learns(ranked[0]) else None,
+        "winner": winners[0] if winners else None,
+        "winners": winners,
         "sentence": sentence(ranked),
         "starts": [start.part() for start in ranked],
     }
 
 
 def sentence(ranked: Sequence[Start]) -> str:
-    """Which start is the best, why, and how far the network as it is stands from it; of starts in the order of their ranks."""
+    """Which start is the best, or which ones are, why, and how far the network as it is stands from it; of starts in the order of their ranks."""
     best = ranked[0]
     itself = next((start for start in ranked if start.scheme == AS_IS), None)
     if best.why is not None:
         return f"Nothing could be measured: {best.why}"
     if all(start.trainability is None for start in ranked):
         return f"Of none of these starts it is known whether the network learns: {best.verdict['reason']}"
-    if not _learns(best):
+    winners = best_starts(ranked)
+    if not winners:
         advice = best.verdict.get("obstacle") or {}
         told = f"With none of these starts the network is expected to learn (trainability {best.trainability:.2f} at best)."
         return f"{told} {advice.get('advice', '')}".strip()
-    alike = [s.scheme for s in ranked[1:] if s.rank[:3] == best.rank[:3]]
-    also = f" (as good: {', '.join(alike)})" if alike else ""
-    told = f"{best.scheme} is the best start{also}: {_how(best)}"
-    if itself is None or itself is best or itself.scheme in alike:
-        told += "; as it is the network starts as well" if itself is not None and itself is not best else ""
-    elif itself.why is not None:
-        told += "; as it is the network could not be measured"
-    else:
-        told += f"; as it is: {_how(itself)}"
+    who = (
+        f"{best.scheme} is the best start"
+        if len(winners) == 1
+        else f"{together([s.scheme for s in winners])} do equally well"
+    )
+    told = f"{who}: {_how(best)}"
+    if itself is not None and itself not in winners:
+        told += f"; as it is: {_how(itself)}" if itself.why is None else "; as it is the network could not be measured"
     trained = itself is not None and itself.verdict.get("context") in ("trained", "mixed")
     return f"{told}.{' ' + WAS_TRAINED if trained else ''}"
-
-
-def _learns(start: Start) -> bool:
-    return start.trainability is not None and start.trainability >= TRAINABLE
 
 
 def _how(start: Start) -> str:
     if start.trainability is None:
         return "trainability unknown"
     score = f"trainability {start.trainability:.2f}"
-    if not _learns(start):
+    if not learns(start):
         return f"{score}, not expected to learn"
     if start.slowness is None:
         return score

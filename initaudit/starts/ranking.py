@@ -24,9 +24,14 @@ class Ranking(ABC):
 
     @property
     def winner(self) -> str | None:
-        """The scheme of the best start; None where with none the network learns."""
+        """The scheme of the best start, of several that do equally well the first; None where with none the network learns."""
         scheme: str | None = self.document["winner"]
         return scheme
+
+    @property
+    def winners(self) -> tuple[str, ...]:
+        """The schemes of all starts that do as well as the best, that one first."""
+        return tuple(self.document["winners"])
 
     @property
     def sentence(self) -> str:

@@ -40,7 +40,7 @@ def read_starts(texts: Iterable[str]) -> tuple[str, ...]:
     Raises UsageError, with the nearest name.
     """
     found: list[str] = []
-    for text in texts:
+    for text in map(str, texts):
         words = [word.strip() for word in text.split(",") if word.strip()]
         while words:
             taken, words = _one(words)

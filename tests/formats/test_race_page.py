@@ -6,7 +6,7 @@ from copy import deepcopy
 from typing import Any
 
 from initaudit.formats.csv_race import race_rows
-from initaudit.formats.page.foretold import LEFT, RIGHT, picture
+from initaudit.formats.page.foretold import LEFT, RIGHT, _label, _together, picture
 from initaudit.formats.page.race import _band
 from tests.racing.races import document
 
@@ -22,6 +22,16 @@ def test_points_that_lie_about_one_another_share_a_label():
 
     assert drawn is not None
     assert [label["places"] for label in drawn["labels"]] == ["1, 2", "3"]
+
+
+def test_labels_do_not_cover_each_other():
+    """Points too far apart to be one group share a label all the same where the other would lie on it; it stands beside all of them."""
+    near = [(100.0, 100.0, 1), (105.0, 98.0, 2), (102.0, 100.0, 4)]
+
+    (together,), apart = _together([*near, (135.0, 101.0, 9)]), _together([*near, (200.0, 101.0, 9)])
+
+    assert _label(together) == {"x": 135.0, "y": 98.0, "places": "1, 2, 4, 9"}
+    assert len(apart) == 2
 
 
 def test_what_is_not_expected_to_learn_stands_at_the_edge_and_what_has_no_slowness_at_1():

@@ -35,7 +35,7 @@ def test_a_file_gives_inputs_by_name_and_targets_as_y(tmp_path: Path):
 
 def test_real_targets_are_to_be_met():
     """Of the shape of the answers."""
-    found = task_from_arrays("data", {"x": np.ones((20, 6)), "y": np.ones((20, 3))}, FLAT)
+    found = task_from_arrays("data", {"x": np.ones((20, 6)), "y": np.arange(60.0).reshape(20, 3)}, FLAT)
 
     assert (found.kind, found.metric, found.chance) == ("regress", "R2", 0.0)
 
@@ -50,6 +50,10 @@ def test_real_targets_are_to_be_met():
         ({"x": np.ones((0, 6)), "y": np.zeros(0, int)}, "holds no example"),
         ({"x": np.ones((20, 6)), "y": np.full(20, 3)}, "the network tells 3 apart"),
         ({"x": np.ones((20, 6)), "y": np.ones((20, 2))}, "targets of shape 2 for answers of shape 3"),
+        ({"x": np.ones((20, 6)), "y": np.full(20, 2)}, "same target"),
+        ({"x": np.ones((20, 6)), "y": np.arange(20.0) % 3}, "stored as int64 they are classes"),
+        ({"x": np.ones((20, 6)), "y": np.eye(3, dtype=int)[np.arange(20) % 3]}, "not a row with a 1"),
+        ({"x": [[1.0], [1.0, 2.0]], "y": np.arange(2)}, "'x' is no array"),
         ({"x": np.full((20, 6), np.nan), "y": np.zeros(20, int)}, "NaN"),
         ({"x": np.ones((20, 6)), "y": np.full((20, 3), np.inf)}, "NaN or infinity"),
     ],
@@ -158,12 +162,26 @@ def test_learning_rates_and_optimisers_make_a_grid():
         (["adm"], [], "did you mean adam"),
         ([], ["fast"], "no learning rate"),
         ([], ["0"], "no learning rate"),
+        ([""], [], "an optimiser is empty"),
+        ([], ["0.1", " ,"], "a learning rate is empty"),
     ):
         with pytest.raises(UsageError, match=told):
             read_settings(optimizers, rates)
 
 
-@pytest.mark.parametrize("wrong", [{"steps": 0}, {"seeds": 0}, {"batch_size": 0}, {"seconds": 0.0}, {"target": 2.0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"steps": 0},
+        {"seeds": 0},
+        {"batch_size": 0},
+        {"seconds": 0.0},
+        {"target": 2.0},
+        {"patience": 0},
+        {"steps": "3"},
+        {"seconds": "3"},
+    ],
+)
 def test_options_that_cannot_be_followed_are_refused(wrong: dict[str, float]):
     """Before any work."""
     with pytest.raises(UsageError):

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+from copy import deepcopy
 from dataclasses import replace
 from importlib.resources import files
 
 import jsonschema
+import numpy as np
 import pytest
 
 from initaudit.format import Format, FormatOptions, all_formats, find_format
-from initaudit.racing.curve import Curve
+from initaudit.formats.race import course
+from initaudit.racing.curve import Curve, Run
 from initaudit.racing.document import agreement, sentence
-from initaudit.racing.summary import racers_of, rank_correlation, target_of
+from initaudit.racing.summary import fastest, racers_of, rank_correlation, target_of
 from initaudit.starts.start import Start
 from tests.racing.races import SETTINGS, curve, document, racers, runs, task
 
@@ -117,6 +120,33 @@ def test_the_sentence_names_the_winner_and_the_network_as_it_is():
     assert told.endswith("quick had been expected to be the fastest.")
 
 
+def test_what_the_draws_of_the_winner_span_or_two_draws_may_is_a_tie():
+    """Of three draws of the first one takes 18 steps, as many as the second start in the median; one draw of 9 and one of 10 are as fast as each other."""
+    own = [
+        Run(scheme="quick", optimizer="adam", rate=0.001, seed=n, curve=curve(p)) for n, p in enumerate((10, 10, 20))
+    ]
+    others = [run for run in runs() if run.scheme in ("as-is", "slow")]
+    spread = racers_of([r.start for r in racers()[:3]], [*own, *others], SETTINGS, 0.95)
+    near = [replace(run, scheme="slow", curve=curve(11.0)) for run in own[:1]]
+    close = racers_of([r.start for r in racers()[:3]], [*own[:1], *near], SETTINGS, 0.95)
+
+    assert [racer.start.scheme for racer in fastest(spread)] == ["quick", "as-is"]
+    assert [racer.start.scheme for racer in fastest(close)] == ["quick", "slow"]
+    told = sentence(spread, task(), 0.95)
+    assert told.startswith("quick and as-is learned equally fast: 9 to 18 steps to accuracy 0.95 with adam 0.001. ")
+    assert "as it is" not in told
+
+
+def test_where_no_run_learned_it_is_said_why():
+    """All diverged; some did; nothing could be better than always the same answer."""
+    wild = [racer for racer in racers() if racer.start.scheme == "wild"]
+    lopsided = replace(task(), targets=np.zeros(20, int))
+
+    assert sentence(wild, task(), None).endswith("all runs diverged.")
+    assert sentence(racers(), task(), None).endswith("in all runs that did not diverge.")
+    assert "--target" in sentence(racers(), lopsided, None)
+
+
 def test_the_document_follows_the_schema():
     """Which is published."""
     schema = json.loads(files("initaudit").joinpath("schema.json").read_text())
@@ -147,6 +177,35 @@ def test_what_was_interrupted_is_told_in_every_output():
     for name in ("text", "html"):
         assert "Interrupted: 7 of 20 runs" in find_format(name).race({**document(), "run": run}, LOOKS)
         assert "Interrupted" not in find_format(name).race(document(), LOOKS)
+
+
+def test_what_ended_runs_early_is_told_with_the_steps_that_were_done():
+    """Beside those that were to be done, in text and page; where nothing did, nothing is told."""
+    cut = deepcopy(document())
+    ends = [run for start in cut["starts"] for outcome in start["outcomes"] for run in outcome["runs"]]
+    cut["race"] |= {"budget": 2.5, "patience": 30}
+    for run, end, done in zip(ends, ("time", "time", "chance"), (40, 60, 30), strict=False):
+        run |= {"end": end, "done": done}
+
+    for name in ("text", "html"):
+        told, whole = (" ".join(find_format(name).race(d, LOOKS).split()) for d in (cut, document()))
+        assert "at most 100 steps" in told
+        assert "2 of 20 runs were ended after 40 to 60 of 100 steps: the time of 2.5 s was over." in told
+        assert "1 of 20 runs was ended after 30 of 100 steps: no better than chance" in told
+        assert "runs were ended" not in whole
+        assert "at most 100" not in whole
+
+
+def test_the_size_of_a_batch_that_nobody_asked_for_is_explained():
+    """The model fixes it, or there are no more examples."""
+    race = document()["race"]
+
+    assert "100 steps of 8 examples with each of adam 0.001, adam 0.01." in course(document())
+    for source, told in (("model", "as the model fixes them"), ("examples", "all that there are to train on")):
+        assert told in course({**document(), "race": {**race, "batch_from": source}})
+    assert "drawn from 16 with repetition" in course(
+        {**document(), "race": {**race, "batch_from": "model", "batch": 32}}
+    )
 
 
 def test_formats_that_show_no_race_say_so():

@@ -148,6 +148,36 @@ def test_the_time_is_shared_by_all_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("torch")
+def test_a_step_takes_all_examples_where_they_are_fewer_than_was_asked_for() -> None:
+    """Those that are trained on, each once; what is held out is measured all the same. A run that stays at chance ends when it was waited for."""
+    options = {**QUICK, "steps": 9, "batch_size": 5000, "patience": 4}
+    found = initaudit.race(NETWORK, data(), schemes="he_normal,zeros", **options).document
+    learns, stuck = (start["outcomes"][0]["runs"][0] for start in found["starts"])
+
+    assert (found["race"]["batch"], found["race"]["batch_from"]) == (160, "examples")
+    assert learns["held_out"] > 0.5
+    assert [learns["end"], stuck["end"], stuck["done"]] == ["steps", "chance", 4]
+    with pytest.raises(UsageError, match="an optimiser is empty"):
+        initaudit.race(NETWORK, data(), optimizers="")
+    with pytest.raises(UsageError, match="not above chance"):
+        initaudit.race(NETWORK, data(), schemes="zeros", target=0.5, **QUICK)
+
+
+@pytest.mark.usefixtures("torch")
+def test_values_of_a_start_reach_a_module_that_was_moved(torch: Any) -> None:
+    """To another device, or type: its buffers are other tensors then."""
+    from initaudit.racing.trainee import trainee_of
+
+    module = torch.nn.BatchNorm1d(3)
+    trainee = trainee_of(module, ["x"], {"mean": module.running_mean, "scale": module.weight})
+    module.to(torch.float64)
+    trainee.begin({"mean": np.full(3, 2.0, np.float32), "scale": np.full(3, 5.0, np.float32)})
+
+    assert module.running_mean.tolist() == [2.0] * 3
+    assert module.weight.tolist() == [5.0] * 3
+
+
+@pytest.mark.usefixtures("torch")
 def test_a_rate_that_is_too_large_diverges() -> None:
     """Which is told, and is no success."""
     x = np.random.default_rng(0).standard_normal((64, 4)).astype(np.float32)
@@ -278,6 +308,20 @@ def test_a_module_is_raced_as_it_is(torch: Any) -> None:
     assert all(torch.equal(before[name], values) for name, values in module.state_dict().items())
     with pytest.raises(UsageError, match="pair"):
         of_torch.race(module, torch.from_numpy(x))
+    with pytest.raises(UsageError, match="fewer than 2 examples"):
+        of_torch.race(module, (x[:1], y[:1]))
+    with pytest.raises(NotTrainable, match="Sequential: none of its parameters requires a gradient"):
+        of_torch.race(module.requires_grad_(False), (x, y))
+
+
+@pytest.mark.usefixtures("torch")
+def test_a_device_that_is_not_there_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Before anything is read; one that computes nothing is as good as none."""
+    for device in ("cuda:99", "meta", "nonsense"):
+        assert run(["race", "m.onnx", "--digits", "--device", device]) == 2
+        told = capsys.readouterr().err
+        assert told.startswith(f"initaudit: error: device '{device}': ")
+        assert told.count("\n") == 1
 
 
 @pytest.mark.usefixtures("torch")

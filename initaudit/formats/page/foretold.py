@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     Part = Mapping[str, Any]
+    Point: TypeAlias = tuple[float, float, int]
 
 WIDTH, HEIGHT = 560, 340
 """Of the picture, in pixels. A judgement: as wide as a column of text."""
@@ -24,6 +25,8 @@ APART = 38
 """Pixels between two of them, at least: the width of four digits."""
 TOGETHER = 24
 """Pixels within which points share their label: the width of one."""
+LETTER, LINE = 7, 14
+"""Pixels of a character of a label, and of its height: of bold digits at 12 pixels."""
 
 
 def picture(starts: Sequence[Part]) -> dict[str, Any] | None:
@@ -44,23 +47,48 @@ def picture(starts: Sequence[Part]) -> dict[str, Any] | None:
         "across": across.marks("not to learn"),
         "up": up.marks("not reached"),
         "points": [{"x": x, "y": y} for x, y, _ in points],
-        "labels": [{"x": x, "y": y, "places": _told(places)} for (x, y), places in _together(points).items()],
+        "labels": [_label(group) for group in _together(points)],
     }
 
 
-def _together(points: Sequence[tuple[float, float, int]]) -> dict[tuple[float, float], list[int]]:
-    """Places in the table of the points that lie about one another, by the position of the first."""
-    groups: dict[tuple[float, float], list[int]] = {}
-    for x, y, place in points:
-        near = next((spot for spot in groups if math.dist(spot, (x, y)) <= TOGETHER), (x, y))
-        groups.setdefault(near, []).append(place)
+def _together(points: Sequence[Point]) -> list[list[Point]]:
+    """Points that share a label: those that lie about the first of their group, and groups whose labels would cover each other."""
+    groups: list[list[Point]] = []
+    for point in points:
+        near = next((group for group in groups if math.dist(group[0][:2], point[:2]) <= TOGETHER), None)
+        groups = [group for group in groups if group is not near]
+        joined = [*(near or ()), point]
+        while (other := next((group for group in groups if _cover(group, joined)), None)) is not None:
+            groups.remove(other)
+            joined = [*other, *joined]
+        groups.append(joined)
     return groups
 
 
+def _cover(one: Sequence[Point], other: Sequence[Point]) -> bool:
+    """Whether their labels would."""
+    left, right = sorted((_label(one), _label(other)), key=lambda label: float(label["x"]))
+    return abs(left["y"] - right["y"]) < LINE and right["x"] - left["x"] < LETTER * len(left["places"]) + LINE / 2
+
+
+def _label(group: Sequence[Point]) -> dict[str, Any]:
+    """Beside the rightmost of them and above the highest, so that it covers none."""
+    return {
+        "x": max(x for x, _, _ in group),
+        "y": min(y for _, y, _ in group),
+        "places": _told(sorted(place for _, _, place in group)),
+    }
+
+
 def _told(places: Sequence[int]) -> str:
-    """`1`, `2, 5` or `8-14`."""
-    first, last = places[0], places[-1]
-    return f"{first}-{last}" if last - first == len(places) - 1 > 1 else ", ".join(map(str, places))
+    """`1`, `2, 5`, `8-14` or `1-3, 5`."""
+    runs: list[list[int]] = []
+    for place in places:
+        if runs and place == runs[-1][-1] + 1:
+            runs[-1].append(place)
+        else:
+            runs.append([place])
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs)
 
 
 def _slowness(start: Part) -> float | None:

@@ -20,9 +20,11 @@ from initaudit.formats.race import (
     cells,
     course,
     fewest_steps,
+    metric,
     setting,
     steps,
     told_agreement,
+    told_ends,
     told_interruption,
 )
 from initaudit.formats.starts import AS_IS
@@ -62,7 +64,7 @@ def race_page(document: Part) -> str:
         styles=STYLES,
         tool=document["tool"],
         run=document["run"],
-        interrupted=told_interruption(document),
+        ended=[told for told in (told_interruption(document), *told_ends(document)) if told],
         model=document["model"],
         metric=race["metric"],
         sentence=document["sentence"],
@@ -95,7 +97,7 @@ def _cell(outcome: Part | None) -> str:
         return steps(outcome["steps"])
     if outcome["diverged"] == len(outcome["runs"]):
         return "diverged"
-    return NOTHING if outcome["metric"] is None else f"({outcome['metric']:.2f})"
+    return NOTHING if outcome["metric"] is None else f"({metric(outcome['metric'])})"
 
 
 def _island(document: Part, raced: Sequence[Part]) -> dict[str, Any]:
