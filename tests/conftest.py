@@ -108,7 +108,7 @@ def _measured_once(request: pytest.FixtureRequest, _answers: dict[Any, Any]) -> 
 
 
 @pytest.fixture
-def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def in_process() -> Iterator[None]:
     """Work and probe are done in the test's own process: for tests of what is made of their answers, which need no process of their own."""
 
     def serve(
@@ -127,8 +127,10 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
         watch = Watch(doing=progress or (lambda _: None), weighs=lambda _: None, repeats=lambda _: None)
         return pickle.loads(pickle.dumps(task.work(*task.arguments, watch=watch)))  # as it comes through the pipe
 
-    for home in (auditing, local, process):
-        monkeypatch.setattr(home, "do", do)
-    monkeypatch.setattr(isolation, "run_child", serve)
-    monkeypatch.setattr(job, "limit_memory", lambda *_: None)
-    monkeypatch.setattr(auditor, "prestart", lambda: None)
+    with pytest.MonkeyPatch.context() as patch:  # the fixture would keep `_measured_once` away
+        for home in (auditing, local, process):
+            patch.setattr(home, "do", do)
+        patch.setattr(isolation, "run_child", serve)
+        patch.setattr(job, "limit_memory", lambda *_: None)
+        patch.setattr(auditor, "prestart", lambda: None)
+        yield
