@@ -6,11 +6,12 @@ Property tests have no deadline per example, nor one to make it: a busy machine 
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import pickle
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 # Before numpy reads it: the workers share the cores, and idle threads of OpenBLAS spin.
@@ -39,6 +40,17 @@ unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow]
 settings.register_profile("repeatable", unhurried, derandomize=True)
 settings.register_profile("searching", unhurried, max_examples=1000)
 settings.load_profile("repeatable")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Without looking for garbage, of which collecting makes none; thousands of tests live until the end and are never looked through again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
