@@ -11,6 +11,7 @@ import json
 import os
 import pickle
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,16 @@ settings.register_profile("repeatable", unhurried, derandomize=True)
 settings.register_profile("searching", unhurried, max_examples=1000)
 settings.load_profile("repeatable")
 
+LONG = (
+    "ci/test_*.py",
+    "cli/test_streams.py",
+    "fleet/test_dask.py",
+    "fleet/test_processes.py",
+    "fuzz/test_campaign.py",
+    "probe/test_determinism.py",
+)
+"""Files whose few tests take more than five seconds together."""
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
@@ -51,6 +62,19 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """One more than there are cores: a test that waits for processes leaves its core to others."""
+    return (yield) + 1
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files of few and long tests begin the run, then come those of the most: one that is long would be waited for at the end."""
+    sizes = Counter(item.path for item in items)
+    items.sort(key=lambda item: (not any(map(item.path.match, LONG)), -sizes[item.path]))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
