@@ -6,11 +6,13 @@ Property tests have no deadline per example, nor one to make it: a busy machine 
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import pickle
 import subprocess
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 # Before numpy reads it: the workers share the cores, and idle threads of OpenBLAS spin.
@@ -39,6 +41,40 @@ unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow]
 settings.register_profile("repeatable", unhurried, derandomize=True)
 settings.register_profile("searching", unhurried, max_examples=1000)
 settings.load_profile("repeatable")
+
+LONG = (
+    "ci/test_*.py",
+    "cli/test_streams.py",
+    "fleet/test_dask.py",
+    "fleet/test_processes.py",
+    "fuzz/test_campaign.py",
+    "probe/test_determinism.py",
+)
+"""Files whose few tests take more than five seconds together."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Without looking for garbage, of which collecting makes none; thousands of tests live until the end and are never looked through again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """One more than there are cores: a test that waits for processes leaves its core to others."""
+    return (yield) + 1
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files of few and long tests begin the run, then come those of the most: one that is long would be waited for at the end."""
+    sizes = Counter(item.path for item in items)
+    items.sort(key=lambda item: (not any(map(item.path.match, LONG)), -sizes[item.path]))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -108,7 +144,7 @@ def _measured_once(request: pytest.FixtureRequest, _answers: dict[Any, Any]) -> 
 
 
 @pytest.fixture
-def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def in_process() -> Iterator[None]:
     """Work and probe are done in the test's own process: for tests of what is made of their answers, which need no process of their own."""
 
     def serve(
@@ -129,8 +165,10 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
         watch = Watch(doing=progress or (lambda _: None), weighs=lambda _: None, repeats=lambda _: None)
         return pickle.loads(pickle.dumps(task.work(*task.arguments, watch=watch)))  # as it comes through the pipe
 
-    for home in (auditing, local, process):
-        monkeypatch.setattr(home, "do", do)
-    monkeypatch.setattr(isolation, "run_child", serve)
-    monkeypatch.setattr(job, "limit_memory", lambda *_: None)
-    monkeypatch.setattr(auditor, "prestart", lambda: None)
+    with pytest.MonkeyPatch.context() as patch:  # the fixture would keep `_measured_once` away
+        for home in (auditing, local, process):
+            patch.setattr(home, "do", do)
+        patch.setattr(isolation, "run_child", serve)
+        patch.setattr(job, "limit_memory", lambda *_: None)
+        patch.setattr(auditor, "prestart", lambda: None)
+        yield

@@ -416,11 +416,13 @@ def test_colour_can_be_forced_into_a_pipe(
     assert "\x1b[" not in printed()
 
 
-def test_the_version_needs_no_heavy_import():
-    """`--version` loads neither numpy nor onnx."""
+def test_the_command_s_own_process_needs_no_heavy_import():
+    """`--version` loads neither numpy nor onnx, and an audit leaves both to its worker."""
     code = (
-        "import sys\nfrom initaudit.cli import run\nrun(['--version'])\n"
-        "assert not {'numpy', 'onnx', 'onnxruntime', 'rich', 'jinja2'} & set(sys.modules), sorted(sys.modules)\n"
+        "import sys\nfrom initaudit.cli import run\n"
+        "assert run(['--version']) == 0\nassert not {'rich', 'jinja2'} & set(sys.modules), sorted(sys.modules)\n"
+        "assert run(['check', '--isolated', '--context', 'fresh', 'none.onnx']) == 2\n"
+        "assert not {'numpy', 'onnx', 'onnxruntime'} & set(sys.modules), sorted(sys.modules)\n"
     )
 
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

@@ -12,7 +12,6 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pytest
-import xmlschema
 
 from initaudit.cli import run
 from initaudit.format import all_formats
@@ -73,6 +72,8 @@ def test_the_exit_code_is_of_what_is_new(sides: Path):
 
 def test_every_format_shows_what_is_new(sides: Path, tmp_path: Path):
     """SARIF with its states, JUnit with a failing case, annotations of what came; what was there before is not told again."""
+    import xmlschema
+
     worse, same = tmp_path / "worse", tmp_path / "same"
     for folder, before in ((worse, "well"), (same, "sick")):
         folder.mkdir()

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from distributed import Client
 
 from initaudit.engine import in_order
 from initaudit.engines import dask
@@ -19,12 +18,16 @@ from tests.engines import deeds
 from tests.engines.test_local import task
 
 if TYPE_CHECKING:
+    from distributed import Client
+
     from initaudit.task import Task
 
 
 @pytest.fixture
 def bundles(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many tasks each bundle had, as they are submitted."""
+    from distributed import Client
+
     sizes: list[int] = []
 
     def noting(client: Client, work: Any, tasks: list[Task[Any]], *arguments: Any, **options: Any) -> Any:

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import NodeProto, helper
 
@@ -77,6 +77,7 @@ def assert_each_computes_its_output(proto: onnx.ModelProto) -> None:
         np.testing.assert_allclose((x @ matrix + bias).reshape(-1), output.reshape(-1), rtol=1e-4, atol=1e-4)
 
 
+@settings(max_examples=40)
 @given(st.lists(st.integers(1, 6), min_size=2, max_size=8))
 def test_every_split_into_up_to_eight_is_so_many_layers(sizes: list[int]) -> None:
     """Equal or not, each with its share of weight and bias."""
@@ -94,6 +95,7 @@ def test_more_pieces_are_heads_or_columns() -> None:
     assert parts(projection([node], outputs, units=9, **constants)) == [(None, 9)]
 
 
+@settings(max_examples=60)
 @given(cuts=st.sets(st.integers(2, 10), min_size=1, max_size=4), nudge=st.integers(-1, 1), order=st.randoms())
 def test_slices_are_layers_where_they_are_all_of_it_once_each(cuts: set[int], nudge: int, order: random.Random) -> None:
     """In any order; with a gap or an overlap the product stays one layer."""

@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from distributed.security import Security
-
 QUIET = {"DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "false", "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "1s"}
 """As the documentation advises."""
 
@@ -28,6 +26,8 @@ class External:
     """The scheduler, and the workers."""
 
     def __enter__(self) -> Self:
+        from distributed.security import Security
+
         made = Security.temporary()
         for name in ("tls_ca_file", "tls_client_cert", "tls_client_key"):
             (self.folder / f"{name}.pem").write_text(getattr(made, name))

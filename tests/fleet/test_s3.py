@@ -7,8 +7,6 @@ from pathlib import Path
 
 import fsspec
 import pytest
-from moto.server import ThreadedMotoServer
-from s3fs import S3FileSystem
 
 from initaudit.fleet.place import StoreError
 from initaudit.fleet.plan import Shard
@@ -19,6 +17,9 @@ from tests.fleet.running import fleet, planned, statuses
 @pytest.fixture
 def s3() -> Iterator[str]:
     """A bucket of a server of this machine."""
+    from moto.server import ThreadedMotoServer
+    from s3fs import S3FileSystem
+
     server = ThreadedMotoServer(port=0)
     server.start()
     host, port = server.get_host_and_port()

@@ -5,17 +5,22 @@ from __future__ import annotations
 import io
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-import xmlschema
 from junitparser import JUnitXml
 
 from initaudit.rule import all_rules
 from tests.formats.documents import HOSTILE, dense_report, everywhere, finding, rendered, varied_reports
 
+if TYPE_CHECKING:
+    import xmlschema
+
 
 @cache
 def validator() -> xmlschema.XMLSchema:
+    import xmlschema
+
     return xmlschema.XMLSchema(str(Path(__file__).parent / "schemas" / "junit-10.xsd"))
 
 

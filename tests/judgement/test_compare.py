@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
@@ -41,6 +41,7 @@ def renamed(proto: onnx.ModelProto, *, nodes: str = "", tensors: str = "") -> on
     return proto
 
 
+@settings(max_examples=25)
 @given(factor=st.floats(-4, 4).filter(lambda f: abs(f - 1) > 1e-3))
 def test_the_change_is_relative_to_the_norm_before(factor: float) -> None:
     """|f W - W| / |W| = |f - 1|, and nothing is said of the layers beside it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import ModelProto
 
@@ -57,6 +57,7 @@ def record() -> dict:
     return {"v": 1, "fixes": [{**fix, "layers": [layer], "tensors": [["w", "aa", "bb"]]}]}
 
 
+@settings(max_examples=50)
 @given(st.lists(FIXES, max_size=3).map(tuple))
 def test_what_was_written_is_read(fixes: tuple[Fix, ...]) -> None:
     """Every field, whatever the names."""

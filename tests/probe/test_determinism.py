@@ -61,9 +61,9 @@ def on_cores(cores: set[int]) -> Iterator[None]:
 
 @contextmanager
 def load() -> Iterator[None]:
-    """Two processes for each core that compute until the end."""
+    """As many processes as cores that compute until the end."""
     command = [sys.executable, "-S", "-E", "-c", "while True: sum(range(1000))"]
-    busy = [subprocess.Popen(command) for _ in range(2 * len(os.sched_getaffinity(0)))]
+    busy = [subprocess.Popen(command) for _ in os.sched_getaffinity(0)]
     try:
         yield
     finally:

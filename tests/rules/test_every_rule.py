@@ -68,17 +68,18 @@ def test_the_documentation_names_the_remedy(rule: Rule):
 
 
 @pytest.mark.parametrize("code", CASES)
-def test_fix_changes_weights_exactly_where_a_new_draw_is_the_remedy(code: str, monkeypatch: pytest.MonkeyPatch):
+def test_fix_changes_weights_exactly_where_a_new_draw_is_the_remedy(code: str):
     """Of what the rule alone names, or it says why it cannot."""
     case, rule = CASES[code], next(r for r in all_rules() if r.code == code)
-    monkeypatch.setattr(fixer, "audit", lambda *_: report(case.faulty, case.context, case.probe))  # known already
     config = initaudit.Config(context=case.context, probe=case.probe)
 
-    try:
-        changes = initaudit.fix(case.faulty(), config=config, select=(code,)).changes
-        refused = False
-    except FixRefused:
-        changes, refused = (), True
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fixer, "audit", lambda *_: report(case.faulty, case.context, case.probe))  # known already
+        try:
+            changes = initaudit.fix(case.faulty(), config=config, select=(code,)).changes
+            refused = False
+        except FixRefused:
+            changes, refused = (), True
 
     assert all(code in change.reason for change in changes)
     assert (bool(changes) or refused) == (rule.remedy in DRAWING)
