@@ -14,7 +14,7 @@ from initaudit.errors import InitauditError
 from initaudit.judgement.dynamics import dynamics_of
 from initaudit.judgement.pace import factor_between
 from initaudit.judgement.recommended import keep, known, measured, way_of
-from initaudit.judgement.score import SUFFICES, TRAINABLE
+from initaudit.judgement.score import SUFFICES, TRAINABLE, score_of
 from initaudit.probe.process import Aborted
 from initaudit.redrawing.twin import to_redraw, twin_of
 
@@ -90,6 +90,9 @@ def slowness(
         own, recommended = (dynamics_of([a for a in some if a.layer.name in both]) for some in (layers, twin))
     if own is None or recommended is None or not recommended.finite:
         return Slowness(factor=None, why="the recommended start leaves the finite numbers")
+    if score_of(recommended) < TRAINABLE:
+        why = "drawn layer by layer as recommended, the network is not expected to learn"
+        return Slowness(factor=None, why=why, compared=(own, recommended))
     schemes = Counter(choice.audit.target.scheme for choice in chosen if choice.audit.target is not None)
     scheme = schemes.most_common(1)[0][0]
     return Slowness(

@@ -112,6 +112,18 @@ def test_a_recommended_start_that_cannot_be_probed_fails_nothing(monkeypatch: py
     assert "took more than 3 s" in report.verdict.slowness.why
 
 
+def test_a_start_that_would_not_learn_is_no_measure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of sigmoids in a row each drawn for itself, say, which no steps get off the ground: what does learn is no multiple of that."""
+    lost = audit(mlp(WIDTHS, draw=normal(1e-4)), Config(context="fresh")).audit
+    assert lost is not None
+    monkeypatch.setattr(module, "twin_of", lambda *_, **__: lost.layers)
+
+    found = slow(mlp(WIDTHS, draw=scaled(1.5)))
+
+    assert found.factor is None
+    assert found.why == "drawn layer by layer as recommended, the network is not expected to learn"
+
+
 @pytest.mark.parametrize(
     "proto", [mlp(WIDTHS, draw=scaled(0.3)), mlp([4] * 24 + [4], draw=normal(0.01))], ids=["slow", "lost"]
 )
