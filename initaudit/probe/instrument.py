@@ -127,8 +127,8 @@ class GraphEditor:
         return self.model
 
 
-def tap(editor: GraphEditor, wanted: Tap) -> list[str]:
-    """Add the outputs `shape`, `sample`, `square` and, where asked for, `largest` and `smallest` for one value; which of them there are.
+def tap(editor: GraphEditor, wanted: Tap) -> None:
+    """Add the outputs `shape`, `sample`, `square` and, where asked for, `largest` and `smallest` for one value.
 
     `sample` is the elements at the flat positions fed as `at`, in the value's own type; the others are float32.
     `square` is the sum of squares: one number, or one per unit.
@@ -157,11 +157,13 @@ def tap(editor: GraphEditor, wanted: Tap) -> list[str]:
     editor.behind(wanted.value, *nodes)
     for what in outputs:
         editor.output(wanted.name(what))
-    return outputs
 
 
 def bounds(editor: GraphEditor, value: str) -> tuple[str, str]:
-    """Add outputs with the largest and the smallest element of a value, float32; their names."""
+    """Add outputs with the largest and the smallest element of a value, float32; their names.
+
+    Both take half the time of the largest magnitude, for which all magnitudes would be written first.
+    """
     largest, smallest, floats = (f"{PREFIX}{what}/{value}" for what in ("highest", "lowest", "real"))
     editor.behind(
         value,
