@@ -111,7 +111,8 @@ def measure(
         "notes": [*notes, RESTORED] if restored else notes,
     }
     if any(signal["variance"] == 0.0 for signal in signals.values()):
-        answer["constant_outputs"] = constant_outputs(model, folder, single_runs(feeds))
+        known = {} if norms.by_batch else forward.values  # which normalised by a batch that these runs have not
+        answer["constant_outputs"] = constant_outputs(model, folder, single_runs(feeds), known)
     if checkpoint is not None:
         checkpoint(answer)
     wild = heavy_tailed(feeds, options["seed"]) if plan.get("superlinear") else None

@@ -175,3 +175,13 @@ def test_nothing_given_is_the_defaults():
 
     assert settings.config().select == ("ALL",)
     assert settings.run.jobs == 1
+
+
+def test_options_that_mean_every_rule_are_read_without_the_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rules are imported by the process that audits; a word that means some of them asks for them."""
+    monkeypatch.setattr("initaudit.rule.all_rules", lambda: pytest.fail("asked for the rules"))
+
+    load_settings(isolated=True, command_line=given_on_command_line("select", "all", "--select"))
+
+    with pytest.raises(pytest.fail.Exception, match="asked for the rules"):
+        load_settings(isolated=True, command_line=given_on_command_line("select", "INI4", "--select"))
