@@ -28,7 +28,7 @@ MOMENTS = ("mean_square", "variance", "dimension")
 SIGNAL = (
     *MOMENTS[:2], "variance_resolved", "predicted_variance", "growth", "similarity", "saturated", "dead", "nonfinite", "elements",
     *(f"{place}.{moment}" for place in ("input", "own", "after") for moment in MOMENTS),
-    "gradient_rms", "gradient_error", "gradient_resolved", "weight_gradient", "weight_gradient_error", "weight_gradient_ratio",
+    "gradient_rms", "gradient_error", "gradient_resolved", "weight_gradient", "weight_gradient_error", "weight_gradient_ratio", "weight_contrast",
     "memory", "chi", "chi_measured",
 )  # fmt: skip
 GROUPS = {"weight": WEIGHT, "stats": STATS, "provenance": PROVENANCE, "target": TARGET, "signal": SIGNAL}

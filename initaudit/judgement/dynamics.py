@@ -52,6 +52,13 @@ class MeasuredLayer:
     """Whether a BatchNorm takes the scale of its weights out of the answers."""
     is_factor: bool = False
     """Whether it is the scale of a norm or a learned gain, and no layer of the way."""
+    kernel_contrast: float | None = None
+    """Share of `kernel` that acts on the differences between inputs, where it was measured rather than taken to be `contrast`."""
+
+    @property
+    def apart(self) -> float:
+        """The part of `kernel` that acts on the differences between inputs."""
+        return self.kernel * (self.contrast if self.kernel_contrast is None else self.kernel_contrast)
 
     @property
     def log_relative_gradient(self) -> float:
@@ -96,7 +103,7 @@ class Dynamics:
     @property
     def contrast_kernel(self) -> float:
         """The part of the kernel that acts on the differences between inputs rather than on what they share."""
-        return math.fsum(layer.kernel * layer.contrast for layer in self.layers)
+        return math.fsum(layer.apart for layer in self.layers)
 
     @property
     def relative_step(self) -> float:
@@ -223,6 +230,7 @@ def _probed(audit: LayerAudit, signal: Signal, outputs: int) -> MeasuredLayer:
         ends_shortcut=audit.layer.ends_residual_branch,
         scale_free=is_scale_free(audit.layer),
         is_factor=not audit.layer.kind.is_drawn,
+        kernel_contrast=signal.weight_contrast,
     )
 
 

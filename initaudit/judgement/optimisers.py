@@ -126,7 +126,11 @@ class MomentumDescent(Optimiser):
 
 
 class Adam(Optimiser):
-    """Adam (Kingma & Ba 2015): in the first steps each weight moves by the learning rate, however small its gradient."""
+    """Adam (Kingma & Ba 2015): in the first steps each weight moves by the learning rate, however small its gradient.
+
+    So small gains do not stay small, and which part of the kernel they let act at the start says little: of a layer the share of
+    its input counts that differs.
+    """
 
     name = "Adam"
     rates = (1e-3, 1e-2)

@@ -46,6 +46,15 @@ def sized(array: np.ndarray, log_size: float = 0.0) -> Sized | None:
     return (array / np.float32(size), log_size + math.log(size)) if size else (array, -math.inf)
 
 
+def difference(one: Sized, other: Sized) -> Sized | None:
+    """The first less the second; None where it is not finite."""
+    largest = max(one[1], other[1])
+    if largest == -math.inf:
+        return one
+    parts = [array * np.float32(math.exp(log_size - largest)) for array, log_size in (one, other)]
+    return sized(parts[0] - parts[1], largest)
+
+
 class LayerAlone:
     """The nodes from a layer's operator to its output."""
 

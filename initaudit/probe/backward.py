@@ -17,12 +17,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from initaudit.probe.alone import LinearAlone
+from initaudit.probe.alone import LinearAlone, difference
 from initaudit.probe.alone_recurrent import RecurrentAlone
 from initaudit.probe.budget import MAX_REPEATS, budget_for
 from initaudit.probe.cost import run_cost
@@ -38,6 +39,7 @@ from initaudit.probe.weight_change import layers_alone
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from initaudit.probe.alone import LayerAlone, Sized
     from initaudit.probe.observed import Forward
     from initaudit.probe.plan import LayerPlan
     from initaudit.probe.runs import Runs
@@ -96,6 +98,10 @@ class Backward:
         wanted = chain.from_iterable(alone.inputs for alone in self.alone.values())
         self.pieces = Pieces(network, self.layers, dtypes, wanted, folder, self.budget.threads)
         self.scales = {layer.name: self._scale(layer) for layer in self.layers}
+        factors = [self.alone[layer.name] for layer in self.layers if layer.is_factor and layer.name in self.alone]
+        self.read_by_factors = frozenset(chain.from_iterable(alone.inputs for alone in factors))
+        self.elsewhere: State = {}
+        """What the factors read of the input of the pass before."""
 
     def measure(self) -> dict[str, Gradient]:
         """Gradients by layer. Raises ProbeError where the network cannot be run in pieces."""
@@ -140,6 +146,8 @@ class Backward:
         held = max(1, int(HELD_BYTES / max(1, self.pieces.carried_bytes(states) // self.stack.rows)))
         for start in range(0, len(layers), held):
             self._sample(layers[start : start + held], sources, propagation, rng, gradients)
+        if sources is not None:
+            self.elsewhere = {name: sources[name] for name in self.read_by_factors if name in sources}
 
     def _sample(
         self,
@@ -156,6 +164,7 @@ class Backward:
             if not layer.is_factor
         }
         by_weight: dict[str, list[Perturbation]] = {}
+        by_difference: dict[str, list[Perturbation]] = {}
         for layer in layers if sources is not None else ():
             alone = self.alone.get(layer.name)
             gradient = gradients[layer.name]
@@ -164,13 +173,16 @@ class Backward:
                 continue
             dtype = self.forward.values[layer.output].dtype
             shape = self.forward.values[layer.output].shape
+            same = deepcopy(rng) if layer.is_factor else rng
             found = [f for f in alone.derivatives(sources, dtype, rng, self._repeats) if _stretches(f[0].shape, shape)]
             gradient.is_weight_exhausted = not found
             by_weight[layer.name] = [self._perturbation(layer, direction, size) for direction, size in found]
+            if layer.is_factor:
+                by_difference[layer.name] = self._of_difference(layer, alone, found, same)
             if isinstance(alone, RecurrentAlone) and alone.is_first:
                 memory = alone.memory(sources, rng)
                 gradient.memories += [] if memory is None else [memory]
-        propagation.carry(list(chain(*by_output.values(), *by_weight.values())))
+        propagation.carry(list(chain(*by_output.values(), *by_weight.values(), *by_difference.values())))
         for layer in layers:
             gradient = gradients[layer.name]
             own = by_output.get(layer.name, [])
@@ -185,6 +197,25 @@ class Backward:
             of_weight = self._mean_response(by_weight.get(layer.name, ()))
             if of_weight is not None:
                 gradient.weight_squares.append(of_weight / self.runs.rows)
+            of_difference = self._mean_response(by_difference.get(layer.name, ()))
+            if of_weight is not None and of_difference is not None:
+                gradient.contrasts.append((of_difference / 2, of_weight))
+
+    def _of_difference(
+        self, layer: LayerPlan, alone: LayerAlone, found: Sequence[Sized], rng: np.random.Generator
+    ) -> list[Perturbation]:
+        """What the same changes of a weight do to the layer's output here and not for another input, both taken on from here.
+
+        `rng` is in the state in which it drew those changes. Empty where no other input is known yet.
+        """
+        if any(name not in self.elsewhere for name in alone.inputs):
+            return []
+        dtype = self.forward.values[layer.output].dtype
+        others = alone.derivatives(self.elsewhere, dtype, rng, self._repeats)
+        differences = (
+            [difference(a, b) for a, b in zip(found, others, strict=False)] if len(found) == len(others) else []
+        )
+        return [self._perturbation(layer, *known) for known in differences if known is not None]
 
     @property
     def _repeats(self) -> int:

@@ -29,6 +29,8 @@ class Gradient:
     """Estimates of the mean square gradient per element of the layer's output."""
     weight_squares: list[float] = field(default_factory=list)
     """Estimates of |dL/dW|_F^2."""
+    contrasts: list[tuple[float, float]] = field(default_factory=list)
+    """Of a factor, |J(x) dW x'|^2 for the half difference x' of two inputs, over the root of 2, and for the input x itself."""
     is_weight_exhausted: bool = False
     """Whether no more changes of the weight are to be followed: its gradient is as well known as it will be."""
     memories: list[float] = field(default_factory=list)
@@ -45,6 +47,12 @@ class Gradient:
     def weight_error(self) -> float | None:
         """The same of `weight_squares`."""
         return _error(self.weight_squares, self.inputs)
+
+    @property
+    def weight_contrast(self) -> float | None:
+        """Share of what a change of the weight does to the answers that differs from input to input, in [0, 1]; None where that was not measured."""
+        apart, whole = (math.fsum(part) for part in zip(*self.contrasts, strict=True)) if self.contrasts else (0.0, 0.0)
+        return min(1.0, apart / whole) if whole > 0 and math.isfinite(apart / whole) else None
 
     def is_weight_settled(self, precision: Precision) -> bool:
         """Whether that is small enough, by an estimate that is worth trusting."""
@@ -65,6 +73,7 @@ class Gradient:
             "gradient_resolved": 2 * self.unresolved < len(self.squares) if self.squares else None,
             "weight_gradient": weight,
             "weight_gradient_error": self.weight_error,
+            "weight_contrast": self.weight_contrast,
             "memory": math.sqrt(float(np.mean(np.square(self.memories)))) if self.memories else None,
         }
 

@@ -65,6 +65,9 @@ class Signal:
     """Frobenius norm of dL/dW for one input and the same cotangent."""
     weight_gradient_error: float | None = None
     """Relative standard error of `weight_gradient`."""
+    weight_contrast: float | None = None
+    """Of the gain of a norm and other factors: share of what a change of it does to the outputs that differs from input to input,
+    1 - K(x, x')/K(x, x) of its part of the tangent kernel. Where only a part of the positions is read on, it is that of those."""
     weight_gradient_ratio: float | None = None
     """|dL/dW| / |W|, Frobenius norms."""
     memory: float | None = None

@@ -117,6 +117,13 @@ def test_the_contrast_kernel_counts_what_differs_between_inputs() -> None:
     assert found.contrast_kernel == 4.0
 
 
+def test_a_measured_contrast_of_the_kernel_stands_before_that_of_the_input() -> None:
+    """A gain whose inputs differ at places that nobody reads does not move answers apart."""
+    dynamics = network(layer(kernel=8.0, is_factor=True, kernel_contrast=0.25), layer(kernel=2.0, contrast=0.5))
+
+    assert dynamics.contrast_kernel == pytest.approx(8.0 * 0.25 + 2.0 * 0.5)
+
+
 def test_shortcuts_divide_the_network_into_stretches() -> None:
     """Ten layers in a chain learn in concert; with a shortcut around every second one, two do."""
     chain = network(*[layer() for _ in range(10)])
