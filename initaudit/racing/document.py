@@ -59,6 +59,7 @@ def race_document(
         "options": entry["options"],
         "race": {
             "task": task.name,
+            "targets": task.array,
             "kind": task.kind,
             "metric": task.metric,
             "examples": task.examples,

@@ -64,6 +64,21 @@ def test_data_that_does_not_fit_is_told_in_one_line(arrays: dict[str, np.ndarray
         task_from_arrays("data", arrays, FLAT)
 
 
+def test_targets_of_another_output_are_none_of_this_one():
+    """Whatever the array is called, and though it is the only one: it is said which output there are targets for."""
+    two = replace(FLAT, answer="u", others=("v", "y"))
+    inputs, answers = np.ones((20, 6)), np.arange(60.0).reshape(20, 3)
+
+    found = task_from_arrays("data", {"x": inputs, "v": answers, "targets": -answers}, two)
+
+    assert (found.array, found.targets[1, 0]) == ("targets", -3)
+    for other in ("v", "y"):
+        with pytest.raises(
+            UsageError, match=f"no targets for the output 'u', only for '{other}'; --target-output {other}"
+        ):
+            task_from_arrays("data", {"x": inputs, other: answers}, two)
+
+
 @pytest.mark.parametrize("content", [b"", b"no archive", None])
 def test_a_file_that_is_none_is_told(tmp_path: Path, content: bytes | None):
     """By its name."""

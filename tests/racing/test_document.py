@@ -196,6 +196,15 @@ def test_what_ended_runs_early_is_told_with_the_steps_that_were_done():
         assert "at most 100" not in whole
 
 
+def test_the_output_that_is_trained_is_named_with_its_targets():
+    """In text and page; made-up targets have no array."""
+    named = {**document(), "race": {**document()["race"], "output": "reg", "targets": "goal"}}
+
+    for name in ("text", "html"):
+        assert "output reg with the targets goal;" in " ".join(find_format(name).race(named, LOOKS).split())
+    assert "output y; 20 examples" in course(document())
+
+
 def test_the_size_of_a_batch_that_nobody_asked_for_is_explained():
     """The model fixes it, or there are no more examples."""
     race = document()["race"]
