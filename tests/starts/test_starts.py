@@ -222,6 +222,19 @@ def test_layers_can_be_left_out(compared: Comparison):
     assert after[1]["std"] == 0
 
 
+def test_a_scheme_that_draws_nothing_is_no_start_of_its_own():
+    """Where all layers are left out it says so in every output, and what `fix` would write is the file itself."""
+    found = compare(NETWORK, ("as-is", "auto", "zeros"), Config(probe="forward"), FixOptions(exclude=("*",)))
+
+    assert start(found, "zeros")["why"] == "it draws no layer of the file"
+    assert start(found, "zeros")["verdict"] is None
+    for shown in (str(found), found.to_html()):
+        told = " ".join(shown.split())
+        assert "zeros: not measured: it draws no layer of the file" in told
+        assert "auto: changes nothing: the same as the file" in told
+    assert "it draws no layer" in found.to_csv()
+
+
 def test_schemes_with_commas_of_their_own_are_read():
     """Between commas stands a scheme, and within some as well."""
     assert read_starts(["as-is,head=he_normal"]) == ("as-is", "head=he_normal")
