@@ -29,7 +29,7 @@ def show(document: Mapping[str, Any], options: FormatOptions, console: Console) 
         if start["why"] is not None:  # stands below, whatever columns there is room for
             row[-1] = NOTHING
     styles = [STYLES.get(row[1], "") for row in rows]
-    table = layer_table(HEADINGS, rows, options.width, right=RIGHT, give_up=GIVE_UP, styles=styles)
+    table = layer_table(HEADINGS, rows, options.width, right=RIGHT, give_up=GIVE_UP, styles=styles, paths=False)
     console.print(visible(document["model"]["path"]))
     console.print()
     console.print(table.table)

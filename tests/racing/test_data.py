@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from initaudit.config import Config
@@ -167,6 +168,17 @@ def test_the_interface_is_what_a_trial_run_shows():
     assert [a.shape for a in found.inputs.values()] == [(4, 6)]
     with pytest.raises(UsageError, match="no output is called 'z'"):
         interface_of(network, Config(), examples=4, output="z")
+
+
+def test_an_output_of_integers_is_not_trained():
+    """The line says so, and which can be."""
+    proto = mlp([6, 5, 3])
+    last = proto.graph.output[0].name
+    proto.graph.node.append(onnx.helper.make_node("ArgMax", [last], ["k"], axis=1, keepdims=0))
+    proto.graph.output.append(onnx.helper.make_tensor_value_info("k", onnx.TensorProto.INT64, ["N"]))
+
+    with pytest.raises(NotTrainable, match=f"the output 'k' holds integers, .*--target-output {last}"):
+        interface_of(load_model(proto), Config(), examples=4, output="k")
 
 
 def test_learning_rates_and_optimisers_make_a_grid():

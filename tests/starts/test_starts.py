@@ -253,6 +253,22 @@ def test_schemes_with_commas_of_their_own_are_read():
     assert read_starts(DEFAULT) == DEFAULT
 
 
+def test_one_scheme_is_one_start_however_it_is_written():
+    """By its other name, in capitals, with zeros behind a number; the first way to write it stays."""
+    assert read_starts(["he_normal,HE_NORMAL,kaiming_normal,he_normal:fan_in"]) == ("he_normal",)
+    assert read_starts(["AS-IS", "as-is", "normal:0.1,normal:0.10"]) == ("as-is", "normal:0.1")
+
+
+@pytest.mark.parametrize(
+    ("schemes", "told"),
+    [([1], "1 is no text"), (1, "no list of texts"), (["as-is fc0=zeros"], "stands alone; --exclude")],
+)
+def test_what_is_no_start_is_told(schemes: Any, told: str):
+    """From Python, and where the network as it is stands among schemes."""
+    with pytest.raises(UsageError, match=told):
+        read_starts(schemes)
+
+
 def test_an_unknown_scheme_is_a_usage_error():
     """Which names the nearest."""
     with pytest.raises(UsageError, match="xavier_normal"):
