@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,6 +10,9 @@ from initaudit.cli.completion import complete_schemes
 from initaudit.cli.drawing import draw_options
 from initaudit.cli.models import label
 from initaudit.cli.options import audit_options, comparison_files, formats_option, run_options_of, take_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @click.command("compare")
@@ -30,10 +33,10 @@ from initaudit.cli.options import audit_options, comparison_files, formats_optio
 def command(model: str, **options: Any) -> int:
     """Measure MODEL (a file, or - for stdin) as it is and under other initialisations, signal and gradient through depth, best first.
 
-    Nothing is trained and no model is written. Exit code 0 where at least one start can be expected to learn, 1 where none can, 2 where the model cannot be measured.
+    Nothing is trained and no model is written. Exit code 0 where at least one start can be expected to learn, 1 where none can, 2 where the model cannot be measured;
+    with --probe none or forward, which do not tell, 0.
     """
     from initaudit.cli.auditing import subject_of
-    from initaudit.cli.gate import EXIT_FINDINGS
     from initaudit.cli.output import command_line, keep_apart, pair_outputs, write_comparison
     from initaudit.cli.progress import progress
     from initaudit.engines.starting import starts_in_worker
@@ -56,4 +59,16 @@ def command(model: str, **options: Any) -> int:
         document = starts_in_worker(subject, schemes, drawn, command_line(), show)
     looks = FormatOptions(width=WIDTH)
     write_comparison(document, pairs, looks, color=run.color, quiet=run.quiet, shown=lambda form: form.starts)
-    return 0 if document["winner"] is not None else EXIT_FINDINGS
+    return exit_code_of(document)
+
+
+def exit_code_of(document: Mapping[str, Any]) -> int:
+    """0 where a start can be expected to learn, or nobody asked; 1 where none can; 2 where that could not be measured."""
+    from initaudit.cli.gate import EXIT_ERROR, EXIT_FINDINGS
+
+    if document["winner"] is not None:
+        return 0
+    verdicts = [start["verdict"] for start in document["starts"] if start["verdict"] is not None]
+    if any(verdict["trainability"] is not None for verdict in verdicts):
+        return EXIT_FINDINGS
+    return 0 if verdicts and document["options"]["probe"] != "full" else EXIT_ERROR

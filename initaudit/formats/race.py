@@ -90,9 +90,14 @@ def course(document: Part) -> str:
     draws = "1 draw" if race["seeds"] == 1 else f"{race['seeds']} draws"
     most = "at most " if any(run["end"] in CUT for run in _runs(document)) else ""
     return (
-        f"{race['task']}: {race['examples']} examples, {race['held_out'] or 'none'} of them held out; {draws} of each start, "
+        f"{race['task']}: {_trained(race)}; {race['examples']} examples, {race['held_out'] or 'none'} of them held out; {draws} of each start, "
         f"{most}{race['steps']} steps of {race['batch']} examples{_batch(race)} with {settings}. Steps are counted to {goal(document)}{chosen}."
     )
+
+
+def _trained(race: Part) -> str:
+    """Which output, and what it was told to answer."""
+    return f"output {race['output']}" + (f" with the targets {race['targets']}" if race["targets"] is not None else "")
 
 
 def told_ends(document: Part) -> list[str]:

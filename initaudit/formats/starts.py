@@ -37,6 +37,17 @@ def cells(start: Part) -> list[str]:
     ]
 
 
+def told_why(document: Part) -> list[str]:
+    """Which starts were not measured, or are those of the file, and why; a line a reason."""
+    reasons: dict[str, list[str]] = {}
+    for start in document["starts"]:
+        if start["why"] is not None:
+            reasons.setdefault(f"not measured: {start['why']}", []).append(start["scheme"])
+        elif start["changed"] == 0 and start["scheme"] != AS_IS:
+            reasons.setdefault("changes nothing: the same as the file", []).append(start["scheme"])
+    return [f"{', '.join(schemes)}: {reason}" for reason, schemes in reasons.items()]
+
+
 def values(start: Part, quantity: str) -> list[Any]:
     """A quantity at each layer, None where it was not measured."""
     return [None if layer["signal"] is None else layer["signal"][quantity] for layer in start["layers"]]

@@ -53,8 +53,9 @@ def layer_table(
     give_up: Sequence[str] = (),
     styles: Sequence[str] | None = None,
     min_name: int = MIN_NAME,
+    paths: bool = True,
 ) -> LayerTable:
-    """A table whose first column, the name, gives way: first the part that all names share, then their beginnings.
+    """A table whose first column, the name, gives way: of paths first the part that all names share, then their beginnings; of other names the middle.
 
     Args:
         headings: of the columns.
@@ -64,9 +65,10 @@ def layer_table(
         give_up: headings of columns that may go, the first one first; those without any value go before them.
         styles: of the rows.
         min_name: columns that a name gets, where it is as long, before any column is given up.
+        paths: whether the names are paths.
     """
     names = [row[0] for row in rows]
-    wanted = min(min_name, max(map(len, [headings[0], *_without_prefix(names)])))
+    wanted = min(min_name, max(map(len, [headings[0], *(_without_prefix(names) if paths else names)])))
     needed = {h: BETWEEN + max(map(len, [h, *(row[i] for row in rows)])) for i, h in enumerate(headings) if i}
     empty = [h for i, h in enumerate(headings) if all(row[i] == NOTHING for row in rows)]
     going, dropped = sorted(give_up, key=lambda heading: heading not in empty), []
@@ -75,11 +77,12 @@ def layer_table(
         del needed[dropped[-1]]
     room = max(width - sum(needed.values()), len(headings[0]))
     shown = [i for i, heading in enumerate(headings) if i == 0 or heading in needed]
+    fitted = _fitting(names, room) if paths else [_ends(name, room) for name in names]
     table = Table(box=None, pad_edge=False, padding=(0, BETWEEN // 2), header_style="dim")
     for i in shown:
         justify: Literal["left", "right"] = "right" if headings[i] in right else "left"
         table.add_column(headings[i], justify=justify, no_wrap=True, overflow="ellipsis")
-    for number, (name, row) in enumerate(zip(_fitting(names, room), rows, strict=True)):
+    for number, (name, row) in enumerate(zip(fitted, rows, strict=True)):
         table.add_row(name, *(row[i] for i in shown[1:]), style=styles[number] if styles else "")
     return LayerTable(table, tuple(heading for heading in headings if heading in dropped))
 
@@ -89,6 +92,14 @@ def _fitting(names: Sequence[str], room: int) -> list[str]:
     if all(len(name) <= room for name in names):
         return list(names)
     return [name if len(name) <= room else _end(name, room) for name in _without_prefix(names)]
+
+
+def _ends(name: str, room: int) -> str:
+    """Beginning and end, where all of it does not fit."""
+    if len(name) <= room:
+        return name
+    behind = (room - 1) // 2
+    return f"{name[: room - 1 - behind]}…{name[len(name) - behind :]}"
 
 
 def _end(name: str, room: int) -> str:

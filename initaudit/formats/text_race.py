@@ -33,7 +33,7 @@ def show(document: Mapping[str, Any], options: FormatOptions, console: Console) 
     fewest = fewest_steps(document)
     rows = [[visible(cell) for cell in cells(start, fewest)] for start in document["starts"]]
     styles = ["" if start["steps"] is not None else "yellow" for start in document["starts"]]
-    table = layer_table(HEADINGS, rows, options.width, right=NUMBERS, give_up=GIVE_UP, styles=styles)
+    table = layer_table(HEADINGS, rows, options.width, right=NUMBERS, give_up=GIVE_UP, styles=styles, paths=False)
     console.print(visible(document["model"]["path"]))
     console.print(visible(course(document)))
     console.print()

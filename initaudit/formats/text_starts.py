@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from initaudit.formats.printing import visible
-from initaudit.formats.starts import HEADINGS, cells
+from initaudit.formats.printing import NOTHING, visible
+from initaudit.formats.starts import HEADINGS, cells, told_why
 from initaudit.formats.table import layer_table
 
 if TYPE_CHECKING:
@@ -25,13 +25,18 @@ def show(document: Mapping[str, Any], options: FormatOptions, console: Console) 
     """The model, the table, what could not be drawn, and the sentence."""
     starts = document["starts"]
     rows = [[visible(cell) for cell in cells(start)] for start in starts]
+    for row, start in zip(rows, starts, strict=True):
+        if start["why"] is not None:  # stands below, whatever columns there is room for
+            row[-1] = NOTHING
     styles = [STYLES.get(row[1], "") for row in rows]
-    table = layer_table(HEADINGS, rows, options.width, right=RIGHT, give_up=GIVE_UP, styles=styles)
+    table = layer_table(HEADINGS, rows, options.width, right=RIGHT, give_up=GIVE_UP, styles=styles, paths=False)
     console.print(visible(document["model"]["path"]))
     console.print()
     console.print(table.table)
     if table.note:
         console.print(f"{table.note} -o FILE.html shows them.")
+    for told in told_why(document):
+        console.print(visible(told))
     for start in starts:
         if start["kept"]:
             first = start["kept"][0]

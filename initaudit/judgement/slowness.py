@@ -104,4 +104,7 @@ def slowness(
 
 
 def _counted(chosen: Sequence[Choice]) -> str:
-    return "one layer drawn anew," if len(chosen) == 1 else f"{len(chosen)} layers drawn anew, most"
+    """How many are drawn; a weight with several uses is one, as in what `fix` changes."""
+    weights = [choice.audit.layer.weight for choice in chosen]
+    count = len({(id(w.tensors[0]) if w.tensors else id(w), w.part) for w in weights})
+    return "one layer drawn anew," if count == 1 else f"{count} layers drawn anew, most"

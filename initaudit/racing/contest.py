@@ -75,6 +75,7 @@ class Contest:
         document = race_document(
             racers, self.itself, self.task, steps=options.steps, target=target, started=started, command=command,
             conditions={
+                "output": self.interface.answer,
                 "held_out": len(course.held_out),
                 "batch": batch,
                 "batch_from": batch_from,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,15 +52,21 @@ def task_from_arrays(name: str, arrays: Mapping[str, np.ndarray], interface: Int
             raise UsageError(f"{name}: no array for input {wanted!r}; it holds {', '.join(arrays) or 'none'}")
         inputs[wanted] = converted(left.pop(found), example.dtype, wanted, name)
         _check(name, wanted, inputs[wanted], example, interface.axes[wanted])
+    elsewhere = [n for n in interface.others if left.pop(n, None) is not None]
     known = next((n for n in (interface.answer, *TARGETS) if n in left), None)
     if known is None and len(left) == 1:
         (known,) = left
+    if known is None and elsewhere:
+        raise UsageError(
+            f"{name}: no targets for the output {interface.answer!r}, only for {', '.join(map(repr, elsewhere))}; "
+            f"--target-output {' or '.join(elsewhere)} trains that one"
+        )
     if known is None:
         raise UsageError(f"{name}: which array holds the targets? Call it y, or as the output: {interface.answer!r}")
     task = task_of(name, inputs, interface.axes, left[known], interface.shape)
     if (task.targets == task.targets[:1]).all():
         raise UsageError(f"{name}: all examples have the same target: there is nothing to learn")
-    return task
+    return replace(task, array=known)
 
 
 def _array(name: str, own: str, values: Any) -> np.ndarray:

@@ -9,6 +9,7 @@ from initaudit.judgement.score import TRAINABLE
 from initaudit.racing.curve import LEARNED
 from initaudit.racing.summary import fastest, rank_correlation
 from initaudit.report.document import head
+from initaudit.starts.document import told_of_training
 from initaudit.starts.schemes import AS_IS
 from initaudit.starts.ties import best_starts, together
 
@@ -59,6 +60,7 @@ def race_document(
         "options": entry["options"],
         "race": {
             "task": task.name,
+            "targets": task.array,
             "kind": task.kind,
             "metric": task.metric,
             "examples": task.examples,
@@ -70,7 +72,7 @@ def race_document(
         },
         "winner": winners[0] if winners else None,
         "winners": winners,
-        "sentence": sentence(racers, task, target),
+        "sentence": sentence(racers, task, target) + told_of_training([racer.start for racer in racers]),
         "agreement": agreement(racers),
         "starts": [_start(racer, every) for racer in racers],
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from initaudit.probe.session import open_session, run_session, trial_options
 from initaudit.racing.rewriting import flattened
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from initaudit.config import Config
     from initaudit.model.load import Model
@@ -35,6 +35,8 @@ class Interface:
     """Examples in a batch, where the model fixes them."""
     answer: str
     """The output that is trained."""
+    others: tuple[str, ...] = ()
+    """The outputs that are not."""
     shape: tuple[int, ...]
     """Of the answer to one example."""
     axis: int
@@ -95,10 +97,12 @@ def _interface(model: Model, config: Config, examples: int, output: str | None) 
         part = {n: a if axes[n] is None else np.take(a, range(FEW), axes[n]) for n, a in feeds.arrays.items()}
         few = run_session(session, None, part)
     for name, array, smaller in zip(outputs, whole, few, strict=True):
-        real = isinstance(array, np.ndarray) and array.dtype.kind not in "biuOSU"
+        real = _is_real(array)
         if not (real if output is None else name == output):
             continue
-        axis = _counting(array, smaller, feeds.batch) if real else None
+        if not real:
+            raise NotTrainable(f"{model.label}: {_no_numbers(name, array)}{_reals(outputs, whole)}")
+        axis = _counting(array, smaller, feeds.batch)
         if axis is None:
             raise NotTrainable(f"{model.label}: no axis of the output {name!r} counts examples")
         together = {
@@ -110,10 +114,28 @@ def _interface(model: Model, config: Config, examples: int, output: str | None) 
             axes=axes,
             fixed=None if feeds.batch_is_free else feeds.batch,
             answer=name,
+            others=tuple(other for other in outputs if other != name),
             shape=tuple(size for place, size in enumerate(array.shape) if place != axis),
             axis=axis,
         )
     raise NotTrainable(f"{model.label}: none of its outputs holds real numbers")
+
+
+def _is_real(array: Any) -> bool:
+    return isinstance(array, np.ndarray) and array.dtype.kind not in "biuOSU"
+
+
+def _no_numbers(name: str, array: Any) -> str:
+    """What an output holds that cannot be trained."""
+    kind = array.dtype.kind if isinstance(array, np.ndarray) else ""
+    held = "integers" if kind in "iu" and kind else "truth values" if kind == "b" else "no real numbers"
+    return f"the output {name!r} holds {held}, through which no gradient comes back"
+
+
+def _reals(outputs: Sequence[str], arrays: Sequence[Any]) -> str:
+    """Which of the outputs can be trained."""
+    reals = [name for name, array in zip(outputs, arrays, strict=True) if _is_real(array)]
+    return f"; --target-output {' or '.join(reals)}" if reals else ""
 
 
 def _counting(array: np.ndarray, smaller: np.ndarray | None, batch: int) -> int | None:

@@ -36,6 +36,9 @@ class Task:
     class_axis: int | None = None
     """Axis of an answer to a batch, examples along axis 0, that counts classes; None for regression, and where one number tells two classes apart."""
 
+    array: str | None = None
+    """Name of the array that held the targets; None where they are made."""
+
     @property
     def examples(self) -> int:
         """How many there are."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from initaudit.starts.start import Start
 
 WAS_TRAINED = "But the file holds what training found: the other starts are those of fresh networks, and have lost it."
+"""What is to be said where the network as it is stands among the starts, and is no fresh one."""
 
 
 def starts_document(
@@ -65,8 +66,13 @@ def sentence(ranked: Sequence[Start]) -> str:
     told = f"{who}: {_how(best)}"
     if itself is not None and itself not in winners:
         told += f"; as it is: {_how(itself)}" if itself.why is None else "; as it is the network could not be measured"
-    trained = itself is not None and itself.verdict.get("context") in ("trained", "mixed")
-    return f"{told}.{' ' + WAS_TRAINED if trained else ''}"
+    return f"{told}.{told_of_training(ranked)}"
+
+
+def told_of_training(starts: Sequence[Start]) -> str:
+    """`WAS_TRAINED` as a further sentence, where it holds of these starts; else nothing."""
+    trained = any(s.scheme == AS_IS and s.verdict.get("context") in ("trained", "mixed") for s in starts)
+    return f" {WAS_TRAINED}" if trained and len(starts) > 1 else ""
 
 
 def _how(start: Start) -> str:
@@ -80,5 +86,7 @@ def _how(start: Start) -> str:
     if start.slowness < 1 / ALIKE:
         return f"{score}, {1 / start.slowness:.1f} times as fast as the recommended start"
     if start.slowness < ALIKE:
-        return f"{score}, as fast as the recommended start"
+        shown = f"{start.slowness:.1f}"
+        apart = "" if shown == "1.0" else f" ({shown}x, within what two draws differ by)"
+        return f"{score}, as fast as the recommended start{apart}"
     return f"{score}, {start.slowness:.1f} times as slow as the recommended start"

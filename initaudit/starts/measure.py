@@ -6,7 +6,7 @@ import gc
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from initaudit.errors import InitauditError, ProbeError, UsageError
+from initaudit.errors import FixRefused, InitauditError, ProbeError, UsageError
 from initaudit.fixing.candidate import Candidate
 from initaudit.fixing.choose import choose
 from initaudit.fixing.ladder import climb
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from initaudit.config import Config
+    from initaudit.fixing.candidate import Drawn
     from initaudit.fixing.options import FixOptions
     from initaudit.report.report import Report
 
@@ -102,6 +103,15 @@ def _all_by(scheme: str, drawn: FixOptions) -> FixOptions:
     return replace(drawn, scheme=tuple(scheme.split()), every=True, force=True)
 
 
+def _some(drawn: Drawn) -> Drawn:
+    """Raises FixRefused where nothing was drawn: what all schemes leave as it is, is no start of its own."""
+    changes, refusals, _ = drawn
+    if not changes:
+        why = "; ".join(f"{refusal.layer}: {refusal.reason}" for refusal in refusals[:1])
+        raise FixRefused(f"it draws no layer of the file{f' ({why})' if why else ''}")
+    return drawn
+
+
 def _drawn(here: Candidate, scheme: str, config: Config, drawn: FixOptions) -> Candidate:
     if scheme == AUTO:
         is_fresh = here.report.verdict.context == "fresh"
@@ -113,7 +123,7 @@ def _drawn(here: Candidate, scheme: str, config: Config, drawn: FixOptions) -> C
         there = here.changed(
             chosen,
             config,
-            lambda model: redraw(model, chosen, config.seed, options, inputs=inputs),
+            lambda model: _some(redraw(model, chosen, config.seed, options, inputs=inputs)),
             rung="layers",
             recipe=options,
         )

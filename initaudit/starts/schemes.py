@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from initaudit.errors import UsageError
-from initaudit.initialisation.spelling import read_schemes
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from initaudit.initialisation.spelling import BY_INPUTS, read_schemes, scheme_of
+from initaudit.options import read_text
 
 AS_IS = "as-is"
 """The network as the file holds it."""
@@ -35,19 +33,39 @@ DEFAULT = (
 
 
 def read_starts(texts: Iterable[str]) -> tuple[str, ...]:
-    """Checked schemes, each once. A text may name several with commas between, of which those with numbers keep their own commas.
+    """Checked schemes, each once, whichever of its names it has. A text may name several with commas between, of which those with numbers keep their own commas.
 
     Raises UsageError, with the nearest name.
     """
+    if not isinstance(texts, Iterable):
+        raise UsageError(f"schemes: {texts!r} is no list of texts")
     found: list[str] = []
-    for text in map(str, texts):
+    for text in map(read_text, texts):
         words = [word.strip() for word in text.split(",") if word.strip()]
         while words:
             taken, words = _one(words)
             found.append(taken)
     if not found:
         raise UsageError("no scheme is given to compare")
-    return tuple(dict.fromkeys(found))
+    each: dict[object, str] = {}
+    for text in found:
+        each.setdefault(_meaning(text), text)
+    return tuple(each.values())
+
+
+def _meaning(text: str) -> object:
+    """What two ways to write one start have in common."""
+    if text in (AS_IS, AUTO):
+        return text
+    parts = [part.rpartition("=") for part in read_schemes(text)]
+    return tuple((glob.strip(), _law(scheme.strip())) for glob, _, scheme in parts)
+
+
+def _law(scheme: str) -> object:
+    if scheme in (AUTO, *BY_INPUTS):
+        return scheme
+    law = scheme_of(scheme)
+    return law.name, law.distribution, law.factor
 
 
 def _one(words: list[str]) -> tuple[str, list[str]]:
@@ -56,8 +74,12 @@ def _one(words: list[str]) -> tuple[str, list[str]]:
     longest = len(words) if ":" in words[0] else 1  # only numbers behind a colon hold commas
     for count in range(longest, 0, -1):
         text = ",".join(words[:count])
-        if text in (AS_IS, AUTO):
-            return text, words[count:]
+        if text.lower() in (AS_IS, AUTO):
+            return text.lower(), words[count:]
+        if AS_IS in text.lower().split():
+            raise UsageError(
+                f"{text!r}: {AS_IS} is the network as the file holds it, and stands alone; --exclude keeps layers as they are"
+            )
         try:
             read_schemes(text)
         except UsageError as error:

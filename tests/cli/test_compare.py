@@ -33,6 +33,13 @@ def test_a_start_that_learns_is_exit_code_0_and_none_is_1(model: Path, capfd: py
     assert "With none of these starts" in told_of_none
 
 
+@pytest.mark.parametrize("probe", ["none", "forward"])
+def test_what_was_not_asked_for_is_no_failure(model: Path, probe: str, capfd: pytest.CaptureFixture[str]):
+    """Weights and the way forward alone do not tell whether a network learns: unknown is not none."""
+    assert run(model, "--schemes", "zeros", "--probe", probe, "-q") == 0
+    assert "Of none of these starts it is known" in " ".join(capfd.readouterr().out.split())
+
+
 def test_every_format_goes_to_the_file_whose_suffix_names_it(model: Path, tmp_path: Path):
     """One run writes them all."""
     files = [tmp_path / f"c.{end}" for end in ("json", "csv", "html", "txt")]

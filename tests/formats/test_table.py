@@ -47,6 +47,18 @@ def test_a_column_without_values_goes_first():
     assert layer_table(HEADINGS, rows, 40, right=(), give_up=("fan_in", "std")).dropped == ("std",)
 
 
+def test_what_is_no_path_loses_its_middle():
+    """Starts are told apart by their beginnings and ends."""
+    rows = [(f"he_normal layer.{i}.weight=zeros last=normal:0.{i}", "1") for i in range(2)]
+    out = io.StringIO()
+    table = layer_table(("start", "learns"), rows, 30, right=("learns",), paths=False).table
+    Console(file=out, width=30, color_system=None).print(table)
+
+    for i, line in enumerate(out.getvalue().splitlines()[1:]):
+        assert line.startswith("he_normal")
+        assert f"normal:0.{i} " in line
+
+
 def test_names_lose_what_they_share_and_keep_their_ends():
     """Whole parts of the path where there is room for one."""
     lines, _ = shown(BLOCKS, 60)

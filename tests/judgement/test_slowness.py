@@ -61,6 +61,16 @@ def test_weights_off_their_scale_cost_steps(factor: float) -> None:
     assert "4 layers" in found.why
 
 
+def test_a_weight_with_several_uses_is_one_layer_that_is_drawn() -> None:
+    """As in what `fix` changes: of four layers two share their weights."""
+    proto = mlp((32, 32, 32, 32, 10), draw=scaled(0.3))
+    first, *others = [node for node in proto.graph.node if node.op_type == "Gemm"][:3]
+    for node in others[:1]:
+        node.input[1] = first.input[1]
+
+    assert "3 layers" in slow(proto).why
+
+
 def test_the_further_off_the_slower() -> None:
     """The factor grows from 0.5 to 0.2 of He's standard deviation."""
     factors = [slow(mlp(WIDTHS, draw=scaled(scale))).factor or 0.0 for scale in (0.5, 0.35, 0.2)]

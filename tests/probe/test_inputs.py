@@ -560,12 +560,23 @@ class TestRealData:
             ({"x": weight(2, 12).astype(np.complex64)}, "wants float32, the file has complex64"),
             ({"x": weight(2, 3, 4)}, "has 2 dimensions"),
             ({"x": weight(2, 13)}, "has shape batchx12, not 2x13"),
+            ({"x": weight(2, 12)[:0]}, "the array of input 'x' is empty"),
         ],
     )
     def test_data_that_does_not_fit(self, tmp_path, arrays, reason):
         """Each way to be wrong is told."""
         with pytest.raises(UsageError, match=reason):
             feeds_of(mlp("batch", 12), data=self.save(tmp_path, **arrays))
+
+    def test_inputs_of_one_batch_have_as_many_rows(self, tmp_path):
+        """Where the model calls their first axes the same; one row may stand for all."""
+        two = build([op("Add", ["x", "k"], ["y"])], [("x", F, ["batch", 12]), ("k", F, ["batch", 12])])
+
+        with pytest.raises(
+            UsageError, match="the arrays differ in rows: 3 of input 'x', 4 of 'k'; the model calls both batch"
+        ):
+            feeds_of(two, data=self.save(tmp_path, x=weight(3, 12), k=weight(4, 12)))
+        assert feeds_of(two, data=self.save(tmp_path, x=weight(3, 12), k=weight(1, 12))).arrays
 
     @pytest.mark.parametrize("content", [None, b"text", b"PK\x03\x04 broken", b""])
     def test_file_that_cannot_be_read(self, tmp_path, content):

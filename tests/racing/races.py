@@ -70,7 +70,7 @@ def racers() -> list[Racer]:
 def document() -> dict[str, Any]:
     """As `initaudit race` makes it."""
     conditions = {
-        "held_out": 4, "batch": 8, "batch_from": "option", "patience": None, "seeds": 2, "settings": [{"optimizer": s.optimizer, "rate": s.rate} for s in SETTINGS],
+        "output": "y", "held_out": 4, "batch": 8, "batch_from": "option", "patience": None, "seeds": 2, "settings": [{"optimizer": s.optimizer, "rate": s.rate} for s in SETTINGS],
         "target_given": False, "device": "cpu", "budget": None, "seconds": 1.0,
     }  # fmt: skip
     itself = initaudit.audit(mlp([2, 4, 2]), probe="none")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from initaudit.config import Config
@@ -62,6 +63,21 @@ def test_data_that_does_not_fit_is_told_in_one_line(arrays: dict[str, np.ndarray
     """With what is there and what is wanted."""
     with pytest.raises(UsageError, match=told):
         task_from_arrays("data", arrays, FLAT)
+
+
+def test_targets_of_another_output_are_none_of_this_one():
+    """Whatever the array is called, and though it is the only one: it is said which output there are targets for."""
+    two = replace(FLAT, answer="u", others=("v", "y"))
+    inputs, answers = np.ones((20, 6)), np.arange(60.0).reshape(20, 3)
+
+    found = task_from_arrays("data", {"x": inputs, "v": answers, "targets": -answers}, two)
+
+    assert (found.array, found.targets[1, 0]) == ("targets", -3)
+    for other in ("v", "y"):
+        with pytest.raises(
+            UsageError, match=f"no targets for the output 'u', only for '{other}'; --target-output {other}"
+        ):
+            task_from_arrays("data", {"x": inputs, other: answers}, two)
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", None])
@@ -152,6 +168,17 @@ def test_the_interface_is_what_a_trial_run_shows():
     assert [a.shape for a in found.inputs.values()] == [(4, 6)]
     with pytest.raises(UsageError, match="no output is called 'z'"):
         interface_of(network, Config(), examples=4, output="z")
+
+
+def test_an_output_of_integers_is_not_trained():
+    """The line says so, and which can be."""
+    proto = mlp([6, 5, 3])
+    last = proto.graph.output[0].name
+    proto.graph.node.append(onnx.helper.make_node("ArgMax", [last], ["k"], axis=1, keepdims=0))
+    proto.graph.output.append(onnx.helper.make_tensor_value_info("k", onnx.TensorProto.INT64, ["N"]))
+
+    with pytest.raises(NotTrainable, match=f"the output 'k' holds integers, .*--target-output {last}"):
+        interface_of(load_model(proto), Config(), examples=4, output="k")
 
 
 def test_learning_rates_and_optimisers_make_a_grid():

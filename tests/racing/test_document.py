@@ -12,13 +12,16 @@ import jsonschema
 import numpy as np
 import pytest
 
+import initaudit
 from initaudit.format import Format, FormatOptions, all_formats, find_format
 from initaudit.formats.race import course
 from initaudit.racing.curve import Curve, Run
-from initaudit.racing.document import agreement, sentence
-from initaudit.racing.summary import fastest, racers_of, rank_correlation, target_of
+from initaudit.racing.document import agreement, race_document, sentence
+from initaudit.racing.summary import Racer, fastest, racers_of, rank_correlation, target_of
+from initaudit.starts.document import WAS_TRAINED
 from initaudit.starts.start import Start
-from tests.racing.races import SETTINGS, curve, document, racers, runs, task
+from tests.networks import mlp
+from tests.racing.races import SETTINGS, STEPS, curve, document, racers, runs, task
 
 LOOKS = FormatOptions(width=140)
 
@@ -194,6 +197,28 @@ def test_what_ended_runs_early_is_told_with_the_steps_that_were_done():
         assert "1 of 20 runs was ended after 30 of 100 steps: no better than chance" in told
         assert "runs were ended" not in whole
         assert "at most 100" not in whole
+
+
+def test_the_output_that_is_trained_is_named_with_its_targets():
+    """In text and page; made-up targets have no array."""
+    named = {**document(), "race": {**document()["race"], "output": "reg", "targets": "goal"}}
+
+    for name in ("text", "html"):
+        assert "output reg with the targets goal;" in " ".join(find_format(name).race(named, LOOKS).split())
+    assert "output y; 20 examples" in course(document())
+
+
+def test_a_start_that_holds_what_training_found_is_no_fresh_one():
+    """The sentence of `compare` says so in a race, too, where there are others beside it."""
+    itself = initaudit.audit(mlp([2, 4, 2]), probe="none")
+    trained = [replace(r, start=replace(r.start, verdict={**r.start.verdict, "context": "trained"})) for r in racers()]
+
+    def told(some: list[Racer]) -> str:
+        return str(race_document(some, itself, task(), conditions={}, steps=STEPS, target=0.95)["sentence"])
+
+    assert told(trained).endswith(WAS_TRAINED)
+    assert WAS_TRAINED not in told(racers())
+    assert WAS_TRAINED not in told([r for r in trained if r.start.scheme == "as-is"])
 
 
 def test_the_size_of_a_batch_that_nobody_asked_for_is_explained():

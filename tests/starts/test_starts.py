@@ -222,6 +222,19 @@ def test_layers_can_be_left_out(compared: Comparison):
     assert after[1]["std"] == 0
 
 
+def test_a_scheme_that_draws_nothing_is_no_start_of_its_own():
+    """Where all layers are left out it says so in every output, and what `fix` would write is the file itself."""
+    found = compare(NETWORK, ("as-is", "auto", "zeros"), Config(probe="forward"), FixOptions(exclude=("*",)))
+
+    assert start(found, "zeros")["why"] == "it draws no layer of the file"
+    assert start(found, "zeros")["verdict"] is None
+    for shown in (str(found), found.to_html()):
+        told = " ".join(shown.split())
+        assert "zeros: not measured: it draws no layer of the file" in told
+        assert "auto: changes nothing: the same as the file" in told
+    assert "it draws no layer" in found.to_csv()
+
+
 def test_schemes_with_commas_of_their_own_are_read():
     """Between commas stands a scheme, and within some as well."""
     assert read_starts(["as-is,head=he_normal"]) == ("as-is", "head=he_normal")
@@ -238,6 +251,22 @@ def test_schemes_with_commas_of_their_own_are_read():
         "he_normal head=zeros",
     )
     assert read_starts(DEFAULT) == DEFAULT
+
+
+def test_one_scheme_is_one_start_however_it_is_written():
+    """By its other name, in capitals, with zeros behind a number; the first way to write it stays."""
+    assert read_starts(["he_normal,HE_NORMAL,kaiming_normal,he_normal:fan_in"]) == ("he_normal",)
+    assert read_starts(["AS-IS", "as-is", "normal:0.1,normal:0.10"]) == ("as-is", "normal:0.1")
+
+
+@pytest.mark.parametrize(
+    ("schemes", "told"),
+    [([1], "1 is no text"), (1, "no list of texts"), (["as-is fc0=zeros"], "stands alone; --exclude")],
+)
+def test_what_is_no_start_is_told(schemes: Any, told: str):
+    """From Python, and where the network as it is stands among schemes."""
+    with pytest.raises(UsageError, match=told):
+        read_starts(schemes)
 
 
 def test_an_unknown_scheme_is_a_usage_error():

@@ -28,4 +28,5 @@ def test_the_sentence_names_all_of_them():
 
     assert told == "he_normal and as-is do equally well: trainability 1.00, as fast as the recommended start."
     assert sentence([RANKED[0], RANKED[2]]).startswith("he_normal is the best start: ")
+    assert sentence([RANKED[1]]).endswith("as fast as the recommended start (1.1x, within what two draws differ by).")
     assert together(["a", "b", "c"]) == "a, b and c"

@@ -12,7 +12,7 @@ from jinja2.utils import htmlsafe_json_dumps
 from initaudit.formats.page.page import rendered
 from initaudit.formats.page.words import visible
 from initaudit.formats.printing import number
-from initaudit.formats.starts import AS_IS, AUTO, HEADINGS, cells, values
+from initaudit.formats.starts import AS_IS, AUTO, HEADINGS, cells, told_why, values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,7 +59,8 @@ def starts_page(document: Part) -> str:
         run=document["run"],
         model=document["model"],
         sentence=document["sentence"],
-        winner=document["winner"],
+        outcome=_outcome(document),
+        unlike=told_why(document),
         headings=HEADINGS,
         rows=[{"cells": cells(start), "status": _status(start), "kept": start["kept"]} for start in starts],
         titles=[measured[0]["layers"][place]["title"] for place in shown] if measured else [],
@@ -71,6 +72,14 @@ def starts_page(document: Part) -> str:
         },
         island=htmlsafe_json_dumps(_island(measured), separators=(",", ":"), allow_nan=False),
     )
+
+
+def _outcome(document: Part) -> str:
+    """Whether the network learns from any start; empty where that is not known."""
+    if document["winner"] is not None:
+        return "pass"
+    verdicts = [start["verdict"] for start in document["starts"] if start["verdict"]]
+    return "" if verdicts and all(verdict["trainability"] is None for verdict in verdicts) else "fail"
 
 
 def _status(start: Part) -> str:

@@ -93,7 +93,25 @@ def pieces_of(
             ]
     for name, array in arrays.items():
         check_shape(name, array.shape, dims[name], path)
+        if array.ndim and not array.shape[0] and dims[name][0] != 0:
+            raise UsageError(f"{path}: the array of input {name!r} is empty: it has no row")
+    _check_rows(arrays, dims, path)
     return [dict(arrays)]
+
+
+def _check_rows(arrays: Mapping[str, np.ndarray], dims: Mapping[str, tuple[int | str | None, ...]], path: str) -> None:
+    """Raises UsageError where inputs whose first axis the model calls the same have arrays of several lengths; one row may stand for all."""
+    first: dict[str, tuple[str, int]] = {}
+    for name, array in arrays.items():
+        axis = dims[name][0] if dims[name] else None
+        if not isinstance(axis, str) or array.shape[0] == 1:
+            continue
+        other, rows = first.setdefault(axis, (name, array.shape[0]))
+        if rows != array.shape[0]:
+            raise UsageError(
+                f"{path}: the arrays differ in rows: {rows} of input {other!r}, {array.shape[0]} of {name!r}; "
+                f"the model calls both {axis}"
+            )
 
 
 def check_shape(name: str, shape: tuple[int, ...], dims: tuple[int | str | None, ...], where: str) -> None:
