@@ -79,7 +79,6 @@ def restore_folded(
     if not folded or not all(_was_fresh(layer, makers.get(layer.output), tensors, folder) for layer in folded):
         return tuple(layers), False
     behind: dict[str, NodeProto] = {}
-    stored = {t.name for t in model.graph.initializer}
     for layer in folded:
         maker = makers[layer.output]
         if layer.output in behind or _is(tensors.get(maker.input[1]), 0.0, folder):
@@ -87,7 +86,7 @@ def restore_folded(
         raw = _unnormalised(layer.output)
         maker.output[list(maker.output).index(layer.output)] = raw
         behind[layer.output] = helper.make_node(
-            "BatchNormalization", [raw, *_defaults(model, stored, layer.folded_units or 0)], [layer.output]
+            "BatchNormalization", [raw, *_defaults(model, raw, layer.folded_units or 0)], [layer.output]
         )
     norms = {norm.input[0]: norm for norm in behind.values()}
     nodes = [NodeProto.FromString(node.SerializeToString()) for node in model.graph.node]
@@ -125,14 +124,12 @@ def _was_fresh(
     return largest * math.sqrt(layer.paths) <= BIAS_ROOM
 
 
-def _defaults(model: ModelProto, stored: set[str], units: int) -> list[str]:
-    """Scale, bias, mean and variance [units] of a fresh norm; `stored` are the names of the initializers there are."""
-    names = {what: f"{PREFIX}{what}/{units}" for what in ("ones", "zeros")}
-    for what, make in (("ones", np.ones), ("zeros", np.zeros)):
-        if names[what] not in stored:
-            stored.add(names[what])
-            model.graph.initializer.append(numpy_helper.from_array(make(units, np.float32), names[what]))
-    return [names["ones"], names["zeros"], names["zeros"], names["ones"]]
+def _defaults(model: ModelProto, raw: str, units: int) -> list[str]:
+    """Scale, bias, mean and variance [units] of a fresh norm behind `raw`, of its own: where it is trained, they go their own ways."""
+    values = {f"{raw}/{what}": value for what, value in (("scale", 1), ("bias", 0), ("mean", 0), ("variance", 1))}
+    for name, value in values.items():
+        model.graph.initializer.append(numpy_helper.from_array(np.full(units, value, np.float32), name))
+    return list(values)
 
 
 def _tensors(model: ModelProto) -> dict[str, TensorProto]:
