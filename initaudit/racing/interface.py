@@ -128,8 +128,8 @@ def _is_real(array: Any) -> bool:
 def _no_numbers(name: str, array: Any) -> str:
     """What an output holds that cannot be trained."""
     kind = array.dtype.kind if isinstance(array, np.ndarray) else ""
-    held = "integers" if kind in "iu" and kind else "truth values" if kind == "b" else "no real numbers"
-    return f"the output {name!r} holds {held}, through which no gradient comes back"
+    held = {"i": "integers", "u": "integers", "b": "truth values"}
+    return f"the output {name!r} holds {held.get(kind, 'no real numbers')}, through which no gradient comes back"
 
 
 def _reals(outputs: Sequence[str], arrays: Sequence[Any]) -> str:

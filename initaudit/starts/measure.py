@@ -107,8 +107,8 @@ def _some(drawn: Drawn) -> Drawn:
     """Raises FixRefused where nothing was drawn: what all schemes leave as it is, is no start of its own."""
     changes, refusals, _ = drawn
     if not changes:
-        why = "; ".join(f"{refusal.layer}: {refusal.reason}" for refusal in refusals[:1])
-        raise FixRefused(f"it draws no layer of the file{f' ({why})' if why else ''}")
+        why = f" ({refusals[0].layer}: {refusals[0].reason})" if refusals else ""
+        raise FixRefused(f"it draws no layer of the file{why}")
     return drawn
 
 
