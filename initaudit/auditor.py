@@ -33,8 +33,9 @@ from initaudit.judgement.verdict import Verdict
 from initaudit.measuring.measure import measure
 from initaudit.measuring.theory import depth_scale, with_theory
 from initaudit.model.load import load_model
-from initaudit.probe import ProbeOptions, ProbeResult, start_probe
 from initaudit.probe.isolation import prestart
+from initaudit.probe.plan import ProbeOptions
+from initaudit.probe.probe import ProbeResult, start_probe
 from initaudit.redrawing.recognise import with_shapes
 from initaudit.registry import faults
 from initaudit.report.report import Report

@@ -16,7 +16,7 @@ from initaudit.fixing.choose import ENOUGH, allowed, choose
 from initaudit.fixing.left import is_to_be_trained
 from initaudit.fixing.rungs.cause import causes
 from initaudit.fixing.rungs.chain import chain, departs, head_factors
-from initaudit.probe import ProbeOptions
+from initaudit.probe.plan import ProbeOptions
 from initaudit.redrawing.choice import Choice
 from initaudit.redrawing.redraw import redraw
 from initaudit.redrawing.shaped import shape_chain

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from initaudit.judgement.context import Context
     from initaudit.measuring.layer_audit import LayerAudit
-    from initaudit.probe import ProbeResult
+    from initaudit.probe.probe import ProbeResult
 
 
 def why_unjudged(layers: Sequence[LayerAudit], context: Context, probe: ProbeResult) -> str | None:

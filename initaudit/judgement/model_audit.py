@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from initaudit.judgement.trainability import Trainability
     from initaudit.measuring.layer_audit import LayerAudit
     from initaudit.model.load import Model
-    from initaudit.probe import ProbeResult
+    from initaudit.probe.probe import ProbeResult
 
 
 Answer = TypeVar("Answer")

@@ -14,9 +14,9 @@ import numpy as np
 from initaudit.errors import InitauditError
 from initaudit.judgement.entrance import entrance_layers
 from initaudit.measuring.theory import with_theory
-from initaudit.probe import probe
 from initaudit.probe.inputs.scale import BYTE, PIXEL_SPREAD
 from initaudit.probe.inputs.values import WHITE
+from initaudit.probe.probe import probe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from initaudit.judgement.context import Context
     from initaudit.measuring.layer_audit import LayerAudit
     from initaudit.model.load import Model
-    from initaudit.probe import ProbeOptions, ProbeResult
+    from initaudit.probe.plan import ProbeOptions
+    from initaudit.probe.probe import ProbeResult
 
 COLOURS = (1, 3, 4)
 """Channels of an image: grey, colour, colour with transparency."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from initaudit.judgement.trainability import Trainability
     from initaudit.measuring.layer_audit import LayerAudit
     from initaudit.model.load import Model
-    from initaudit.probe import ProbeOptions
+    from initaudit.probe.plan import ProbeOptions
     from initaudit.redrawing.choice import Choice
 
 

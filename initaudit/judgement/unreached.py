@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from initaudit.measuring.layer_audit import LayerAudit
     from initaudit.model.graph import Graph, Value
-    from initaudit.probe import ProbeResult
+    from initaudit.probe.probe import ProbeResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

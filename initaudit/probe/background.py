@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import threading
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from initaudit.probe import ProbeResult
+Result = TypeVar("Result")
 
 
-class Probing:
+class Probing(Generic[Result]):
     """A probe under way: call it to wait for its result, or for the error that it raises.
 
     Use as a context manager: at its end nothing of it is left, whether the result was asked for or not.
     """
 
-    def __init__(self, work: Callable[[threading.Event], ProbeResult]) -> None:
+    def __init__(self, work: Callable[[threading.Event], Result]) -> None:
         """`work` measures until it is done or the event is set."""
         self._work = work
         self._stop = threading.Event()
-        self._done: list[ProbeResult | BaseException] = []
+        self._done: list[Result | BaseException] = []
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
@@ -46,7 +46,7 @@ class Probing:
         self._thread = thread
         return self
 
-    def __call__(self) -> ProbeResult:
+    def __call__(self) -> Result:
         """The result."""
         if self._thread is not None:
             self._thread.join()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from initaudit.extraction.layer import Layer
     from initaudit.model.load import Model
     from initaudit.model.tensors import Tensor
-    from initaudit.probe import ProbeOptions
+    from initaudit.probe.plan import ProbeOptions
     from initaudit.redrawing.contents import Contents
 
 

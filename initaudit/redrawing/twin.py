@@ -9,7 +9,7 @@ from initaudit.extraction.extract import extract_layers
 from initaudit.measuring.measure import measure
 from initaudit.measuring.theory import with_theory
 from initaudit.model.load import private_copy
-from initaudit.probe import probe
+from initaudit.probe.probe import probe
 from initaudit.probe.process import Aborted
 from initaudit.redrawing.centring import readers
 from initaudit.redrawing.chain import links
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from initaudit.measuring.layer_audit import LayerAudit
     from initaudit.model.load import Model
-    from initaudit.probe import ProbeOptions
+    from initaudit.probe.plan import ProbeOptions
     from initaudit.redrawing.choice import Change, Refusal
     from initaudit.redrawing.contents import Contents
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from initaudit.judgement.model_audit import ModelAudit
     from initaudit.judgement.verdict import Verdict
     from initaudit.measuring.layer_audit import LayerAudit
-    from initaudit.probe import ProbeResult
+    from initaudit.probe.probe import ProbeResult
     from initaudit.probe.signal import Signal
     from initaudit.stats import WeightStats
     from initaudit.stats.provenance import Provenance

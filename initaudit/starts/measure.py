@@ -12,7 +12,7 @@ from initaudit.fixing.choose import choose
 from initaudit.fixing.ladder import climb
 from initaudit.fixing.named import check_layers
 from initaudit.judgement.recommended import each_its_own
-from initaudit.probe import ProbeOptions
+from initaudit.probe.plan import ProbeOptions
 from initaudit.redrawing.redraw import redraw
 from initaudit.starts.schemes import AS_IS, AUTO
 from initaudit.starts.start import Start, start_of

@@ -16,7 +16,7 @@ from initaudit.config import Config
 from initaudit.errors import ProbeError
 from initaudit.judgement import slowness as module
 from initaudit.judgement.slowness import Slowness
-from initaudit.probe import NO_TIME
+from initaudit.probe.probe import NO_TIME
 from tests.networks import he, mlp, normal, trained_like
 
 if TYPE_CHECKING:

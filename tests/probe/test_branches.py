@@ -10,7 +10,7 @@ import pytest
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 import initaudit
-import initaudit.probe
+import initaudit.probe.probe
 from tests.networks import he, mlp, model
 
 pytestmark = pytest.mark.usefixtures("in_process")
@@ -76,14 +76,14 @@ def test_both_branches_are_probed_where_the_data_decide():
 @pytest.mark.parametrize("silent", [0, 1])
 def test_a_branch_without_a_signal_does_not_hide_that_of_another(silent: int, monkeypatch: pytest.MonkeyPatch):
     """Its layers are told with the reason, the others as measured, whichever branch is probed first."""
-    asked, ask = [], initaudit.probe._probe_plan
+    asked, ask = [], initaudit.probe.probe._probe_plan
 
     def answer(run: Any, plan: Any) -> Any:
         asked.append(plan)
         nothing = {"unmeasured": "no input differs", "inputs": [], "notes": []}
         return nothing if len(asked) == silent + 1 else ask(run, plan)
 
-    monkeypatch.setattr(initaudit.probe, "_probe_plan", answer)
+    monkeypatch.setattr(initaudit.probe.probe, "_probe_plan", answer)
     probed = initaudit.audit(choosing(BY_DATA, layer("one", 1.0, 1), layer("two", 3.0, 2)), probe="full").audit.probe
 
     lost = {layer.name for layer in asked[silent].layers}

@@ -446,6 +446,12 @@ def test_probe_that_is_not_wanted_any_more_is_ended(alone):
     assert not Path(f"/proc/{child.pid}").exists()
 
 
+def test_the_process_can_be_started_before_numpy_and_onnx_are_imported() -> None:
+    script = "import sys, initaudit.probe.isolation; print({'numpy', 'onnx', 'onnxruntime'} & set(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "set()"
+
+
 def test_process_started_early_loads_the_runtime_while_it_waits():
     """onnxruntime is there before a job is: that a process is started early saves what the import takes."""
     script = "import sys; from initaudit.probe.child import preload; preload(); print('onnxruntime' in sys.modules)"

@@ -9,7 +9,8 @@ from onnx.helper import make_node as op
 
 from initaudit.extraction.extract import extract_layers
 from initaudit.model.load import load_model
-from initaudit.probe import ProbeOptions, probe
+from initaudit.probe.plan import ProbeOptions
+from initaudit.probe.probe import probe
 from tests.probe.test_inputs import I64, F, build, feeds_of, weight
 
 U8 = TensorProto.UINT8

@@ -15,7 +15,7 @@ import initaudit
 from initaudit.extraction.extract import extract_layers
 from initaudit.measuring.measure import measure
 from initaudit.model.load import load_model, private_copy
-from initaudit.probe import ProbeOptions
+from initaudit.probe.plan import ProbeOptions
 from initaudit.redrawing.choice import Choice, Recipe
 from initaudit.redrawing.positions import set_values
 from initaudit.redrawing.redraw import redraw

@@ -12,7 +12,7 @@ from initaudit.errors import ProbeError
 from initaudit.extraction.extract import extract_layers
 from initaudit.measuring.measure import measure
 from initaudit.model.load import load_model
-from initaudit.probe import ProbeOptions
+from initaudit.probe.plan import ProbeOptions
 from initaudit.redrawing import twin as module
 from initaudit.redrawing.twin import to_redraw, twin_of
 from tests.networks import he, mlp, normal

@@ -202,8 +202,8 @@ def test_all_starts_are_measured_against_one_recommended_start(monkeypatch: pyte
         probes.append(1)
         return probing(*arguments)
 
-    probing = initaudit.probe._probe_plan
-    monkeypatch.setattr(initaudit.probe, "_probe_plan", probed)
+    probing = initaudit.probe.probe._probe_plan
+    monkeypatch.setattr(initaudit.probe.probe, "_probe_plan", probed)
     schemes = ("as-is", "normal:0.1", "normal:0.2", "normal:0.3")
     slow = mlp([64, 32, 32, 10], draw=normal(0.05))
     found = compare(slow, schemes, Config())

@@ -1,4 +1,4 @@
-"""The probe: random inputs through the network, in a process of its own; what arrives at each layer, and what comes back."""
+"""probe(): what arrives at each layer and what comes back, asked of a process of its own, one choice of branches after the other."""
 
 from __future__ import annotations
 
@@ -30,8 +30,6 @@ NO_TIME = "no time was left to measure it; raise --timeout"
 """Why a second network is not measured."""
 NO_INPUT = "the network has no input"
 """Why the signal of a network that reads nothing is not measured."""
-
-__all__ = ["ProbeOptions", "ProbeResult", "Probing", "Signal", "probe", "start_probe"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,7 +225,7 @@ def start_probe(
     progress: Callable[[str], None] | None = None,
     *,
     deadline: float | None = None,
-) -> Probing:
+) -> Probing[ProbeResult]:
     """Begin `probe` in the background, where there is anything to do."""
     probing = Probing(lambda stop: probe(model, layers, options, progress, deadline=deadline, stop=stop))
     return probing if options.mode == "none" else probing.start()
