@@ -28,7 +28,6 @@ from initaudit.probe.alone_recurrent import RecurrentAlone
 from initaudit.probe.budget import MAX_REPEATS, budget_for
 from initaudit.probe.cost import run_cost
 from initaudit.probe.gradient import MIN_DRAWS, Gradient, settled
-from initaudit.probe.moments import moments_of
 from initaudit.probe.perturbation import Perturbation, random_signs
 from initaudit.probe.pieces import Pieces
 from initaudit.probe.precision import USUAL, Precision
@@ -248,7 +247,7 @@ class Backward:
         """Size of the layer's output by which steps are measured; that of its input, or 1, where it is zero."""
         for value, part in ((layer.output, layer.unit_slice), (layer.input, None)):
             if value is not None and value in self.forward.values:
-                level = moments_of(self.forward.values[value], part).mean_square
+                level = self.forward.values[value].moments(part).mean_square
                 if math.isfinite(level) and level > 0.0:
                     return math.sqrt(level)
         return 1.0

@@ -49,9 +49,13 @@ def observe(
     editor = GraphEditor(model)
     statistics = use_batch_statistics(editor, batch_norms)
     taps, parts = wanted_taps(layers)
-    for wanted in taps.values():
-        tap(editor, wanted)
-    bounds_of = {name: bounds(editor, name) for name in extents}
+    outputs = {name: tap(editor, wanted) for name, wanted in taps.items()}
+    bounds_of = {
+        name: (taps[name].name("largest"), taps[name].name("smallest"))
+        if "largest" in outputs.get(name, ())
+        else bounds(editor, name)
+        for name in extents
+    }
     known = inferred_shapes(model, {name: array.shape for name, array in runs.feeds[0].items()}, list(taps))
     session = open_session(editor.finish(), folder, tap_options())
     del model, editor
@@ -79,7 +83,7 @@ def observe(
         for name, kept in sums.items():
             kept.append(answer[name])
         for name, ends in bounds_of.items():
-            largest[name] = float(np.max([largest[name], *(abs(answer[end]) for end in ends)]))
+            largest[name] = float(np.max([largest[name], *(np.abs(answer[end]).max(initial=0.0) for end in ends)]))
     return Forward(
         values={name: gathered[name].result(shapes[name], at[name]) for name in taps},
         statistics={key: (_mean(sums[mean]), _mean(sums[variance])) for key, (mean, variance) in statistics.items()},

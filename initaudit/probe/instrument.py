@@ -127,8 +127,8 @@ class GraphEditor:
         return self.model
 
 
-def tap(editor: GraphEditor, wanted: Tap) -> None:
-    """Add the outputs `shape`, `sample`, `square` and, where asked for, `largest` and `smallest` for one value.
+def tap(editor: GraphEditor, wanted: Tap) -> list[str]:
+    """Add the outputs `shape`, `sample`, `square` and, where asked for and to be had, `largest` and `smallest` for one value; which were added.
 
     `sample` is the elements at the flat positions fed as `at`, in the value's own type; the others are float32.
     `square` is the sum of squares: one number, or one per unit.
@@ -157,6 +157,7 @@ def tap(editor: GraphEditor, wanted: Tap) -> None:
     editor.behind(wanted.value, *nodes)
     for what in outputs:
         editor.output(wanted.name(what))
+    return outputs
 
 
 def bounds(editor: GraphEditor, value: str) -> tuple[str, str]:

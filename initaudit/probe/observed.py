@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from initaudit.probe.moments import moments_of
 from initaudit.probe.sampling import batch_axis
 
 if TYPE_CHECKING:
     import numpy as np
 
     from initaudit.probe.sampling import Part
+    from initaudit.probe.signal import Moments
 
 
 @dataclass(slots=True, kw_only=True)
@@ -28,6 +31,23 @@ class Observed:
     """Inputs that one run holds."""
     largest: np.ndarray | None = None
     smallest: np.ndarray | None = None
+    _moments: dict[Part, Moments] = field(default_factory=dict, init=False)
+    """Those that were asked for: several layers may read one value."""
+
+    def moments(self, part: Part) -> Moments:
+        """See `moments_of`, of the units `part`."""
+        if part not in self._moments:
+            self._moments[part] = moments_of(self.samples[part], self.mean_square(part))
+        return self._moments[part]
+
+    def mean_square(self, part: Part) -> float:
+        """Mean square over all elements of the part, from the sums taken in the graph; not finite where those are not."""
+        total = math.prod(self.shape)
+        squares = self.squares
+        if part is None or squares.ndim == 0:
+            return float(squares.sum()) / max(1, total) if part is None else math.nan
+        share = (part[1] - part[0]) / max(1, squares.size)
+        return float(squares[part[0] : part[1]].sum()) / max(1.0, total * share)
 
     def of_one_input(self) -> Observed:
         """The same value as a run of one input makes it, where this one came from runs of several."""

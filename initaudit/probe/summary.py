@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from initaudit.histogram import Histogram
-from initaudit.probe.moments import mean_square_of, moments_of
 
 if TYPE_CHECKING:
     from initaudit.probe.observed import Forward, Observed
@@ -27,9 +26,9 @@ def summarise(layer: LayerPlan, forward: Forward) -> dict[str, Any] | None:
     if here.dtype.kind != "f":
         return None
     z = here.samples[layer.pre_slice]
-    moments = moments_of(here, layer.pre_slice)
+    moments = here.moments(layer.pre_slice)
     finite = np.isfinite(z)
-    level = mean_square_of(here, layer.pre_slice)
+    level = here.mean_square(layer.pre_slice)
     answer: dict[str, Any] = {
         "mean_square": moments.mean_square,
         "variance": moments.variance,
@@ -48,7 +47,7 @@ def summarise(layer: LayerPlan, forward: Forward) -> dict[str, Any] | None:
         ("input", layer.input, None),
     ):
         if value is not None and forward.values[value].dtype.kind == "f":
-            answer[name] = asdict(moments_of(forward.values[value], part))
+            answer[name] = asdict(forward.values[value].moments(part))
     return answer
 
 
