@@ -42,6 +42,8 @@ def python(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-P", "-c", STARTER, *arguments, module, str(Path(__file__).resolve().parents[1])]
 
 
+SIGNALLED = 128
+"""Exit codes above are the number of a signal beyond it, as shells have it."""
 PR_SET_PDEATHSIG = 1
 """prctl(2): the signal that the process gets when its parent ends."""
 

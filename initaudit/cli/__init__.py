@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import signal
-import sys
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
 from initaudit.cli.gate import EXIT_ERROR
 from initaudit.cli.lazy import LazyGroup
-from initaudit.cli.streams import UNWRITABLE, flushed, occupy, say, why
+from initaudit.cli.streams import UNWRITABLE, say, why
 from initaudit.errors import internal_error
 from initaudit.files import current_folder
+from initaudit.process import SIGNALLED
 from initaudit.version import __version__
 
 COMMANDS = {
@@ -34,25 +31,7 @@ COMMANDS = {
     "config": "Show the settings in force, and where each comes from.",
 }
 
-WORKED = {
-    "check": "initaudit.auditor",
-    "fix": "initaudit.fixing.fixer",
-    "compare": "initaudit.starts.compare",
-    "inspect": "initaudit.extraction.extract",
-    "diff": "initaudit.auditor",
-    "baseline": "initaudit.auditor",
-}
-"""Commands that read models, and the module with the work of each."""
-WITHOUT_PROBE = ("none", "--probe=none")
-"""Words of a command line that is likely to want no probe."""
-
-SIGNALLED = 128
-"""Exit codes above are the number of a signal beyond it, as shells have it."""
 EXIT_INTERRUPTED = SIGNALLED + signal.SIGINT
-
-
-ENDINGS = (signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
-"""Signals that end a process which does not handle them. SIGINT Python handles itself."""
 
 
 @click.command(
@@ -65,41 +44,6 @@ ENDINGS = (signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [
 @click.version_option(__version__, prog_name="initaudit", message="%(prog)s %(version)s")
 def cli() -> None:
     """Audit the weights of ONNX models: is every layer initialised right, does the signal survive, was every layer trained?"""
-
-
-def main() -> NoReturn:
-    """Entry point: every failure is one line on stderr and exit code 2; 1 is kept for findings."""
-    # The matrices of a statistics pass fit into a cache: a second BLAS thread costs more than it gives. Before numpy is imported.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    for number in ENDINGS:
-        if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores the second one
-            signal.signal(number, _end)
-    occupy()
-    _prestart(sys.argv[1:])
-    code = run(sys.argv[1:])
-    for number in (signal.SIGINT, *ENDINGS):
-        signal.signal(number, signal.SIG_IGN)  # what is left takes milliseconds, and an exception in it would be shown
-    sys.exit(flushed(code, EXIT_ERROR))
-
-
-def _prestart(arguments: list[str]) -> None:
-    """Start the worker that the command will need: its imports take longer than those of the command, and another core is free."""
-    module = WORKED.get(arguments[0]) if arguments else None
-    if module is None or not {"-h", "--help"}.isdisjoint(arguments):
-        return
-    from initaudit.engines.process import prestart
-
-    words = [*arguments, os.environ.get("INITAUDIT_PROBE", "")]
-    with contextlib.suppress(OSError, RuntimeError):  # told where it is needed
-        prestart(module, probes=module != WORKED["inspect"] and not any(word in WITHOUT_PROBE for word in words))
-
-
-def _end(number: int, frame: FrameType | None) -> NoReturn:
-    """Leave by an exception, so that temporary files and child processes go too."""
-    del frame
-    for again in ENDINGS:
-        signal.signal(again, signal.SIG_IGN)  # the way out is short, and a second signal must not cut it
-    raise SystemExit(SIGNALLED + number)
 
 
 def run(arguments: list[str]) -> int:

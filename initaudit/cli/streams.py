@@ -15,22 +15,6 @@ UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EBADF, errno.EIO, errn
 """What a system says of a stream that takes no more; EPIPE is a reader that had enough."""
 
 
-def occupy() -> None:
-    """Give the descriptors that the caller closed something to stand for, or the next file opened would be standard output.
-
-    Writing to a closed standard output fails, as it would; what goes to a closed standard error is wanted by nobody.
-    """
-    for number, mode in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.set_inheritable(os.open(os.devnull, mode), True)
-    if sys.stdout is None:
-        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  open as long as the process
-    if sys.stderr is None:
-        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
-
-
 def say(message: str) -> None:
     """A line on standard error, where that takes it."""
     with suppress(OSError, ValueError):

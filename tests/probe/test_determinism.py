@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import initaudit
-from initaudit import auditor
+from initaudit.measuring import measure as measuring
 from initaudit.probe import isolation
 from initaudit.probe.instrument import tap_options
 from initaudit.probe.isolation import discard_spare
@@ -125,7 +125,7 @@ def test_failure_beside_the_probe_leaves_nothing_behind(monkeypatch: pytest.Monk
         pids.extend(child.pid for _, child in isolation._busy)
         raise RuntimeError("weighing failed")
 
-    monkeypatch.setattr(auditor, "measure", fails)
+    monkeypatch.setattr(measuring, "measure", fails)
     with pytest.raises(RuntimeError, match="weighing failed"):
         initaudit.audit(DEEP)
 
@@ -136,14 +136,14 @@ def test_failure_beside_the_probe_leaves_nothing_behind(monkeypatch: pytest.Monk
 def test_without_a_probe_there_is_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only a process with a single thread may share the weighing with copies of itself."""
     threads: list[int] = []
-    measure = auditor.measure
+    measure = measuring.measure
 
     def counted(*arguments: object, **options: object) -> object:
         threads.append(threading.active_count())
         return measure(*arguments, **options)
 
     discard_spare()
-    monkeypatch.setattr(auditor, "measure", counted)
+    monkeypatch.setattr(measuring, "measure", counted)
     before = threading.active_count()
     initaudit.audit(mlp((5, 7, 3), "Tanh", he), probe="none")
 

@@ -46,7 +46,7 @@ def slope_of(shape: Sequence[int], kinds: Mapping[int, str]) -> Likeness | None:
 
 
 def gaussian_field(shape: Sequence[int], axes: Sequence[int], slope: float, rng: np.random.Generator) -> np.ndarray:
-    """Gaussian fields along `axes`, independent along the others, of mean 0 and variance 1 in expectation.
+    """Gaussian fields along `axes`, float32, independent along the others, of mean 0 and variance 1 in expectation.
 
     The amplitude falls as f^-slope with the spatial frequency f in cycles per extent; the mean over the extent has the amplitude of f = 1.
     """
@@ -60,6 +60,6 @@ def gaussian_field(shape: Sequence[int], axes: Sequence[int], slope: float, rng:
         along[axis] = shape[axis]
     amplitude = np.transpose(amplitude, order).reshape(along)
     extents = [shape[axis] for axis in axes]
-    white = np.fft.rfftn(rng.standard_normal(shape), axes=tuple(axes))
+    white = np.fft.rfftn(rng.standard_normal(shape).astype(np.float32), axes=tuple(axes))
     half = amplitude.take(range(extents[-1] // 2 + 1), axis=axes[-1])  # of a real field the other half says the same
-    return np.fft.irfftn(white * half, extents, axes=tuple(axes))
+    return np.fft.irfftn(white * half.astype(np.float32), extents, axes=tuple(axes))
