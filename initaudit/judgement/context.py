@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from initaudit.judgement.freshness import survey
 from initaudit.judgement.groups import vote_of
-from initaudit.judgement.running_statistics import never_updated
+from initaudit.judgement.running_statistics import never_trained
 from initaudit.judgement.untrained import weigh_evidence, with_evidence
 from initaudit.kind import Kind
 from initaudit.stats.strays import is_constant
@@ -135,7 +135,7 @@ class _Marks:
 def _training_marks(layers: Sequence[LayerAudit], hardly: Sequence[Group]) -> _Marks:
     """Norm parameters and biases that left the constants, or the laws, at which frameworks start them."""
     norms = [
-        a for a in layers if a.layer.kind is Kind.NORM and not (a.stats.std > 0 and never_updated(a.layer))
+        a for a in layers if a.layer.kind is Kind.NORM and not (a.stats.std > 0 and never_trained(a.layer))
     ]  # scales of a norm that never saw data were drawn: RepVGG starts them at N(0.1, 0.1) (timm)
     moved = [a for a in norms if not is_constant(a.stats)]
     biases = [a for a in layers if a.bias is not None and a.bias.count > 1]

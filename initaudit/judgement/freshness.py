@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from initaudit.judgement.groups import Group, biases_law, grouped
-from initaudit.judgement.running_statistics import never_updated
+from initaudit.judgement.running_statistics import never_trained
 from initaudit.kind import Kind
 from initaudit.stats.strays import is_constant
 
@@ -100,4 +100,4 @@ def _of_norm(audit: LayerAudit) -> float:
         return 0.0
     if not scales:
         return NORM_STILL
-    return 0.0 if never_updated(audit.layer) else NORM_MOVED
+    return 0.0 if never_trained(audit.layer) else NORM_MOVED

@@ -68,7 +68,7 @@ def _consequence(layer: LayerAudit, audit: ModelAudit) -> tuple[Severity, str]:
     bypassed = facts.ends_residual_branch or table or is_passed_by(layer, audit)
     if trained and bypassed:
         return Severity.WARNING, f"in a trained network this branch contributes nothing{waits}"
-    if not trained and (bypassed or facts.is_head):
+    if not trained and (bypassed or facts.in_residual_branch or facts.is_head):
         return (
             Severity.INFO,
             "a deliberate start for a head" if facts.is_head else "signal and gradient have a way past it",

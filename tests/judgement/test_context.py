@@ -157,6 +157,21 @@ def test_scales_of_norms_that_saw_no_data_were_drawn() -> None:
     assert context(rng.normal(size=8)) == "mixed"
 
 
+@pytest.mark.parametrize(("updates", "context"), [(1, "fresh"), (3, "mixed")])
+def test_the_one_run_of_an_export_in_training_mode_is_no_training(updates: int, context: str) -> None:
+    """Each update keeps nine tenths of the statistics; a batch of small values brings the variance below that from the second on."""
+    rng = np.random.default_rng(0)
+    drawn = {"s": rng.normal(0.1, 0.1, 8).astype(np.float32), "b": np.zeros(8, np.float32)}
+    mean, variance = np.zeros(8), np.ones(8)
+    for _ in range(updates):
+        mean, variance = 0.9 * mean + 0.1 * rng.normal(size=8), 0.9 * variance + 0.1 * rng.uniform(0, 0.4, 8)
+    statistics = {"mean": mean.astype(np.float32), "variance": variance.astype(np.float32)}
+    node = helper.make_node("BatchNormalization", ["x", *drawn, *statistics], ["y", "m", "v"], "norm", training_mode=1)
+    norm = measured(model([node], {"x": ["N", 8]}, ["y"], drawn | statistics))
+
+    assert infer_context([*fresh(9), *trained(1), *norm]).name == context
+
+
 def test_what_the_user_says_is_not_doubted() -> None:
     """With --context, no evidence to the contrary counts."""
     assert infer_context(trained(4), "fresh") == Context(name="fresh", evidence=("given as fresh",))

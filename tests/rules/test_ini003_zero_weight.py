@@ -61,6 +61,25 @@ def test_a_gate_of_zeros_was_not_trained():
     assert severities(excitation("Tanh"), context="trained") == {"excite": "warning"}
 
 
+@pytest.mark.parametrize(("activation", "severity"), [("LeakyRelu", "info"), ("Relu", "error")])
+def test_the_skip_goes_past_a_branch_whose_zeros_an_activation_follows(activation: str, severity: str):
+    """x + phi(W2 phi(W1 x)) with W2 = 0, as Darknet is built and a zero scale folded: the first step leaves zero where phi passes a gradient there."""
+    rng = np.random.default_rng(0)
+    tensors = {"stem": he((WIDTH, 16), rng), "w1": he((WIDTH, WIDTH), rng), "w2": np.zeros((WIDTH, WIDTH)), "head": he((10, WIDTH), rng)}  # fmt: skip
+    nodes = [
+        helper.make_node("Gemm", ["x", "stem"], ["h"], "stem", transB=1),
+        helper.make_node("Gemm", ["h", "w1"], ["z1"], "first", transB=1),
+        helper.make_node("LeakyRelu", ["z1"], ["a1"]),
+        helper.make_node("Gemm", ["a1", "w2"], ["z2"], "second", transB=1),
+        helper.make_node(activation, ["z2"], ["a2"]),
+        helper.make_node("Add", ["h", "a2"], ["s"]),
+        helper.make_node("Gemm", ["s", "head"], ["y"], "head", transB=1),
+    ]
+    proto = model(nodes, {"x": ["N", 16]}, ["y"], {n: a.astype(np.float32) for n, a in tensors.items()})
+
+    assert severities(proto)["second"] == severity
+
+
 def adapter(**zeros: bool) -> onnx.ModelProto:
     """W x + B A x, behind a first layer and in front of a head."""
     rng = np.random.default_rng(0)
