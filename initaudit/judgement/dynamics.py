@@ -185,8 +185,14 @@ def dynamics_of(layers: Sequence[LayerAudit]) -> Dynamics | None:
         answer_variance=head.variance,
         tied=_tied_share(audits),
         finite=finite and not any(signal.nonfinite for _, signal in drawn),
-        by_batch=2 * sum(is_scale_free(a.layer) for a in audits) > len(audits),
+        by_batch=_is_by_batch(layers),
     )
+
+
+def _is_by_batch(layers: Sequence[LayerAudit]) -> bool:
+    """Whether a BatchNorm stands behind most of the layers, measured or not: of a large network gradients are measured at a few."""
+    trained = [a.layer for a in layers if a.layer.kind.is_drawn and not a.layer.untrainable]
+    return 2 * sum(map(is_scale_free, trained)) > len(trained)
 
 
 def _gates_together(

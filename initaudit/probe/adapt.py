@@ -13,6 +13,7 @@ from onnx import NodeProto, TensorProto
 
 from initaudit.model.bodies import walk_nodes
 from initaudit.model.graph import DEFAULT_DOMAINS
+from initaudit.probe.masks import expect_masks
 from initaudit.probe.qonnx import take_quantisers_apart
 from initaudit.probe.shadow import shadow, uses
 
@@ -51,6 +52,7 @@ def adapt(model: ModelProto) -> tuple[ModelProto, list[str]]:
         _drop_nothing(node)
     _take_apart(model.graph)
     take_quantisers_apart(model)
+    notes += expect_masks(model)
     if uses(model, frozenset((TensorProto.BFLOAT16,))):
         notes += shadow(model)
     return model, notes

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from initaudit.model.operators import AxisMap, operator_spec
 from initaudit.model.tensors import tensor_from_proto
 from initaudit.probe.instrument import PREFIX
 
@@ -66,7 +67,8 @@ def restore_folded(
 
     Args:
         model: changed in place.
-        layers: the plan; `LayerPlan.folded_units` says which layers.
+        layers: the plan; `LayerPlan.folded_units` says which layers. Where the graph takes the output of one apart, each part has the
+            norm of its units.
         folder: where external data lies.
 
     Returns:
@@ -76,14 +78,13 @@ def restore_folded(
     folded = [layer for layer in layers if layer.folded_units is not None]
     tensors = _tensors(model)
     makers = {name: node for node in model.graph.node for name in node.output if name}
-    if not folded or not all(_was_fresh(layer, makers.get(layer.output), tensors, folder) for layer in folded):
+    if not folded or not all(_was_fresh(layer, makers, tensors, folder) for layer in folded):
         return tuple(layers), False
     behind: dict[str, NodeProto] = {}
     for layer in folded:
-        maker = makers[layer.output]
-        if layer.output in behind or _is(tensors.get(maker.input[1]), 0.0, folder):
+        if layer.output in behind or _is(tensors.get(makers[layer.node_output].input[1]), 0.0, folder):
             continue
-        raw = _unnormalised(layer.output)
+        raw, maker = _unnormalised(layer.output), makers[layer.output]
         maker.output[list(maker.output).index(layer.output)] = raw
         behind[layer.output] = helper.make_node(
             "BatchNormalization", [raw, *_defaults(model, raw, layer.folded_units or 0)], [layer.output]
@@ -101,7 +102,7 @@ def _in_front(layer: LayerPlan, behind: Mapping[str, NodeProto]) -> LayerPlan:
     if layer.output not in behind:
         return layer
     raw = _unnormalised(layer.output)
-    return replace(layer, output=raw, node_output=raw)
+    return replace(layer, output=raw, node_output=raw if layer.node_output == layer.output else layer.node_output)
 
 
 def _unnormalised(value: str) -> str:
@@ -109,10 +110,11 @@ def _unnormalised(value: str) -> str:
 
 
 def _was_fresh(
-    layer: LayerPlan, maker: NodeProto | None, tensors: Mapping[str, TensorProto], folder: Path | None
+    layer: LayerPlan, makers: Mapping[str, NodeProto], tensors: Mapping[str, TensorProto], folder: Path | None
 ) -> bool:
     """Whether the layer holds no more than a weight and a bias as they were drawn, in a form that a norm can stand behind."""
-    weight = tensors.get(maker.input[1]) if maker is not None and layer.output == layer.node_output else None
+    maker = makers.get(layer.node_output)
+    weight = tensors.get(maker.input[1]) if maker is not None and _has_its_units(layer, makers) else None
     if maker is None or weight is None or weight.data_type != TensorProto.FLOAT:
         return False
     if len(maker.input) < 3 or not maker.input[2]:
@@ -122,6 +124,16 @@ def _was_fresh(
         return False
     largest = float(np.max(np.abs(_values(bias, folder)), initial=0.0))
     return largest * math.sqrt(layer.paths) <= BIAS_ROOM
+
+
+def _has_its_units(layer: LayerPlan, makers: Mapping[str, NodeProto]) -> bool:
+    """Whether the units of the layer's output lie as its node gives them, all or a part: a norm of each unit is then that of the whole."""
+    if layer.output == layer.node_output:
+        return True
+    taker = makers.get(layer.output)
+    if taker is None or taker.input[0] != layer.node_output:
+        return False
+    return operator_spec(taker.op_type, taker.domain).axis_map in (AxisMap.SPLIT, AxisMap.SLICE)
 
 
 def _defaults(model: ModelProto, raw: str, units: int) -> list[str]:

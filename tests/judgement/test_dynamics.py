@@ -167,3 +167,30 @@ def test_the_gates_of_a_cell_are_one_layer() -> None:
     found = measured(model(nodes, {"x": [6, "N", 6]}, ["y"], stored))
 
     assert [layer.count for layer in found.layers] == [32 * 6, 32 * 8, 8 * 5]
+
+
+def test_norms_are_counted_behind_all_layers_and_not_behind_those_that_were_measured() -> None:
+    """Which few layers of a large network are measured is chance, and no property of the network."""
+    rng = np.random.default_rng(0)
+    tensors = {"one": np.ones(16), "zero": np.zeros(16), "head": normal(0.1)((4, 16), rng)}
+    nodes, value = [], "x"
+    for i in range(4):
+        tensors[f"w{i}"] = normal(0.3)((16, 16), rng)
+        nodes.append(helper.make_node("Gemm", [value, f"w{i}"], [f"z{i}"], f"fc{i}", transB=1))
+        norm = [f"z{i}", "one", "zero", "zero", "one"]
+        nodes.append(helper.make_node("BatchNormalization", norm, [f"n{i}"], f"bn{i}"))
+        nodes.append(helper.make_node("Relu", [f"n{i}"], [f"a{i}"], f"act{i}"))
+        value = f"a{i}"
+    nodes.append(helper.make_node("Gemm", [value, "head"], ["y"], "last", transB=1))
+    stored = {name: array.astype(np.float32) for name, array in tensors.items()}
+    layers = audit(model(nodes, {"x": ["N", 16]}, ["y"], stored), Config(probe="full")).audit.layers
+
+    few = [
+        replace(a, signal=replace(a.signal, weight_gradient=None)) if a.layer.normalized_by and a.signal else a
+        for a in layers
+    ]
+
+    for some in (layers, few):
+        found = dynamics_of(some)
+        assert found is not None
+        assert found.by_batch

@@ -87,6 +87,79 @@ def test_a_layer_of_zeros_had_a_norm_of_scale_zero() -> None:
     assert result.signals[zero].gradient_rms < 1.0
 
 
+def cross_stage(norm: str, taken: str = "Split"):
+    """A convolution whose output is taken apart, each half with layers of its own, as in CSP networks; its norm is `evaluation` or folded.
+
+    The halves differ in scale. `taken`: the operator that takes them, or Reshape, behind which a half is no longer channels.
+    """
+    rng = np.random.default_rng(0)
+    weight = he((32, 8, 1, 1), rng) * np.repeat([5.0, 0.5], 16)[:, None, None, None]
+    tensors = {"one": np.ones(32), "zero": np.zeros(32), "w": weight, "bias": np.zeros(32), "head": he((8, 32), rng)}
+    raw = "h" if norm == "folded" else "z"
+    nodes = [helper.make_node("Conv", ["x", "w", "bias"], [raw], "conv")]
+    if norm == "folded":
+        nodes[0].metadata_props.add(key="pkg.onnxscript.rewriter.rule_name", value="FuseBatchNormIntoConv")
+    else:
+        nodes.append(helper.make_node("BatchNormalization", ["z", "one", "zero", "zero", "one"], ["h"], "bn"))
+    if taken == "Slice":
+        integers = {"first": [0], "middle": [16], "last": [32], "axis": [1]}
+        nodes += [
+            helper.make_node("Slice", ["h", "first", "middle", "axis"], ["h0"], "slice0"),
+            helper.make_node("Slice", ["h", "middle", "last", "axis"], ["h1"], "slice1"),
+        ]
+    elif taken == "Split":
+        integers = {"sizes": [16, 16]}
+        nodes.append(helper.make_node("Split", ["h", "sizes"], ["h0", "h1"], "split", axis=1))
+    else:
+        integers = {"sizes": [16, 16], "axis": [0]}
+        nodes += [
+            helper.make_node("Unsqueeze", ["h", "axis"], ["u"], "unsqueeze"),
+            helper.make_node("Split", ["u", "sizes"], ["u0", "u1"], "split", axis=2),
+            *(helper.make_node("Squeeze", [f"u{i}", "axis"], [f"h{i}"], f"squeeze{i}") for i in range(2)),
+        ]
+    for i in range(2):
+        tensors[f"w{i}"] = he((16, 16, 1, 1), rng)
+        nodes.append(helper.make_node("Relu", [f"h{i}"], [f"a{i}"], f"act{i}"))
+        nodes.append(helper.make_node("Conv", [f"a{i}", f"w{i}"], [f"b{i}"], f"branch{i}"))
+    nodes += [
+        helper.make_node("Concat", ["b0", "b1"], ["c"], "concat", axis=1),
+        helper.make_node("GlobalAveragePool", ["c"], ["g"], "pool"),
+        helper.make_node("Flatten", ["g"], ["f"], "flatten"),
+        helper.make_node("Gemm", ["f", "head"], ["y"], "head", transB=1),
+    ]
+    stored = {name: array.astype(np.float32) for name, array in tensors.items()}
+    stored |= {name: np.array(numbers, np.int64) for name, numbers in integers.items()}
+    return model(nodes, {"x": ["N", 8, 6, 6]}, ["y"], stored)
+
+
+@pytest.mark.parametrize("taken", ["Split", "Slice"])
+def test_a_folded_norm_whose_channels_are_taken_apart_is_put_behind_each_part(taken: str) -> None:
+    """A BatchNorm treats each channel alone: one norm before the split and one behind each part are the same network."""
+    expected = probed(cross_stage("evaluation", taken))
+    found = probed(cross_stage("folded", taken))
+
+    assert found.answer["norms_restored"]
+    ours, theirs = (
+        {layer.name: signal for layer, signal in zip(p.layers, p.signals, strict=True)} for p in (found, expected)
+    )
+    assert {"w[1/2]", "w[2/2]"} <= ours.keys()
+    assert ours["w[1/2]"].mean_square == pytest.approx(1.0, rel=1e-3)
+    assert ours["w[2/2]"].mean_square == pytest.approx(1.0, rel=1e-3)
+    for name in ("branch0", "branch1", "head"):
+        assert ours[name].mean_square == pytest.approx(theirs[name].mean_square, rel=1e-5)
+        assert ours[name].gradient_rms == pytest.approx(theirs[name].gradient_rms, rel=0.5)  # other draws
+    both = np.hypot(ours["w[1/2]"].weight_gradient, ours["w[2/2]"].weight_gradient)
+    assert both == pytest.approx(theirs["w"].weight_gradient, rel=0.5)
+    assert ours["w[2/2]"].gradient_rms > 5 * ours["w[1/2]"].gradient_rms  # the norm divides by the scale
+
+
+def test_no_norm_is_put_behind_parts_that_lie_otherwise() -> None:
+    """Behind a further axis the norm would take the batch for its channels."""
+    result = probed(cross_stage("folded", "Reshape"), mode="forward")
+
+    assert result.answer["norms_restored"] is False
+
+
 def test_statistics_that_somebody_reads_are_still_given() -> None:
     """A model that hands out the new statistics of a norm runs on, as it is."""
     result = probed(normalised_mlp("training", statistics=["mean0"]), mode="forward")
