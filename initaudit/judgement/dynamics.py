@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from initaudit.extraction.layer import Layer
     from initaudit.measuring.layer_audit import LayerAudit
@@ -89,6 +89,8 @@ class Dynamics:
     """Whether all that was measured is a finite number."""
     by_batch: bool = False
     """Whether a BatchNorm stands behind most of the layers."""
+    bypassed: bool = False
+    """Whether most of the layers lie in residual branches."""
 
     @property
     def drawn(self) -> tuple[MeasuredLayer, ...]:
@@ -185,8 +187,14 @@ def dynamics_of(layers: Sequence[LayerAudit]) -> Dynamics | None:
         answer_variance=head.variance,
         tied=_tied_share(audits),
         finite=finite and not any(signal.nonfinite for _, signal in drawn),
-        by_batch=2 * sum(is_scale_free(a.layer) for a in audits) > len(audits),
+        by_batch=_most(is_scale_free(a.layer) for a in audits),
+        bypassed=_most(a.layer.in_residual_branch for a in audits),
     )
+
+
+def _most(holds: Iterable[bool]) -> bool:
+    answers = list(holds)
+    return 2 * sum(answers) > len(answers)
 
 
 def _gates_together(
