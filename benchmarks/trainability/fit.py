@@ -95,6 +95,7 @@ def load(outs: Sequence[Path], limit: int | None) -> tuple[list[dict[str, Any]],
         "narrowness": np.array([log10(d.narrowness) for d in measured]),
         "roughness": np.array([log10(d.roughness) if d.finite else 0.0 for d in measured]),
         "by_batch": np.array([d.by_batch for d in measured]),
+        "bypassed": np.array([d.bypassed for d in measured]),
         "hopeless": np.array([not d.finite or d.tied >= model.TIED for d in measured]),
         "need": np.array([log10(d.answer_scale) + 2 * log10(d.stretch) if d.finite else 0.0 for d in measured]),
     }
@@ -121,7 +122,8 @@ def scores(constants: np.ndarray, rows: Rows) -> dict[str, np.ndarray]:
     """By optimiser the score for each network and rate [networks, rates], before the best rate is taken."""
     rough, rough_steepness, dimension, narrowness = constants[: len(SHARED)]
     separates = _logistic(dimension * rows["dimension"] - narrowness * rows["narrowness"])
-    stood = np.where(rows["by_batch"], model.BATCH_NORM_ROUGHNESS_STOOD, rough)
+    by_batch = np.where(rows["bypassed"], model.RESIDUAL_ROUGHNESS_STOOD, model.BATCH_NORM_ROUGHNESS_STOOD)
+    stood = np.where(rows["by_batch"], by_batch, rough)
     smooth = _logistic(rough_steepness * (stood - rows["roughness"]))
     shared = (separates * smooth * ~rows["hopeless"])[:, None]
     found = {}

@@ -89,6 +89,8 @@ class Dynamics:
     """Whether all that was measured is a finite number."""
     by_batch: bool = False
     """Whether a BatchNorm stands behind most of the layers."""
+    bypassed: bool = False
+    """Whether most of the layers lie in residual branches."""
 
     @property
     def drawn(self) -> tuple[MeasuredLayer, ...]:
@@ -185,14 +187,15 @@ def dynamics_of(layers: Sequence[LayerAudit]) -> Dynamics | None:
         answer_variance=head.variance,
         tied=_tied_share(audits),
         finite=finite and not any(signal.nonfinite for _, signal in drawn),
-        by_batch=_is_by_batch(layers),
+        by_batch=_most(layers, is_scale_free),
+        bypassed=_most(layers, lambda layer: layer.in_residual_branch),
     )
 
 
-def _is_by_batch(layers: Sequence[LayerAudit]) -> bool:
-    """Whether a BatchNorm stands behind most of the layers, measured or not: of a large network gradients are measured at a few."""
+def _most(layers: Sequence[LayerAudit], holds: Callable[[Layer], bool]) -> bool:
+    """Whether it holds of most layers, measured or not: of a large network gradients are measured at a few."""
     trained = [a.layer for a in layers if a.layer.kind.is_drawn and not a.layer.untrainable]
-    return 2 * sum(map(is_scale_free, trained)) > len(trained)
+    return 2 * sum(map(holds, trained)) > len(trained)
 
 
 def _gates_together(

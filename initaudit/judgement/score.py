@@ -40,6 +40,10 @@ BATCH_NORM_ROUGHNESS_STOOD = 6.3
 """The same behind BatchNorm: MLPs with BatchNorm and ReLU reach an accuracy of 0.95 at 10^5.3, 0.7 at 10^6.5 and 0.3 at 10^8.1; halfway is
 10^6.3 (`benchmarks/trainability/batch_norm.py`). Their gradients make the weights grow, whose scale does not count, and the steps shrink
 (Arora, Li & Lyu 2019)."""
+RESIDUAL_ROUGHNESS_STOOD = 8.1
+"""The same where most of the layers lie in residual branches: halfway between ResNet-152, which is trained from 10^7.5, and 10^8.8, where residual MLPs
+learn as much as plain ones do at BATCH_NORM_ROUGHNESS_STOOD (0.82 from 10^7.0, 0.72 from 10^9.5) and those that project every fourth skip
+reach 0.45 (`benchmarks/trainability/batch_norm.py residual`)."""
 ROUGHNESS_STEEPNESS = 2.5
 """How sharply networks on either side of ROUGHNESS_STOOD differ, per decade; 2.1 with all constants free."""
 DIMENSION_STEEPNESS = 1.78
@@ -86,5 +90,10 @@ def separates(dynamics: Dynamics) -> float:
 
 def smooth(dynamics: Dynamics) -> float:
     """Probability that what is learned from one input holds for its neighbours."""
-    stood = BATCH_NORM_ROUGHNESS_STOOD if dynamics.by_batch else ROUGHNESS_STOOD
-    return logistic(ROUGHNESS_STEEPNESS * (stood - log10(dynamics.roughness)))
+    return logistic(ROUGHNESS_STEEPNESS * (_roughness_stood(dynamics) - log10(dynamics.roughness)))
+
+
+def _roughness_stood(dynamics: Dynamics) -> float:
+    if not dynamics.by_batch:
+        return ROUGHNESS_STOOD
+    return RESIDUAL_ROUGHNESS_STOOD if dynamics.bypassed else BATCH_NORM_ROUGHNESS_STOOD

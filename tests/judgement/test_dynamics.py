@@ -194,3 +194,29 @@ def test_norms_are_counted_behind_all_layers_and_not_behind_those_that_were_meas
         found = dynamics_of(some)
         assert found is not None
         assert found.by_batch
+
+
+def test_a_skip_around_most_layers_is_seen() -> None:
+    """Four blocks x + fc(norm(fc(x))) lie in branches, stem and head do not; the same layers without the sums are a chain."""
+    assert measured(_blocks(skips=True)).bypassed
+    assert not measured(_blocks(skips=False)).bypassed
+
+
+def _blocks(*, skips: bool) -> object:
+    rng = np.random.default_rng(0)
+    tensors = {"ones": np.ones(16), "zeros": np.zeros(16), "stem": rng.normal(0, 0.3, (8, 16))}
+    nodes, value = [helper.make_node("MatMul", ["x", "stem"], ["stream"])], "stream"
+    for i in range(4):
+        tensors |= {f"{part}{i}": rng.normal(0, 0.3, (16, 16)) for part in "ab"}
+        nodes += [
+            helper.make_node("MatMul", [value, f"a{i}"], [f"u{i}"]),
+            helper.make_node("BatchNormalization", [f"u{i}", "ones", "zeros", "zeros", "ones"], [f"n{i}"]),
+            helper.make_node("Relu", [f"n{i}"], [f"r{i}"]),
+            helper.make_node("MatMul", [f"r{i}", f"b{i}"], [f"v{i}"]),
+            helper.make_node(*(("Add", [value, f"v{i}"]) if skips else ("Tanh", [f"v{i}"])), [f"s{i}"]),
+        ]
+        value = f"s{i}"
+    tensors["head"] = rng.normal(0, 0.3, (16, 5))
+    nodes.append(helper.make_node("MatMul", [value, "head"], ["y"]))
+    stored = {name: array.astype(np.float32) for name, array in tensors.items()}
+    return model(nodes, {"x": ["N", 8]}, ["y"], stored)

@@ -157,7 +157,7 @@ def test_more_directions_help_and_roughness_harms(factor: float, dimension: floa
 
 
 def test_batch_norm_lets_a_network_stand_more_roughness() -> None:
-    """ResNet-50 starts at 10^4.7 and learns; where nothing mends the scale of the weights, that is chaos. 10^9 is too much for any."""
+    """ResNet-50 starts at 10^4.7 and learns; where nothing mends the scale of the weights, that is chaos. 10^9 is too much for any chain."""
 
     def score(decades: float, *, by_batch: bool) -> float:
         return score_of(replace(every_layer(HEALTHY, reach=10.0**decades), by_batch=by_batch))
@@ -165,6 +165,19 @@ def test_batch_norm_lets_a_network_stand_more_roughness() -> None:
     assert score(4.7, by_batch=True) > SUFFICES
     assert score(4.7, by_batch=False) < TRAINABLE
     assert score(9.0, by_batch=True) < 0.1
+
+
+def test_residual_branches_with_batch_norm_stand_more_than_a_plain_chain() -> None:
+    """ResNet-152 starts at 10^7.5 and is trained every day; a plain chain as rough does not get off the ground. Skips without norms mend nothing."""
+
+    def score(decades: float, *, by_batch: bool = True, bypassed: bool) -> float:
+        rough = every_layer(HEALTHY, reach=10.0**decades)
+        return score_of(replace(rough, by_batch=by_batch, bypassed=bypassed))
+
+    assert score(7.45, bypassed=True) > SUFFICES
+    assert score(7.45, bypassed=False) < 0.1
+    assert score(10.0, bypassed=True) < 0.1
+    assert score(7.45, by_batch=False, bypassed=True) < 0.1
 
 
 def test_nothing_is_said_of_what_was_not_probed() -> None:
